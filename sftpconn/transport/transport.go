@@ -1,0 +1,76 @@
+// Package transport says what the rooms above need of one authenticated
+// connection to a server: channels that carry SFTP, a probe of whether the
+// other side is alive, and an end that never blocks.
+//
+// Package sshdial makes transports; package sftpconn uses them and makes new
+// ones when one is lost.
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// ErrNoMoreChannels is returned by OpenChannel where the server, or the kind of
+// transport, grants no further channel (sshd's MaxSessions, a single pipe).
+// The channels that are open stay good.
+var ErrNoMoreChannels = errors.New("no further channel is granted")
+
+// ErrNoProbe is returned by Probe where the transport has no request of its own
+// to ask the other side (a pipe, a TCP connection without SSH).
+var ErrNoProbe = errors.New("transport has no probe of its own")
+
+// A PermanentError is a refusal that trying again soon won't change: a login
+// refused, a changed host key, a wrong configuration.
+type PermanentError struct{ Err error }
+
+func (e *PermanentError) Error() string { return e.Err.Error() }
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// Transport is one authenticated connection to the server.
+// All methods may be called from several goroutines.
+type Transport interface {
+	// OpenChannel opens one more channel with the SFTP server at its far end.
+	OpenChannel(ctx context.Context) (Channel, error)
+
+	// Probe asks the other side for any answer (keepalive@openssh.com).
+	// It blocks until the answer is there or ctx is done.
+	Probe(ctx context.Context) error
+
+	// LastReceived is when the last byte came in, on any channel.
+	LastReceived() time.Time
+
+	// Close tears the connection down from the bottom and never blocks on the peer.
+	Close() error
+
+	// Done is closed when the connection is over; Err then says why.
+	Done() <-chan struct{}
+	Err() error
+
+	Info() Info
+}
+
+// Channel is the byte stream of one SFTP session. Write is called by one
+// goroutine at a time, and Read by one goroutine at a time.
+type Channel interface {
+	io.ReadWriteCloser
+
+	// Remarks is what the server wrote on standard error of this channel so
+	// far (at most 4 KiB), for messages to the user; "" where there is none.
+	Remarks() string
+}
+
+// Info describes a transport to the user (`sshmount status`).
+type Info struct {
+	Client     string // "native", "ssh", "directport", "passive", "vsock"
+	Remote     string // address and port, or the command line of the external ssh
+	User       string
+	AuthMethod string // "publickey", "password", …; "" where not known
+	HostKey    string // type and SHA256 fingerprint; "" where not known
+	Cipher     string // "" where not known
+}
+
+// Dialer logs in. It is called again for each reconnect.
+type Dialer func(ctx context.Context) (Transport, error)
