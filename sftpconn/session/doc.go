@@ -2,7 +2,23 @@
 // OpenSSH's extensions, PROTOCOL section 4) over one channel.
 //
 // Requests are asynchronous: each method queues one request and returns a Call
-// at once, in the order in which they go out. Replies may come in any order.
-// Nothing here retries or reconnects: a Session that is lost stays lost, and
-// its handles with it.
+// at once; requests go out in the order in which they were queued. Replies may
+// come in any order. Nothing here retries or reconnects: a Session that is lost
+// stays lost, and its handles with it.
+//
+// # Goroutines and ownership
+//
+// A session has one writer and one reader. The writer takes calls from the queue
+// and gathers small requests into pieces of one SSH packet; the reader parses
+// replies and puts the payload of DATA straight into the buffer of its call.
+// A call's buffer is in use until the call's Done is closed, and Done is closed
+// only when neither goroutine touches the buffer any more, also when the session
+// is lost meanwhile.
+//
+// # What the server is trusted with
+//
+// Nothing. A length is checked before memory is asked for, and before a byte
+// more is read: against the largest packet, against what the request asked for,
+// and against what is left of the packet. A reply that nobody asked for, of the
+// wrong type, too long or too short ends the session with an error that says so.
 package session

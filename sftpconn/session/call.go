@@ -1,0 +1,138 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
+)
+
+// answer names what a request expects besides STATUS, which always may come.
+type answer uint8
+
+const (
+	answerStatus  answer = iota // STATUS alone
+	answerHandle                // HANDLE
+	answerData                  // DATA
+	answerAttrs                 // ATTRS
+	answerEntries               // NAME with any number of names
+	answerName                  // NAME with one name
+	answerStatVFS               // EXTENDED_REPLY of statvfs@openssh.com
+	answerLimits                // EXTENDED_REPLY of limits@openssh.com
+	answerNames                 // EXTENDED_REPLY of users-groups-by-id@openssh.com
+)
+
+// Who may touch the buffer of a call at the moment.
+const (
+	heldByReader = 1 << iota
+	heldByWriter
+)
+
+// Call is one request in flight.
+type Call struct {
+	s    *Session
+	want answer
+	done chan struct{} // closed once, by whoever finds the call ended and not held (under Session.mu)
+
+	// Guarded by Session.mu until done is closed.
+	id      uint32
+	frame   *sshfx.Buffer // the request, but for its payload; nil once the writer has taken it
+	payload []byte        // of WRITE; nil once given up
+	dst     []byte        // of READ; nil once given up
+	asked   int           // bytes a READ asks for
+	sent    bool          // the writer has begun with it
+	ended   bool          // err is final
+	held    uint8
+	sentAt  time.Time
+	err     error
+
+	// Set by the reader before done is closed, not changed after.
+	n       int
+	text    string
+	attr    Attr
+	entries []Entry
+	other   any // *StatVFS, *Limits or *idNames
+	rtt     time.Duration
+}
+
+// idNames is the answer to users-groups-by-id@openssh.com.
+type idNames struct{ users, groups []string }
+
+// Done is closed when the reply is there or the session is lost.
+func (c *Call) Done() <-chan struct{} { return c.done }
+
+// Wait returns the call's error: nil, io.EOF (READ and READDIR only), *StatusError,
+// *LostError, ErrNoProgress, or another fault of the request or its reply.
+// When ctx ends first it returns context.Cause(ctx), and the call goes on (its
+// buffers stay in use until Done). A reply that is there wins over a ctx that has ended.
+func (c *Call) Wait(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+	}
+	select {
+	case <-c.done:
+		return c.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Abandon gives up a call whose result nobody wants any more. A request that
+// was not sent yet is never sent, and ends with ErrAbandoned; one that was sent
+// goes on, and its payload is thrown away.
+//
+// It returns true when the call's buffer is free at once. It returns false when
+// the buffer is just being filled or sent: then it is free when Done is closed.
+func (c *Call) Abandon() bool {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.held != 0 {
+		return false
+	}
+	c.dst, c.payload = nil, nil
+	if !c.ended && !c.sent {
+		delete(s.pending, c.id)
+		s.end(c, ErrAbandoned)
+	}
+	return true
+}
+
+// The results, valid once Done is closed and the error is nil.
+
+// Handle is the answer of OpenFile and Opendir, good in this session only.
+func (c *Call) Handle() string { return c.text }
+
+// N is the number of bytes read or written.
+func (c *Call) N() int { return c.n }
+
+// Attr is the answer of Lstat, Stat and Fstat.
+func (c *Call) Attr() Attr { return c.attr }
+
+// Entries is the answer of Readdir.
+func (c *Call) Entries() []Entry { return c.entries }
+
+// Name is the answer of Realpath, Readlink, ExpandPath and HomeDirectory.
+func (c *Call) Name() string { return c.text }
+
+// StatVFS is the answer of Statvfs and Fstatvfs.
+func (c *Call) StatVFS() StatVFS {
+	if v, ok := c.other.(*StatVFS); ok {
+		return *v
+	}
+	return StatVFS{}
+}
+
+// Names is the answer of UserGroupNames.
+func (c *Call) Names() (users, groups []string) {
+	if v, ok := c.other.(*idNames); ok {
+		return v.users, v.groups
+	}
+	return nil, nil
+}
+
+// RTT is the time from the moment when the writer took the request up to the
+// arrival of its reply; it contains what the line's own queues took. 0 where no reply came.
+func (c *Call) RTT() time.Duration { return c.rtt }

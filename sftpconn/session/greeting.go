@@ -1,0 +1,118 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
+
+	"sshmount/sftpconn/transport"
+)
+
+const (
+	// chatterWait is how long a server that talks something else is listened to,
+	// so that the error quotes a whole line and not its first four letters.
+	chatterWait = 300 * time.Millisecond
+	maxChatter  = 512 // bytes
+)
+
+// greeting reads VERSION, and asks for the limits where the server has them.
+func (r *reader) greeting() error {
+	n, err := io.ReadFull(r.r, r.head[:5])
+	if err != nil {
+		if n > 0 {
+			return r.chatter(r.head[:n])
+		}
+		return r.silence(err)
+	}
+	length := binary.BigEndian.Uint32(r.head[:4])
+	if length < 5 || length > maxPacketUnasked || sshfx.PacketType(r.head[4]) != sshfx.PacketTypeVersion {
+		return r.chatter(r.head[:5])
+	}
+	body := make([]byte, length-1)
+	if _, err := io.ReadFull(r.r, body); err != nil {
+		return r.s.readError(err)
+	}
+
+	b := sshfx.NewBuffer(body)
+	version := b.ConsumeUint32()
+	extensions := make(map[string]string)
+	for b.Len() > 0 && b.Err == nil {
+		name := b.ConsumeString()
+		extensions[name] = b.ConsumeString()
+	}
+	switch {
+	case b.Err != nil:
+		return broken("its VERSION packet is cut short")
+	case version < 3:
+		return &transport.PermanentError{Err: fmt.Errorf("the server speaks SFTP version %d, and version 3 is needed", version)}
+	case version > 3:
+		r.s.log.Warn("the server answers with an SFTP version that was not asked for; going on with version 3", "version", version)
+	}
+	r.s.extensions = extensions
+	if r.s.Has(extLimits) {
+		r.s.limits = r.s.start(&Call{want: answerLimits, frame: newExtended(extLimits)})
+	}
+	return nil
+}
+
+// silence is the error of a server that ended the channel without a word of SFTP.
+func (r *reader) silence(err error) error {
+	if !errors.Is(err, io.EOF) {
+		return r.s.readError(err)
+	}
+	// What the server says on standard error comes on its own way, perhaps a little later.
+	for end := time.Now().Add(chatterWait); r.s.ch.Remarks() == "" && time.Now().Before(end); {
+		select {
+		case <-r.s.done:
+			return r.s.readError(err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if remarks := printable(r.s.ch.Remarks()); remarks != "" {
+		return fmt.Errorf("the server ended the SFTP session before it began; it wrote %q", remarks)
+	}
+	return errors.New("the server ended the SFTP session before it began; is SFTP switched on there (Subsystem sftp in its sshd_config)?")
+}
+
+// chatter is the error of a server that sends something else than SFTP,
+// beginning with the bytes in first.
+func (r *reader) chatter(first []byte) error {
+	text := append(make([]byte, 0, maxChatter), first...)
+	stop := time.AfterFunc(chatterWait, func() { r.s.ch.Close() })
+	for len(text) < maxChatter {
+		n, err := r.r.Read(text[len(text):maxChatter])
+		text = text[:len(text)+n]
+		if err != nil {
+			break
+		}
+	}
+	stop.Stop()
+	if said := printable(string(text)); said != "" {
+		return &transport.PermanentError{Err: fmt.Errorf("the server wrote %q where SFTP should begin; "+
+			"a start-up file of the login shell there (~/.bashrc, ~/.profile, ~/.cshrc) prints this also without a terminal: "+
+			"let it print in interactive shells only", said)}
+	}
+	return &transport.PermanentError{Err: fmt.Errorf("what answers does not speak SFTP; its first bytes are % x", text[:min(len(text), 16)])}
+}
+
+// printable is the leading part of s that can be shown to a user, at most 200 letters.
+func printable(s string) string {
+	var b strings.Builder
+	letters := 0
+	for i := 0; i < len(s) && letters < 200; letters++ {
+		c, size := utf8.DecodeRuneInString(s[i:])
+		if (c == utf8.RuneError && size <= 1) || (!unicode.IsPrint(c) && !unicode.IsSpace(c) && c != '\x1b') {
+			break
+		}
+		b.WriteRune(c)
+		i += size
+	}
+	return strings.TrimSpace(b.String())
+}

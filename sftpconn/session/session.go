@@ -1,0 +1,237 @@
+package session
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
+
+	"sshmount/sftpconn/transport"
+)
+
+// Options of a session.
+type Options struct {
+	Logger *slog.Logger // nil: slog.Default()
+}
+
+// Session is one SFTP session. Its methods may be called from several goroutines.
+type Session struct {
+	ch  transport.Channel
+	log *slog.Logger
+
+	greeted    chan error    // one value: how the greeting went; sent by the reader
+	wake       chan struct{} // capacity 1: there may be something in queue for the writer
+	done       chan struct{} // closed by fail, once
+	extensions map[string]string
+	limits     *Call // nil where the server has no limits@openssh.com; set before greeted
+
+	mu        sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
+	err       error      // why the session is over
+	pending   map[uint32]*Call
+	queue     callQueue
+	lastID    uint32
+	inFlight  int
+	maxPacket int // longest packet either way, without its length field
+}
+
+// Open exchanges INIT and VERSION on ch, and asks for the limits. It owns ch
+// from then on, also when it fails: ch is closed then. It returns when VERSION is
+// there; the answer with the limits is not waited for, so that it costs no round
+// trip of its own (see Limits).
+//
+// A server that talks something else before SFTP gives an error that quotes it,
+// a *transport.PermanentError; so does one whose version is below 3.
+func Open(ctx context.Context, ch transport.Channel, o Options) (*Session, error) {
+	s := &Session{
+		ch:        ch,
+		log:       o.Logger,
+		greeted:   make(chan error, 1),
+		wake:      make(chan struct{}, 1),
+		done:      make(chan struct{}),
+		pending:   make(map[uint32]*Call),
+		maxPacket: maxPacketUnasked,
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	go s.writeLoop()
+	go s.readLoop()
+
+	select {
+	case err := <-s.greeted:
+		if err != nil {
+			s.fail(err)
+			return nil, err
+		}
+		return s, nil
+	case <-ctx.Done():
+	}
+	cause := fmt.Errorf("no SFTP greeting from the server: %w", context.Cause(ctx))
+	s.fail(cause)
+	// Closing the channel makes the reader tell what came instead of a greeting, if anything did.
+	select {
+	case err := <-s.greeted:
+		if _, quoted := err.(*transport.PermanentError); quoted {
+			return nil, err
+		}
+	case <-time.After(chatterWait):
+	}
+	return nil, cause
+}
+
+// Close ends the session and its channel; calls in flight fail with LostError.
+// It never blocks on the peer: where the line is dead, the two goroutines of the
+// session end when the transport below is closed. The error is always nil.
+func (s *Session) Close() error {
+	s.fail(ErrClosed)
+	return nil
+}
+
+// Done is closed when the session is over; Err then says why.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err is nil while the session is good.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Has says whether the server announced an extension, by its full name ("fsync@openssh.com").
+func (s *Session) Has(extension string) bool {
+	_, ok := s.extensions[extension]
+	return ok
+}
+
+// InFlight is the number of requests sent or queued and not answered.
+func (s *Session) InFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inFlight
+}
+
+// start queues c, whose request is in c.frame with an id of 0.
+func (s *Session) start(c *Call) *Call {
+	c.s = s
+	c.done = make(chan struct{})
+	frame, _, _ := c.frame.Packet(c.payload) // puts the length in; it can't fail
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight++
+	if s.err != nil {
+		s.end(c, &LostError{Err: s.err})
+		return c
+	}
+	if size := len(frame) - 4 + len(c.payload); size > s.maxPacket {
+		s.end(c, fmt.Errorf("request of %d bytes is more than the %d that the server takes", size, s.maxPacket))
+		return c
+	}
+	for {
+		s.lastID++
+		if _, used := s.pending[s.lastID]; !used {
+			break
+		}
+	}
+	c.id = s.lastID
+	binary.BigEndian.PutUint32(frame[5:], c.id)
+	s.pending[c.id] = c
+	s.queue.push(c)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return c
+}
+
+// end settles the outcome of c, which is in pending no more: so it is called once for each. With mu held.
+func (s *Session) end(c *Call, err error) {
+	c.ended, c.err = true, err
+	s.inFlight--
+	if c.held == 0 {
+		close(c.done)
+	}
+}
+
+// release takes back one hold of c, and closes c.done where that was the last
+// thing to wait for. With mu held.
+func (s *Session) release(c *Call, hold uint8) {
+	c.held &^= hold
+	if c.ended && c.held == 0 {
+		close(c.done)
+	}
+}
+
+// fail ends the session; the first reason counts.
+func (s *Session) fail(err error) {
+	if errors.Is(err, io.EOF) {
+		// A lost session must never look like the end of a file to whoever asks errors.Is.
+		err = errors.New(err.Error())
+	}
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = err
+	for id, c := range s.pending {
+		delete(s.pending, id)
+		s.end(c, &LostError{Sent: c.sent, Err: err})
+	}
+	s.queue = callQueue{}
+	s.mu.Unlock()
+	close(s.done)
+	// On a dead line Close may wait for what is being written: until the transport is closed.
+	go s.ch.Close()
+}
+
+// newFrame begins the request of c. Buffers come from a pool, to which the writer gives them back.
+func newFrame(t sshfx.PacketType) *sshfx.Buffer {
+	b := frames.Get().(*sshfx.Buffer)
+	b.StartPacket(t, 0)
+	return b
+}
+
+var frames = sync.Pool{New: func() any { return sshfx.NewMarshalBuffer(128) }}
+
+// maxPooledFrame keeps a buffer that a long path has grown out of the pool. Bytes.
+const maxPooledFrame = 1 << 10
+
+func recycle(b *sshfx.Buffer) {
+	if b.Cap() <= maxPooledFrame {
+		frames.Put(b)
+	}
+}
+
+// callQueue is a first-in first-out queue.
+type callQueue struct {
+	calls []*Call
+	head  int
+}
+
+func (q *callQueue) push(c *Call) {
+	if q.head == len(q.calls) {
+		q.calls, q.head = q.calls[:0], 0
+	} else if q.head > 64 && q.head > len(q.calls)/2 {
+		n := copy(q.calls, q.calls[q.head:])
+		clear(q.calls[n:])
+		q.calls, q.head = q.calls[:n], 0
+	}
+	q.calls = append(q.calls, c)
+}
+
+func (q *callQueue) pop() *Call {
+	if q.head == len(q.calls) {
+		return nil
+	}
+	c := q.calls[q.head]
+	q.calls[q.head] = nil
+	q.head++
+	return c
+}
