@@ -1,0 +1,143 @@
+package fusefs
+
+import (
+	"math"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"sshmount/cache"
+)
+
+// GetAttr answers stat(2) and, with a handle, fstat(2).
+func (fs *filesystem) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	n, st := fs.admit(&in.InHeader)
+	if !st.Ok() {
+		return st
+	}
+	var h *cache.Handle
+	if in.Flags()&fuse.FUSE_GETATTR_FH != 0 {
+		h, _ = fs.files.get(in.Fh())
+	}
+	op := fs.begin(cancel, &in.InHeader)
+	defer op.end()
+	a, ttl, err := fs.cache.Getattr(op, n, h)
+	if err != nil {
+		return fs.status("getattr", in.NodeId, "", err)
+	}
+	if !fs.attr(a, &out.Attr) {
+		return fuse.EPERM
+	}
+	out.SetTimeout(bound(ttl, fs.opts.AttrTimeout))
+	return fuse.OK
+}
+
+// SetAttr changes mode, owner, size and times. What the kernel does not mention
+// (the other half of a chown, a time of UTIME_OMIT) stays as it is.
+func (fs *filesystem) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	n, st := fs.admit(&in.InHeader)
+	if !st.Ok() {
+		return st
+	}
+	var h *cache.Handle
+	if fh, ok := in.GetFh(); ok {
+		h, _ = fs.files.get(fh)
+	}
+	wish, err := fs.wish(in)
+	if err != nil {
+		return fs.status("setattr", in.NodeId, "", err)
+	}
+	op := fs.begin(cancel, &in.InHeader)
+	defer op.end()
+	a, ttl, err := fs.cache.Setattr(op, n, h, wish)
+	if err != nil {
+		return fs.status("setattr", in.NodeId, "", err)
+	}
+	if !fs.attr(a, &out.Attr) {
+		return fuse.EPERM
+	}
+	out.SetTimeout(bound(ttl, fs.opts.AttrTimeout))
+	return fuse.OK
+}
+
+// wish translates what the kernel wants set.
+func (fs *filesystem) wish(in *fuse.SetAttrIn) (cache.SetAttr, error) {
+	var s cache.SetAttr
+	if mode, ok := in.GetMode(); ok {
+		s.Mode = &mode
+	}
+	if uid, ok := in.GetUID(); ok {
+		s.UID = &uid
+	}
+	if gid, ok := in.GetGID(); ok {
+		s.GID = &gid
+	}
+	if m := fs.opts.IDMap; m != nil && (s.UID != nil || s.GID != nil) {
+		var err error
+		if s.UID, s.GID, err = m.ToRemote(s.UID, s.GID); err != nil {
+			return s, err
+		}
+	}
+	if size, ok := in.GetSize(); ok {
+		if size > math.MaxInt64 {
+			return s, syscall.EFBIG
+		}
+		s.Size = &size
+	}
+	if t, ok := in.GetATime(); ok {
+		s.Atime = &t
+	}
+	if t, ok := in.GetMTime(); ok {
+		s.Mtime = &t
+	}
+	return s, nil
+}
+
+// Access is asked only for a mount without default_permissions, where the
+// server decides when something is done. ENOSYS is taken for yes, and asked no more.
+func (fs *filesystem) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
+	if !fs.opts.AllowRoot {
+		return fuse.ENOSYS
+	}
+	if fs.refused(&in.InHeader) {
+		return fuse.EACCES
+	}
+	return fuse.OK
+}
+
+// StatFs shows the server's disk; where the server can't tell, one that no
+// program finds too full to write to.
+func (fs *filesystem) StatFs(cancel <-chan struct{}, in *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	n, st := fs.admit(in)
+	if !st.Ok() {
+		return st
+	}
+	op := fs.begin(cancel, in)
+	defer op.end()
+	s, err := fs.cache.Statfs(op, n)
+	if err != nil {
+		if errno, _ := errnoOf(err); errno != syscall.ENOSYS && errno != syscall.EOPNOTSUPP {
+			return fs.status("statfs", in.NodeId, "", err)
+		}
+		const block, blocks, files = 4096, 1000 << 30 / 4096, 1_000_000_000
+		*out = fuse.StatfsOut{
+			Blocks: blocks, Bfree: blocks, Bavail: blocks, Files: files, Ffree: files,
+			Bsize: block, Frsize: block, NameLen: maxName,
+		}
+		return fuse.OK
+	}
+	// Blocks are counted in Frsize. statfs(2) has no such field in many programs' eyes, so Bsize says the same.
+	frsize := s.Frsize
+	if frsize == 0 || frsize > math.MaxInt32 {
+		frsize = 4096
+	}
+	names := s.Namemax
+	if names == 0 || names > maxName {
+		names = maxName
+	}
+	*out = fuse.StatfsOut{
+		Blocks: s.Blocks, Bfree: s.Bfree, Bavail: s.Bavail, Files: s.Files, Ffree: s.Ffree,
+		Bsize: uint32(frsize), Frsize: uint32(frsize), NameLen: uint32(names),
+	}
+	return fuse.OK
+}

@@ -1,0 +1,117 @@
+package fusefs
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"sshmount/cache"
+)
+
+// dirHandle is an open directory.
+type dirHandle struct {
+	*cache.DirHandle
+
+	mu   sync.Mutex // guards read
+	read bool       // something was read since the last beginning
+}
+
+// at prepares for reading at off; the beginning, once more, is rewinddir(3), which shows the directory as it is now.
+func (d *dirHandle) at(off uint64) {
+	d.mu.Lock()
+	again := off == 0 && d.read
+	d.read = true
+	d.mu.Unlock()
+	if again {
+		d.Rewind()
+	}
+}
+
+// OpenDir opens a directory for listing.
+func (fs *filesystem) OpenDir(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	n, st := fs.admit(&in.InHeader)
+	if !st.Ok() {
+		return st
+	}
+	op := fs.begin(cancel, &in.InHeader)
+	defer op.end()
+	d, err := fs.cache.OpenDir(op, n)
+	if err != nil {
+		return fs.status("opendir", in.NodeId, "", err)
+	}
+	out.Fh = fs.dirs.put(&dirHandle{DirHandle: d})
+	return fuse.OK
+}
+
+// ReadDir lists names.
+func (fs *filesystem) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	return fs.list(cancel, in, "readdir", func(_ *cache.DirHandle, e cache.DirEntry) bool {
+		return out.AddDirEntry(kernelEntry(e))
+	})
+}
+
+// ReadDirPlus lists names with attributes and references. The reference is taken after the entry has found its
+// room in the reply, as only those that the kernel gets are given back.
+func (fs *filesystem) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	return fs.list(cancel, in, "readdirplus", func(d *cache.DirHandle, e cache.DirEntry) bool {
+		entry := out.AddDirLookupEntry(kernelEntry(e))
+		if entry == nil {
+			return false
+		}
+		if f, ok := d.Found(e); ok && fs.entry(f, entry).Ok() {
+			out.FixMode(f.Attr.Mode)
+		}
+		return true
+	})
+}
+
+func kernelEntry(e cache.DirEntry) fuse.DirEntry {
+	return fuse.DirEntry{Name: e.Name, Ino: e.Ino, Mode: e.Mode, Off: e.Off}
+}
+
+// list adds entries until the reply is full or the listing at its end. An error after some entries is kept for the
+// next request: the entries are good, and their references are taken.
+func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, name string, add func(*cache.DirHandle, cache.DirEntry) bool) fuse.Status {
+	d, ok := fs.dirs.get(in.Fh)
+	if !ok {
+		return fuse.EBADF
+	}
+	d.at(in.Offset)
+	op := fs.begin(cancel, &in.InHeader)
+	defer op.end()
+	for off, some := in.Offset, false; ; some = true {
+		e, err := d.Next(op, off)
+		switch {
+		case errors.Is(err, io.EOF):
+			return fuse.OK
+		case err != nil && some:
+			return fuse.OK
+		case err != nil:
+			return fs.status(name, in.NodeId, "", err)
+		}
+		if !add(d.DirHandle, e) {
+			return fuse.OK
+		}
+		off = e.Off
+	}
+}
+
+// ReleaseDir ends a listing.
+func (fs *filesystem) ReleaseDir(in *fuse.ReleaseIn) {
+	if d, ok := fs.dirs.take(in.Fh); ok {
+		d.Release()
+	}
+}
+
+// FsyncDir answers fsync(2) of a directory.
+func (fs *filesystem) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	n, st := fs.node(in.NodeId)
+	if !st.Ok() {
+		return st
+	}
+	op := fs.begin(cancel, &in.InHeader)
+	defer op.end()
+	return fs.status("fsyncdir", in.NodeId, "", fs.cache.Fsyncdir(op, n))
+}

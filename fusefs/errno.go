@@ -1,0 +1,53 @@
+package fusefs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// maxName is the longest name, in bytes, of every Linux filesystem and of SFTP
+// servers on them. The kernel lets up to 1024 through to a FUSE filesystem.
+const maxName = 255
+
+// errnoOf decides what a program gets to see of an error. The rooms below put an
+// errno into each error that a program can do something about; known is false
+// where there was none, and the answer EIO a guess.
+func errnoOf(err error) (errno syscall.Errno, known bool) {
+	switch {
+	case err == nil:
+		return 0, true
+	case errors.As(err, &errno) && errno != 0:
+		return errno, true
+	case errors.Is(err, context.DeadlineExceeded):
+		return syscall.ETIMEDOUT, true
+	case errors.Is(err, context.Canceled):
+		return syscall.EINTR, true
+	}
+	return syscall.EIO, false
+}
+
+// status answers a request with err. The error of a request that fails for no
+// reason a program could know goes to the log, for the person behind it.
+func (fs *filesystem) status(op string, node uint64, name string, err error) fuse.Status {
+	errno, known := errnoOf(err)
+	if !known {
+		fs.log.Error("request failed, the program gets EIO", "request", op, "inode", node, "name", name, "err", err)
+	} else if errno == syscall.EIO {
+		fs.log.Log(context.Background(), slog.LevelDebug, "request failed", "request", op, "inode", node, "name", name, "err", err)
+	}
+	return fuse.Status(errno)
+}
+
+// nameStatus refuses names that no server should be asked about.
+func nameStatus(names ...string) fuse.Status {
+	for _, name := range names {
+		if len(name) > maxName {
+			return fuse.Status(syscall.ENAMETOOLONG)
+		}
+	}
+	return fuse.OK
+}

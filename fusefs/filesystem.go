@@ -1,0 +1,128 @@
+package fusefs
+
+import (
+	"log/slog"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"sshmount/cache"
+)
+
+// filesystem answers the kernel. What it does not implement (extended
+// attributes, file locks, which stay local to the kernel, SEEK_DATA, statx) the
+// embedded one answers with ENOSYS: the kernel then does without and asks no more.
+type filesystem struct {
+	fuse.RawFileSystem
+	cache *cache.Cache
+	opts  Options
+	owner uint32 // who made the mount, for AllowRoot
+	log   *slog.Logger
+	watch *watcher
+
+	files table[*cache.Handle]
+	dirs  table[*dirHandle]
+}
+
+func newFilesystem(c *cache.Cache, o Options, owner uint32, w *watcher) *filesystem {
+	return &filesystem{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		cache:         c,
+		opts:          o,
+		owner:         owner,
+		log:           o.Logger,
+		watch:         w,
+	}
+}
+
+// String names the filesystem where the options don't.
+func (fs *filesystem) String() string { return "sshmount" }
+
+// releaseAll gives back what is open when the kernel is gone: it sends no RELEASE for an aborted mount.
+func (fs *filesystem) releaseAll() {
+	for _, h := range fs.files.drain() {
+		h.Release()
+	}
+	for _, d := range fs.dirs.drain() {
+		d.Release()
+	}
+}
+
+// refused says whether AllowRoot keeps the caller out. The kernel knows only
+// "everybody" and "nobody else", so the mount is made for everybody. Requests on
+// something already open pass: whoever opened it has passed.
+func (fs *filesystem) refused(in *fuse.InHeader) bool {
+	return fs.opts.AllowRoot && in.Uid != 0 && in.Uid != fs.owner
+}
+
+// node is the node that a request is about. ESTALE can only come from a kernel that has forgotten it already.
+func (fs *filesystem) node(id uint64) (*cache.Node, fuse.Status) {
+	n := fs.cache.Node(id)
+	if n == nil {
+		return nil, fuse.Status(syscall.ESTALE)
+	}
+	return n, fuse.OK
+}
+
+// admit begins a request by its caller's right and its node.
+func (fs *filesystem) admit(in *fuse.InHeader) (*cache.Node, fuse.Status) {
+	if fs.refused(in) {
+		return nil, fuse.EACCES
+	}
+	return fs.node(in.NodeId)
+}
+
+// attr translates attributes. False: their owner may not be shown.
+func (fs *filesystem) attr(a cache.Attr, out *fuse.Attr) bool {
+	uid, gid := a.UID, a.GID
+	if m := fs.opts.IDMap; m != nil {
+		if s, ok := m.(shows); ok && !s.Shows(uid, gid) {
+			return false
+		}
+		uid, gid = m.ToLocal(uid, gid)
+	}
+	if fs.opts.UID != nil {
+		uid = *fs.opts.UID
+	}
+	if fs.opts.GID != nil {
+		gid = *fs.opts.GID
+	}
+	mode := a.Mode
+	if fs.opts.Umask != nil {
+		mode = mode&syscall.S_IFMT | 0o777&^*fs.opts.Umask
+	}
+	*out = fuse.Attr{
+		Ino:     a.Ino,
+		Size:    a.Size,
+		Blocks:  a.Size/512 + min(a.Size%512, 1),
+		Atime:   uint64(a.Atime),
+		Mtime:   uint64(a.Mtime),
+		Ctime:   uint64(a.Ctime),
+		Mode:    mode,
+		Nlink:   a.Nlink,
+		Owner:   fuse.Owner{Uid: uid, Gid: gid},
+		Blksize: 4096,
+	}
+	return true
+}
+
+// entry answers with a node, whose reference goes to the kernel, or back where the node may not be shown.
+func (fs *filesystem) entry(f cache.Found, out *fuse.EntryOut) fuse.Status {
+	if !fs.attr(f.Attr, &out.Attr) {
+		fs.cache.Forget(f.Node.ID(), 1)
+		*out = fuse.EntryOut{}
+		return fuse.EPERM
+	}
+	out.NodeId = f.Node.ID()
+	out.SetEntryTimeout(bound(f.TTL, fs.opts.EntryTimeout))
+	out.SetAttrTimeout(bound(f.TTL, fs.opts.AttrTimeout))
+	return fuse.OK
+}
+
+// newEntry is entry for the many requests that make a name.
+func (fs *filesystem) newEntry(op string, in *fuse.InHeader, name string, f cache.Found, err error, out *fuse.EntryOut) fuse.Status {
+	if err != nil {
+		return fs.status(op, in.NodeId, name, err)
+	}
+	return fs.entry(f, out)
+}

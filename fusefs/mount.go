@@ -1,0 +1,153 @@
+package fusefs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"sshmount/cache"
+)
+
+const (
+	maxWrite      = 1 << 20 // bytes of the largest WRITE; what Linux allows without privileges
+	maxBackground = 128     // requests of read-ahead and write-back that the kernel has out at a time
+
+	// maxRequestBytes bounds the buffers of WRITEs that wait for the line. Where all are taken no request is read,
+	// not even an interrupt, so it must be far above what a user's programs write at once (1 MiB a writer).
+	maxRequestBytes = 192 << 20
+)
+
+// Mounted is a mount that is being served.
+type Mounted struct {
+	mountpoint string
+	direct     bool          // made by mount(2), without fusermount3
+	done       chan struct{} // closed when the mount is gone and nothing is served any more
+}
+
+// Mount makes the cache, then the mount, and begins to serve; it returns when the
+// kernel has had its first answer. No mount is left where it fails. The cache
+// stays the caller's to close, after Wait or where Mount failed behind newCache.
+func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mounted, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Subtype == "" {
+		o.Subtype = "sshmount"
+	}
+	if o.FsName == "" {
+		o.FsName = o.Subtype
+	}
+	mountpoint, err := filepath.Abs(o.Mountpoint)
+	if err != nil {
+		return nil, fmt.Errorf("mount point %s: %w", o.Mountpoint, err)
+	}
+	o.Mountpoint = mountpoint
+
+	notices := &notifier{}
+	c, err := newCache(notices)
+	if err != nil {
+		return nil, err
+	}
+
+	fd, direct, err := attach(o)
+	if err != nil {
+		return nil, err
+	}
+	m := &Mounted{mountpoint: mountpoint, direct: direct, done: make(chan struct{})}
+	watch := newWatcher(func() bool { return abandoned(fd) })
+	fs := newFilesystem(c, o, uint32(os.Getuid()), watch)
+	server, err := fuse.NewServer(fs, fmt.Sprintf("/dev/fd/%d", fd), serverOptions(o))
+	if err != nil {
+		watch.close()
+		return nil, errors.Join(fmt.Errorf("first exchange with the kernel over /dev/fuse: %w", err), m.Unmount(true))
+	}
+	notices.start(server)
+	go func() {
+		defer close(m.done)
+		server.Serve()
+		notices.close()
+		watch.close()
+		fs.releaseAll()
+	}()
+	return m, nil
+}
+
+// serverOptions are those of the exchange with the kernel; those of the mount are attach's.
+func serverOptions(o Options) *fuse.MountOptions {
+	so := &fuse.MountOptions{
+		Name:                     o.Subtype,
+		MaxWrite:                 maxWrite,
+		MaxBackground:            maxBackground,
+		MaxInflightRequestBytes:  maxRequestBytes,
+		ExplicitDataCacheControl: true, // our own writes change the mtime, and must not cost the pages
+		DisableXAttrs:            true,
+		DisableReadDirPlus:       o.NoReaddirplus,
+		DisableSplice:            true, // replies are slices, not pipes
+		SingleThreaded:           o.SingleThreaded,
+		Debug:                    o.Debug,
+		Logger:                   slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		ExtraCapabilities:        fuse.CAP_ATOMIC_O_TRUNC,
+		PanicHandler: func(v any) fuse.Status {
+			o.Logger.Error("panic in a request, the program gets EIO", "panic", v, "stack", string(debug.Stack()))
+			return fuse.EIO
+		},
+	}
+	if o.DirectIO {
+		so.ExtraCapabilities |= fuse.CAP_DIRECT_IO_ALLOW_MMAP
+	}
+	return so
+}
+
+// abandoned says whether the kernel serves the mount no more (umount -f, an abort over /sys/fs/fuse).
+func abandoned(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLNVAL) != 0
+}
+
+// Wait returns when the mount is gone, by whomever, and every handle is given back.
+func (m *Mounted) Wait() { <-m.done }
+
+// Unmount asks the kernel to end the mount; lazy detaches it even while it is in use.
+// It does not wait for the end: see Wait.
+func (m *Mounted) Unmount(lazy bool) error {
+	select {
+	case <-m.done:
+		return nil
+	default:
+	}
+	if m.direct {
+		flags := unix.UMOUNT_NOFOLLOW
+		if lazy {
+			flags |= unix.MNT_DETACH
+		}
+		if err := unix.Unmount(m.mountpoint, flags); err != nil {
+			return fmt.Errorf("umount %s: %w", m.mountpoint, err)
+		}
+		return nil
+	}
+	args := []string{"-u", "-q"}
+	if lazy {
+		args = append(args, "-z")
+	}
+	helper, err := fusermount()
+	if err != nil {
+		return err
+	}
+	out, err := exec.Command(helper, append(args, "--", m.mountpoint)...).CombinedOutput()
+	if err != nil {
+		if text := strings.TrimSpace(string(out)); text != "" {
+			return errors.New(text)
+		}
+		return fmt.Errorf("%s -u %s: %w (still in use?)", helper, m.mountpoint, err)
+	}
+	return nil
+}

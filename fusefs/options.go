@@ -1,0 +1,61 @@
+package fusefs
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Options of a mount.
+type Options struct {
+	Mountpoint string // an existing directory
+	FsName     string // first column of mount(8); default the subtype
+	Subtype    string // default "sshmount": the type is then "fuse.sshmount"
+
+	ReadOnly           bool
+	AllowOther         bool // every user of this machine may use the mount
+	AllowRoot          bool // the mounting user and root may; not together with AllowOther
+	DefaultPermissions bool // the kernel checks the permission bits that are shown
+	Suid, Dev          bool // obey setuid bits and device nodes; only root may ask for it
+	NoExec, NoAtime    bool
+	Sync, DirSync      bool
+	NonEmpty           bool     // no check here: whoever reads the command line looks into the mount point first
+	MountOptions       []string // further options, for the kernel as they are
+	MaxRead            int      // bytes of the largest READ; 0: as large as the kernel makes them (1 MiB)
+
+	// Upper bounds of what the kernel trusts by itself; nil: as long as the cache does.
+	AttrTimeout, EntryTimeout, NegativeTimeout *time.Duration
+
+	KernelCache   bool // never drop a file's pages at open, changed or not
+	DirectIO      bool // no pages at all: each read and write comes here
+	NoReaddirplus bool // list names without their attributes
+
+	UID, GID *uint32  // shown as everybody's owner and group
+	Umask    *uint32  // the permission bits shown are all but these
+	IDMap    IDMapper // nil: ids as they are
+
+	Debug          bool // every request and reply goes to the log
+	SingleThreaded bool // one request at a time
+	Logger         *slog.Logger
+}
+
+// IDMapper translates ids between the two sides. Its methods are called from several goroutines.
+type IDMapper interface {
+	// ToLocal says how a remote owner and group are shown here.
+	ToLocal(uid, gid uint32) (uint32, uint32)
+	// ToRemote translates the halves of a chown; nil halves stay nil.
+	// EPERM where an id has no counterpart and the map says so.
+	ToRemote(uid, gid *uint32) (*uint32, *uint32, error)
+}
+
+// shows is implemented by an IDMapper that refuses to show files of owners it does not know.
+type shows interface {
+	Shows(uid, gid uint32) bool
+}
+
+// bound is the shorter of what the cache promises and what the options allow.
+func bound(ttl time.Duration, limit *time.Duration) time.Duration {
+	if limit != nil && *limit < ttl {
+		ttl = *limit
+	}
+	return max(ttl, 0)
+}
