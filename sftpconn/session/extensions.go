@@ -82,14 +82,14 @@ func (s *Session) UserGroupNames(uids, gids []uint32) *Call {
 	return s.start(&Call{want: answerNames, frame: b, other: names})
 }
 
-// ExpandPath is expand-path@openssh.com: "~" and "~user" at the start of path
-// are replaced, and the rest made absolute; the answer is in Name.
+// ExpandPath is expand-path@openssh.com: "~user" at the start of path becomes that
+// user's home directory, "~" the directory in which the session began (which is
+// the home directory, as a rule), and the rest is made absolute; the answer is in Name.
 func (s *Session) ExpandPath(path string) *Call {
 	return s.startExtended(extExpandPath, answerName, path)
 }
 
-// HomeDirectory is home-directory: that of user, or of the login where user is
-// ""; the answer is in Name.
+// HomeDirectory is home-directory, that of user; the answer is in Name.
 func (s *Session) HomeDirectory(user string) *Call {
 	return s.startExtended(extHomeDirectory, answerName, user)
 }

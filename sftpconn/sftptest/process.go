@@ -32,7 +32,7 @@ func startProcess(s *Server) (*process, error) {
 		return nil, err
 	}
 	p := &process{in: in, out: out, dead: make(chan struct{})}
-	p.cmd = exec.Command(s.program, append([]string{"-e"}, s.args...)...)
+	p.cmd = exec.Command(s.program, s.command...)
 	p.cmd.Dir = s.dir
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = childIn, childOut, &p.remarks
 	err = p.cmd.Start()

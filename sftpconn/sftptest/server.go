@@ -43,6 +43,12 @@ func InDir(dir string) Option { return func(s *Server) { s.dir = dir } }
 // umask, "-P", "fsync,limits" to deny requests.
 func Args(args ...string) Option { return func(s *Server) { s.args = append(s.args, args...) } }
 
+// Command runs another program in the place of sftp-server, with its arguments:
+// a shell that talks first, say. Args has no meaning then.
+func Command(program string, args ...string) Option {
+	return func(s *Server) { s.program, s.command = program, args }
+}
+
 // MaxChannels limits the channels that are open at a time on each connection;
 // more get transport.ErrNoMoreChannels.
 func MaxChannels(n int) Option { return func(s *Server) { s.maxChannels = n } }
@@ -58,8 +64,9 @@ func WithTap(tap *Tap) Option { return func(s *Server) { s.tap = tap } }
 type Server struct {
 	program     string
 	dir         string
-	args        []string
-	maxChannels int // 0: no limit
+	args        []string // further ones of sftp-server
+	command     []string // all arguments of program
+	maxChannels int      // 0: no limit
 	noProbe     bool
 	tap         *Tap
 
@@ -77,14 +84,18 @@ type Server struct {
 func New(t testing.TB, options ...Option) *Server {
 	t.Helper()
 	s := &Server{
-		program: Program(t),
-		thawed:  make(chan struct{}),
-		budget:  -1,
-		lines:   make(map[*line]bool),
+		thawed: make(chan struct{}),
+		budget: -1,
+		lines:  make(map[*line]bool),
 	}
 	close(s.thawed)
 	for _, o := range options {
 		o(s)
+	}
+	if s.program == "" {
+		s.program = Program(t)
+		// -e: what it has to say goes to standard error, and not to this machine's log.
+		s.command = append([]string{"-e"}, s.args...)
 	}
 	if s.dir == "" {
 		s.dir = t.TempDir()

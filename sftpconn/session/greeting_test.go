@@ -1,0 +1,149 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/sftptest"
+	"sshmount/sftpconn/transport"
+)
+
+// refusal opens a session with a shell command in the place of the server, and gives the error.
+func refusal(t *testing.T, script string) error {
+	t.Helper()
+	srv := sftptest.New(t, sftptest.Command("/bin/sh", "-c", script, sftptest.Program(t)))
+	s, err := tryConnect(t, srv)
+	if err == nil {
+		s.Close()
+		t.Fatalf("a session with %q", script)
+	}
+	return err
+}
+
+func TestServerThatTalksFirstIsQuoted(t *testing.T) {
+	for name, script := range map[string]string{
+		"a line and then SFTP":  `echo "Welcome to the machine"; exec "$0"`,
+		"text and then silence": `echo "Welcome to the machine"; exec cat >/dev/null`,
+		"text and then the end": `echo "Welcome to the machine"`,
+		"in pieces":             `printf We; sleep 0.05; echo "lcome to the machine"; exec cat >/dev/null`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := refusal(t, script)
+			if !strings.Contains(err.Error(), "Welcome to the machine") || !strings.Contains(err.Error(), ".bashrc") {
+				t.Errorf("%v", err)
+			}
+			var permanent *transport.PermanentError
+			if !errors.As(err, &permanent) {
+				t.Errorf("%v is not permanent", err)
+			}
+		})
+	}
+}
+
+func TestServerThatSaysLessThanAHeaderAndWaits(t *testing.T) {
+	srv := sftptest.New(t, sftptest.Command("/bin/sh", "-c", "printf ok; exec cat >/dev/null"))
+	tr, err := srv.Dial(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := tr.OpenChannel(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two letters are no header: only time tells that nothing more comes. The wait
+	// has to be long enough for the shell to start; if it is not, the plain error comes.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err = Open(ctx, ch, Options{})
+	if err == nil || !strings.Contains(err.Error(), `"ok"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestServerThatEndsAtOnce(t *testing.T) {
+	err := refusal(t, "exit 1")
+	if !strings.Contains(err.Error(), "sshd_config") {
+		t.Errorf("%v", err)
+	}
+	err = refusal(t, "echo 'This account is closed.' >&2; exit 1")
+	if !strings.Contains(err.Error(), "This account is closed.") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestServerOfAnotherKind(t *testing.T) {
+	err := refusal(t, `printf '\001\002\003\004\005\006\007\010'; exec cat >/dev/null`)
+	if !strings.Contains(err.Error(), "01 02 03 04 05 06 07 08") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	for version, good := range map[byte]bool{0: false, 2: false, 3: true, 6: true} {
+		tap := sftptest.NewTap()
+		tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+			if p.Name == "VERSION" {
+				return sftptest.ReplaceBody([]byte{0, 0, 0, version})
+			}
+			return sftptest.Pass()
+		})
+		s, err := tryConnect(t, sftptest.New(t, sftptest.WithTap(tap)))
+		if (err == nil) != good {
+			t.Errorf("version %d: %v", version, err)
+		}
+		if good && outcome(t, s.Lstat(".")) != nil {
+			t.Errorf("version %d: no answer", version)
+		}
+	}
+}
+
+func TestBrokenVersionPacket(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"empty":             {},
+		"half a version":    {0, 0},
+		"cut extension":     {0, 0, 0, 3, 0, 0, 0, 4, 'a', 'b'},
+		"long extension":    {0, 0, 0, 3, 255, 255, 255, 255},
+		"name without data": {0, 0, 0, 3, 0, 0, 0, 1, 'a'},
+	} {
+		tap := sftptest.NewTap()
+		tap.OnReply(func(p sftptest.Packet) sftptest.Action { return sftptest.ReplaceBody(body) })
+		if _, err := tryConnect(t, sftptest.New(t, sftptest.WithTap(tap))); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestOpenObeysItsContext(t *testing.T) {
+	srv := sftptest.New(t)
+	tr, err := srv.Dial(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := tr.OpenChannel(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Freeze()
+	why := errors.New("the user has no more patience")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
+	if _, err := Open(ctx, ch, Options{}); !errors.Is(err, why) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOpenCostsOneRoundTripAndLimitsRideAlong(t *testing.T) {
+	tap := sftptest.NewTap()
+	tap.SetDelay(400 * time.Millisecond)
+	s := connect(t, sftptest.New(t, sftptest.WithTap(tap)))
+	must(t, s.Lstat("."))
+	if s.Limits().MaxRead != 255<<10 {
+		t.Errorf("limits %+v", s.Limits())
+	}
+	if n := tap.Flights(); n != 2 {
+		t.Errorf("%d flights for the greeting and the first request:\n%s", n, strings.Join(tap.Log(), "\n"))
+	}
+}

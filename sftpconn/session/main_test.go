@@ -1,0 +1,70 @@
+package session
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sshmount/sftpconn/sftptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// deadline is what a test waits for something that must come, on a busy machine.
+const deadline = 20 * time.Second
+
+func within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// connect opens a session with srv.
+func connect(t testing.TB, srv *sftptest.Server) *Session {
+	t.Helper()
+	s, err := tryConnect(t, srv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func tryConnect(t testing.TB, srv *sftptest.Server) (*Session, error) {
+	t.Helper()
+	tr, err := srv.Dial(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := tr.OpenChannel(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(within(t), ch, Options{})
+	if err == nil {
+		t.Cleanup(func() { s.Close() })
+	}
+	return s, err
+}
+
+// outcome waits for a call, and fails the test where it never ends.
+func outcome(t testing.TB, c *Call) error {
+	t.Helper()
+	select {
+	case <-c.Done():
+	case <-time.After(deadline):
+		t.Fatal("the call did not end")
+	}
+	return c.Wait(context.Background())
+}
+
+// must waits for a call that has to succeed.
+func must(t testing.TB, c *Call) *Call {
+	t.Helper()
+	if err := outcome(t, c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
