@@ -1,0 +1,147 @@
+package cache
+
+import (
+	"context"
+	"sync/atomic"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// defaultPiece is the size of a request until a file was opened, in bytes: what every server takes.
+const defaultPiece = 32 << 10
+
+// backend is the remote file behind a handle, which may be opened later than the handle: when it is first
+// needed (its content was fetched ahead), or when its creation has had its turn.
+type backend struct {
+	c *Cache
+	// turn is held by who opens the file; a channel, as opening takes a round trip and waiting for it must end with a context.
+	turn chan struct{}
+	f    atomic.Pointer[sftpconn.File] // set once
+	open func(ctx context.Context) (*sftpconn.File, error)
+
+	created chan struct{} // nil, or closed by the creation when it has set f or failed
+	failed  error         // set before created is closed
+
+	closed atomic.Bool
+}
+
+func (c *Cache) openBackend(f *sftpconn.File) *backend {
+	b := &backend{c: c, turn: make(chan struct{}, 1)}
+	b.set(f)
+	return b
+}
+
+func (b *backend) set(f *sftpconn.File) {
+	b.f.Store(f)
+	b.c.pieces(f)
+	if b.closed.Load() {
+		f.Close()
+	}
+}
+
+// pieces remembers the sizes of requests that the server takes.
+func (c *Cache) pieces(f *sftpconn.File) {
+	c.maxRead.Store(int64(f.MaxRead()))
+	c.maxWrite.Store(int64(f.MaxWrite()))
+}
+
+// late says whether the file may still have to be created.
+func (b *backend) late() bool { return b.created != nil && b.f.Load() == nil }
+
+// file gives the open remote file.
+func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
+	if f := b.f.Load(); f != nil {
+		return f, nil
+	}
+	if b.created != nil {
+		select {
+		case <-b.created:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if b.failed != nil {
+			return nil, b.failed
+		}
+		return b.f.Load(), nil
+	}
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if f := b.f.Load(); f != nil {
+		return f, nil
+	}
+	f, err := b.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.set(f)
+	return f, nil
+}
+
+// close gives the file back; one that is still to come is closed when it comes.
+func (b *backend) close() {
+	if b.closed.Swap(true) {
+		return
+	}
+	if f := b.f.Load(); f != nil {
+		f.Close()
+	}
+}
+
+func (b *backend) MaxRead() int {
+	if f := b.f.Load(); f != nil {
+		return f.MaxRead()
+	}
+	return int(max(defaultPiece, b.c.maxRead.Load()))
+}
+
+func (b *backend) MaxWrite() int {
+	if f := b.f.Load(); f != nil {
+		return f.MaxWrite()
+	}
+	return int(max(defaultPiece, b.c.maxWrite.Load()))
+}
+
+func (b *backend) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
+	f, err := b.file(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return f.ReadAt(ctx, dst, off)
+}
+
+func (b *backend) WriteAt(ctx context.Context, p []byte, off int64) error {
+	f, err := b.file(ctx)
+	if err != nil {
+		return err
+	}
+	return f.WriteAt(ctx, p, off)
+}
+
+func (b *backend) WriteSetstat(ctx context.Context, p []byte, off int64, a session.Attr) error {
+	f, err := b.file(ctx)
+	if err != nil {
+		return err
+	}
+	return f.WriteSetstat(ctx, p, off, a)
+}
+
+func (b *backend) Setstat(ctx context.Context, a session.Attr) error {
+	f, err := b.file(ctx)
+	if err != nil {
+		return err
+	}
+	return f.Setstat(ctx, a)
+}
+
+func (b *backend) Fsync(ctx context.Context) error {
+	f, err := b.file(ctx)
+	if err != nil {
+		return err
+	}
+	return f.Fsync(ctx)
+}

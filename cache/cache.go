@@ -1,0 +1,259 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"sshmount/cache/filedata"
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// Options of a cache. The zero value of a field means its default unless said otherwise.
+type Options struct {
+	Conn *sftpconn.Conn
+	Root string // the remote directory as the user wrote it; "" is the login directory
+
+	NoDirCache bool          // ask the server each time (dir_cache=no)
+	Timeout    time.Duration // trust of attributes, listings and absent names (dcache_timeout); default 20 s
+	MaxNames   int           // nodes kept beyond what the kernel holds (dcache_max_size); default 10,000
+
+	ReadBudget, WriteBudget, PrefetchBudget int64 // bytes; defaults 64, 64 and 32 MiB
+	NoPrefetch                              bool  // nothing is fetched ahead but the bytes of open files (prefetch=no)
+	Async                                   bool  // changes are answered before the server has (-o async)
+	SyncWrites                              bool  // every write waits for the server (sshfs_sync)
+	SyncReads                               bool  // no reading ahead
+	DirectIO                                bool  // every open starts without cached bytes
+
+	FollowSymlinks    bool
+	TransformSymlinks bool // absolute targets become relative, wherever they lead
+	FreeSymlinks      bool // targets are handed on as they are (no_contain_symlinks)
+	DisableHardlink   bool
+
+	RescueDir string // where undeliverable bytes go; "" loses them, with a line in the log
+	Logger    *slog.Logger
+	Notify    Notifier // may be nil
+}
+
+// Notifier is told what the kernel must forget. It is called with no lock held, from goroutines
+// that serve no request of the kernel, or it must not wait for the kernel itself.
+type Notifier interface {
+	// ContentChanged: pages and attributes of the inode are out of date.
+	ContentChanged(id uint64)
+	// NameChanged: what the kernel knows of name in the directory is out of date.
+	NameChanged(dir uint64, name string)
+}
+
+const (
+	defaultTimeout  = 20 * time.Second
+	defaultMaxNames = 10_000
+	defaultPrefetch = 32 << 20
+
+	maxName = 255  // bytes in a name, as Linux has it (NAME_MAX)
+	maxPath = 4095 // bytes in a path on the server (PATH_MAX less the NUL)
+)
+
+// Cache is the cached remote directory.
+type Cache struct {
+	o        Options
+	conn     *sftpconn.Conn
+	log      *slog.Logger
+	timeout  time.Duration // 0 with NoDirCache
+	rootDir  string        // absolute path of the root on the server, without a trailing slash but for "/"
+	epoch    time.Time     // what now counts from
+	pool     *filedata.Pool
+	queue    *queue
+	rescue   *rescue
+	errs     reports
+	warnLink sync.Once // one line about links that lead out of the mount is enough
+
+	maxRead, maxWrite atomic.Int64 // the largest requests that the server takes, bytes; 0 until a file was opened
+
+	ctx    context.Context // ends with Close: for requests that no program waits for
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // goroutines on ctx
+
+	mu        sync.Mutex // guards the tree; see the package comment
+	closed    bool
+	nodes     map[uint64]*Node
+	idle      *simplelru.LRU[uint64, *Node] // nodes that only the cache holds
+	root      *Node
+	lastID    uint64
+	lists     *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
+	listed    int                           // names in those listings
+	walk      walk
+	scan      scan
+	openFiles int
+}
+
+// New resolves the root and looks at it: it must be a directory.
+func New(ctx context.Context, o Options) (*Cache, error) {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.MaxNames <= 0 {
+		o.MaxNames = defaultMaxNames
+	}
+	if o.PrefetchBudget <= 0 {
+		o.PrefetchBudget = defaultPrefetch
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Cache{
+		o: o, conn: o.Conn, log: o.Logger, timeout: o.Timeout, epoch: time.Now(),
+		nodes: map[uint64]*Node{}, lastID: 1,
+	}
+	if o.NoDirCache {
+		c.timeout = 0
+	}
+	// With the library's own limit out of reach the limits are ours alone: eviction must not
+	// touch a node in the middle of another change of the tree.
+	c.idle, _ = simplelru.NewLRU[uint64, *Node](1<<31-1, nil)
+	c.lists, _ = simplelru.NewLRU[uint64, *Node](1<<31-1, nil)
+	dir, attr, err := resolveRoot(ctx, c.conn, o.Root)
+	if err != nil {
+		return nil, err
+	}
+	c.rootDir = dir
+	c.ctx, c.cancel = context.WithCancel(sftpconn.Patient(context.Background()))
+	c.queue = newQueue(c)
+	c.rescue = &rescue{dir: o.RescueDir, log: c.log}
+	c.pool = filedata.NewPool(filedata.Options{
+		ReadBudget: o.ReadBudget, WriteBudget: o.WriteBudget, SyncWrites: o.SyncWrites,
+		NoReadAhead: o.SyncReads, Lost: c.lost, Logger: c.log,
+	})
+	c.root = &Node{id: 1, refs: 1, dir: &dirState{children: map[string]*Node{}}}
+	c.nodes[1] = c.root
+	c.mu.Lock()
+	c.keepAttr(c.root, attr)
+	c.mu.Unlock()
+	return c, nil
+}
+
+// resolveRoot turns what the user wrote into an absolute path, and checks that it is a directory.
+func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string, session.Attr, error) {
+	shown := root
+	if shown == "" {
+		shown = "the login directory"
+	}
+	ask := root
+	switch {
+	case root == "":
+		ask = "."
+	case strings.HasPrefix(root, "~"):
+		full, err := conn.Expand(ctx, root)
+		if err == nil {
+			ask = full
+		} else if !errors.Is(err, sftpconn.ErrUnsupported) {
+			return "", session.Attr{}, fmt.Errorf("remote directory %s: %w", shown, err)
+		} else if rest, ok := strings.CutPrefix(root, "~/"); ok {
+			ask = "./" + rest
+		} else if root == "~" {
+			ask = "."
+		}
+	}
+	attr, err := conn.Stat(ctx, ask)
+	if err != nil {
+		var se *session.StatusError
+		if errors.As(err, &se) && se.Code == session.StatusNoSuchFile {
+			return "", attr, fmt.Errorf("remote directory %s does not exist: %w", shown, syscall.ENOENT)
+		}
+		if errors.As(err, &se) && se.Code == session.StatusPermissionDenied {
+			return "", attr, fmt.Errorf("remote directory %s: permission denied: %w", shown, syscall.EACCES)
+		}
+		return "", attr, fmt.Errorf("looking at the remote directory %s: %w", shown, err)
+	}
+	if attr.Flags&session.HasMode != 0 && attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		return "", attr, fmt.Errorf("%s is not a directory on the server: %w", shown, syscall.ENOTDIR)
+	}
+	abs, err := conn.Realpath(ctx, ask)
+	if err != nil {
+		return "", attr, fmt.Errorf("resolving the remote directory %s: %w", shown, err)
+	}
+	if !path.IsAbs(abs) {
+		abs = "/" + abs
+	}
+	return path.Clean(abs), attr, nil
+}
+
+// now is the time since the cache began, in nanoseconds, on the monotonic clock.
+func (c *Cache) now() int64 { return int64(time.Since(c.epoch)) }
+
+// background runs f in a goroutine that Close waits for. It must end when c.ctx does. False where the cache is closed.
+func (c *Cache) background(f func(ctx context.Context)) bool {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return false
+	}
+	c.wg.Add(1)
+	c.mu.Unlock()
+	go func() {
+		defer c.wg.Done()
+		f(c.ctx)
+	}()
+	return true
+}
+
+// Close ends all work without waiting for the server: unacknowledged bytes go to the rescue
+// directory, changes not yet sent are reported in the log. See Sync for an end without loss.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.pool.Close()
+	c.wg.Wait()
+	return c.errs.take()
+}
+
+func (c *Cache) Root() *Node { return c.root }
+
+// Owner is the owner of the login directory, which is how the remote user's ids are learnt.
+func (c *Cache) Owner(ctx context.Context) (uid, gid uint32, err error) {
+	a, err := c.conn.Stat(ctx, ".")
+	if err != nil {
+		return 0, 0, c.errno(ctx, "stat", ".", err)
+	}
+	if a.Flags&session.HasOwner == 0 {
+		return 0, 0, c.fail("stat", ".", syscall.ENOTSUP, nil)
+	}
+	return a.UID, a.GID, nil
+}
+
+// UserGroupNames asks for the names of remote ids ("" where unknown).
+func (c *Cache) UserGroupNames(ctx context.Context, uids, gids []uint32) (users, groups []string, err error) {
+	users, groups, err = c.conn.UserGroupNames(ctx, uids, gids)
+	if err != nil {
+		return nil, nil, c.errno(ctx, "names of ids", "", err)
+	}
+	return users, groups, nil
+}
+
+// Statfs asks how full the server's file system is; EOPNOTSUPP where it can't tell.
+func (c *Cache) Statfs(ctx context.Context, n *Node) (sftpconn.StatVFS, error) {
+	p, err := c.pathWait(ctx, n)
+	if err != nil {
+		p = c.rootDir
+	}
+	v, err := c.conn.Statvfs(ctx, p)
+	if err != nil {
+		return v, c.errno(ctx, "statfs", p, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,116 @@
+package cache
+
+import (
+	"time"
+
+	"sshmount/cache/filedata"
+	"sshmount/sftpconn/session"
+)
+
+// fileState is what is known of a regular file's bytes. Guarded by Cache.mu.
+type fileState struct {
+	data    *filedata.File
+	handles map[*Handle]struct{}
+	writers int // handles open for writing
+
+	// The clean bytes held here, and the pages that the kernel holds, are those of the file when it had this size and mtime.
+	known bool
+	size  uint64
+	mtime uint32
+	racy  bool // it was changed in the very second it was looked at: a further change might not show in the mtime
+
+	wrote    bool          // bytes were written here since the server last told size and mtime
+	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
+
+	ahead *ahead // content fetched before anybody asked
+}
+
+// content gives a node its fileState. Called with mu held.
+func (c *Cache) content(n *Node) *fileState {
+	if n.file == nil {
+		n.file = &fileState{data: c.pool.NewFile(n, int64(n.attr.Size)), handles: map[*Handle]struct{}{}}
+	}
+	return n.file
+}
+
+// dropContent gives the bytes of a node that nobody holds back. Called with mu held.
+func (c *Cache) dropContent(n *Node) {
+	c.dropAhead(n)
+	n.file.data.Release()
+	n.file = nil
+}
+
+// mark notes which state of the file the clean bytes are of. Called with mu held.
+func (f *fileState) mark(a session.Attr) {
+	f.known, f.size, f.mtime = true, a.Size, a.Mtime
+	age := time.Now().Unix() - int64(a.Mtime)
+	f.racy = age < 2 && age > -2
+}
+
+// mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
+// been asked. Called with mu held.
+func (c *Cache) mtimeUnknown(n *Node) bool {
+	f := n.file
+	if f == nil || !f.wrote || f.ownTimes != nil {
+		return false
+	}
+	_, dirty := f.data.Size()
+	return !dirty
+}
+
+// noticeContent compares what the server says of a file with the state that the bytes here are of. Called with mu held.
+func (c *Cache) noticeContent(n *Node, a session.Attr) {
+	f := n.file
+	if f == nil || a.Flags&session.HasSize == 0 {
+		return
+	}
+	if _, dirty := f.data.Size(); dirty {
+		return // ours is newer
+	}
+	if f.wrote {
+		if size, _ := f.data.Size(); uint64(size) != a.Size {
+			c.contentChanged(n, a)
+		}
+		f.wrote, f.ownTimes = false, nil
+		f.data.SetRemoteSize(int64(a.Size))
+		f.mark(a)
+		f.racy = false // the bytes and the pages are our own
+		return
+	}
+	if !f.known || f.size != a.Size || f.mtime != a.Mtime {
+		if f.known {
+			c.contentChanged(n, a)
+		}
+		f.data.SetRemoteSize(int64(a.Size))
+		f.mark(a)
+	}
+}
+
+// contentChanged drops what is held of a file that has changed on the server. Called with mu held.
+func (c *Cache) contentChanged(n *Node, a session.Attr) {
+	n.file.data.Drop()
+	if n.file.ahead != nil && (n.file.ahead.attr.Size != a.Size || n.file.ahead.attr.Mtime != a.Mtime) {
+		c.dropAhead(n)
+	}
+	id := n.id
+	go c.notifyContent(id)
+}
+
+// settled takes over size and times of a file whose bytes the server has acknowledged. Called with mu held.
+func (c *Cache) settled(n *Node) {
+	f := n.file
+	if f == nil {
+		return
+	}
+	size, dirty := f.data.Size()
+	if dirty {
+		return
+	}
+	c.changed(n)
+	n.attr.Size = uint64(size)
+	if f.ownTimes != nil {
+		n.attr.Atime, n.attr.Mtime = f.ownTimes.Atime, f.ownTimes.Mtime
+		f.wrote, f.ownTimes = false, nil
+		f.known, f.size, f.mtime, f.racy = true, n.attr.Size, n.attr.Mtime, false
+	}
+}

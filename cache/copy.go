@@ -1,0 +1,70 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sshmount/sftpconn"
+)
+
+// Copy copies within the server (copy-data); EOPNOTSUPP where it must be done by reading and writing.
+// It returns the number of bytes copied, 0 at the end of the source.
+func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff int64, n int64) (int64, error) {
+	const op = "copy"
+	if !c.conn.Has("copy-data") || src.n == dst.n {
+		return 0, c.fail(op, "", syscall.EOPNOTSUPP, nil)
+	}
+	if !dst.writable || dst.flags&syscall.O_APPEND != 0 {
+		return 0, c.fail(op, "", syscall.EBADF, nil)
+	}
+	c.mu.Lock()
+	from, to := src.n.file.data, dst.n.file.data
+	c.mu.Unlock()
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	// The server copies what it has: ours goes there first.
+	if err := from.Drain(ctx); err != nil {
+		return 0, c.errno(ctx, op, "", err)
+	}
+	if err := to.Drain(ctx); err != nil {
+		return 0, c.errno(ctx, op, "", err)
+	}
+	a, _, err := c.Getattr(ctx, src.n, src)
+	if err != nil {
+		return 0, err
+	}
+	if a.Size == 0 {
+		return 0, c.fail(op, "", syscall.EOPNOTSUPP, nil) // files like those in /proc have no size
+	}
+	if n = min(n, int64(a.Size)-srcOff); n <= 0 {
+		return 0, nil
+	}
+	sf, err := src.b.file(ctx)
+	if err != nil {
+		return 0, c.errno(ctx, op, "", err)
+	}
+	df, err := dst.b.file(ctx)
+	if err != nil {
+		return 0, c.errno(ctx, op, "", err)
+	}
+	dst.written()
+	err = c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
+	if err != nil {
+		if errors.Is(err, sftpconn.ErrUnsupported) {
+			return 0, c.fail(op, "", syscall.EOPNOTSUPP, err)
+		}
+		return 0, c.explainWrite(ctx, dst.n, op, err)
+	}
+	to.Drop()
+	if size, dirty := to.Size(); !dirty && dstOff+n > size {
+		to.SetRemoteSize(dstOff + n)
+	}
+	c.mu.Lock()
+	c.changed(dst.n)
+	if size, _ := to.Size(); uint64(size) > dst.n.attr.Size {
+		dst.n.attr.Size = uint64(size)
+	}
+	c.mu.Unlock()
+	return n, nil
+}

@@ -1,0 +1,162 @@
+package cache
+
+import (
+	"context"
+	"io"
+	"syscall"
+)
+
+// DirHandle is an open directory: a position-free view of its listing. Next may be called from several goroutines.
+type DirHandle struct {
+	c *Cache
+	n *Node
+
+	list *listing // guarded by Cache.mu
+}
+
+// DirEntry is one name of a listing. "." and ".." are the first two.
+type DirEntry struct {
+	Name string
+	Ino  uint64
+	Mode uint32 // type bits
+	Off  uint64 // where the next entry is
+}
+
+// OpenDir opens a directory. The listing is fetched where it is not known; the first answer of the server is
+// waited for, so that a refusal is opendir(3)'s error.
+func (c *Cache) OpenDir(ctx context.Context, n *Node) (*DirHandle, error) {
+	if !n.isDir() {
+		return nil, c.fail("opendir", "", syscall.ENOTDIR, nil)
+	}
+	d := &DirHandle{c: c, n: n}
+	c.mu.Lock()
+	c.pin(n)
+	c.take(d)
+	c.noteWalked(n)
+	c.mu.Unlock()
+	if err := d.wait(ctx, 0); err != nil && err != io.EOF {
+		d.Release()
+		return nil, err
+	}
+	return d, nil
+}
+
+// take gives the handle the listing that is trusted now, or a new one. Called with mu held.
+func (c *Cache) take(d *DirHandle) {
+	l := d.n.dir.list
+	switch {
+	case l != nil && !l.done:
+	case l != nil && l.whole() && l.until > c.now():
+		c.lists.Get(d.n.id)
+	case d.n.parent == nil && d.n != c.root:
+		// The directory was removed: it has no names any more.
+		l = &listing{index: map[string]int32{}, done: true, more: closedChan}
+	default:
+		l = c.startListing(d.n)
+	}
+	l.users++
+	d.list = l
+}
+
+// wait returns when entry i is there, or io.EOF where the listing ends before it.
+func (d *DirHandle) wait(ctx context.Context, i int) error {
+	ctx, stop := d.c.bounded(ctx)
+	defer stop()
+	for {
+		d.c.mu.Lock()
+		l := d.list
+		have, done, err, more := len(l.ents), l.done, l.err, l.more
+		d.c.mu.Unlock()
+		switch {
+		case i < have:
+			return nil
+		case done && err != nil:
+			return err
+		case done:
+			return io.EOF
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return d.c.errno(ctx, "list", "", context.Cause(ctx))
+		}
+	}
+}
+
+// Next gives the entry at off (0: the first), waiting for the listing to come that far; io.EOF at its end.
+func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
+	if off < 2 {
+		d.c.mu.Lock()
+		defer d.c.mu.Unlock()
+		e := DirEntry{Name: ".", Ino: d.n.id, Mode: syscall.S_IFDIR, Off: off + 1}
+		if off == 1 {
+			e.Name = ".."
+			if d.n.parent != nil {
+				e.Ino = d.n.parent.id
+			}
+		}
+		return e, nil
+	}
+	if off > 1<<31 {
+		return DirEntry{}, io.EOF
+	}
+	for i := int(off - 2); ; i++ {
+		if err := d.wait(ctx, i); err != nil {
+			return DirEntry{}, err
+		}
+		d.c.mu.Lock()
+		e := d.list.ents[i]
+		if !e.gone {
+			if n := d.c.child(d.n, e.name); n != nil {
+				e.ino, e.attr.Mode = n.id, n.attr.Mode
+			}
+			d.c.mu.Unlock()
+			return DirEntry{Name: e.name, Ino: e.ino, Mode: e.attr.Mode & syscall.S_IFMT, Off: uint64(i) + 3}, nil
+		}
+		d.c.mu.Unlock()
+	}
+}
+
+// Found gives an entry of Next the reference and attributes that READDIRPLUS hands out, with no question to
+// the server. ok is false where there is nothing to hand out: ".", "..", a name gone meanwhile, attributes no longer trusted.
+func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
+	if e.Off < 3 {
+		return Found{}, false
+	}
+	c := d.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, _, state := c.peek(d.n, e.Name)
+	if state != present || n.looks || n.id != e.Ino {
+		return Found{}, false
+	}
+	return c.found(n), true
+}
+
+// Rewind: the next Next(0) shows the directory as it is then (rewinddir(3)).
+func (d *DirHandle) Rewind() {
+	d.c.mu.Lock()
+	defer d.c.mu.Unlock()
+	d.list.users--
+	d.c.take(d)
+}
+
+// Release ends the handle.
+func (d *DirHandle) Release() {
+	d.c.mu.Lock()
+	d.list.users--
+	d.c.mu.Unlock()
+	d.c.unpin(d.n)
+}
+
+// Fsyncdir waits for the changes of names in the directory that are under way.
+func (c *Cache) Fsyncdir(ctx context.Context, n *Node) error {
+	p := c.pathOf(n)
+	if p == "" {
+		return nil
+	}
+	if err := c.queue.waitUnder(ctx, p); err != nil {
+		return c.errno(ctx, "fsync", p, err)
+	}
+	return nil
+}

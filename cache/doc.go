@@ -1,0 +1,35 @@
+// Package cache is what is known here of the remote side, and what is not yet
+// there: a tree of names with attributes, listings, absent names, the bytes of
+// files, and operations that the server has not answered. It answers what it
+// can for sure, asks the server for the rest, and keeps the promises of
+// freshness and durability. It knows nothing of FUSE and of SSH.
+//
+// # The tree
+//
+// A Node is one file, directory or link that the kernel, an open handle or a
+// request refers to. SFTP has no inode numbers: a node is found by its name,
+// and keeps its number for as long as it is known. A directory's listing holds
+// the names and attributes that the server sent, in its order; nodes for them
+// are made when somebody asks. So a name costs little until it is used.
+//
+// # Trust
+//
+// Everything learnt from the server carries the moment until which it may be
+// trusted. What this side changes itself is known at once. An answer that
+// crossed with a change made here is handed on but not kept: each node and each
+// directory counts its changes, and an answer is kept only when the count is
+// still what it was when the question went out.
+//
+// # Locks
+//
+// Cache.mu guards the tree: every field of Node, dirState, listing and
+// fileState. It is held for moments and never over a request. queue.mu (changes
+// under way) may be taken with Cache.mu held, never the other way round.
+// filedata's locks are its own; it is called with Cache.mu held only for the
+// calls that never wait (Size, SetRemoteSize, Drop, SetTimes, LastWrite).
+//
+// # Errors
+//
+// Every error that a program may see carries a syscall.Errno (errors.As); which
+// one is decided in errno.go alone.
+package cache

@@ -1,0 +1,233 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// opError is an error with the errno that a program sees, what was tried and what came back.
+type opError struct {
+	op, path string
+	errno    syscall.Errno
+	err      error // may be nil
+}
+
+func (e *opError) Error() string {
+	s := e.op
+	if e.path != "" {
+		s += fmt.Sprintf(" %q", e.path)
+	}
+	s += ": " + e.errno.Error()
+	if e.err != nil {
+		s += " (" + e.err.Error() + ")"
+	}
+	return s
+}
+
+func (e *opError) Unwrap() []error {
+	if e.err == nil {
+		return []error{e.errno}
+	}
+	return []error{e.errno, e.err}
+}
+
+// fail makes an error of this side's own.
+func (c *Cache) fail(op, path string, errno syscall.Errno, err error) error {
+	return &opError{op: op, path: path, errno: errno, err: err}
+}
+
+// Status codes of SFTP v4 to v6 (draft-ietf-secsh-filexfer-13 section 9.1) that some servers send whatever the version.
+var laterCodes = map[uint32]syscall.Errno{
+	9: syscall.EBADF, 10: syscall.ENOENT, 11: syscall.EEXIST, 12: syscall.EROFS, 13: syscall.ENXIO, 14: syscall.ENOSPC,
+	15: syscall.EDQUOT, 16: syscall.EINVAL, 17: syscall.EAGAIN, 18: syscall.ENOTEMPTY, 19: syscall.ENOTDIR, 20: syscall.EINVAL,
+	21: syscall.ELOOP, 22: syscall.EPERM, 23: syscall.EINVAL, 24: syscall.EISDIR, 25: syscall.EAGAIN, 28: syscall.EAGAIN,
+	29: syscall.EPERM, 30: syscall.EPERM, 31: syscall.EIO,
+}
+
+// errno gives an error of the rooms below its errno, where the code alone decides. What OpenSSH folds into
+// FAILURE is EIO here: the operations that can know better ask why first (see the why functions).
+func (c *Cache) errno(ctx context.Context, op, path string, err error) error {
+	var oe *opError
+	if err == nil || errors.As(err, &oe) {
+		return err
+	}
+	var se *session.StatusError
+	switch {
+	case errors.Is(err, sftpconn.ErrStale):
+		return c.fail(op, path, syscall.ESTALE, err)
+	case errors.Is(err, sftpconn.ErrUnreachable), errors.Is(err, sftpconn.ErrUncertain):
+		return c.fail(op, path, syscall.EIO, err)
+	case errors.Is(err, sftpconn.ErrUnsupported):
+		return c.fail(op, path, syscall.EOPNOTSUPP, err)
+	case errors.As(err, &se):
+		return c.fail(op, path, codeErrno(op, se.Code), err)
+	case errors.Is(err, context.Canceled):
+		return c.fail(op, path, syscall.EINTR, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return c.fail(op, path, syscall.ETIMEDOUT, err)
+	case errors.Is(err, io.EOF):
+		return c.fail(op, path, syscall.EIO, io.ErrUnexpectedEOF)
+	}
+	var en syscall.Errno
+	if errors.As(err, &en) {
+		return c.fail(op, path, en, err)
+	}
+	return c.fail(op, path, syscall.EIO, err)
+}
+
+// ownersOnly are the operations that only an owner may do: their refusal is EPERM, where others get EACCES (both are PERMISSION_DENIED).
+var ownersOnly = map[string]bool{"setattr": true, "link": true}
+
+func codeErrno(op string, code uint32) syscall.Errno {
+	switch code {
+	case session.StatusNoSuchFile:
+		return syscall.ENOENT
+	case session.StatusPermissionDenied:
+		if ownersOnly[op] {
+			return syscall.EPERM
+		}
+		return syscall.EACCES
+	case session.StatusBadMessage:
+		return syscall.EINVAL
+	case session.StatusOpUnsupported:
+		return syscall.EOPNOTSUPP
+	}
+	if en, ok := laterCodes[code]; ok {
+		return en
+	}
+	return syscall.EIO
+}
+
+// failure says whether the server gave no reason at all: OpenSSH's FAILURE is EEXIST, ENOTEMPTY, EISDIR,
+// EXDEV, ENOSPC, EROFS, EDQUOT and more.
+func failure(err error) bool {
+	var se *session.StatusError
+	return errors.As(err, &se) && se.Code == session.StatusFailure
+}
+
+// whyNotMade explains why a name could not be made in a directory: it exists, or the file system is full or read-only.
+func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) error {
+	if !failure(err) {
+		return c.errno(ctx, op, path, err)
+	}
+	if _, e := c.conn.Lstat(ctx, path); e == nil {
+		return c.fail(op, path, syscall.EEXIST, err)
+	}
+	return c.whyNotStored(ctx, op, path, err)
+}
+
+// whyNotStored explains why the file system that holds path took nothing new.
+func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) error {
+	if !failure(err) {
+		return c.errno(ctx, op, path, err)
+	}
+	v, e := c.conn.Statvfs(ctx, c.parentPath(path))
+	switch {
+	case e != nil:
+	case v.Flag&1 != 0: // ST_RDONLY
+		return c.fail(op, path, syscall.EROFS, err)
+	case v.Blocks > 0 && v.Bavail == 0, v.Files > 0 && v.Favail == 0 && v.Ffree == 0:
+		return c.fail(op, path, syscall.ENOSPC, err)
+	}
+	return c.fail(op, path, syscall.EIO, err)
+}
+
+func (c *Cache) parentPath(path string) string {
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] == '/' {
+			return path[:i]
+		}
+	}
+	return "/"
+}
+
+// whyNotRemoved explains a refused removal: a directory that is no empty one, or no directory, or one for unlink.
+func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool, err error) error {
+	if !failure(err) {
+		return c.errno(ctx, op, path, err)
+	}
+	a, e := c.conn.Lstat(ctx, path)
+	if e != nil {
+		return c.errno(ctx, op, path, e)
+	}
+	isDir := a.Mode&syscall.S_IFMT == syscall.S_IFDIR
+	switch {
+	case !wantDir && isDir:
+		return c.fail(op, path, syscall.EISDIR, err)
+	case wantDir && !isDir:
+		return c.fail(op, path, syscall.ENOTDIR, err)
+	case wantDir && c.hasNames(ctx, path):
+		return c.fail(op, path, syscall.ENOTEMPTY, err)
+	case wantDir:
+		return c.fail(op, path, syscall.EBUSY, err)
+	}
+	return c.whyNotStored(ctx, op, path, err)
+}
+
+var errEnough = errors.New("enough names seen")
+
+// hasNames looks whether a directory holds anything.
+func (c *Cache) hasNames(ctx context.Context, path string) bool {
+	err := c.conn.List(ctx, path, func(names []sftpconn.Entry, _ bool) error {
+		if len(names) > 0 {
+			return errEnough
+		}
+		return nil
+	})
+	return errors.Is(err, errEnough)
+}
+
+// whyNotRenamed explains a refused rename.
+func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bool, err error) error {
+	const op = "rename"
+	if !failure(err) {
+		return c.errno(ctx, op, from, err)
+	}
+	src, e := c.conn.Lstat(ctx, from)
+	if e != nil {
+		return c.errno(ctx, op, from, e)
+	}
+	srcDir := src.Mode&syscall.S_IFMT == syscall.S_IFDIR
+	dst, e := c.conn.Lstat(ctx, to)
+	if e == nil {
+		dstDir := dst.Mode&syscall.S_IFMT == syscall.S_IFDIR
+		switch {
+		case noReplace:
+			return c.fail(op, to, syscall.EEXIST, err)
+		case dstDir && !srcDir:
+			return c.fail(op, to, syscall.EISDIR, err)
+		case srcDir && !dstDir:
+			return c.fail(op, to, syscall.ENOTDIR, err)
+		case dstDir && c.hasNames(ctx, to):
+			return c.fail(op, to, syscall.ENOTEMPTY, err)
+		}
+	}
+	if c.parentPath(from) != c.parentPath(to) {
+		// Nothing else explains it: the two directories are on different file systems of the server.
+		a, e1 := c.conn.Statvfs(ctx, c.parentPath(from))
+		b, e2 := c.conn.Statvfs(ctx, c.parentPath(to))
+		if e1 != nil || e2 != nil || a.Fsid != b.Fsid {
+			return c.fail(op, to, syscall.EXDEV, err)
+		}
+	}
+	return c.whyNotStored(ctx, op, to, err)
+}
+
+// whyNotOpened explains a refused open of what should be a regular file.
+func (c *Cache) whyNotOpened(ctx context.Context, path string, write bool, err error) error {
+	const op = "open"
+	if !failure(err) || !write {
+		return c.errno(ctx, op, path, err)
+	}
+	a, e := c.conn.Lstat(ctx, path)
+	if e == nil && a.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+		return c.fail(op, path, syscall.EISDIR, err)
+	}
+	return c.whyNotStored(ctx, op, path, err)
+}

@@ -1,0 +1,211 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sshmount/cache/filedata"
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// Handle is an open file.
+type Handle struct {
+	c        *Cache
+	n        *Node
+	b        *backend
+	fd       *filedata.Handle
+	flags    uint32 // of open(2)
+	writable bool
+
+	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
+	size  uint64
+	mtime uint32
+}
+
+func (h *Handle) Node() *Node { return h.n }
+
+// newHandle enters an opening. Called with mu held.
+func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
+	f := c.content(n)
+	h := &Handle{c: c, n: n, b: b, flags: flags, writable: flags&syscall.O_ACCMODE != syscall.O_RDONLY}
+	h.fd = f.data.Open(b)
+	h.size, h.mtime = n.attr.Size, n.attr.Mtime
+	f.handles[h] = struct{}{}
+	if h.writable {
+		f.writers++
+	}
+	c.pin(n)
+	c.openFiles++
+	return h
+}
+
+// check looks at a file that was found again after a reconnect: one that was not written here must be what it was.
+func (h *Handle) check(a session.Attr) error {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	f := h.n.file
+	if f == nil || f.wrote || f.writers > 0 {
+		return nil
+	}
+	if a.Size != h.size || a.Mtime != h.mtime {
+		return sftpconn.ErrStale
+	}
+	return nil
+}
+
+// Read returns up to n bytes at off.
+func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, error) {
+	ctx, stop := h.c.bounded(ctx)
+	defer stop()
+	v, err := h.fd.Read(ctx, off, n)
+	if err != nil {
+		return v, h.c.errno(ctx, "read", h.c.pathOf(h.n), err)
+	}
+	return v, nil
+}
+
+// Write takes a copy of p. With O_APPEND off is only what the kernel believes to be the end.
+func (h *Handle) Write(ctx context.Context, p []byte, off int64) (int, error) {
+	if off < 0 || off+int64(len(p)) < 0 {
+		return 0, h.c.fail("write", "", syscall.EFBIG, nil)
+	}
+	h.written()
+	ctx, stop := h.c.bounded(ctx)
+	defer stop()
+	var err error
+	if h.flags&syscall.O_APPEND != 0 {
+		var at int64
+		if at, err = h.fd.Append(ctx, p); err == nil && at != off {
+			// The kernel put the bytes into its pages at another place.
+			go h.c.notifyContent(h.n.id)
+		}
+	} else {
+		err = h.fd.Write(ctx, p, off)
+	}
+	h.written()
+	if err != nil {
+		return 0, h.c.explainWrite(ctx, h.n, "write", err)
+	}
+	return len(p), nil
+}
+
+// written notes that the file is ours to tell about, until the server has been asked again.
+func (h *Handle) written() {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.c.changed(h.n)
+	f := h.n.file
+	f.wrote, f.ownTimes = true, nil
+	h.c.dropAhead(h.n)
+}
+
+// explainWrite gives a failed write its errno: FAILURE may be a full disk.
+func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, err error) error {
+	p := c.pathOf(n)
+	if failure(err) {
+		return c.whyNotStored(ctx, op, p, err)
+	}
+	return c.errno(ctx, op, p, err)
+}
+
+// Flush is for each close(2) of the handle: all bytes are acknowledged when it returns, and an error of any
+// write of the file is reported, each time. With Async it returns at once: see Sync.
+func (h *Handle) Flush(ctx context.Context) error {
+	if !h.writable || h.c.o.Async {
+		return nil
+	}
+	return h.flush(ctx, "close", func(ctx context.Context) error { return h.fd.Flush(ctx, false) })
+}
+
+// Fsync returns when the server has stored all bytes, by fsync@openssh.com where it can.
+func (h *Handle) Fsync(ctx context.Context) error {
+	if p := h.c.pathOf(h.n); p != "" {
+		if err := h.c.queue.wait(ctx, p); err != nil {
+			return h.c.errno(ctx, "fsync", p, err)
+		}
+	}
+	return h.flush(ctx, "fsync", h.fd.Sync)
+}
+
+func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context) error) error {
+	ctx, stop := h.c.conn.Bounded(ctx)
+	defer stop()
+	err := wait(ctx)
+	h.c.mu.Lock()
+	h.c.settled(h.n)
+	h.c.mu.Unlock()
+	if err != nil {
+		return h.c.explainWrite(ctx, h.n, op, err)
+	}
+	return nil
+}
+
+// Release ends the handle, when nobody has it any more. Bytes that are not acknowledged yet go on being delivered.
+func (h *Handle) Release() {
+	c, n := h.c, h.n
+	h.fd.Close()
+	c.mu.Lock()
+	f := n.file
+	delete(f.handles, h)
+	if h.writable {
+		f.writers--
+	}
+	last := f.writers == 0 && h.writable
+	wrote := f.wrote
+	_, dirty := f.data.Size()
+	p := c.path(n)
+	c.openFiles--
+	c.mu.Unlock()
+	finish := func(ctx context.Context) error {
+		err := f.data.Drain(ctx)
+		c.mu.Lock()
+		c.settled(n)
+		c.mu.Unlock()
+		if err == nil && last && wrote {
+			c.learnMtime(ctx, h)
+		}
+		h.b.close()
+		c.unpin(n)
+		return err
+	}
+	switch {
+	case !h.writable || !dirty && !wrote && !h.b.late():
+		h.b.close()
+		c.unpin(n)
+	case c.o.Async && p != "":
+		// The error, if any, is known from the bytes' own report.
+		_, _ = c.queue.submit(c.ctx, change{op: "close", paths: []string{p}, sure: true, run: func(ctx context.Context) error {
+			if err := finish(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				return err
+			}
+			return nil
+		}})
+	default:
+		c.background(func(ctx context.Context) { _ = finish(ctx) })
+	}
+}
+
+// learnMtime asks for the mtime of a file that was written here, so that the next open finds the kernel's pages good. Nobody waits for it.
+func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
+	c.mu.Lock()
+	unknown, gen := c.mtimeUnknown(h.n), h.n.gen
+	c.mu.Unlock()
+	if !unknown || c.timeout == 0 {
+		return
+	}
+	f, err := h.b.file(ctx)
+	if err != nil {
+		return
+	}
+	a, err := f.Stat(ctx)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.n.gen == gen && h.n.file != nil && h.n.file.writers == 0 && sameType(h.n, a) {
+		c.keepAttr(h.n, a)
+	}
+}

@@ -1,0 +1,305 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// maxListed bounds the names in all listings that nobody reads at the moment.
+const maxListed = 400_000
+
+// listing is the names of a directory in the server's order, growing while it is fetched, and kept
+// up to date with the changes made here. Entries never move: an offset of readdir stays good.
+// Guarded by Cache.mu.
+type listing struct {
+	ents  []listEnt
+	index map[string]int32 // position in ents of each name
+	done  bool             // nothing more comes
+	err   error            // why not, where done
+	until int64            // it may be trusted until then
+	more  chan struct{}    // closed, by whoever changes ents or done while fetching, and made anew
+	fresh map[string]bool  // while fetching: names changed here, of which the server's word is older than ours
+	users int              // open directory handles
+	links bool             // the targets of its links have been asked for
+
+	byName []int32 // positions in ents in the order of names, made when it is wanted
+}
+
+type listEnt struct {
+	name  string
+	ino   uint64
+	attr  session.Attr
+	until int64 // attr may be trusted until then
+	gone  bool  // removed since
+}
+
+func (e *listEnt) isLink() bool { return e.attr.Mode&syscall.S_IFMT == syscall.S_IFLNK }
+
+// whole says whether the listing came to its end without an error.
+func (l *listing) whole() bool { return l.done && l.err == nil }
+
+// remove marks a name as gone, for readers to come and for the fetch under way.
+func (l *listing) remove(name string) {
+	if i, ok := l.index[name]; ok {
+		l.ents[i].gone = true
+	}
+	if !l.done {
+		l.fresh[name] = true
+	}
+}
+
+// add enters a name that was made here.
+func (l *listing) add(name string, n *Node, until int64) {
+	if !l.done {
+		l.fresh[name] = true
+	}
+	e := listEnt{name: name, ino: n.id, attr: n.attr, until: until}
+	if i, ok := l.index[name]; ok {
+		if !l.ents[i].gone {
+			l.ents[i] = e
+			return
+		}
+		// A name that was removed and made again stands at the end: who has read past its old place still sees it.
+		delete(l.index, name)
+	}
+	l.index[name] = int32(len(l.ents))
+	l.ents = append(l.ents, e)
+}
+
+// changed notes that this side changed a node: answers that crossed with it are not kept. Called with mu held.
+func (c *Cache) changed(n *Node) {
+	n.gen++
+	if n.parent == nil {
+		return
+	}
+	if l := n.parent.dir.list; l != nil && !l.done {
+		l.fresh[n.name] = true
+	}
+}
+
+// emptyListing is that of a directory just made here.
+func (c *Cache) emptyListing(dir *Node) {
+	c.setListing(dir, &listing{index: map[string]int32{}, done: true, until: c.now() + int64(c.timeout), more: closedChan})
+}
+
+var closedChan = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
+
+// setListing makes l a directory's listing. Called with mu held.
+func (c *Cache) setListing(dir *Node, l *listing) {
+	c.dropListing(dir)
+	dir.dir.list = l
+	c.listed += len(l.ents)
+	c.lists.Add(dir.id, dir)
+}
+
+// dropListing forgets a directory's listing; who reads it keeps it. Called with mu held.
+func (c *Cache) dropListing(dir *Node) {
+	d := dir.dir
+	if d.list == nil {
+		return
+	}
+	c.listed -= len(d.list.ents)
+	d.list = nil
+	if d.ahead != 0 {
+		if d.ahead == c.walk.run {
+			c.walk.unused--
+		}
+		d.ahead = 0
+	}
+	c.lists.Remove(dir.id)
+}
+
+// trimListings forgets the listings used longest ago until the rest is within bounds. Called with mu held.
+func (c *Cache) trimListings() {
+	for tries := c.lists.Len(); c.listed > maxListed && tries > 0; tries-- {
+		id, dir, ok := c.lists.GetOldest()
+		if !ok {
+			return
+		}
+		if l := dir.dir.list; l.users > 0 || !l.done {
+			c.lists.Get(id) // in use: it goes to the young end
+			continue
+		}
+		c.dropListing(dir)
+	}
+}
+
+// keepInListing hands what a node knew back to its directory's listing, for the next who asks. Called with mu held, before it loses its name.
+func (c *Cache) keepInListing(n *Node) {
+	if n.parent == nil || n.parent.dir.list == nil {
+		return
+	}
+	l := n.parent.dir.list
+	if i, ok := l.index[n.name]; ok && !l.ents[i].gone {
+		l.ents[i].attr, l.ents[i].until = n.attr, n.until
+		if c.mtimeUnknown(n) {
+			l.ents[i].until = 0
+		}
+	}
+}
+
+// startListing begins to fetch a directory's listing in the background. Called with mu held.
+func (c *Cache) startListing(dir *Node) *listing {
+	d := dir.dir
+	order := d.order
+	if d.list != nil && len(d.list.ents) > 0 {
+		order = make(map[string]uint64, len(d.list.ents))
+		for i := range d.list.ents {
+			order[d.list.ents[i].name] = d.list.ents[i].ino
+		}
+	}
+	l := &listing{index: map[string]int32{}, more: make(chan struct{}), fresh: map[string]bool{}}
+	c.setListing(dir, l)
+	d.order = order
+	c.pin(dir)
+	if c.closed {
+		c.finishListing(dir, l, c.fail("list", "", syscall.EIO, nil))
+		return l
+	}
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		c.fetchListing(c.ctx, dir, l)
+	}()
+	return l
+}
+
+// fetchListing reads a directory into l. Its request waits for the line as long as it takes: those
+// who wait for the listing have their own limits.
+func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
+	p, err := c.pathWait(ctx, dir)
+	if err == nil {
+		err = c.conn.List(ctx, p, func(names []sftpconn.Entry, restart bool) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if restart {
+				c.restartListing(dir, l)
+			}
+			c.takeNames(dir, l, names)
+			return nil
+		})
+		if err != nil {
+			err = c.errno(ctx, "list", p, err)
+			if errors.Is(err, syscall.ENOENT) {
+				c.gone(dir, p)
+			}
+		}
+	}
+	c.mu.Lock()
+	c.finishListing(dir, l, err)
+	c.mu.Unlock()
+}
+
+// finishListing ends a fetch. Called with mu held.
+func (c *Cache) finishListing(dir *Node, l *listing, err error) {
+	l.done, l.err, l.fresh = true, err, nil
+	if c.timeout > 0 {
+		l.until = c.now() + int64(c.timeout)
+	}
+	close(l.more)
+	if err != nil && dir.dir.list == l {
+		c.dropListing(dir)
+	}
+	if err == nil && dir.dir.list == l {
+		c.forgetMissing(dir, l)
+		dir.dir.order = nil
+	}
+	c.trimListings()
+	dir.pins--
+	c.settle(dir)
+	c.walkListed(dir)
+	c.scanListed(dir)
+}
+
+// restartListing begins again after the line broke: names already handed out keep their places, the rest is
+// decided by what comes. Called with mu held.
+func (c *Cache) restartListing(dir *Node, l *listing) {
+	for i := range l.ents {
+		if !l.fresh[l.ents[i].name] {
+			l.ents[i].gone = true
+		}
+	}
+}
+
+// takeNames enters one answer of the server. Called with mu held.
+func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
+	until := c.now() + int64(c.timeout)
+	before := len(l.ents)
+	for _, e := range names {
+		if checkName(e.Name) != 0 {
+			continue
+		}
+		e.Attr.Mode = withType(e.Attr)
+		n := c.child(dir, e.Name)
+		if l.fresh[e.Name] {
+			if _, ok := l.index[e.Name]; n != nil && !ok {
+				l.add(e.Name, n, n.until)
+			}
+			continue
+		}
+		if n != nil {
+			c.takeChild(dir, n, e)
+		}
+		if i, ok := l.index[e.Name]; ok {
+			l.ents[i].attr, l.ents[i].until, l.ents[i].gone = e.Attr, until, false
+			continue
+		}
+		l.index[e.Name] = int32(len(l.ents))
+		l.ents = append(l.ents, listEnt{name: e.Name, ino: c.inoFor(dir, e.Name), attr: e.Attr, until: until})
+	}
+	if dir.dir.list == l {
+		c.listed += len(l.ents) - before
+	}
+	close(l.more)
+	l.more = make(chan struct{})
+}
+
+// takeChild brings a node up to date with what a listing says of it. Called with mu held.
+func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
+	if c.mtimeUnknown(n) || c.queue.busy() {
+		return // the listing may have crossed with a change of ours
+	}
+	if c.o.FollowSymlinks && e.Attr.Mode&syscall.S_IFMT == syscall.S_IFLNK {
+		return
+	}
+	if !sameType(n, e.Attr) {
+		c.unname(n, dir, e.Name)
+		n.gen++
+		c.settle(n)
+		go c.notifyName(dir.id, e.Name)
+		return
+	}
+	link := n.link
+	c.keepAttr(n, e.Attr)
+	n.link = link
+}
+
+// inoFor is the inode number of a name new in a listing: the one it had, or the next. Called with mu held.
+func (c *Cache) inoFor(dir *Node, name string) uint64 {
+	if n := c.child(dir, name); n != nil {
+		return n.id
+	}
+	if id, ok := dir.dir.order[name]; ok && c.nodes[id] == nil {
+		return id
+	}
+	return c.newID()
+}
+
+// forgetMissing drops nodes that a whole new listing no longer has. Called with mu held.
+func (c *Cache) forgetMissing(dir *Node, l *listing) {
+	var gone []string
+	for name, n := range dir.dir.children {
+		if i, ok := l.index[name]; (!ok || l.ents[i].gone) && n.until < l.until-int64(c.timeout) {
+			gone = append(gone, name)
+		}
+	}
+	for _, name := range gone {
+		c.forgetName(dir, name)
+		go c.notifyName(dir.id, name)
+	}
+	dir.dir.missing = nil
+}

@@ -1,0 +1,230 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+// lookupsBeforeListing is the number of names asked for one by one in a directory, within
+// lookupsWithin, after which its listing is fetched in the background.
+const (
+	lookupsBeforeListing = 3
+	lookupsWithin        = 10 * time.Second
+)
+
+// dirState is what is known of a directory's names. Guarded by Cache.mu.
+type dirState struct {
+	children map[string]*Node  // the names that have a node
+	missing  map[string]int64  // names known not to be there, and until when
+	list     *listing          // the newest listing, whole or on its way; nil where there is none
+	order    map[string]uint64 // inode numbers of the listing before, so that they stay the same
+
+	looked   int   // names asked for one by one lately
+	lookedAt int64 // the first of them
+	walked   int   // subdirectories that a program listed lately
+	walkedAt int64
+	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
+	fetching bool   // that fetch is under way
+}
+
+// Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.
+func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, error) {
+	if err := checkName(name); err != 0 {
+		return Found{}, c.fail("lookup", name, err, nil)
+	}
+	if !dir.isDir() {
+		return Found{}, c.fail("lookup", name, syscall.ENOTDIR, nil)
+	}
+	if f, known, err := c.known(dir, name); known {
+		return f, err
+	}
+	p, err := c.childPath(ctx, dir, name)
+	if err != nil {
+		return Found{}, err
+	}
+	c.mu.Lock()
+	c.noteLookup(dir)
+	gen := dir.gen
+	var childGen uint64
+	child := c.child(dir, name)
+	if child != nil {
+		childGen = child.gen
+	}
+	c.mu.Unlock()
+	a, err := c.statPath(ctx, p)
+	if err != nil {
+		err = c.errno(ctx, "lookup", p, err)
+		if errors.Is(err, syscall.ENOENT) {
+			return c.lookupMissed(dir, name, gen, err)
+		}
+		return Found{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.child(dir, name)
+	switch {
+	case now != nil && (now != child || now.gen != childGen):
+		// Made or changed here while the question was on its way: what we know is newer.
+	case now == nil && dir.gen != gen && c.removedHere(dir, name):
+		return Found{}, c.fail("lookup", p, syscall.ENOENT, nil)
+	default:
+		now = c.learn(dir, name, a)
+	}
+	return c.found(now), nil
+}
+
+// known answers a look-up from what is known. Where the name is known not to be there the error is ENOENT.
+func (c *Cache) known(dir *Node, name string) (f Found, ok bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.walkUsed(dir)
+	n, ttl, state := c.peek(dir, name)
+	switch state {
+	case present:
+		return c.found(n), true, nil
+	case absent:
+		return Found{TTL: ttl}, true, c.fail("lookup", name, syscall.ENOENT, nil)
+	}
+	return Found{}, false, nil
+}
+
+// what peek knows of a name.
+type knowledge int
+
+const (
+	unknown knowledge = iota
+	present
+	absent
+)
+
+// peek says what is known of a name, and for how long it may be trusted. Called with mu held.
+func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
+	now := c.now()
+	d := dir.dir
+	if n := d.children[name]; n != nil {
+		if n.until > now && !c.mtimeUnknown(n) {
+			return n, time.Duration(n.until - now), present
+		}
+		return n, 0, unknown
+	}
+	if l := d.list; l != nil {
+		if i, ok := l.index[name]; ok && !l.ents[i].gone {
+			if e := &l.ents[i]; e.until > now && !(c.o.FollowSymlinks && e.isLink()) {
+				c.lists.Get(dir.id)
+				n := c.newNode(dir, name, e.ino, e.attr)
+				n.attr, n.until = e.attr, e.until
+				c.settle(n)
+				return n, time.Duration(e.until - now), present
+			}
+			return nil, 0, unknown
+		}
+		if l.whole() && l.until > now {
+			return nil, time.Duration(l.until - now), absent
+		}
+	}
+	if until, ok := d.missing[name]; ok {
+		if until > now {
+			return nil, time.Duration(until - now), absent
+		}
+		delete(d.missing, name)
+	}
+	return nil, 0, unknown
+}
+
+// lookupMissed keeps an absence that the server reported.
+func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Found, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if dir.gen != gen {
+		if n := c.child(dir, name); n != nil && c.valid(n) {
+			return c.found(n), nil // made here meanwhile
+		}
+		return Found{}, err
+	}
+	c.forgetName(dir, name)
+	c.absent(dir, name)
+	return Found{TTL: c.timeout}, err
+}
+
+// learn takes the server's word for a name: its node, made or brought up to date. Called with mu held.
+func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
+	n := c.child(dir, name)
+	if n != nil && !sameType(n, a) {
+		c.forgetName(dir, name)
+		n = nil
+	}
+	if n == nil {
+		var id uint64
+		if l := dir.dir.list; l != nil {
+			if i, ok := l.index[name]; ok {
+				id = l.ents[i].ino
+				l.ents[i].gone = false
+			}
+		}
+		n = c.newNode(dir, name, id, session.Attr{Mode: withType(a)})
+	}
+	delete(dir.dir.missing, name)
+	c.keepAttr(n, a)
+	c.settle(n)
+	return n
+}
+
+// absent notes that a name is not there. Called with mu held.
+func (c *Cache) absent(dir *Node, name string) {
+	if c.timeout == 0 {
+		return
+	}
+	d := dir.dir
+	if l := d.list; l != nil {
+		if i, ok := l.index[name]; ok {
+			l.ents[i].gone = true
+		}
+	}
+	if d.missing == nil {
+		d.missing = map[string]int64{}
+	}
+	if len(d.missing) >= 4096 {
+		clear(d.missing)
+	}
+	d.missing[name] = c.now() + int64(c.timeout)
+}
+
+// removedHere says whether this side has taken the name away. Called with mu held.
+func (c *Cache) removedHere(dir *Node, name string) bool {
+	return dir.dir.missing[name] > c.now()
+}
+
+// forgetName takes a name out of the tree, whatever had it. Called with mu held.
+func (c *Cache) forgetName(dir *Node, name string) {
+	if n := c.child(dir, name); n != nil {
+		c.unname(n, dir, name)
+		n.gen++
+		c.settle(n)
+	}
+	if l := dir.dir.list; l != nil {
+		l.remove(name)
+	}
+}
+
+// noteLookup counts names asked for one by one, and fetches the listing when they become many. Called with mu held.
+func (c *Cache) noteLookup(dir *Node) {
+	d := dir.dir
+	now := c.now()
+	if now-d.lookedAt > int64(lookupsWithin) {
+		d.looked, d.lookedAt = 0, now
+	}
+	d.looked++
+	if d.looked < lookupsBeforeListing || c.o.NoPrefetch || c.timeout == 0 {
+		return
+	}
+	if l := d.list; l != nil && (!l.done || l.whole() && l.until > now) {
+		return
+	}
+	d.looked = 0
+	c.startListing(dir)
+	c.noteWalked(dir)
+}

@@ -1,0 +1,280 @@
+package cache
+
+import (
+	"context"
+	"strings"
+	"syscall"
+
+	"sshmount/sftpconn/session"
+)
+
+// Node is one file, directory or link of the remote side. All fields but id are guarded by Cache.mu.
+type Node struct {
+	id uint64 // inode number and the kernel's node id
+
+	parent *Node // the directory it is in; nil for the root and for what has no name any more
+	name   string
+	also   []place // further names: hard links made here
+
+	refs uint64 // references that the kernel holds
+	pins int    // handles, listings and requests that use the node
+
+	gen   uint64       // counts changes made here; see the package comment
+	attr  session.Attr // as the server said, with our changes
+	until int64        // attr may be trusted until then (Cache.now)
+	looks bool         // attr's times are out of date for an explicit question: something in the directory changed
+
+	dir  *dirState  // directories only
+	file *fileState // regular files that were opened or fetched ahead
+	link *string    // target of a symbolic link, trusted as long as attr
+}
+
+// place is a name in a directory.
+type place struct {
+	dir  *Node
+	name string
+}
+
+// ID is the inode number, stable while the node is known. The root's is 1.
+func (n *Node) ID() uint64 { return n.id }
+
+func (n *Node) isDir() bool  { return n.dir != nil }
+func (n *Node) isLink() bool { return n.attr.Mode&syscall.S_IFMT == syscall.S_IFLNK }
+func (n *Node) isReg() bool  { return n.attr.Mode&syscall.S_IFMT == syscall.S_IFREG }
+
+// Node gives the node of an id, for as long as somebody holds it (the root always); nil else.
+func (c *Cache) Node(id uint64) *Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes[id]
+}
+
+// Forget gives n of the kernel's references back.
+func (c *Cache) Forget(id uint64, n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	node := c.nodes[id]
+	if node == nil {
+		return
+	}
+	node.refs -= min(n, node.refs)
+	c.settle(node)
+}
+
+// newNode makes a node at a place. Called with mu held; the place is free.
+func (c *Cache) newNode(dir *Node, name string, id uint64, a session.Attr) *Node {
+	if id == 0 || c.nodes[id] != nil {
+		id = c.newID()
+	}
+	n := &Node{id: id, parent: dir, name: name}
+	if a.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+		n.dir = &dirState{children: map[string]*Node{}}
+	}
+	c.nodes[id] = n
+	if dir != nil {
+		dir.dir.children[name] = n
+		c.idle.Remove(dir.id)
+	}
+	return n
+}
+
+func (c *Cache) newID() uint64 {
+	c.lastID++
+	return c.lastID
+}
+
+// pin keeps a node until unpin. Called with mu held.
+func (c *Cache) pin(n *Node) {
+	n.pins++
+	c.idle.Remove(n.id)
+}
+
+// unpin takes mu.
+func (c *Cache) unpin(n *Node) {
+	c.mu.Lock()
+	n.pins--
+	c.settle(n)
+	c.mu.Unlock()
+}
+
+// settle puts a node that nobody holds among the idle ones, or forgets it where it has no name.
+// Called with mu held, after each change that may have been the last hold.
+func (c *Cache) settle(n *Node) {
+	if n == c.root || n.refs > 0 || n.pins > 0 || n.isDir() && len(n.dir.children) > 0 || c.nodes[n.id] != n {
+		return
+	}
+	if n.parent == nil {
+		c.drop(n)
+		return
+	}
+	c.idle.Add(n.id, n)
+	for c.idle.Len() > c.o.MaxNames {
+		_, old, ok := c.idle.RemoveOldest()
+		if !ok {
+			return
+		}
+		c.drop(old)
+	}
+}
+
+// drop forgets a node that nobody holds. Called with mu held.
+func (c *Cache) drop(n *Node) {
+	c.idle.Remove(n.id)
+	delete(c.nodes, n.id)
+	if n.isDir() {
+		c.dropListing(n)
+	}
+	c.keepInListing(n)
+	if n.file != nil {
+		c.dropContent(n)
+	}
+	parent := n.parent
+	c.detach(n)
+	if parent != nil {
+		c.settle(parent)
+	}
+}
+
+// detach takes all names away from a node; it lives on while it is held. Called with mu held.
+func (c *Cache) detach(n *Node) {
+	for n.parent != nil {
+		c.unname(n, n.parent, n.name)
+	}
+}
+
+// unname takes one name away. Called with mu held.
+func (c *Cache) unname(n *Node, dir *Node, name string) {
+	if dir.dir.children[name] == n {
+		delete(dir.dir.children, name)
+	}
+	if n.parent == dir && n.name == name {
+		n.parent, n.name = nil, ""
+		if k := len(n.also); k > 0 {
+			n.parent, n.name = n.also[k-1].dir, n.also[k-1].name
+			n.also = n.also[:k-1]
+		}
+		return
+	}
+	for i, p := range n.also {
+		if p.dir == dir && p.name == name {
+			n.also = append(n.also[:i], n.also[i+1:]...)
+			return
+		}
+	}
+}
+
+// child is the node at a name that the tree holds; nil where it holds none. Called with mu held.
+func (c *Cache) child(dir *Node, name string) *Node { return dir.dir.children[name] }
+
+// path of a node on the server; "" where it has no name any more. Called with mu held.
+func (c *Cache) path(n *Node) string {
+	if n == c.root {
+		return c.rootDir
+	}
+	size := len(c.rootDir)
+	depth := 0
+	for at := n; at != c.root; at = at.parent {
+		if at == nil || at.parent == nil {
+			return ""
+		}
+		size += 1 + len(at.name)
+		depth++
+	}
+	names := make([]string, depth)
+	for at := n; at != c.root; at = at.parent {
+		depth--
+		names[depth] = at.name
+	}
+	var b strings.Builder
+	b.Grow(size)
+	if c.rootDir != "/" {
+		b.WriteString(c.rootDir)
+	}
+	for _, name := range names {
+		b.WriteByte('/')
+		b.WriteString(name)
+	}
+	return b.String()
+}
+
+// pathOf is path, taking mu.
+func (c *Cache) pathOf(n *Node) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path(n)
+}
+
+// join is the path of a name in a directory.
+func join(dir, name string) string {
+	if dir == "/" {
+		return "/" + name
+	}
+	return dir + "/" + name
+}
+
+// depth counts the directories between a node and the root: 0 for what is in the root. Called with mu held.
+func (c *Cache) depth(n *Node) int {
+	d := 0
+	for at := n.parent; at != nil && at != c.root; at = at.parent {
+		d++
+	}
+	return d
+}
+
+// pathWait gives a node's path once the changes under way that concern it are done; ENOENT where it has no name.
+func (c *Cache) pathWait(ctx context.Context, n *Node) (string, error) {
+	p := c.pathOf(n)
+	if p == "" {
+		return "", c.fail("find", "", syscall.ENOENT, nil)
+	}
+	if err := c.queue.wait(ctx, p); err != nil {
+		return "", c.errno(ctx, "find", p, err)
+	}
+	// A change that we waited for may have been a rename above the node.
+	if p = c.pathOf(n); p == "" {
+		return "", c.fail("find", "", syscall.ENOENT, nil)
+	}
+	return p, nil
+}
+
+// childPath is pathWait for a name in a directory, with the checks that every name must pass.
+func (c *Cache) childPath(ctx context.Context, dir *Node, name string) (string, error) {
+	p, err := c.namePath(dir, name)
+	if err != nil {
+		return "", err
+	}
+	if err := c.queue.wait(ctx, p); err != nil {
+		return "", c.errno(ctx, "find", p, err)
+	}
+	return c.namePath(dir, name)
+}
+
+// namePath is the path of a name in a directory, without waiting for anything.
+func (c *Cache) namePath(dir *Node, name string) (string, error) {
+	if err := checkName(name); err != 0 {
+		return "", c.fail("find", name, err, nil)
+	}
+	if !dir.isDir() {
+		return "", c.fail("find", name, syscall.ENOTDIR, nil)
+	}
+	p := c.pathOf(dir)
+	if p == "" {
+		return "", c.fail("find", name, syscall.ENOENT, nil)
+	}
+	p = join(p, name)
+	if len(p) > maxPath {
+		return "", c.fail("find", name, syscall.ENAMETOOLONG, nil)
+	}
+	return p, nil
+}
+
+// checkName says whether a name may be sent to a server at all.
+func checkName(name string) syscall.Errno {
+	switch {
+	case len(name) > maxName:
+		return syscall.ENAMETOOLONG
+	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+		return syscall.EINVAL
+	}
+	return 0
+}

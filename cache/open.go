@@ -1,0 +1,275 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// Open takes the flags of open(2), O_TRUNC among them. keep says that the kernel's pages of the file are still good.
+// Size and mtime are looked at in the same flight, unless the content was fetched ahead a moment ago.
+func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool, err error) {
+	switch {
+	case n.isDir():
+		return nil, false, c.fail("open", "", syscall.EISDIR, nil)
+	case c.typeOf(n) == syscall.S_IFLNK:
+		return nil, false, c.fail("open", "", syscall.ELOOP, nil)
+	case c.typeOf(n) != syscall.S_IFREG:
+		return nil, false, c.fail("open", "", syscall.ENXIO, nil)
+	}
+	if h, keep := c.openAhead(ctx, n, flags); h != nil {
+		return h, keep, nil
+	}
+	p, err := c.pathWait(ctx, n)
+	if err != nil {
+		return nil, false, err
+	}
+	if flags&syscall.O_TRUNC != 0 {
+		return c.openTruncated(ctx, n, p, flags)
+	}
+	gen := c.genOf(n)
+	var self *Handle
+	f, a, err := c.openRemote(ctx, n, p, openFlags(flags), &self)
+	if err != nil {
+		return nil, false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fs := c.content(n)
+	_, dirty := fs.data.Size()
+	switch {
+	case dirty || n.gen != gen:
+		keep = true // written here at this moment: the kernel's pages hold it
+	case fs.wrote:
+		size, _ := fs.data.Size()
+		keep = uint64(size) == a.Size && fs.writers > 0
+	default:
+		keep = fs.known && !fs.racy && fs.size == a.Size && fs.mtime == a.Mtime
+	}
+	if n.gen == gen {
+		c.keepAttr(n, a)
+	}
+	if c.o.DirectIO || !keep {
+		fs.data.Drop()
+		fs.mark(a)
+	}
+	self = c.newHandle(n, c.openBackend(f), flags)
+	c.scanOpened(n)
+	return self, keep, nil
+}
+
+func (c *Cache) typeOf(n *Node) uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return n.attr.Mode & syscall.S_IFMT
+}
+
+// openRemote opens an existing file on the server. self is the handle that it will belong to, once there is one.
+func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, self **Handle) (*sftpconn.File, session.Attr, error) {
+	f, a, err := c.conn.Open(ctx, sftpconn.OpenRequest{
+		Path: func() string { return c.pathOf(n) }, Pflags: pflags, NoStat: c.o.FollowSymlinks,
+		Check: func(a session.Attr) error {
+			c.mu.Lock()
+			h := *self
+			c.mu.Unlock()
+			if h == nil {
+				return nil
+			}
+			return h.check(a)
+		},
+	})
+	if err != nil {
+		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
+		if errors.Is(err, syscall.ENOENT) {
+			c.gone(n, p)
+		}
+		return nil, a, err
+	}
+	if c.o.FollowSymlinks {
+		if a, err = f.Stat(ctx); err != nil {
+			f.Close()
+			return nil, a, c.errno(ctx, "open", p, err)
+		}
+	}
+	if withType(a)&syscall.S_IFMT != syscall.S_IFREG {
+		f.Close()
+		c.mu.Lock()
+		c.replaced(n)
+		c.mu.Unlock()
+		return nil, a, c.fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
+	}
+	return f, a, nil
+}
+
+// openTruncated opens with O_TRUNC: bytes of other handles on their way come first, or not at all.
+func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint32) (*Handle, bool, error) {
+	c.mu.Lock()
+	fs := c.content(n)
+	c.pin(n)
+	c.mu.Unlock()
+	defer c.unpin(n)
+	var self *Handle
+	var f *sftpconn.File
+	var a session.Attr
+	err := fs.data.Truncate(ctx, 0, func(ctx context.Context) (err error) {
+		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, &self)
+		return err
+	})
+	if err != nil {
+		return nil, false, c.errno(ctx, "open", p, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed(n)
+	c.dropAhead(n)
+	fs.ownTimes = nil
+	if _, dirty := fs.data.Size(); !dirty {
+		fs.wrote = false
+		fs.known = false
+		c.keepAttr(n, a)
+	}
+	self = c.newHandle(n, c.openBackend(f), flags)
+	return self, false, nil
+}
+
+// openFlags translates the access mode of open(2). APPEND is never asked for: appending is done by offset.
+func openFlags(flags uint32) uint32 {
+	switch flags & syscall.O_ACCMODE {
+	case syscall.O_WRONLY:
+		return session.OpenWrite
+	case syscall.O_RDWR:
+		return session.OpenRead | session.OpenWrite
+	}
+	return session.OpenRead
+}
+
+// Create makes a regular file (with O_EXCL only if it isn't there) and opens it. A mknod is a Create and a Release.
+func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
+	const op = "create"
+	p, err := c.namePath(dir, name)
+	if err != nil {
+		return Found{}, nil, err
+	}
+	excl := flags&syscall.O_EXCL != 0
+	if excl {
+		if err := c.mustBeFree(dir, name, op, p); err != nil {
+			return Found{}, nil, err
+		}
+	}
+	sure := c.surelyFree(dir, name)
+	if sure && c.o.Async {
+		return c.createLater(ctx, dir, name, p, flags, perm)
+	}
+	if err := c.queue.wait(ctx, p); err != nil {
+		return Found{}, nil, c.errno(ctx, op, p, err)
+	}
+	var self *Handle
+	req := c.createRequest(p, flags, perm, &self)
+	f, a, err := c.createRemote(ctx, req, excl, sure)
+	if err != nil {
+		err = c.whyNotMade(ctx, op, p, err)
+		c.notMade(dir, name, err)
+		return Found{}, nil, err
+	}
+	if c.o.FollowSymlinks || withType(a)&syscall.S_IFMT == syscall.S_IFLNK {
+		if a, err = f.Stat(ctx); err != nil {
+			f.Close()
+			return Found{}, nil, c.errno(ctx, op, p, err)
+		}
+	}
+	if withType(a)&syscall.S_IFMT != syscall.S_IFREG {
+		f.Close()
+		return Found{}, nil, c.fail(op, p, syscall.EEXIST, errors.New("the name is taken by something that is no regular file"))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.enter(dir, name, a)
+	if flags&syscall.O_TRUNC != 0 && n.file != nil {
+		n.file.data.Drop()
+	}
+	self = c.newHandle(n, c.openBackend(f), flags)
+	return c.found(n), self, nil
+}
+
+// createRequest is the opening that makes a file.
+func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpconn.OpenRequest {
+	pflags := openFlags(flags) | session.OpenCreate
+	if flags&syscall.O_TRUNC != 0 {
+		pflags |= session.OpenTrunc | session.OpenWrite
+	}
+	return sftpconn.OpenRequest{
+		Path: func() string {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if *self == nil {
+				return p
+			}
+			return c.path((*self).n)
+		},
+		Check: func(a session.Attr) error {
+			c.mu.Lock()
+			h := *self
+			c.mu.Unlock()
+			if h == nil {
+				return nil
+			}
+			return h.check(a)
+		},
+		Pflags: pflags, Perm: perm & 0o7777,
+	}
+}
+
+// createRemote makes a file. One that is known not to be there is made with EXCL, even if the program did not ask for it:
+// then it is ours, and its mode may be set in the same flight.
+func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
+	if excl || sure {
+		own := req
+		own.Pflags |= session.OpenExcl
+		own.SetPerm = true
+		f, a, err := c.conn.Open(ctx, own)
+		if err == nil || excl || !failure(err) && !errors.Is(err, sftpconn.ErrUncertain) {
+			return f, a, err
+		}
+	}
+	return c.conn.Open(ctx, req)
+}
+
+// createLater answers a creation whose outcome is known, and has it done in its turn.
+func (c *Cache) createLater(ctx context.Context, dir *Node, name, p string, flags, perm uint32) (Found, *Handle, error) {
+	b := &backend{c: c, turn: make(chan struct{}, 1), created: make(chan struct{})}
+	var self *Handle
+	req := c.createRequest(p, flags, perm, &self)
+	found := c.predict(dir, name, session.Attr{Mode: syscall.S_IFREG | perm&0o7777})
+	c.mu.Lock()
+	self = c.newHandle(found.Node, b, flags)
+	h := self
+	c.mu.Unlock()
+	_, err := c.queue.submit(ctx, change{
+		op: "create", paths: []string{p}, sure: true, names: []place{{dir, name}}, node: found.Node,
+		run: func(ctx context.Context) error {
+			defer close(b.created)
+			f, _, err := c.createRemote(ctx, req, true, true)
+			if err != nil {
+				b.failed = c.whyNotMade(ctx, "create", p, err)
+				return b.failed
+			}
+			b.set(f)
+			return nil
+		},
+	})
+	if err != nil {
+		// The backlog had no room and the program did not wait for it.
+		b.failed = err
+		close(b.created)
+		h.Release()
+		c.mu.Lock()
+		c.forgetName(dir, name)
+		c.mu.Unlock()
+		c.Forget(found.Node.id, 1)
+		return Found{}, nil, err
+	}
+	return found, h, nil
+}

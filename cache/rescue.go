@@ -1,0 +1,160 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// rescue keeps bytes that the server will not take in files on this machine: sparse, each byte at its place.
+type rescue struct {
+	dir string
+	log *slog.Logger
+
+	mu    sync.Mutex // guards the rest; held over writes to the local disk, never with another lock
+	files map[*Node]string
+	lines []string // what was rescued, where and why, for status
+}
+
+// lost is filedata's word that bytes can't be delivered.
+func (c *Cache) lost(tag any, off int64, data []byte, why error) {
+	n, _ := tag.(*Node)
+	c.mu.Lock()
+	remote := ""
+	if n != nil {
+		remote = c.path(n)
+		c.changed(n)
+		c.stale(n)
+	}
+	c.mu.Unlock()
+	if remote == "" {
+		remote = "a file that has no name any more"
+	}
+	where, err := c.rescue.save(n, remote, off, data, why)
+	if err != nil {
+		c.log.Error("bytes could not be delivered and not be rescued either: they are lost",
+			"file", remote, "offset", off, "bytes", len(data), "why", why, "rescue", err)
+		c.report("write", remote, fmt.Errorf("%d bytes at %d are lost: %w; rescuing them failed: %w", len(data), off, why, err))
+		return
+	}
+	c.log.Error("bytes could not be delivered; they are kept on this machine",
+		"file", remote, "offset", off, "bytes", len(data), "why", why, "rescued", where)
+	c.report("write", remote, fmt.Errorf("%d bytes at %d are kept in %s: %w", len(data), off, where, why))
+}
+
+func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error) (string, error) {
+	if r.dir == "" {
+		return "", errors.New("no rescue directory is set")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return "", err
+	}
+	name, known := r.files[n]
+	if !known {
+		base := strings.Map(func(c rune) rune {
+			if c < ' ' || c == 0x7f {
+				return '_'
+			}
+			return c
+		}, filepath.Base(remote))
+		if len(base) > 100 {
+			base = base[:100]
+		}
+		f, err := os.CreateTemp(r.dir, time.Now().Format("20060102-150405-")+"*-"+base)
+		if err != nil {
+			return "", err
+		}
+		name = f.Name()
+		f.Close()
+		if r.files == nil {
+			r.files = map[*Node]string{}
+		}
+		r.files[n] = name
+		r.lines = append(r.lines, fmt.Sprintf("%s: bytes of %s: %v", name, remote, why))
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteAt(data, off)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return "", err
+	}
+	notes, err := os.OpenFile(name+".txt", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return name, nil // the bytes are safe; only the note beside them is missing
+	}
+	fmt.Fprintf(notes, "%s  %d bytes at offset %d of %s could not be written: %v\n", time.Now().Format(time.RFC3339), len(data), off, remote, why)
+	notes.Close()
+	return name, nil
+}
+
+func (r *rescue) list() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.lines...)
+}
+
+// maxReports bounds the errors that wait to be told.
+const maxReports = 100
+
+// reports are errors that no program was told when it could have been: of changes answered before the server
+// had, and of bytes that could not be delivered.
+type reports struct {
+	mu    sync.Mutex // guards the rest
+	list  []error
+	total int // since the last take, those not kept included
+}
+
+func (c *Cache) report(op, path string, err error) {
+	c.log.Error("failed after it was answered", "op", op, "path", path, "err", err)
+	r := &c.errs
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.total++
+	if len(r.list) < maxReports {
+		r.list = append(r.list, fmt.Errorf("%s %q: %w", op, path, err))
+	}
+}
+
+// take gives the errors not yet told, joined, and forgets them; nil where there are none.
+func (r *reports) take() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.list
+	if more := r.total - len(list); more > 0 {
+		list = append(list, fmt.Errorf("and %d more: see the log", more))
+	}
+	r.list, r.total = nil, 0
+	return errors.Join(list...)
+}
+
+func (r *reports) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for _, err := range r.list {
+		out = append(out, err.Error())
+	}
+	return out
+}
+
+// Sync waits until nothing is unacknowledged, bytes or changes, and returns the errors not yet reported, joined.
+func (c *Cache) Sync(ctx context.Context) error {
+	if err := c.queue.drain(ctx); err != nil {
+		return c.errno(ctx, "sync", "", err)
+	}
+	if err := c.pool.Drain(ctx); err != nil {
+		return c.errno(ctx, "sync", "", err)
+	}
+	return c.errs.take()
+}

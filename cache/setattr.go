@@ -1,0 +1,230 @@
+package cache
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+// SetAttr is a wish for attributes: nil leaves a thing as it is.
+type SetAttr struct {
+	Mode         *uint32 // permission bits
+	UID, GID     *uint32 // remote ids
+	Size         *uint64 // bytes
+	Atime, Mtime *time.Time
+}
+
+// Setattr changes attributes, all of one wish in one request. h may be nil.
+func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Attr, time.Duration, error) {
+	if s.Size != nil && *s.Size >= 1<<63 {
+		return Attr{}, 0, c.fail("setattr", "", syscall.EFBIG, nil)
+	}
+	a, err := c.wish(ctx, n, h, s)
+	if err != nil {
+		return Attr{}, 0, err
+	}
+	switch {
+	case a.Flags == 0:
+		return c.Getattr(ctx, n, h)
+	case a.Flags&session.HasSize != 0:
+		err = c.truncate(ctx, n, h, a)
+	default:
+		err = c.setOthers(ctx, n, h, a)
+	}
+	if err != nil {
+		return Attr{}, 0, err
+	}
+	// What the request did not say (a new mtime after a truncation) is asked for when somebody wants to know it.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shown(n), c.ttl(n), nil
+}
+
+// wish turns a SetAttr into SFTP's attributes, which carry both ids and both times or none: the half that is to
+// stay is filled in from what is known, or asked for.
+func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (session.Attr, error) {
+	var a session.Attr
+	halves := (s.UID == nil) != (s.GID == nil) || (s.Atime == nil) != (s.Mtime == nil)
+	if halves {
+		if _, _, err := c.Getattr(ctx, n, h); err != nil {
+			return a, err
+		}
+	}
+	c.mu.Lock()
+	now := c.shown(n)
+	c.mu.Unlock()
+	if s.Mode != nil {
+		a.Flags |= session.HasMode
+		a.Mode = *s.Mode & 0o7777
+	}
+	if s.Size != nil {
+		a.Flags |= session.HasSize
+		a.Size = *s.Size
+	}
+	if s.UID != nil || s.GID != nil {
+		a.Flags |= session.HasOwner
+		a.UID, a.GID = now.UID, now.GID
+		if s.UID != nil {
+			a.UID = *s.UID
+		}
+		if s.GID != nil {
+			a.GID = *s.GID
+		}
+	}
+	if s.Atime != nil || s.Mtime != nil {
+		a.Flags |= session.HasTimes
+		a.Atime, a.Mtime = seconds(now.Atime), seconds(now.Mtime)
+		if s.Atime != nil {
+			a.Atime = seconds(s.Atime.Unix())
+		}
+		if s.Mtime != nil {
+			a.Mtime = seconds(s.Mtime.Unix())
+		}
+	}
+	return a, nil
+}
+
+// seconds fits a time into SFTP v3's 32 bits: 1970 to 2106.
+func seconds(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-1)) }
+
+// truncate sets the size, and the rest of the wish with it.
+func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
+	if c.typeOf(n) != syscall.S_IFREG {
+		return c.fail("truncate", "", syscall.EINVAL, nil)
+	}
+	c.mu.Lock()
+	fs := c.content(n)
+	c.pin(n)
+	c.changed(n)
+	c.mu.Unlock()
+	defer c.unpin(n)
+	err := fs.data.Truncate(ctx, int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) })
+	if err != nil {
+		return c.explainWrite(ctx, n, "truncate", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed(n)
+	c.dropAhead(n)
+	c.applied(n, a)
+	fs.ownTimes = nil
+	if a.Flags&session.HasTimes == 0 {
+		fs.wrote = true // the server has set the mtime
+	} else if _, dirty := fs.data.Size(); !dirty {
+		fs.wrote = false
+		fs.known, fs.size, fs.mtime, fs.racy = true, n.attr.Size, n.attr.Mtime, false
+	}
+	return nil
+}
+
+// setOthers sets anything but the size.
+func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
+	if a.Flags == session.HasTimes && c.timesBehind(n, a) {
+		return nil
+	}
+	c.mu.Lock()
+	p := c.path(n)
+	c.mu.Unlock()
+	if a.Flags&session.HasTimes != 0 && n.file != nil {
+		// Bytes on their way would change the mtime again after it is set.
+		if err := n.file.data.Drain(ctx); err != nil {
+			return c.errno(ctx, "setattr", p, err)
+		}
+	}
+	_, err := c.queue.submit(ctx, change{
+		op: "setattr", paths: []string{p}, sure: p != "" && c.everKnown(n), node: n,
+		run: func(ctx context.Context) error { return c.send(ctx, n, h, a) },
+	})
+	if err != nil {
+		return c.errno(ctx, "setattr", p, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed(n)
+	c.applied(n, a)
+	if f := n.file; f != nil && a.Flags&session.HasTimes != 0 {
+		if _, dirty := f.data.Size(); !dirty {
+			if f.wrote {
+				size, _ := f.data.Size()
+				n.attr.Size = uint64(size)
+			}
+			// What was written here is still what is held here. Of anything else the time that would have told of a
+			// change on the server is gone: the next open reads it again.
+			f.known, f.size, f.mtime, f.racy = f.wrote, n.attr.Size, n.attr.Mtime, false
+			f.wrote, f.ownTimes = false, nil
+		}
+	}
+	return nil
+}
+
+// everKnown says whether a node's attributes have been seen at all.
+func (c *Cache) everKnown(n *Node) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return n.until > 0
+}
+
+// timesBehind sends times behind bytes that are still on their way, where there are any.
+func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := n.file
+	if f == nil || !f.data.SetTimes(a) {
+		return false
+	}
+	c.changed(n)
+	f.ownTimes = &a
+	return true
+}
+
+// send makes one request of a wish: by the handle where the file has no name any more, by path else.
+func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
+	c.mu.Lock()
+	p := c.path(n)
+	link := n.isLink()
+	if p == "" && h == nil && n.file != nil {
+		for other := range n.file.handles {
+			h = other
+			break
+		}
+	}
+	c.mu.Unlock()
+	switch {
+	case p != "" && (h == nil || a.Flags&session.HasSize == 0 || !h.writable):
+		return c.errno(ctx, "setattr", p, c.conn.Setstat(ctx, p, a, link))
+	case h != nil:
+		f, err := h.b.file(ctx)
+		if err == nil {
+			err = f.Setstat(ctx, a)
+		}
+		return c.errno(ctx, "setattr", p, err)
+	}
+	return c.fail("setattr", "", syscall.ENOENT, nil)
+}
+
+// applied enters attributes that the server has taken. Called with mu held.
+func (c *Cache) applied(n *Node, a session.Attr) {
+	if a.Flags&session.HasMode != 0 {
+		n.attr.Mode = n.attr.Mode&syscall.S_IFMT | a.Mode
+	}
+	if a.Flags&session.HasSize != 0 {
+		n.attr.Size = a.Size
+	}
+	if a.Flags&session.HasOwner != 0 {
+		if n.isReg() && n.attr.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0 {
+			c.stale(n) // chown(2) clears them, for most callers
+		}
+		n.attr.UID, n.attr.GID = a.UID, a.GID
+	}
+	if a.Flags&session.HasTimes != 0 {
+		n.attr.Atime, n.attr.Mtime = a.Atime, a.Mtime
+		n.looks = false
+	}
+	if n.parent != nil && n.parent.dir.list != nil {
+		if l := n.parent.dir.list; l.done {
+			c.keepInListing(n)
+		}
+	}
+}

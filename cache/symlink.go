@@ -1,0 +1,143 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+)
+
+// maxLinksAhead bounds the links of a directory whose targets are asked for together.
+const maxLinksAhead = 1000
+
+// Readlink gives the target of a link as programs may follow it. The first question in a listed directory asks
+// for all its links in one flight.
+func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
+	c.mu.Lock()
+	if n.link != nil && c.valid(n) {
+		target := *n.link
+		depth := c.depth(n)
+		c.mu.Unlock()
+		return c.contained(n, target, depth)
+	}
+	siblings, paths := c.linksBeside(n)
+	c.mu.Unlock()
+	p, err := c.pathWait(ctx, n)
+	if err != nil {
+		return "", err
+	}
+	targets, errs := c.conn.Readlinks(ctx, append([]string{p}, paths...))
+	c.mu.Lock()
+	for i, s := range siblings {
+		if errs[i+1] == nil && s.isLink() {
+			s.link = &targets[i+1]
+		}
+		s.pins--
+		c.settle(s)
+	}
+	if errs[0] == nil {
+		n.link = &targets[0]
+	}
+	depth := c.depth(n)
+	c.mu.Unlock()
+	if errs[0] != nil {
+		return "", c.errno(ctx, "readlink", p, errs[0])
+	}
+	return c.contained(n, targets[0], depth)
+}
+
+// linksBeside gives the links of a node's directory whose targets are not known, pinned, where the listing is known
+// and they have not been asked for yet. Called with mu held.
+func (c *Cache) linksBeside(n *Node) (nodes []*Node, paths []string) {
+	if n.parent == nil || c.o.NoPrefetch {
+		return nil, nil
+	}
+	l := n.parent.dir.list
+	if l == nil || !l.whole() || l.links || l.until <= c.now() {
+		return nil, nil
+	}
+	l.links = true
+	dir := c.path(n.parent)
+	if dir == "" {
+		return nil, nil
+	}
+	for i := range l.ents {
+		e := &l.ents[i]
+		if e.gone || !e.isLink() || e.name == n.name {
+			continue
+		}
+		if len(nodes) == maxLinksAhead {
+			break
+		}
+		s, _, state := c.peek(n.parent, e.name)
+		if state != present || s.link != nil || !s.isLink() {
+			continue
+		}
+		c.pin(s)
+		nodes = append(nodes, s)
+		paths = append(paths, join(dir, e.name))
+	}
+	return nodes, paths
+}
+
+// contained turns a target into one that stays inside the mount, or refuses it. depth is that of the link:
+// the number of directories between it and the root.
+func (c *Cache) contained(n *Node, target string, depth int) (string, error) {
+	if inside, ok := c.insideRoot(target); ok && (!c.o.FreeSymlinks || c.o.TransformSymlinks) {
+		return strings.Repeat("../", depth) + inside, nil
+	}
+	if c.o.FreeSymlinks || staysInside(target, depth) {
+		return target, nil
+	}
+	c.warnLink.Do(func() {
+		c.log.Warn("a symbolic link leads out of the mount and is not followed; "+
+			"no_contain_symlinks hands such links on as they are, follow_symlinks has the server follow them, "+
+			"transform_symlinks and contain_symlinks (the default) rewrite absolute ones inside the remote directory",
+			"link", c.pathOf(n), "target", target)
+	})
+	return "", c.fail("readlink", c.pathOf(n), syscall.EPERM, errors.New("the link leads out of the mount (see no_contain_symlinks)"))
+}
+
+// insideRoot gives the rest of an absolute target behind the remote root, where it is inside.
+func (c *Cache) insideRoot(target string) (string, bool) {
+	if !strings.HasPrefix(target, "/") {
+		return "", false
+	}
+	rest := target
+	if c.rootDir != "/" {
+		var ok bool
+		if rest, ok = strings.CutPrefix(target, c.rootDir); !ok || rest != "" && rest[0] != '/' {
+			return "", false
+		}
+	}
+	rest = strings.TrimLeft(rest, "/")
+	for _, part := range strings.Split(rest, "/") {
+		if part == ".." {
+			return "", false
+		}
+	}
+	if rest == "" {
+		rest = "."
+	}
+	return rest, true
+}
+
+// staysInside says whether a relative target can't leave the mount: ".." only in front, and no more of them than there are directories above.
+func staysInside(target string, depth int) bool {
+	if target == "" || target[0] == '/' {
+		return false
+	}
+	ups, named := 0, false
+	for _, part := range strings.Split(target, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			if ups++; named || ups > depth {
+				return false
+			}
+		default:
+			named = true
+		}
+	}
+	return true
+}
