@@ -1,0 +1,225 @@
+package filedata
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// keepConsumed is how many bytes of spans stay after they were read to their end: readers overlap a little, and
+	// threads of one reader come out of order. The kernel has the bytes, and memory used again at once is in the CPU's cache.
+	keepConsumed = 2 << 20
+	// cleanAge is how long a clean span stays that nobody reads.
+	cleanAge = 10 * time.Second
+	// janitorPeriod is how often old spans and idle streams are looked for, while there are any.
+	janitorPeriod = 2 * time.Second
+)
+
+// budgetWaiter is a writer that waits for n bytes of the budget.
+type budgetWaiter struct {
+	n       int64
+	granted chan struct{} // closed by grantLocked
+}
+
+// countLocked changes the bytes of clean or dirty buffers.
+func (p *Pool) countLocked(dirty bool, n int64) {
+	p.startJanitorLocked()
+	if !dirty {
+		p.clean += n
+		return
+	}
+	p.dirty += n
+	if n < 0 && len(p.writers) > 0 {
+		p.grantLocked()
+	}
+}
+
+// reserve waits until n bytes may be written; unreserve follows when they are in their buffers. First come, first served.
+func (p *Pool) reserve(ctx context.Context, n int64) error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return ErrClosed
+	}
+	if len(p.writers) == 0 && p.fitsLocked(n) {
+		p.reserved += n
+		p.mu.Unlock()
+		return nil
+	}
+	w := &budgetWaiter{n: n, granted: make(chan struct{})}
+	p.writers = append(p.writers, w)
+	p.waiting.Add(1)
+	p.mu.Unlock()
+	defer p.waiting.Add(-1)
+
+	// Memory may be held by extents that hope for more to merge with.
+	p.push()
+	var err error
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-p.ctx.Done():
+		err = ErrClosed
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, o := range p.writers {
+		if o == w {
+			p.writers = append(p.writers[:i], p.writers[i+1:]...)
+			p.grantLocked() // what comes behind may be smaller
+			return err
+		}
+	}
+	p.reserved -= n
+	p.grantLocked()
+	return err
+}
+
+func (p *Pool) unreserve(n int64) {
+	p.mu.Lock()
+	p.reserved -= n
+	if len(p.writers) > 0 {
+		p.grantLocked()
+	}
+	p.mu.Unlock()
+}
+
+// fitsLocked: a write larger than the whole budget passes when it is alone.
+func (p *Pool) fitsLocked(n int64) bool {
+	used := p.dirty + p.reserved
+	return used == 0 || used+n <= p.o.WriteBudget
+}
+
+func (p *Pool) grantLocked() {
+	for len(p.writers) > 0 && p.fitsLocked(p.writers[0].n) {
+		w := p.writers[0]
+		p.writers = p.writers[1:]
+		p.reserved += w.n
+		close(w.granted)
+	}
+}
+
+// spanList is a list of clean spans, least recently used first.
+type spanList struct {
+	first, last *span
+	bytes       int64
+}
+
+func (l *spanList) append(s *span) {
+	s.list, s.prev, s.next = l, l.last, nil
+	if l.last != nil {
+		l.last.next = s
+	} else {
+		l.first = s
+	}
+	l.last = s
+	l.bytes += s.cost
+}
+
+// unlist takes s out of the list that it is in, if any. Pool.mu is held.
+func (s *span) unlist() {
+	l := s.list
+	if l == nil {
+		return
+	}
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		l.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	} else {
+		l.last = s.prev
+	}
+	l.bytes -= s.cost
+	s.list, s.prev, s.next = nil, nil, nil
+}
+
+// touch makes s the most recently used of its list.
+func (p *Pool) touch(s *span, consumed bool) {
+	now := time.Now()
+	p.mu.Lock()
+	s.unlist()
+	s.touched = now
+	if consumed {
+		p.consumed.append(s)
+	} else {
+		p.unread.append(s)
+	}
+	p.mu.Unlock()
+}
+
+func (p *Pool) forget(s *span) {
+	p.mu.Lock()
+	s.unlist()
+	p.mu.Unlock()
+}
+
+// roomAhead says whether n bytes more may be read ahead: not at the cost of what was read ahead for others.
+func (p *Pool) roomAhead(n int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.clean-p.consumed.bytes+n <= p.o.ReadBudget
+}
+
+// trim evicts what has been read, and what is over the budget. No lock is held.
+func (p *Pool) trim() {
+	for {
+		p.mu.Lock()
+		var victim *span
+		switch {
+		case p.consumed.bytes > keepConsumed, p.clean > p.o.ReadBudget && p.consumed.first != nil:
+			victim = p.consumed.first
+		case p.clean > p.o.ReadBudget:
+			victim = p.unread.first
+		}
+		if victim == nil {
+			p.mu.Unlock()
+			return
+		}
+		victim.unlist()
+		p.mu.Unlock()
+		victim.file.evict(victim)
+	}
+}
+
+// startJanitorLocked sees to it that old things are looked for.
+func (p *Pool) startJanitorLocked() {
+	if p.janitor == nil && !p.closed {
+		p.janitor = time.AfterFunc(janitorPeriod, p.clear)
+	}
+}
+
+// clear is the janitor's round. There is a next one only where something is left to clear.
+func (p *Pool) clear() {
+	now := time.Now()
+	for {
+		p.mu.Lock()
+		victim := p.consumed.first
+		if victim == nil || now.Sub(victim.touched) < cleanAge {
+			victim = p.unread.first
+		}
+		if victim == nil || now.Sub(victim.touched) < cleanAge {
+			break
+		}
+		victim.unlist()
+		p.mu.Unlock()
+		victim.file.evict(victim)
+	}
+	defer p.mu.Unlock()
+	for s := range p.streams {
+		if now.Sub(time.Unix(0, s.used.Load())) > cleanAge {
+			delete(p.streams, s)
+		}
+	}
+	p.janitor = nil
+	if p.clean == 0 && p.dirty == 0 {
+		p.slabs.trim()
+	}
+	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 {
+		p.startJanitorLocked()
+	}
+}

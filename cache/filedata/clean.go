@@ -1,0 +1,247 @@
+package filedata
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// span is a part of a file as the server has it, or as it is about to tell.
+type span struct {
+	file *File
+
+	// What the server is asked for: bytes that begin at off when the span is made. They don't change.
+	handle *Handle // whose backend is asked; nil where nobody was
+	start  int64
+	want   int
+	buf    *buffer
+	grown  uint64 // File.grown when the request began
+
+	// done is closed when the answer is there: got bytes, and err; eof where the server said that the file ends there.
+	// They don't change afterwards. nil in a span that was never asked for.
+	done chan struct{}
+	got  int
+	eof  bool
+	err  error
+
+	// Guarded by File.mu: the part that is of use. A span out of File.clean (dropped, or written over) has kept false:
+	// those who waited get their bytes, nobody else does.
+	off, end int64
+	base     int64 // the offset in the file of buf.data[0]
+	kept     bool
+	read     int64 // bytes that were read
+
+	// Guarded by Pool.mu. Only a span that is in File.clean and whose bytes are there is in a list.
+	list       *spanList
+	prev, next *span
+	touched    time.Time
+	cost       int64 // bytes of memory
+}
+
+func (s *span) bounds() (off, end int64) { return s.off, s.end }
+
+// ready says, under File.mu, whether the bytes are there.
+func (s *span) ready() bool {
+	if s.done == nil {
+		return true
+	}
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// keep puts a span whose bytes are there into the clean ones.
+func (f *File) keep(s *span) {
+	s.kept = true
+	s.base = s.off
+	f.clean.insert(s)
+	f.pool.touch(s, false)
+}
+
+// nextGap finds the first part of [x, hi) that is neither here nor on its way: [lo, end); lo == end where there is none.
+func (f *File) nextGap(x, hi int64) (lo, end int64) {
+	for x < hi {
+		s, ok, next := f.clean.at(x)
+		if ok {
+			x = s.end
+			continue
+		}
+		end = min(hi, next)
+		if e, ok, next := f.pending.at(x); ok {
+			x = e.end
+			continue
+		} else {
+			end = min(end, next)
+		}
+		if e, ok, next := f.flying.at(x); ok {
+			x = e.end
+			continue
+		} else {
+			end = min(end, next)
+		}
+		return x, end
+	}
+	return hi, hi
+}
+
+// ask makes spans for the gap [lo, hi) in pieces of one request, and adds them to asked; send starts them.
+func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
+	f := h.file
+	for lo < hi {
+		n := min(hi-lo, int64(h.maxRead))
+		s := &span{file: f, handle: h, start: lo, want: int(n), off: lo, end: lo + n, base: lo, kept: true,
+			grown: f.grown, done: make(chan struct{}), buf: f.pool.alloc(int(n), false)}
+		s.cost = int64(len(s.buf.data))
+		s.buf.ref() // fetch's own
+		f.pool.begin()
+		h.fetches.Add(1)
+		f.clean.insert(s)
+		asked = append(asked, s)
+		lo += n
+	}
+	return asked
+}
+
+// send asks the server for what ask has made, without the lock. The scheduler runs the goroutine that was started last
+// first, and then the others in turn; so the order of requests is the order of asked.
+func (h *Handle) send(asked []*span) {
+	if len(asked) == 0 {
+		return
+	}
+	for _, s := range asked[1:] {
+		go h.fetch(s)
+	}
+	go h.fetch(asked[0])
+}
+
+// fetch reads one span from the server. It was counted in h.fetches and by pool.begin.
+func (h *Handle) fetch(s *span) {
+	defer h.pool.end()
+	defer h.fetches.Done()
+	begun := time.Now()
+	n, eof, err := readFull(h.ctx, h.backend, s.buf.data[:s.want], s.start)
+	if err == nil {
+		h.pool.rtt.add(time.Since(begun))
+	}
+	f := s.file
+	f.mu.Lock()
+	s.got, s.eof, s.err = n, eof, err
+	close(s.done)
+	if s.kept {
+		f.settleSpan(s)
+	}
+	f.mu.Unlock()
+	s.buf.unref()
+}
+
+// maxEmpty is how many answers without a byte in a row are taken before a read fails.
+const maxEmpty = 3
+
+// readFull reads until dst is full or the server says that the file ends. A short answer is not an end.
+func readFull(ctx context.Context, b Backend, dst []byte, off int64) (n int, eof bool, err error) {
+	empty := 0
+	for n < len(dst) {
+		m, err := b.ReadAt(ctx, dst[n:], off+int64(n))
+		n += m
+		if err == io.EOF {
+			return n, true, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+		if m > 0 {
+			empty = 0
+		} else if empty++; empty == maxEmpty {
+			return n, false, fmt.Errorf("read at offset %d: the server sends no bytes and no end of file: %w", off+int64(n), io.ErrNoProgress)
+		}
+	}
+	return n, false, nil
+}
+
+// settleSpan sees what to keep of an answer.
+func (f *File) settleSpan(s *span) {
+	if s.err != nil {
+		f.dropSpan(s)
+		return
+	}
+	if s.eof {
+		at := s.start + int64(s.got)
+		if f.grown != s.grown {
+			// Bytes may have come behind what the server saw as the end.
+			f.dropSpan(s)
+			return
+		}
+		if at < f.remote {
+			f.remote = at
+			if !f.dirty() {
+				f.size = at
+			}
+		}
+		f.cutClean(at, maxOffset) // s too: what it got is a span of its own now
+		return
+	}
+	f.pool.touch(s, false)
+}
+
+// dropSpan takes s, which is kept, out of the clean spans.
+func (f *File) dropSpan(s *span) {
+	if i := f.clean.index(s.off); i >= 0 && f.clean.s[i] == s {
+		f.clean.remove(i, i+1)
+	}
+	f.letGo(s)
+}
+
+// letGo ends a span that is out of the list of clean ones.
+func (f *File) letGo(s *span) {
+	s.kept = false
+	f.pool.forget(s)
+	s.buf.unref()
+}
+
+// evict is dropSpan for the pool, which holds no lock.
+func (f *File) evict(s *span) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.kept {
+		f.dropSpan(s)
+	}
+}
+
+// cutClean forgets what the server said of [off, end). A span on its way is forgotten as a whole.
+func (f *File) cutClean(off, end int64) {
+	i := f.clean.search(off)
+	j := i
+	var left, right *span
+	for ; j < len(f.clean.s) && f.clean.s[j].off < end; j++ {
+		s := f.clean.s[j]
+		if s.ready() {
+			if s.off < off {
+				left = s.part(s.off, off)
+			}
+			if s.end > end {
+				right = s.part(end, s.end)
+			}
+		}
+		f.letGo(s)
+	}
+	if i == j {
+		return
+	}
+	f.clean.remove(i, j)
+	for _, s := range []*span{left, right} {
+		if s != nil {
+			f.clean.insert(s)
+			f.pool.touch(s, s.read >= s.end-s.off)
+		}
+	}
+}
+
+// part is a span of some of the bytes of s, in the same memory.
+func (s *span) part(off, end int64) *span {
+	s.buf.ref()
+	return &span{file: s.file, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read, cost: end - off}
+}

@@ -1,0 +1,69 @@
+// Package filedata holds the bytes of remote files on this side: blocks read
+// ahead and bytes written and not yet acknowledged, within one budget each for
+// all files of a mount. It knows nothing of names and of the kernel.
+//
+// # What a file is made of
+//
+// Three sorted lists of ranges lie over each other, and a read sees the first
+// that has a byte:
+//
+//   - pending: extents that a program wrote and that have not been sent,
+//   - flying: extents in flight to the server,
+//   - clean: spans that were read from the server, or are being read.
+//
+// Ranges of one list never overlap. Clean spans never overlap the other two:
+// a write cuts them, so that what the server said before the write can't come
+// back after it. A pending extent that overlaps a flying one waits for its
+// answer, so two requests for one byte are never in flight together, and the
+// newer one reaches the server last.
+//
+// # Memory
+//
+// All bytes live in counted, pooled buffers; a read hands out slices of them
+// and the last to let go returns them. Buffers never change under a reader: a
+// write goes into an extent's buffer only where nobody else holds it.
+//
+// # Locks
+//
+// File.mu comes before Pool.mu. No two files' locks are held together, and no
+// lock is held while the server, a program or Options.Lost is waited for.
+package filedata
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"sshmount/sftpconn"
+)
+
+// ErrClosed ends what is still unacknowledged, or asked for, when the pool closes.
+var ErrClosed = errors.New("the mount is closing")
+
+// Backend is one open remote file, with the contract of *sftpconn.File.
+type Backend interface {
+	MaxRead() int
+	MaxWrite() int
+	ReadAt(ctx context.Context, dst []byte, off int64) (int, error)
+	WriteAt(ctx context.Context, p []byte, off int64) error
+	WriteSetstat(ctx context.Context, p []byte, off int64, a sftpconn.Attr) error
+	Setstat(ctx context.Context, a sftpconn.Attr) error
+	Fsync(ctx context.Context) error
+}
+
+var _ Backend = (*sftpconn.File)(nil)
+
+// Options of a pool. The zero value of a field means its default.
+type Options struct {
+	ReadBudget  int64 // bytes of clean blocks, read and read ahead, of all files; default 64 MiB
+	WriteBudget int64 // unacknowledged bytes of all files; default 64 MiB. A writer over it waits.
+	SyncWrites  bool  // each Write returns when the server has acknowledged it (sshfs_sync)
+	NoReadAhead bool  // only what is asked for is read (sync_read)
+
+	// Lost gets the bytes that can't be delivered, before the error is reported to anybody. It may block on a local disk.
+	// data belongs to the callee until it returns.
+	Lost   func(tag any, off int64, data []byte, err error)
+	Logger *slog.Logger
+}
+
+const defaultBudget = 64 << 20

@@ -1,0 +1,153 @@
+package filedata
+
+import (
+	"context"
+	"errors"
+
+	"sshmount/sftpconn"
+)
+
+// epoch is a stretch of a file's writes between two events that look back on what was written before them: a flush, which
+// waits for it, or times, which follow it to the server before anything later does. Guarded by File.mu.
+type epoch struct {
+	id      uint64
+	left    int            // extents that are not acknowledged
+	sealed  bool           // later writes belong to a later epoch
+	times   *sftpconn.Attr // to be set when left is 0; nil where none are
+	sending bool           // times are in flight
+}
+
+func (f *File) addEpoch() *epoch {
+	if len(f.epochs) == 0 {
+		f.pool.setDirty(f, true)
+	}
+	f.nextEpoch++
+	e := &epoch{id: f.nextEpoch}
+	f.epochs = append(f.epochs, e)
+	return e
+}
+
+// leave takes an extent out of its epoch. settle follows.
+func (f *File) leave(e *extent) { e.epoch.left-- }
+
+// barrier is the first epoch with times; nothing later may be sent. nil where there is none.
+func (f *File) barrier() *epoch {
+	for _, e := range f.epochs {
+		if e.times != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// settle ends the epochs that are over, and sends times whose turn it is.
+func (f *File) settle() {
+	n := 0
+	for n < len(f.epochs) && f.epochs[n].left == 0 {
+		e := f.epochs[n]
+		if e.times != nil {
+			if !e.sending {
+				e.sending = true
+				f.pool.begin()
+				go f.sendTimes(e, f.writer, *e.times)
+			}
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	f.epochs = append(f.epochs[:0], f.epochs[n:]...)
+	if len(f.epochs) == 0 {
+		f.epochs = nil
+		f.size = f.remote
+		f.writer = nil
+		f.pool.setDirty(f, false)
+	}
+	f.wakeLocked()
+}
+
+// flushed waits until all that was written before the call is acknowledged or lost. f.mu is held, but not while it waits.
+func (f *File) flushed(ctx context.Context) error {
+	if !f.dirty() {
+		return nil
+	}
+	last := f.epochs[len(f.epochs)-1]
+	last.sealed = true
+	f.makeDue()
+	f.pump()
+	for len(f.epochs) > 0 && f.epochs[0].id <= last.id {
+		if err := f.waitEvent(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitEvent lets go of f.mu until something has happened, or ctx ends, whose cause it returns.
+func (f *File) waitEvent(ctx context.Context) error {
+	wake := f.waitLocked()
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	select {
+	case <-wake:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Drain waits until nothing of this file is unacknowledged.
+func (f *File) Drain(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.dirty() {
+		if err := f.flushed(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush waits until the server has acknowledged all bytes of the file that were written before, and returns the first write
+// error of the file since this handle was opened that it has not reported for good. With settle the report is for good
+// (fsync); without, the next Flush reports it again (close: a child's close of an inherited descriptor must not use it up).
+// ctx ending (ErrUnreachable as its cause too) returns early; the bytes are kept and go on being delivered.
+func (h *Handle) Flush(ctx context.Context, settle bool) error {
+	f := h.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.flushed(ctx); err != nil {
+		return err
+	}
+	err := h.err
+	if settle {
+		h.err, h.refused = nil, nil
+	}
+	return err
+}
+
+// Sync is Flush with settle, and fsync on the server.
+func (h *Handle) Sync(ctx context.Context) error {
+	if err := h.Flush(ctx, true); err != nil {
+		return err
+	}
+	return h.backend.Fsync(ctx)
+}
+
+// failed reports a write error to every handle that is open now. by is who wrote the bytes.
+func (f *File) failed(by *Handle, err error) {
+	for h := range f.handles {
+		if h.err == nil {
+			h.err = err
+		}
+	}
+	if by.refused == nil {
+		by.refused = err
+	}
+	if errors.Is(err, sftpconn.ErrStale) {
+		by.stale = err
+		f.makeDue() // the rest of its bytes is lost too
+	}
+}

@@ -1,0 +1,182 @@
+package filedata
+
+import "time"
+
+// extent is a part of a file that a program wrote and the server has not acknowledged. It belongs to File.mu.
+type extent struct {
+	off, end int64
+	base     int64 // the offset in the file of buf.data[0]
+	buf      *buffer
+	handle   *Handle // who wrote it, and through whom it is sent
+	epoch    *epoch
+	due      bool // to be sent now (while pending)
+	born     time.Time
+}
+
+func (e *extent) bounds() (off, end int64) { return e.off, e.end }
+
+func (e *extent) data() []byte { return e.buf.data[e.off-e.base : e.end-e.base] }
+
+// changeable says whether h may write into the buffer of e, which is pending: nobody else looks at it, and no times
+// come between what is there and what is written.
+func (f *File) changeable(e *extent, h *Handle) bool {
+	return e.handle == h && e.buf.refs.Load() == 1 && e.epoch == f.epochs[len(f.epochs)-1] && !e.epoch.sealed
+}
+
+// addExtent makes a pending extent, empty, in a new buffer of at least n bytes.
+func (f *File) addExtent(h *Handle, off int64, n int) *extent {
+	e := &extent{off: off, end: off, base: off, buf: f.pool.alloc(n, true), handle: h, born: f.lastWrite}
+	f.count(e)
+	return e
+}
+
+// count gives a new extent its epoch.
+func (f *File) count(e *extent) {
+	if n := len(f.epochs); n > 0 && !f.epochs[n-1].sealed {
+		e.epoch = f.epochs[n-1]
+	} else {
+		e.epoch = f.addEpoch()
+	}
+	e.epoch.left++
+}
+
+// inPlace writes p where no memory is needed for it: into an extent, or at its end. False: it couldn't.
+func (f *File) inPlace(h *Handle, p []byte, off int64) bool {
+	end := off + int64(len(p))
+	i := f.pending.search(off)
+	if i < len(f.pending.s) {
+		e := f.pending.s[i]
+		if e.off <= off && end <= e.end && f.changeable(e, h) {
+			copy(e.buf.data[off-e.base:], p)
+			return true
+		}
+		if e.off < end {
+			return false
+		}
+	}
+	if i == 0 {
+		return false
+	}
+	e := f.pending.s[i-1]
+	if e.end != off || end-e.base > int64(len(e.buf.data)) || end-e.off > int64(h.maxWrite) || !f.changeable(e, h) {
+		return false
+	}
+	copy(e.buf.data[off-e.base:], p)
+	f.wrote(e, end)
+	f.full(e, i-1)
+	return true
+}
+
+// wrote notes that e reaches up to end.
+func (f *File) wrote(e *extent, end int64) {
+	f.pool.dirtyBytes.Add(end - e.end)
+	e.end = end
+	f.size = max(f.size, end)
+}
+
+// full sends e, which is pending.s[i], if it is as large as a request can be.
+func (f *File) full(e *extent, i int) {
+	if e.end-e.off < int64(e.handle.maxWrite) {
+		return
+	}
+	f.tail = e.end
+	if !e.due {
+		e.due = true
+		f.due++
+	}
+	if f.sendable(e) {
+		f.launch(e, i, i+1)
+	}
+}
+
+// put writes p at off into new memory, or into what is left of old.
+func (f *File) put(h *Handle, p []byte, off int64) {
+	f.cutPending(off, off+int64(len(p)))
+	for len(p) > 0 {
+		n := min(len(p), h.maxWrite)
+		i := f.pending.search(off)
+		var e *extent
+		if i > 0 {
+			l := f.pending.s[i-1]
+			if room := int64(h.maxWrite) - (l.end - l.off); l.end == off && room > 0 && f.changeable(l, h) {
+				e = l
+				i--
+				n = min(n, int(room))
+				f.grow(e, n)
+			}
+		}
+		if e == nil {
+			want := n
+			if off == f.tail {
+				want = h.maxWrite
+			}
+			e = f.addExtent(h, off, want)
+			copy(e.buf.data, p[:n])
+			f.wrote(e, off+int64(n))
+			f.pending.insert(e)
+			i = f.pending.search(off)
+		} else {
+			copy(e.buf.data[off-e.base:], p[:n])
+			f.wrote(e, off+int64(n))
+		}
+		p = p[n:]
+		off += int64(n)
+		f.full(e, i)
+	}
+}
+
+// grow makes room for n bytes more at the end of e.
+func (f *File) grow(e *extent, n int) {
+	need := int(e.end-e.base) + n
+	if need <= len(e.buf.data) {
+		return
+	}
+	size := int(e.end-e.off) + n
+	b := f.pool.alloc(max(size, min(8*size, e.handle.maxWrite)), true)
+	copy(b.data, e.data())
+	e.buf.unref()
+	e.buf, e.base = b, e.off
+}
+
+// cutPending takes [off, end) out of the pending extents.
+func (f *File) cutPending(off, end int64) {
+	i := f.pending.search(off)
+	for i < len(f.pending.s) {
+		e := f.pending.s[i]
+		if e.off >= end {
+			return
+		}
+		f.pool.dirtyBytes.Add(-(min(e.end, end) - max(e.off, off)))
+		switch {
+		case e.off < off && e.end > end:
+			e.buf.ref()
+			right := *e
+			right.off = end
+			right.epoch.left++
+			if right.due {
+				f.due++
+			}
+			e.end = off
+			f.pending.insert(&right)
+			return
+		case e.off < off:
+			e.end = off
+			i++
+		case e.end > end:
+			e.off = end
+			return
+		default:
+			f.pending.remove(i, i+1)
+			f.dropExtent(e)
+		}
+	}
+}
+
+// dropExtent ends a pending extent that is out of the list.
+func (f *File) dropExtent(e *extent) {
+	if e.due {
+		f.due--
+	}
+	e.buf.unref()
+	f.leave(e)
+}

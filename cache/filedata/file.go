@@ -1,0 +1,163 @@
+package filedata
+
+import (
+	"sync"
+	"time"
+
+	"sshmount/sftpconn"
+)
+
+// File is the content of one remote file, shared by all its open handles.
+type File struct {
+	pool *Pool
+	tag  any
+
+	mu      sync.Mutex // guards everything below, and the handles', spans' and extents' fields unless they say otherwise
+	handles map[*Handle]struct{}
+
+	clean   ranges[*span]
+	pending ranges[*extent]
+	flying  ranges[*extent]
+	due     int      // extents of pending that are to be sent now
+	epochs  []*epoch // not empty exactly while the file is dirty
+
+	size   int64 // what programs see while the file is dirty
+	remote int64 // the size on the server, as far as we know
+	high   int64 // the end of the furthest byte that we ever sent: the server's file may reach that far, whatever remote says
+	// grown counts what may have moved the end of the server's file. An end of file that the server saw before the last of
+	// those says nothing.
+	grown uint64
+
+	writer    *Handle // who wrote last, while the file is dirty; times are set through it
+	lastWrite time.Time
+	tail      int64 // where the last full extent ended: a write here is part of a stream
+	idle      *time.Timer
+	idleSet   bool
+
+	truncating bool
+	wake       chan struct{} // closed when epochs or flying shrink, or truncating ends; nil where nobody waits
+	nextEpoch  uint64
+}
+
+// NewFile makes the content of a file of which nothing is here yet. tag comes back in Options.Lost.
+func (p *Pool) NewFile(tag any, remoteSize int64) *File {
+	return &File{
+		pool:    p,
+		tag:     tag,
+		handles: make(map[*Handle]struct{}),
+		size:    remoteSize,
+		remote:  remoteSize,
+		tail:    -1,
+	}
+}
+
+// SetRemoteSize tells what the server said of the file's size. It is what Size answers while nothing is unacknowledged.
+// A smaller size drops the blocks behind it. While bytes are unacknowledged a smaller size is not believed: the question may
+// be older than their answers. For the same reason a caller must not pass on an answer to a question asked before the last of
+// the file's bytes was acknowledged.
+func (f *File) SetRemoteSize(n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case n == f.remote:
+	case f.dirty():
+		if n > f.remote {
+			f.remote = n
+			f.grown++
+		}
+	default:
+		if n < f.remote {
+			f.cutClean(n, maxOffset)
+		}
+		f.remote, f.size = n, n
+		f.high = min(f.high, n)
+		f.grown++
+	}
+}
+
+// Size is the size that programs see: ours where bytes are unacknowledged (dirty), else the server's.
+func (f *File) Size() (size int64, dirty bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.size, f.dirty()
+}
+
+// LastWrite is when a program last wrote; zero if never.
+func (f *File) LastWrite() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lastWrite
+}
+
+// Drop forgets clean blocks: the file has changed on the server, or nobody wants them. Bytes on their way in for an
+// earlier Read are not kept either. Unacknowledged bytes stay.
+func (f *File) Drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cutClean(0, maxOffset)
+}
+
+// Preload makes data, read ahead by somebody else, the whole content of a clean file. data belongs to the file from then on.
+// On a file with unacknowledged bytes it does nothing.
+func (f *File) Preload(data []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dirty() {
+		return
+	}
+	f.cutClean(0, maxOffset)
+	n := int64(len(data))
+	f.remote, f.size = n, n
+	f.high = min(f.high, n)
+	f.grown++
+	if n == 0 {
+		return
+	}
+	f.keep(&span{file: f, off: 0, end: n, buf: f.pool.wrap(data), cost: n})
+}
+
+// Release gives the file's memory back. The file has no handles and nothing unacknowledged then.
+func (f *File) Release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cutClean(0, maxOffset)
+	if f.idle != nil {
+		f.idle.Stop()
+	}
+}
+
+// dirty says whether anything is unacknowledged, bytes or times.
+func (f *File) dirty() bool { return len(f.epochs) > 0 }
+
+// waitLocked is a channel that is closed at the next event that a waiter may want.
+func (f *File) waitLocked() <-chan struct{} {
+	if f.wake == nil {
+		f.wake = make(chan struct{})
+	}
+	return f.wake
+}
+
+func (f *File) wakeLocked() {
+	if f.wake != nil {
+		close(f.wake)
+		f.wake = nil
+	}
+}
+
+// SetTimes sends times after the bytes that are unacknowledged now, in the same flight as the last of them where that can be.
+// False: nothing is unacknowledged, nothing was done, send them yourself. A program's later write discards them no more than
+// the server would: writes that follow change the mtime again. a has HasTimes.
+func (f *File) SetTimes(a sftpconn.Attr) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.dirty() {
+		return false
+	}
+	e := f.epochs[len(f.epochs)-1]
+	if e.sending {
+		e = f.addEpoch()
+	}
+	e.sealed = true
+	e.times = &a
+	return true
+}

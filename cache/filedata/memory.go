@@ -1,0 +1,20 @@
+//go:build !race
+
+package filedata
+
+import "golang.org/x/sys/unix"
+
+// mapMemory gets zeroed memory from the system. It panics where there is none, as Go's own allocator does.
+func mapMemory(n int) []byte {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		panic("filedata: no memory for a buffer: " + err.Error())
+	}
+	return b
+}
+
+func unmapMemory(b []byte) {
+	if err := unix.Munmap(b); err != nil {
+		panic("filedata: a buffer's memory can't be given back: " + err.Error())
+	}
+}

@@ -1,0 +1,191 @@
+package filedata
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sshmount/sftpconn"
+)
+
+// Pool is the budgets, and the goroutines, of all files of a mount.
+type Pool struct {
+	o Options
+
+	ctx     context.Context // ends when the pool closes
+	cancel  context.CancelFunc
+	patient func(context.Context) context.Context // makes a context whose requests wait for the line
+
+	retry time.Duration // retryFirst
+
+	dirtyBytes atomic.Int64 // unacknowledged bytes
+	waiting    atomic.Int32 // writers that wait for the budget
+	rtt        latency
+
+	mu       sync.Mutex // guards everything below, and buffer.dirty, the links of spans, slabs; after File.mu
+	closed   bool
+	running  int           // goroutines that read and write in the background
+	ended    chan struct{} // closed when running becomes 0 after Close; nil before
+	slabs    slabs
+	clean    int64 // bytes of buffers that count as clean
+	dirty    int64 // bytes of buffers that count as dirty
+	reserved int64 // bytes that writers may put in buffers now
+	writers  []*budgetWaiter
+	unread   spanList           // clean spans that have bytes nobody read yet, least recently used first
+	consumed spanList           // clean spans that were read to their end
+	files    map[*File]struct{} // files with anything unacknowledged
+	drained  chan struct{}      // closed when files becomes empty; nil where nobody waits
+	streams  map[*stream]struct{}
+	janitor  *time.Timer // nil while there is nothing to look after
+}
+
+// NewPool makes a pool. It has no goroutines until there is work.
+func NewPool(o Options) *Pool {
+	if o.ReadBudget <= 0 {
+		o.ReadBudget = defaultBudget
+	}
+	if o.WriteBudget <= 0 {
+		o.WriteBudget = defaultBudget
+	}
+	if o.Lost == nil {
+		o.Lost = func(any, int64, []byte, error) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Pool{
+		o:       o,
+		patient: sftpconn.Patient,
+		retry:   retryFirst,
+		files:   make(map[*File]struct{}),
+		streams: make(map[*stream]struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Close ends all background work without waiting for the server. Unacknowledged bytes go to Options.Lost with ErrClosed.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.cancel()
+	for _, f := range p.dirtyFiles() {
+		f.push()
+	}
+	p.mu.Lock()
+	if p.ended == nil {
+		p.ended = make(chan struct{})
+		if p.running == 0 {
+			close(p.ended)
+		}
+	}
+	ended := p.ended
+	p.mu.Unlock()
+	<-ended
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.janitor != nil {
+		p.janitor.Stop()
+		p.janitor = nil
+	}
+	p.slabs.trim()
+}
+
+// Stats of the pool, in bytes and files.
+type Stats struct {
+	Clean, Dirty int64
+	DirtyFiles   int
+	OldestDirty  time.Time // zero where nothing is unacknowledged
+}
+
+// Stats of this moment. Clean counts memory, Dirty counts bytes of programs.
+func (p *Pool) Stats() Stats {
+	files := p.dirtyFiles()
+	s := Stats{Dirty: p.dirtyBytes.Load(), DirtyFiles: len(files)}
+	p.mu.Lock()
+	s.Clean = p.clean
+	p.mu.Unlock()
+	for _, f := range files {
+		if t := f.oldest(); !t.IsZero() && (s.OldestDirty.IsZero() || t.Before(s.OldestDirty)) {
+			s.OldestDirty = t
+		}
+	}
+	return s
+}
+
+// Drain waits until nothing of any file is unacknowledged.
+func (p *Pool) Drain(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		if len(p.files) == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		if p.drained == nil {
+			p.drained = make(chan struct{})
+		}
+		drained := p.drained
+		p.mu.Unlock()
+		p.push()
+		select {
+		case <-drained:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// begin and end count a goroutine.
+func (p *Pool) begin() {
+	p.mu.Lock()
+	p.running++
+	p.mu.Unlock()
+}
+
+func (p *Pool) end() {
+	p.mu.Lock()
+	p.running--
+	if p.running == 0 && p.ended != nil {
+		select {
+		case <-p.ended:
+		default:
+			close(p.ended)
+		}
+	}
+	p.mu.Unlock()
+}
+
+// push sends everything that waits for more to merge with.
+func (p *Pool) push() {
+	for _, f := range p.dirtyFiles() {
+		f.push()
+	}
+}
+
+func (p *Pool) dirtyFiles() []*File {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	files := make([]*File, 0, len(p.files))
+	for f := range p.files {
+		files = append(files, f)
+	}
+	return files
+}
+
+// setDirty keeps the list of files with anything unacknowledged.
+func (p *Pool) setDirty(f *File, dirty bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if dirty {
+		p.files[f] = struct{}{}
+		return
+	}
+	delete(p.files, f)
+	if len(p.files) == 0 && p.drained != nil {
+		close(p.drained)
+		p.drained = nil
+	}
+}

@@ -1,0 +1,322 @@
+package filedata
+
+import (
+	"context"
+	"sync"
+)
+
+// View is what a read gives: Vecs stay valid, and don't change, until Release.
+type View struct {
+	Vecs [][]byte
+	N    int
+	a    *assembly
+}
+
+// Release gives the memory back. Vecs may not be used afterwards.
+func (v *View) Release() {
+	if v.a != nil {
+		v.a.release()
+	}
+	*v = View{}
+}
+
+// part is a piece of a read: bytes of an extent (buf), zeros (neither), or what a span has or will get.
+type part struct {
+	off, end int64
+	buf      *buffer // held
+	base     int64
+	span     *span
+}
+
+// assembly is the parts of one read, and then the memory of its View.
+type assembly struct {
+	parts []part
+	vecs  [][]byte
+}
+
+var assemblies = sync.Pool{New: func() any {
+	return &assembly{parts: make([]part, 0, 8), vecs: make([][]byte, 0, 8)}
+}}
+
+// drop lets go of the memory.
+func (a *assembly) drop() {
+	for i := range a.parts {
+		if b := a.parts[i].buf; b != nil {
+			b.unref()
+		}
+	}
+	clear(a.parts)
+	clear(a.vecs)
+	a.parts, a.vecs = a.parts[:0], a.vecs[:0]
+}
+
+func (a *assembly) release() {
+	a.drop()
+	assemblies.Put(a)
+}
+
+// zeros is what a hole is made of.
+var zeros [128 << 10]byte
+
+// errAgain: what a read found out is not true any more.
+type errAgain struct{}
+
+func (errAgain) Error() string { return "read again" }
+
+// Read returns up to n bytes at off; fewer only at the end of the file. Reading at or behind what is known to be the end asks
+// the server. It sees every byte written before, acknowledged or not. ctx's end (its cause is returned) ends the waiting, not
+// the requests. An error of the server is returned as the backend gave it.
+func (h *Handle) Read(ctx context.Context, off int64, n int) (View, error) {
+	if n <= 0 || off < 0 {
+		return View{}, nil
+	}
+	a := assemblies.Get().(*assembly)
+	for {
+		v, err := h.read(ctx, a, off, n)
+		if err == nil {
+			return v, nil
+		}
+		if _, ok := err.(errAgain); !ok {
+			a.release()
+			return View{}, err
+		}
+		a.drop()
+		if ctx.Err() != nil {
+			a.release()
+			return View{}, context.Cause(ctx)
+		}
+	}
+}
+
+func (h *Handle) read(ctx context.Context, a *assembly, off int64, n int) (View, error) {
+	f := h.file
+	end := off + int64(n)
+	if end < off {
+		end = maxOffset
+	}
+	f.mu.Lock()
+	if h.closed {
+		f.mu.Unlock()
+		return View{}, ErrClosed
+	}
+	if f.dirty() {
+		end = min(end, f.size)
+	} else if off >= f.remote {
+		h.fetches.Add(1)
+		f.mu.Unlock()
+		defer h.fetches.Done()
+		return h.readBehind(ctx, a, off, n)
+	} else {
+		end = min(end, f.remote)
+	}
+	asked := h.collect(a, off, end)
+	needed := len(asked)
+	waits := needed > 0
+	for i := range a.parts {
+		if s := a.parts[i].span; s != nil && !s.ready() {
+			waits = true
+		}
+	}
+	if !h.pool.o.NoReadAhead && end > off {
+		asked = h.readAhead(asked, off, end, needed > 0, waits)
+	}
+	h.started = true
+	f.mu.Unlock()
+	h.send(asked)
+
+	err := h.wait(ctx, a)
+	if err != nil {
+		return View{}, err
+	}
+	v, consumed, err := h.assemble(a, off, end)
+	if consumed || len(asked) > 0 {
+		h.pool.trim()
+	}
+	return v, err
+}
+
+// collect finds where the bytes of [off, end) are, newest first, and makes spans for those that are nowhere.
+func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
+	f := h.file
+	for x := off; x < end; {
+		e, ok, next := f.pending.at(x)
+		if !ok {
+			var n int64
+			limit := next
+			if e, ok, n = f.flying.at(x); ok {
+				next = min(limit, e.end)
+			} else {
+				next = min(limit, n)
+			}
+		} else {
+			next = e.end
+		}
+		next = min(next, end)
+		if ok {
+			e.buf.ref()
+			a.parts = append(a.parts, part{off: x, end: next, buf: e.buf, base: e.base})
+			x = next
+			continue
+		}
+		if f.dirty() {
+			// Nobody can have told the server of bytes behind this.
+			if hole := max(f.remote, f.high); x >= hole {
+				a.parts = append(a.parts, part{off: x, end: next})
+				x = next
+				continue
+			} else {
+				next = min(next, hole)
+			}
+		}
+		s, ok, begin := f.clean.at(x)
+		if ok {
+			next = min(next, s.end)
+			s.buf.ref()
+			a.parts = append(a.parts, part{off: x, end: next, buf: s.buf, base: s.base, span: s})
+			x = next
+			continue
+		}
+		lo, hi := h.widen(x, min(next, begin))
+		asked = h.ask(asked, lo, hi)
+	}
+	return asked
+}
+
+// widen makes a gap that must be read whole pages, or, at the first read of a small file, all that comes.
+func (h *Handle) widen(lo, hi int64) (int64, int64) {
+	f := h.file
+	if h.pool.o.NoReadAhead {
+		return lo, hi
+	}
+	if from := lo &^ (pageSize - 1); from < lo {
+		if g, end := f.nextGap(from, hi); g < lo && end == hi {
+			lo = g
+		}
+	}
+	to := (hi + pageSize - 1) &^ (pageSize - 1)
+	if !h.started && f.remote-lo <= int64(h.maxRead) {
+		to = f.remote
+	}
+	if to = min(to, f.remote); to > hi {
+		if g, end := f.nextGap(hi, to); g == hi {
+			hi = end
+		}
+	}
+	return lo, hi
+}
+
+// wait waits for the spans among the parts.
+func (h *Handle) wait(ctx context.Context, a *assembly) error {
+	var failed error
+	for i := range a.parts {
+		s := a.parts[i].span
+		if s == nil || s.done == nil {
+			continue
+		}
+		select {
+		case <-s.done:
+		default:
+			select {
+			case <-s.done:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if s.err != nil && failed == nil {
+			failed = s.err
+			if s.handle != h && s.handle.ctx.Err() != nil && h.pool.ctx.Err() == nil {
+				failed = errAgain{} // the one who asked has closed
+			}
+		}
+	}
+	if failed != nil && h.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return failed
+}
+
+// assemble makes the View of parts whose bytes are there.
+func (h *Handle) assemble(a *assembly, off, end int64) (v View, consumed bool, err error) {
+	f := h.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x := off
+	for i := range a.parts {
+		p := &a.parts[i]
+		got := p.end
+		if s := p.span; s != nil {
+			if at := s.start + int64(s.got); s.eof && at < got {
+				if s.grown != f.grown {
+					return View{}, false, errAgain{}
+				}
+				got = max(p.off, at)
+			}
+			if s.kept {
+				s.read += got - p.off
+				done := s.read >= s.end-s.off
+				consumed = consumed || done
+				f.pool.touch(s, done)
+			}
+		}
+		if p.buf != nil && got > p.off {
+			a.vecs = append(a.vecs, p.buf.data[p.off-p.base:got-p.base])
+		}
+		zeroEnd := p.end
+		if p.buf == nil {
+			got = p.off
+		} else if f.dirty() {
+			zeroEnd = min(zeroEnd, f.size)
+		}
+		x = got
+		if got < p.end {
+			// Zeros, if a program has made the file longer than the server's.
+			if p.buf != nil && (!f.dirty() || f.size <= got) {
+				break
+			}
+			for x < zeroEnd {
+				n := min(zeroEnd-x, int64(len(zeros)))
+				a.vecs = append(a.vecs, zeros[:n])
+				x += n
+			}
+			if x < p.end {
+				break
+			}
+		}
+	}
+	return View{Vecs: a.vecs, N: int(x - off), a: a}, consumed, nil
+}
+
+// readBehind asks the server for bytes behind the size that it told: the file may have grown, or be one of those that are made
+// when they are read and have a size of 0. Nothing of it is kept.
+func (h *Handle) readBehind(ctx context.Context, a *assembly, off int64, n int) (View, error) {
+	defer h.pool.trim()
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+	v := View{a: a}
+	for n > v.N {
+		want := min(n-v.N, h.maxRead)
+		at := off + int64(v.N)
+		b := h.pool.alloc(want, false)
+		a.parts = append(a.parts, part{buf: b})
+		got, eof, err := readFull(asking, h.backend, b.data[:want], at)
+		if err != nil {
+			if h.ctx.Err() != nil {
+				return View{}, ErrClosed
+			}
+			if ctx.Err() != nil {
+				return View{}, context.Cause(ctx)
+			}
+			return View{}, err
+		}
+		if got > 0 {
+			a.vecs = append(a.vecs, b.data[:got])
+		}
+		v.N += got
+		if eof {
+			break
+		}
+	}
+	v.Vecs = a.vecs
+	return v, nil
+}

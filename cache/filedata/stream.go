@@ -1,0 +1,203 @@
+package filedata
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxStreams  = 8         // sequences of reads that are told apart in one handle
+	firstWindow = 256 << 10 // bytes read ahead when a sequence is seen
+	leastWindow = 1 << 20   // a window may grow to this wherever its reader has to wait
+	reorder     = 1 << 20   // how far behind the furthest read of a stream another of its reads may come
+	bulkRead    = 64 << 10  // a read of this size at the beginning of a file is taken for the first of many
+)
+
+// stream is a sequence of reads that goes forward through a file, as one program makes it, or the threads of the kernel
+// that read ahead for it: then its reads come a little out of order. Guarded by File.mu.
+type stream struct {
+	lo, next int64 // from the first read, to behind the furthest
+	ahead    int64 // up to here everything has been asked for
+	window   int64 // bytes to ask for ahead of next; 0 while the reads aren't seen to be a sequence
+	growAt   int64 // where the reader meets what the last growth of the window brought
+
+	since time.Time // rate counts bytes from here
+	bytes int64
+	rate  float64 // bytes/s that the reader took of late
+
+	used atomic.Int64 // time of the last read, in ns since 1970
+}
+
+// match finds the stream that a read of [off, end) belongs to; ok if the read shows that it is a sequence.
+func (h *Handle) match(off, end int64) (s *stream, ok bool) {
+	for _, s := range h.streams {
+		if s.window > 0 {
+			if off >= max(s.lo, s.next-reorder) && off <= max(s.next, s.ahead)+firstWindow {
+				return s, true
+			}
+			continue
+		}
+		gap := int64(0)
+		if end-off >= bulkRead {
+			gap = end - off // two reads whose order was changed on the way
+		}
+		if off >= s.next && off <= s.next+gap {
+			return s, true
+		}
+		if off < s.next && end >= s.lo {
+			return s, false // backward, or the first two out of order
+		}
+	}
+	return nil, false
+}
+
+// newStream begins a stream in the place of the one longest unused.
+func (h *Handle) newStream(off, end int64) *stream {
+	s := &stream{lo: off, next: end, ahead: end}
+	if len(h.streams) < maxStreams {
+		h.streams = append(h.streams, s)
+		return s
+	}
+	oldest := 0
+	for i, o := range h.streams {
+		if o.used.Load() < h.streams[oldest].used.Load() {
+			oldest = i
+		}
+	}
+	h.pool.idleStream(h.streams[oldest])
+	h.streams[oldest] = s
+	return s
+}
+
+// readAhead notes a read of [off, end) and adds to asked what should be read ahead now. missed: something of the read was
+// not even asked for; waits: something is not there yet.
+func (h *Handle) readAhead(asked []*span, off, end int64, missed, waits bool) []*span {
+	now := time.Now()
+	s, sequence := h.match(off, end)
+	if s == nil {
+		h.seek()
+		s = h.newStream(off, end)
+		sequence = off == 0 && end-off >= bulkRead
+	}
+	s.used.Store(now.UnixNano())
+	s.lo, s.next = min(s.lo, off), max(s.next, end)
+	if sequence && s.window == 0 {
+		s.window = max(firstWindow, int64(h.maxRead))
+		s.growAt = s.next
+		s.since = now
+	}
+	if s.window == 0 {
+		return asked
+	}
+	s.measure(end-off, now, h.pool.rtt.least())
+	share := h.pool.share(s)
+	if waits && off >= s.growAt {
+		s.growAt = max(s.ahead, s.next)
+		s.window = max(s.window, min(2*s.window, s.target(h.pool.rtt.least())))
+	}
+	s.window = min(s.window, share)
+	if missed || s.ahead < s.next {
+		s.ahead = s.next // what was there may be gone
+	}
+	return h.askAhead(asked, s)
+}
+
+// askAhead adds the requests that fill the window of s: whole ones, but for the file's end.
+func (h *Handle) askAhead(asked []*span, s *stream) []*span {
+	f := h.file
+	block := int64(h.maxRead)
+	want := min(s.next+s.window, f.remote)
+	for s.ahead < want && (want-s.ahead >= block || want == f.remote) {
+		lo, hi := f.nextGap(s.ahead, min(s.ahead+block, f.remote))
+		if lo < hi {
+			if !h.pool.roomAhead(hi - lo) {
+				break
+			}
+			asked = h.ask(asked, lo, hi)
+		}
+		s.ahead = hi
+	}
+	return asked
+}
+
+// seek: the reader went elsewhere, so less of what is read ahead for it may be wanted.
+func (h *Handle) seek() {
+	var last *stream
+	for _, s := range h.streams {
+		if s.window > 0 && (last == nil || s.used.Load() > last.used.Load()) {
+			last = s
+		}
+	}
+	if last != nil {
+		last.window = max(last.window/2, firstWindow, int64(h.maxRead))
+	}
+}
+
+// measure counts n bytes taken.
+func (s *stream) measure(n int64, now time.Time, rtt time.Duration) {
+	s.bytes += n
+	d := now.Sub(s.since)
+	if d < max(rtt, 10*time.Millisecond) {
+		return
+	}
+	if d < time.Second+rtt { // else the reader has paused
+		rate := float64(s.bytes) / d.Seconds()
+		s.rate = max(rate, (s.rate+rate)/2)
+	}
+	s.since, s.bytes = now, 0
+	if t := s.target(rtt); s.window > 2*t {
+		s.window = t
+	}
+}
+
+// target is the largest useful window: what the reader takes in two round trips.
+func (s *stream) target(rtt time.Duration) int64 {
+	return max(leastWindow, int64(2*s.rate*rtt.Seconds()))
+}
+
+// share is how many bytes of the budget one stream may have ahead; the rest is for what is asked for.
+func (p *Pool) share(s *stream) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.streams[s] = struct{}{}
+	p.startJanitorLocked()
+	return max(p.o.ReadBudget*3/4/int64(len(p.streams)), 1)
+}
+
+func (p *Pool) idleStream(s *stream) {
+	p.mu.Lock()
+	delete(p.streams, s)
+	p.mu.Unlock()
+}
+
+// latency is the least time from request to answer, of late.
+type latency struct {
+	mu       sync.Mutex
+	now, old time.Duration // of this period and of the last; 0 where nothing was asked
+	begun    time.Time
+}
+
+// latencyPeriod: a line can change its way.
+const latencyPeriod = 10 * time.Second
+
+func (l *latency) add(d time.Duration) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.begun) > latencyPeriod {
+		l.old, l.now, l.begun = l.now, 0, now
+	}
+	if l.now == 0 || d < l.now {
+		l.now = max(d, 1)
+	}
+}
+
+func (l *latency) least() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.old > 0 && (l.now == 0 || l.old < l.now) {
+		return l.old
+	}
+	return l.now
+}
