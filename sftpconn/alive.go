@@ -1,0 +1,187 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+const (
+	// idleProbe is how often a connection with nothing outstanding is probed, so that
+	// no address translator forgets it, and a dead line is found before it is needed.
+	idleProbe = 30 * time.Second
+
+	// busyFactor lengthens the patience with a transport that has no probe of its
+	// own while its channel of names has requests waiting: the probe is then a request
+	// behind them, and a slow answer (an fsync) looks like silence.
+	busyFactor = 4
+)
+
+// watch waits for the end of the first link, and replaces its channel of names
+// where only that is lost. It returns why the link must be given up.
+func (c *Conn) watch(l *link) error {
+	c.spawn(func() { l.watchAlive() })
+	for {
+		select {
+		case <-c.ctx.Done():
+			return ErrClosed
+		case <-l.done:
+			return l.cause()
+		case <-l.t.Done():
+			return lossOf(l.t)
+		case <-c.kick:
+			l.suspect()
+		case <-l.names.s.Done():
+			cause := l.names.s.Err()
+			ch, err := c.replaceNames(l)
+			if err != nil {
+				return cause
+			}
+			c.o.Logger.Warn("the channel of names was lost and opened again", "cause", cause)
+			ch.names = true
+			l.mu.Lock()
+			l.names = ch
+			l.mu.Unlock()
+			c.newest.Store(ch.s)
+			c.mu.Lock()
+			c.names = ch
+			c.lastErr = cause
+			c.broadcast()
+			c.mu.Unlock()
+		}
+	}
+}
+
+// replaceNames opens another channel of names on the same link. A link that loses
+// it again and again is no good.
+func (c *Conn) replaceNames(l *link) (*channel, error) {
+	if time.Since(l.names.since) < steady && !l.firstLoss() {
+		return nil, errors.New("the channel of names was lost again")
+	}
+	// The loss of the transport shows on its channels first: give it a moment to be known.
+	select {
+	case <-l.t.Done():
+		return nil, lossOf(l.t)
+	case <-time.After(20 * time.Millisecond):
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
+	defer cancel()
+	return l.openChannel(ctx)
+}
+
+func lossOf(t transport.Transport) error {
+	if err := t.Err(); err != nil {
+		return err
+	}
+	return errors.New("the connection ended")
+}
+
+// watchAlive ends the link when it has been silent for too long. Slow is not dead:
+// only bytes count, from whatever channel.
+func (l *link) watchAlive() {
+	interval := l.c.o.AliveInterval
+	if interval < 0 {
+		return
+	}
+	tick := time.NewTicker(min(max(interval/4, 10*time.Millisecond), time.Second))
+	defer tick.Stop()
+	var (
+		busySince time.Time // zero while nothing is outstanding
+		probing   chan struct{}
+		probedAt  = time.Now()
+	)
+	for {
+		var suspected bool
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-tick.C:
+		case <-l.suspected:
+			suspected = true
+		}
+		now := time.Now()
+		heard := l.t.LastReceived()
+		if probing != nil {
+			select {
+			case <-probing:
+				probing = nil
+			default:
+			}
+		}
+		outstanding := l.inFlight() > 0 || probing != nil
+		switch {
+		case !outstanding:
+			busySince = time.Time{}
+		case busySince.IsZero():
+			busySince = now
+		}
+		quiet := now.Sub(heard)
+		if busySince.After(heard) {
+			quiet = now.Sub(busySince)
+		}
+		limit := interval * time.Duration(l.c.o.AliveCountMax)
+		waits := l.noProbe.Load() && l.namesBusy() // a probe would wait for an answer that may be slow
+		if waits {
+			limit *= busyFactor
+		}
+		if suspected {
+			l.hurry.Store(now.Add(interval).UnixNano())
+		}
+		if h := l.hurry.Load(); h != 0 {
+			if heard.After(time.Unix(0, h).Add(-interval)) {
+				l.hurry.Store(0)
+			} else if !waits && now.UnixNano() > h {
+				limit = min(limit, interval)
+			}
+		}
+		if outstanding && quiet > limit {
+			l.close(fmt.Errorf("no byte from the server for %v while waiting for an answer", quiet.Round(time.Millisecond)))
+			return
+		}
+		due := outstanding && quiet > interval || !outstanding && now.Sub(heard) > max(idleProbe, interval) || suspected
+		if due && probing == nil && (suspected || now.Sub(probedAt) >= interval) {
+			probedAt = now
+			if busySince.IsZero() {
+				busySince = now
+			}
+			done := make(chan struct{})
+			probing = done
+			l.c.spawn(func() { l.probe(done) })
+		}
+	}
+}
+
+// probe asks the other side for a sign of life, and closes done at its answer or
+// with the link. Where the transport has no such question of its own, the cheapest
+// request there is takes its place.
+func (l *link) probe(done chan struct{}) {
+	defer close(done)
+	if !l.noProbe.Load() {
+		if err := l.t.Probe(l.ctx); !errors.Is(err, transport.ErrNoProbe) {
+			return
+		}
+		l.noProbe.Store(true)
+	}
+	ch := l.anyChannel()
+	if ch == nil {
+		return
+	}
+	call := ch.s.Realpath(".")
+	select {
+	case <-call.Done():
+		l.sample(call)
+	case <-l.ctx.Done():
+	}
+}
+
+// attemptLevel keeps a long outage from filling the log.
+func attemptLevel(tries int) slog.Level {
+	if tries <= 3 || tries%20 == 0 {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}

@@ -1,0 +1,185 @@
+package sftpconn
+
+import (
+	"context"
+
+	"sshmount/sftpconn/session"
+)
+
+// Type bits of Attr.Mode (stat(2)).
+const (
+	modeType    = 0o170000
+	modeRegular = 0o100000
+	modeDir     = 0o040000
+	modeLink    = 0o120000
+	modePerm    = 0o7777
+	modeAccess  = 0o777
+)
+
+// Setstat sets attributes by path; with nofollow it never follows a link at path
+// (ErrUnsupported where the server has no lsetstat@openssh.com and path is a link).
+// A size always follows: links have none to set.
+func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) error {
+	nofollow = nofollow && a.Flags&session.HasSize == 0
+	err := c.retry(ctx, func(ch *channel, _ bool) error {
+		switch {
+		case !nofollow:
+			return ch.wait(ctx, ch.s.Setstat(path, a))
+		case ch.s.Has("lsetstat@openssh.com"):
+			return ch.wait(ctx, ch.s.Lsetstat(path, a))
+		}
+		look := ch.s.Lstat(path)
+		if err := ch.wait(ctx, look); err != nil {
+			return err
+		}
+		if look.Attr().Mode&modeType == modeLink {
+			return ErrUnsupported
+		}
+		return ch.wait(ctx, ch.s.Setstat(path, a))
+	})
+	return wrap(err, "setstat", path)
+}
+
+// Mkdir makes a directory with exactly these permission bits, whatever the server's
+// umask. What the server made is looked at in the same flight, and set right where
+// it differs: never before it is known that the directory is ours, because a
+// directory that another client had made first must not be touched.
+// After a lost line 'exists' and a directory there counts as made.
+func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) error {
+	err := c.change(ctx, func(ch *channel, again bool) error {
+		made := ch.s.Mkdir(path, Attr{Flags: session.HasMode, Mode: perm})
+		look := ch.s.Lstat(path)
+		err := ch.wait(ctx, made)
+		if err != nil && !(again && refused(err)) {
+			return err
+		}
+		if lookErr := ch.wait(ctx, look); lookErr != nil {
+			if isLost(lookErr) {
+				// It was made, or tried; what is there is seen on the next connection.
+				return &session.LostError{Sent: true, Err: lookErr}
+			}
+			return err
+		}
+		a := look.Attr()
+		if a.Mode&modeType != modeDir {
+			return err
+		}
+		if a.Mode&modeAccess != perm&modeAccess {
+			// A set-group-ID bit that came from the parent stays.
+			c.setLater(ch, path, a.Mode, perm|a.Mode&^modeAccess&modePerm)
+		}
+		return nil
+	})
+	return wrap(err, "mkdir", path)
+}
+
+// setLater gives what was just made, with the bits made, the bits perm, without
+// waiting: what is asked on the channel of names afterwards finds them set. After a
+// lost line they are set again where nobody has changed them meanwhile.
+func (c *Conn) setLater(ch *channel, path string, made, perm uint32) {
+	a := Attr{Flags: session.HasMode, Mode: perm}
+	call := ch.s.Setstat(path, a)
+	c.spawn(func() {
+		<-call.Done()
+		err := call.Wait(c.ctx)
+		if isLost(err) {
+			ctx := Patient(c.ctx)
+			var now Attr
+			if now, err = c.Lstat(ctx, path); err == nil && now.Mode == made {
+				err = c.Setstat(ctx, path, a, true)
+			}
+		}
+		if err != nil && c.ctx.Err() == nil {
+			c.o.Logger.Warn("permission bits could not be set as wished", "path", path, "cause", err)
+		}
+	})
+}
+
+// Rmdir removes an empty directory. After a lost line 'no such file' counts as done.
+func (c *Conn) Rmdir(ctx context.Context, path string) error {
+	return wrap(c.remove(ctx, path, (*session.Session).Rmdir), "rmdir", path)
+}
+
+// Remove removes what is no directory. After a lost line 'no such file' counts as done.
+func (c *Conn) Remove(ctx context.Context, path string) error {
+	return wrap(c.remove(ctx, path, (*session.Session).Remove), "remove", path)
+}
+
+func (c *Conn) remove(ctx context.Context, path string, ask func(*session.Session, string) *session.Call) error {
+	return c.change(ctx, func(ch *channel, again bool) error {
+		err := ch.wait(ctx, ask(ch.s, path))
+		if !again || !refused(err) {
+			return err
+		}
+		gone := isAbsent(err)
+		if !gone {
+			// Not every server says it by the code.
+			there, lookErr := c.exists(ctx, ch, path)
+			if isLost(lookErr) {
+				return lookErr
+			}
+			gone = lookErr == nil && !there
+		}
+		if gone {
+			return nil
+		}
+		return err
+	})
+}
+
+// exists looks for path on ch.
+func (c *Conn) exists(ctx context.Context, ch *channel, path string) (bool, error) {
+	switch err := ch.wait(ctx, ch.s.Lstat(path)); {
+	case err == nil:
+		return true, nil
+	case isAbsent(err):
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// Symlink makes a symbolic link. After a lost line a link there with the same target counts as made.
+func (c *Conn) Symlink(ctx context.Context, target, path string) error {
+	err := c.change(ctx, func(ch *channel, again bool) error {
+		err := ch.wait(ctx, ch.s.Symlink(target, path))
+		if !again || !refused(err) {
+			return err
+		}
+		look := ch.s.Readlink(path)
+		switch lookErr := ch.wait(ctx, look); {
+		case isLost(lookErr):
+			return lookErr
+		case lookErr == nil && look.Name() == target:
+			return nil
+		}
+		return err
+	})
+	return wrap2(err, "symlink", path, target)
+}
+
+// Link makes newpath a further name of oldpath (hardlink@openssh.com; ErrUnsupported
+// where the server lacks it). After a lost line the same file there counts as made.
+func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
+	err := c.change(ctx, func(ch *channel, again bool) error {
+		if !ch.s.Has("hardlink@openssh.com") {
+			return ErrUnsupported
+		}
+		err := ch.wait(ctx, ch.s.Hardlink(oldpath, newpath))
+		if !again || !refused(err) {
+			return err
+		}
+		first, second := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
+		firstErr, secondErr := ch.wait(ctx, first), ch.wait(ctx, second)
+		switch {
+		case isLost(firstErr):
+			return firstErr
+		case isLost(secondErr):
+			return secondErr
+		case firstErr == nil && secondErr == nil && first.Attr() == second.Attr():
+			return nil
+		}
+		return err
+	})
+	return wrap2(err, "link", oldpath, newpath)
+}

@@ -1,0 +1,222 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/transport"
+)
+
+// Conn is the remote side. Its methods may be called from several goroutines.
+// Each waits for a connection where there is none, until ctx ends (its cause is
+// returned), ReconnectTimeout passes (ErrUnreachable), or, in a context made by
+// Patient, for as long as it takes. Errors wrap *session.StatusError where the
+// server refused.
+type Conn struct {
+	o      Options
+	ctx    context.Context // ends with Close; of every goroutine of the connection
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // every goroutine
+	kick   chan struct{}  // capacity 1: try, or probe, at once
+	clock  clock
+
+	mu         sync.Mutex    // guards what follows
+	changed    chan struct{} // closed and replaced whenever what follows changes for those who wait
+	closed     bool
+	names      *channel // nil while there is no connection
+	links      []*link  // the first is that of names
+	extra      int      // further links, up or being dialled
+	extraAfter time.Time
+	final      error // no connection ever again
+	gaveUp     bool
+	since      time.Time
+	lastErr    error
+	nextTry    time.Time
+	reconnects int
+	bounded    map[*context.CancelCauseFunc]struct{}
+	info       transport.Info // of the last connection
+	past       [2]uint64      // bytes moved by links that are gone, by direction
+	doubts     int            // changes of names that were sent and not answered, not yet settled
+
+	newest  atomic.Pointer[session.Session] // the last session of names, maybe over
+	waiting atomic.Int64                    // callers that wait for a connection
+	smalls  atomic.Int64                    // small files read over the channel of names
+	journal journal
+}
+
+// New logs in for the first time; its error is the user's to read.
+func New(ctx context.Context, o Options) (*Conn, error) {
+	o.fill()
+	if o.Dial == nil {
+		return nil, errors.New("no dialer was given for the connection")
+	}
+	c := &Conn{
+		o:       o,
+		kick:    make(chan struct{}, 1),
+		changed: make(chan struct{}),
+		bounded: make(map[*context.CancelCauseFunc]struct{}),
+		since:   time.Now(),
+	}
+	c.clock.start()
+	c.journal.start()
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	l, err := c.dial(ctx)
+	if err != nil {
+		c.cancel()
+		c.wg.Wait()
+		return nil, err
+	}
+	c.setUp(l)
+	c.spawn(func() { c.manage(l) })
+	c.spawn(c.watchNetwork)
+	c.spawn(c.watchClock)
+	return c, nil
+}
+
+// Close ends the connection and every goroutine of it; waiting calls fail with ErrClosed.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	links := c.links
+	c.broadcast()
+	c.mu.Unlock()
+	c.cancel()
+	for _, l := range links {
+		l.close(ErrClosed)
+	}
+	c.wg.Wait()
+	return nil
+}
+
+// spawn runs f in a goroutine that Close waits for.
+func (c *Conn) spawn(f func()) { c.wg.Go(f) }
+
+// broadcast wakes those who wait for a change. With mu held.
+func (c *Conn) broadcast() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+type patientKey struct{}
+
+// Patient makes a context whose requests wait for the line without a limit of time.
+func Patient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patientKey{}, true)
+}
+
+func isPatient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
+
+type aheadKey struct{}
+
+// Ahead makes a context whose reads nobody waits for: they use only what the line has spare.
+func Ahead(ctx context.Context) context.Context {
+	return context.WithValue(ctx, aheadKey{}, true)
+}
+
+func isAhead(ctx context.Context) bool { return ctx.Value(aheadKey{}) != nil }
+
+// Bounded makes a context that ends, with cause ErrUnreachable, when the line
+// has been down for ReconnectTimeout.
+func (c *Conn) Bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.unreachable(); err != nil {
+		cancel(err)
+	} else {
+		c.bounded[&cancel] = struct{}{}
+	}
+	return ctx, func() {
+		c.mu.Lock()
+		delete(c.bounded, &cancel)
+		c.mu.Unlock()
+		cancel(context.Canceled)
+	}
+}
+
+// unreachable is the error of those who need not wait any longer; nil while waiting makes sense. With mu held.
+func (c *Conn) unreachable() error {
+	switch {
+	case c.closed:
+		return ErrClosed
+	case c.final != nil:
+		return c.final
+	case c.gaveUp:
+		return fmt.Errorf("%w: no connection for %v: %w", ErrUnreachable, time.Since(c.since).Round(time.Second), c.lastErr)
+	}
+	return nil
+}
+
+// channel gives the channel of names, waiting for a connection as ctx allows.
+func (c *Conn) channel(ctx context.Context) (*channel, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	for first := true; ; first = false {
+		c.mu.Lock()
+		ch, changed := c.names, c.changed
+		err := c.unreachable()
+		patient := err != nil && c.final == nil && !c.closed && isPatient(ctx)
+		c.mu.Unlock()
+		if c.isUp(ch) {
+			return ch, nil
+		}
+		if err != nil && !patient {
+			return nil, err
+		}
+		if first && c.clock.jumped() {
+			c.Kick()
+		}
+		c.waiting.Add(1)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		c.waiting.Add(-1)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (c *Conn) isUp(ch *channel) bool { return ch != nil && !ch.over() }
+
+// Kick tries to connect at once where the line is down, and probes it where it is up
+// (a network change, a wake-up, the user's wish).
+func (c *Conn) Kick() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Has says whether the server has an extension (of the newest connection).
+func (c *Conn) Has(extension string) bool {
+	s := c.newest.Load()
+	return s != nil && s.Has(extension)
+}
+
+// Idle says whether the line has room now for requests that nobody waits for.
+func (c *Conn) Idle() bool {
+	c.mu.Lock()
+	ch, links := c.names, c.links
+	c.mu.Unlock()
+	if !c.isUp(ch) {
+		return false
+	}
+	for _, l := range links {
+		if !l.read.busy() && !l.write.busy() {
+			return true
+		}
+	}
+	return false
+}
+
+// ordered says whether a server answers the requests of one channel in the order
+// they came. OpenSSH's does; it is known by an extension that is its own.
+func ordered(s *session.Session) bool { return s.Has("fsync@openssh.com") }

@@ -1,0 +1,167 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+const (
+	copyFirst = 4 << 20   // the first piece of a copy, in bytes
+	copyMost  = 256 << 20 // the largest
+	copyLeast = 256 << 10 // the smallest
+
+	// A server answers the requests of one channel in order, and a copy is one long
+	// request. Pieces are measured so that on the channel of names they are over soon;
+	// on a channel for copies alone they may take longer.
+	copyTimeNames = 50 * time.Millisecond
+	copyTimeOwn   = time.Second
+
+	// copyAside is the size from which on a copy gets a channel of its own, in bytes.
+	copyAside = 32 << 20
+)
+
+// CopyData copies on the server (copy-data), as far as the source goes; ErrUnsupported where it can't.
+func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *File, dstOff int64) error {
+	if src == dst {
+		return ErrUnsupported // the server takes no handle twice
+	}
+	dst.extend(dstOff + n)
+	piece := int64(copyFirst)
+	for n > 0 {
+		part := min(piece, n)
+		var took time.Duration
+		limit := copyTimeNames
+		err := c.retry(ctx, func(names *channel, _ bool) error {
+			ch := names
+			if own := names.link.copyChannel(n >= copyAside); own != nil {
+				ch, limit = own, copyTimeOwn
+			}
+			from, to, err := bothOn(ctx, src, dst, ch)
+			if errors.Is(err, errStripe) && ch != names {
+				ch, limit = names, copyTimeNames
+				from, to, err = bothOn(ctx, src, dst, ch)
+			}
+			if err != nil {
+				return err
+			}
+			defer src.drop(from)
+			defer dst.drop(to)
+			if !ch.s.Has("copy-data") {
+				return ErrUnsupported
+			}
+			begun := time.Now()
+			err = ch.wait(ctx, ch.s.CopyData(from.id, uint64(srcOff), uint64(part), to.id, uint64(dstOff)))
+			took = time.Since(begun)
+			if status(err) == session.StatusOpUnsupported {
+				return ErrUnsupported
+			}
+			return err
+		})
+		if errors.Is(err, errStripe) {
+			return fmt.Errorf("%w: the files can't be opened on one channel: %w", ErrUnsupported, err)
+		}
+		if err != nil {
+			return wrap2(err, "copy", src.r.Path(), dst.r.Path())
+		}
+		n, srcOff, dstOff = n-part, srcOff+part, dstOff+part
+		switch rtt := c.smallestRTT(); {
+		case took < rtt+limit/2:
+			piece = min(piece*2, copyMost)
+		case took > rtt+limit:
+			piece = max(piece/2, copyLeast)
+		}
+	}
+	return nil
+}
+
+// bothOn gives handles of both files on ch, with a reference each.
+func bothOn(ctx context.Context, src, dst *File, ch *channel) (from, to *handle, err error) {
+	if from, err = src.on(ctx, ch); err != nil {
+		return nil, nil, err
+	}
+	if to, err = dst.on(ctx, ch); err != nil {
+		src.drop(from)
+		return nil, nil, err
+	}
+	return from, to, nil
+}
+
+// on gives a handle of the file on ch, with a reference that drop gives back; errStripe where it can't be had.
+func (f *File) on(ctx context.Context, ch *channel) (*handle, error) {
+	// A handle must be open somewhere: after a reconnect the file is found again first.
+	any, err := f.use(ctx, reading, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.drop(any)
+	f.mu.Lock()
+	h := f.handles[ch]
+	if h == nil {
+		if ch.over() {
+			f.mu.Unlock()
+			return nil, &session.LostError{Err: errLinkOver}
+		}
+		h = f.stripe(ch)
+	}
+	f.mu.Unlock()
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if h.err != nil {
+		return nil, h.err
+	}
+	if err := f.over(); err != nil {
+		return nil, err
+	}
+	h.refs++
+	return h, nil
+}
+
+// copyChannel gives the channel for copies; nil while there is none. With want it
+// has one opened in the background.
+func (l *link) copyChannel(want bool) *channel {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.copies != nil && !l.copies.over() {
+		return l.copies
+	}
+	if want && l.err == nil && !l.full && !l.copyOpening && time.Now().After(l.openAfter) {
+		l.copyOpening = true
+		l.opening++
+		l.c.spawn(l.openCopies)
+	}
+	return nil
+}
+
+func (l *link) openCopies() {
+	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
+	defer cancel()
+	ch, err := l.openChannel(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening--
+	l.copyOpening = false
+	switch {
+	case err != nil:
+		l.refused(err)
+	case l.err != nil:
+		ch.s.Close()
+	default:
+		l.copies = ch
+	}
+}
+
+func (c *Conn) smallestRTT() time.Duration {
+	if links := c.allLinks(); len(links) > 0 {
+		return links[0].rtt.get()
+	}
+	return 0
+}

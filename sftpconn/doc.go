@@ -1,0 +1,34 @@
+// Package sftpconn is one remote side that is always there: it keeps a
+// connection to an SFTP server, spreads requests over channels, and makes a new
+// connection when one is lost, so that its callers see answers and not lines.
+//
+// # Links and channels
+//
+// A link is one authenticated connection (transport.Transport). On it run
+// channels, each with an SFTP session of its own. The first channel of the first
+// link is the one of names: look-ups, listings and changes of names go there, in
+// order, and never wait behind a copy. Bulk channels are opened when a stream of
+// data is held up by the window of the channels there are (2 MiB each, whatever
+// the distance), and one file is then striped over all of them. Where the server
+// grants no further channel, what there is has to do.
+//
+// # A lost connection
+//
+// One goroutine, the manager, dials, watches and dials again. Requests that were
+// in flight when a session was lost end with session.LostError inside this
+// package only: each method waits for the next connection and asks again. What
+// can't simply be asked twice is looked at (see retry). Handles belong to a
+// channel; a File opens new ones when it is next used (see File).
+//
+// # In-flight control
+//
+// All data of files passes a pacer for each link and direction, which keeps the
+// bytes in flight near rate × smallest round trip: enough to fill the line, too
+// little to fill its queues. Requests that nobody waits for come second there.
+//
+// # Locks
+//
+// Conn.mu, link.mu, File.mu and pacer.mu are never held over a round trip. The
+// order is File.mu, then Conn.mu or link.mu, then pacer.mu; those of the session
+// below are leaves.
+package sftpconn

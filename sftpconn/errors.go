@@ -1,0 +1,68 @@
+package sftpconn
+
+import (
+	"errors"
+	"fmt"
+
+	"sshmount/sftpconn/session"
+)
+
+var (
+	// ErrUnreachable is returned when there was no connection for longer than
+	// ReconnectTimeout, or there is none and none is wanted (NoReconnect).
+	ErrUnreachable = errors.New("server cannot be reached")
+
+	// ErrStale is returned when the file behind a handle could not be found again
+	// after a reconnect, or is another one, or has changed.
+	ErrStale = errors.New("file changed or went away while the connection was lost")
+
+	// ErrUnsupported is returned when the server lacks what the request needs.
+	ErrUnsupported = errors.New("not supported by the server")
+
+	// ErrUncertain is returned when the line broke between request and answer, and
+	// looking afterwards can't tell whether it was done.
+	ErrUncertain = errors.New("the connection was lost before the answer, and what happened cannot be told")
+
+	// ErrClosed is returned by a Conn or File that was closed.
+	ErrClosed = errors.New("connection was closed by this side")
+)
+
+// isLost says whether err is the end of a session and not an answer.
+func isLost(err error) bool {
+	var lost *session.LostError
+	return errors.As(err, &lost)
+}
+
+// status is the server's code in err, or StatusOK where the server refused nothing.
+func status(err error) uint32 {
+	var s *session.StatusError
+	if errors.As(err, &s) {
+		return s.Code
+	}
+	return session.StatusOK
+}
+
+// isAbsent says whether the server answered that a name isn't there.
+func isAbsent(err error) bool {
+	code := status(err)
+	return code == session.StatusNoSuchFile || code == session.StatusNoSuchPath
+}
+
+// refused says whether the server answered, and the answer was no.
+func refused(err error) bool { return status(err) != session.StatusOK }
+
+// wrap says what was tried on path; nil stays nil.
+func wrap(err error, op, path string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %q: %w", op, path, err)
+}
+
+// wrap2 is wrap for what has two names.
+func wrap2(err error, op, from, to string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %q to %q: %w", op, from, to, err)
+}

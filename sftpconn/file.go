@@ -1,0 +1,265 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+const (
+	// bulkAfter is what a file must have moved, in bytes, before it leaves the channel
+	// of names: a small file is read or written through the handle it was opened with.
+	bulkAfter = 512 << 10
+
+	// stripeFrom is what a file must have in flight or waiting, in bytes, to be opened
+	// on all channels.
+	stripeFrom = 1 << 20
+
+	// stripePause is how long a channel on which the file could not be opened isn't tried again.
+	stripePause = 5 * time.Second
+)
+
+// File is an open remote file that outlives its connection. It holds a handle for
+// each channel that it has used; handles die with their channel, and where none is
+// left the file is opened again by its present path when it is next used.
+// Methods may be called from several goroutines; reads and writes are spread over
+// the channels.
+type File struct {
+	c *Conn
+	r OpenRequest
+
+	mu      sync.Mutex // guards what follows
+	handles map[*channel]*handle
+	stale   error // the file can't be found again: for ever
+	closed  bool
+	moved   int64                  // bytes asked for so far
+	end     int64                  // where the furthest write ends
+	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
+	anchor  *anchor                // what the handles of further channels are compared with; nil where there is none
+
+	pending atomic.Int64 // bytes asked for and not answered
+}
+
+// handle is a file opened on one channel.
+type handle struct {
+	ch   *channel
+	done chan struct{} // closed by its opener when it is open, or is not to be
+
+	// Guarded by File.mu; id and err do not change after done is closed.
+	id   string
+	err  error
+	refs int // requests that use it
+}
+
+func newFile(c *Conn, r OpenRequest, ch *channel, id string) *File {
+	h := &handle{ch: ch, done: make(chan struct{}), id: id}
+	close(h.done)
+	return &File{c: c, r: r, handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
+}
+
+func (h *handle) open() bool {
+	select {
+	case <-h.done:
+		return h.err == nil && !h.ch.over()
+	default:
+		return false
+	}
+}
+
+// use gives an open handle, with a reference that drop gives back. n is how many
+// bytes are to be moved in direction dir; 0 for a small request, which goes to the
+// channel of names where that has a handle.
+func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
+	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		f.mu.Lock()
+		if err := f.over(); err != nil {
+			f.mu.Unlock()
+			return nil, err
+		}
+		f.purge()
+		if h := f.best(dir, n, nil); h != nil {
+			h.refs++
+			if n > 0 {
+				f.widen(n)
+			}
+			f.mu.Unlock()
+			return h, nil
+		}
+		var coming *handle
+		for _, h := range f.handles {
+			coming = h
+		}
+		f.mu.Unlock()
+		if coming == nil {
+			var err error
+			if coming, err = f.reopen(ctx); err != nil {
+				return nil, err
+			}
+		}
+		select {
+		case <-coming.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		f.mu.Lock()
+		err := coming.err
+		f.mu.Unlock()
+		if err != nil && !isLost(err) && !errors.Is(err, errStripe) {
+			return nil, err
+		}
+	}
+}
+
+// over is the error of a file that can't be used any more. With mu held.
+func (f *File) over() error {
+	if f.closed {
+		return fmt.Errorf("file is closed: %w", ErrClosed)
+	}
+	return f.stale
+}
+
+// purge forgets the handles whose session is over, and those that were not to be. With mu held.
+func (f *File) purge() {
+	for ch, h := range f.handles {
+		select {
+		case <-h.done:
+			if h.err != nil || ch.over() {
+				delete(f.handles, ch)
+			}
+		default:
+		}
+	}
+	for ch := range f.retries {
+		if ch.over() {
+			delete(f.retries, ch)
+		}
+	}
+}
+
+// best chooses among the open handles, those of on alone where it isn't nil: for
+// data the least loaded channel, and that of names only where it is the only one. With mu held.
+func (f *File) best(dir, n int, on *link) *handle {
+	var best *handle
+	var bestLoad float64
+	for ch, h := range f.handles {
+		if !h.open() || on != nil && ch.link != on {
+			continue
+		}
+		load := float64(ch.load[dir].Load())
+		if n > 0 && len(f.c.allLinks()) > 1 && on == nil {
+			load += ch.pacer(dir).pressure() * window * 8
+		}
+		if (n > 0) == ch.names {
+			load += 1 << 40
+		}
+		if best == nil || load < bestLoad {
+			best, bestLoad = h, load
+		}
+	}
+	return best
+}
+
+// drop gives back a reference of use.
+func (f *File) drop(h *handle) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h.refs--
+	if f.closed && h.refs == 0 {
+		h.ch.s.CloseHandle(h.id)
+	}
+}
+
+// Close gives the handles back; it does not wait for the server.
+func (f *File) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	f.closed = true
+	for _, h := range f.handles {
+		if h.open() && h.refs == 0 {
+			h.ch.s.CloseHandle(h.id)
+		}
+		// One that is used is closed by drop, one that is being opened by its opener.
+	}
+}
+
+// MaxRead is the largest useful piece of a read, in bytes.
+func (f *File) MaxRead() int { return f.c.maxRead() }
+
+// MaxWrite is the largest useful piece of a write, in bytes.
+func (f *File) MaxWrite() int { return f.c.maxWrite() }
+
+func (c *Conn) maxRead() int {
+	if s := c.newest.Load(); s != nil {
+		return int(s.Limits().MaxRead)
+	}
+	return minPiece
+}
+
+func (c *Conn) maxWrite() int {
+	if s := c.newest.Load(); s != nil {
+		return int(s.Limits().MaxWrite)
+	}
+	return minPiece
+}
+
+// small runs a small request on a handle, again after a lost session.
+func (f *File) small(ctx context.Context, op string, ask func(h *handle) *session.Call) (*session.Call, error) {
+	for {
+		h, err := f.use(ctx, reading, 0)
+		if err != nil {
+			return nil, f.wrap(err, op)
+		}
+		call := ask(h)
+		if call == nil {
+			f.drop(h)
+			return nil, nil
+		}
+		err = h.ch.wait(ctx, call)
+		f.drop(h)
+		if !isLost(err) {
+			return call, f.wrap(err, op)
+		}
+	}
+}
+
+func (f *File) wrap(err error, op string) error { return wrap(err, op, f.r.Path()) }
+
+// Setstat sets attributes through a handle.
+func (f *File) Setstat(ctx context.Context, a Attr) error {
+	if a.Flags&session.HasSize != 0 {
+		f.truncated(int64(a.Size))
+	}
+	_, err := f.small(ctx, "fsetstat", func(h *handle) *session.Call { return h.ch.s.Fsetstat(h.id, a) })
+	return err
+}
+
+// Stat gives the attributes of the file, whatever has its name by now.
+func (f *File) Stat(ctx context.Context) (Attr, error) {
+	call, err := f.small(ctx, "fstat", func(h *handle) *session.Call { return h.ch.s.Fstat(h.id) })
+	if err != nil {
+		return Attr{}, err
+	}
+	return call.Attr(), nil
+}
+
+// Fsync is fsync@openssh.com; nil where the server lacks it.
+func (f *File) Fsync(ctx context.Context) error {
+	_, err := f.small(ctx, "fsync", func(h *handle) *session.Call {
+		if !h.ch.s.Has("fsync@openssh.com") {
+			return nil
+		}
+		return h.ch.s.Fsync(h.id)
+	})
+	return err
+}

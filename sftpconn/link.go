@@ -1,0 +1,365 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/transport"
+)
+
+const (
+	// window is what one SSH channel carries in a round trip, in bytes, with OpenSSH
+	// and x/crypto/ssh alike.
+	window = 2 << 20
+
+	// farRTT is the round trip from which on a stream that is held up by its window
+	// gets all the channels at once: opening them takes several round trips.
+	farRTT = 20 * time.Millisecond
+
+	// refusedPause is how long a link that was refused a channel, for another reason
+	// than that no more are granted, does not ask for one.
+	refusedPause = 20 * time.Second
+)
+
+// link is one authenticated connection and its channels.
+type link struct {
+	c      *Conn
+	t      transport.Transport
+	ctx    context.Context // ends with the link
+	cancel context.CancelFunc
+	done   chan struct{} // closed by close
+	since  time.Time
+
+	suspected chan struct{} // capacity 1: probe now
+	hurry     atomic.Int64  // when the probe of a suspicion must be answered, ns since 1970; 0 where there is none
+	noProbe   atomic.Bool   // the transport has no probe of its own
+
+	rtt         minRTT
+	nBulk       atomic.Int32 // len(bulk), for the pacers
+	read, write pacer
+
+	mu        sync.Mutex // guards what follows
+	err       error      // why it is over
+	names     *channel   // nil in a further link
+	bulk      []*channel
+	opening   int
+	full      bool      // no more channels are granted
+	openAfter time.Time // don't ask for a channel before
+	lostNames bool      // the channel of names was lost once
+
+	copies      *channel // for copy-data alone; nil where there is none
+	copyOpening bool
+}
+
+// channel is one SFTP session of a link.
+type channel struct {
+	link  *link
+	s     *session.Session
+	names bool // it is that of names
+	since time.Time
+	load  [2]atomic.Int64 // bytes in flight, by direction
+}
+
+// Directions of data.
+const (
+	reading = iota
+	writing
+)
+
+func (ch *channel) over() bool {
+	select {
+	case <-ch.s.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func (ch *channel) pacer(dir int) *pacer {
+	if dir == reading {
+		return &ch.link.read
+	}
+	return &ch.link.write
+}
+
+func (c *Conn) newLink(t transport.Transport) *link {
+	l := &link{c: c, t: t, done: make(chan struct{}), suspected: make(chan struct{}, 1), since: time.Now()}
+	l.ctx, l.cancel = context.WithCancel(c.ctx)
+	l.read.start(l)
+	l.write.start(l)
+	return l
+}
+
+// openChannel opens a channel and its session.
+func (l *link) openChannel(ctx context.Context) (*channel, error) {
+	raw, err := l.t.OpenChannel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := session.Open(ctx, raw, session.Options{Logger: l.c.o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	return &channel{link: l, s: s, since: time.Now()}, nil
+}
+
+// close tears the link down as a whole; the first reason counts. It never blocks on the peer.
+func (l *link) close(cause error) {
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		return
+	}
+	l.err = cause
+	channels := l.all()
+	l.bulk = nil
+	close(l.done)
+	l.mu.Unlock()
+	l.cancel()
+	l.t.Close()
+	for _, ch := range channels {
+		ch.s.Close()
+	}
+	l.read.stop()
+	l.write.stop()
+}
+
+func (l *link) cause() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *link) firstLoss() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := !l.lostNames
+	l.lostNames = true
+	return first
+}
+
+// suspect has the link probed now.
+func (l *link) suspect() {
+	select {
+	case l.suspected <- struct{}{}:
+	default:
+	}
+}
+
+// channels gives all that are open, that of names first.
+func (l *link) channels() []*channel {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all()
+}
+
+// all is channels with mu held.
+func (l *link) all() []*channel {
+	var all []*channel
+	if l.names != nil {
+		all = append(all, l.names)
+	}
+	all = append(all, l.bulk...)
+	if l.copies != nil {
+		all = append(all, l.copies)
+	}
+	return all
+}
+
+func (l *link) bulkChannels() []*channel {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bulk // replaced as a whole, never changed
+}
+
+// anyChannel gives an open channel, that of names where there is one; nil where there is none.
+func (l *link) anyChannel() *channel {
+	for _, ch := range l.channels() {
+		if !ch.over() {
+			return ch
+		}
+	}
+	return nil
+}
+
+func (l *link) inFlight() int {
+	l.mu.Lock()
+	n := l.opening
+	l.mu.Unlock()
+	for _, ch := range l.channels() {
+		n += ch.s.InFlight()
+	}
+	return n
+}
+
+func (l *link) namesBusy() bool {
+	ch := l.anyChannel()
+	return ch != nil && ch.s.InFlight() > 1 // one is the probe itself
+}
+
+// capacity is what the windows of the channels carry in a round trip, in bytes.
+// A request more on each keeps the server busy while the window is given back.
+func (l *link) capacity() int64 {
+	n := max(l.nBulk.Load(), 1)
+	return int64(n) * (window + 256<<10)
+}
+
+// grow opens channels in the background until there are n for bulk data, as far
+// as they are granted.
+func (l *link) grow(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return
+	}
+	most := l.c.o.MaxChannels
+	if l.full || time.Now().Before(l.openAfter) {
+		return
+	}
+	for len(l.bulk)+l.opening < min(n, most) {
+		l.opening++
+		l.c.spawn(l.openBulk)
+	}
+}
+
+// openBulk opens one channel for bulk data, and drops it when its session ends.
+func (l *link) openBulk() {
+	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
+	ch, err := l.openChannel(ctx)
+	cancel()
+	l.mu.Lock()
+	l.opening--
+	if err != nil {
+		l.refused(err)
+		l.mu.Unlock()
+		return
+	}
+	if l.err != nil {
+		l.mu.Unlock()
+		ch.s.Close()
+		return
+	}
+	l.bulk = append(append([]*channel{}, l.bulk...), ch)
+	l.nBulk.Store(int32(len(l.bulk)))
+	l.mu.Unlock()
+	l.read.pump()
+	l.write.pump()
+
+	<-ch.s.Done()
+	l.drop(ch)
+}
+
+// refused notes that a channel could not be had. With mu held.
+func (l *link) refused(err error) {
+	if errors.Is(err, transport.ErrNoMoreChannels) {
+		l.full = true
+	} else {
+		l.openAfter = time.Now().Add(refusedPause)
+	}
+	if l.err == nil {
+		l.c.o.Logger.Debug("no further channel is to be had", "channels", len(l.all()), "cause", err)
+	}
+}
+
+// drop takes a channel out whose session is over while the link may be well (its
+// sftp-server was killed).
+func (l *link) drop(ch *channel) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var rest []*channel
+	for _, o := range l.bulk {
+		if o != ch {
+			rest = append(rest, o)
+		}
+	}
+	l.bulk = rest
+	l.nBulk.Store(int32(len(l.bulk)))
+	if l.err == nil && time.Since(ch.since) < steady {
+		l.openAfter = time.Now().Add(refusedPause)
+	}
+}
+
+// sample takes the round trip of a small request.
+func (l *link) sample(call *session.Call) {
+	if rtt := call.RTT(); rtt > 0 {
+		l.rtt.add(rtt)
+	}
+}
+
+// allLinks gives the links that are up; the slice is not to be changed.
+func (c *Conn) allLinks() []*link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.links
+}
+
+// widen makes a further connection in the background where the user asked for
+// more and bulk data would use it.
+func (c *Conn) widen() {
+	if c.o.MaxConns == 1 {
+		return
+	}
+	c.mu.Lock()
+	if c.closed || c.names == nil || c.extra >= c.o.MaxConns-1 || time.Now().Before(c.extraAfter) {
+		c.mu.Unlock()
+		return
+	}
+	c.extra++
+	first := c.names.link
+	c.mu.Unlock()
+	c.spawn(func() {
+		err := c.further(first)
+		c.mu.Lock()
+		c.extra--
+		c.extraAfter = time.Now().Add(refusedPause)
+		c.mu.Unlock()
+		if err != nil && first.ctx.Err() == nil {
+			c.o.Logger.Debug("a further connection ended or could not be made", "cause", err)
+		}
+	})
+}
+
+// further dials one more link, which lasts no longer than the first.
+func (c *Conn) further(first *link) error {
+	ctx, cancel := context.WithTimeout(first.ctx, dialLimit)
+	defer cancel()
+	t, err := c.o.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	l := c.newLink(t)
+	defer func() { l.close(fmt.Errorf("further connection ended: %w", err)) }()
+	l.grow(1)
+	c.mu.Lock()
+	if c.names == nil || c.names.link != first {
+		c.mu.Unlock()
+		return errors.New("the first connection was lost meanwhile")
+	}
+	c.links = append(append([]*link{}, c.links...), l)
+	c.mu.Unlock()
+	c.spawn(l.watchAlive)
+	select {
+	case <-l.done:
+		err = l.cause()
+	case <-l.t.Done():
+		err = lossOf(l.t)
+	case <-first.ctx.Done():
+		err = errors.New("the first connection is gone")
+	}
+	c.mu.Lock()
+	var rest []*link
+	for _, o := range c.links {
+		if o != l {
+			rest = append(rest, o)
+		}
+	}
+	c.links = rest
+	c.countPast(l)
+	c.mu.Unlock()
+	return err
+}

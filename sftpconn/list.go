@@ -1,0 +1,120 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+const (
+	listWindowFirst = 2
+	listWindowMost  = 32
+)
+
+// errStop carries the error of a yield out of a listing.
+type errStop struct{ error }
+
+// List reads a directory: OPENDIR, then READDIRs pipelined in a window of 2 growing
+// to 32; CLOSE isn't waited for. yield gets the names of one answer at a time, in
+// order; the slice is the callee's to keep. "." and ".." are left out, and names no
+// server may send ("" or with '/' or NUL) are dropped and logged. An error of yield
+// ends the listing. A listing that the line interrupts starts again: yield is then
+// called with restart true first.
+func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, restart bool) error) error {
+	given := false
+	err := c.retry(ctx, func(ch *channel, _ bool) error {
+		restart := given
+		return c.list(ctx, ch, path, func(names []Entry) error {
+			if len(names) == 0 && !restart {
+				return nil
+			}
+			err := yield(names, restart)
+			given, restart = true, false
+			if err != nil {
+				return errStop{err}
+			}
+			return nil
+		})
+	})
+	var stop errStop
+	if errors.As(err, &stop) {
+		return stop.error
+	}
+	return wrap(err, "list", path)
+}
+
+// list reads a directory once, on ch. It calls yield at least once, with no names at the end.
+func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]Entry) error) error {
+	open := ch.s.Opendir(path)
+	if err := ch.wait(ctx, open); err != nil {
+		closeWhenOpen(c, ch, open)
+		return err
+	}
+	handle := open.Handle()
+	defer ch.s.CloseHandle(handle)
+
+	var flight []*session.Call
+	size, ended := listWindowFirst, false
+	for {
+		for !ended && len(flight) < size {
+			flight = append(flight, ch.s.Readdir(handle))
+		}
+		if len(flight) == 0 {
+			return yield(nil)
+		}
+		call := flight[0]
+		flight = flight[1:]
+		// What is in flight behind the end is looked at too: a server that answers out
+		// of order may have put names there.
+		if err := ch.wait(ctx, call); err != nil {
+			if errors.Is(err, io.EOF) {
+				ended = true
+				continue
+			}
+			if ended && refused(err) {
+				continue
+			}
+			return err
+		}
+		if err := yield(c.sound(path, call.Entries())); err != nil {
+			return err
+		}
+		if size < listWindowMost && !crowded(ch.link, call) {
+			size *= 2
+		}
+	}
+}
+
+// crowded says whether an answer came so late that more of them would only queue.
+func crowded(l *link, call *session.Call) bool {
+	return call.RTT() > 2*l.rtt.get()+20*time.Millisecond
+}
+
+// closeWhenOpen gives back a handle that came when nobody waited any more.
+func closeWhenOpen(c *Conn, ch *channel, open *session.Call) {
+	c.spawn(func() {
+		<-open.Done()
+		if open.Wait(c.ctx) == nil {
+			ch.s.CloseHandle(open.Handle())
+		}
+	})
+}
+
+// sound takes out of a listing what is no name of a file.
+func (c *Conn) sound(dir string, names []Entry) []Entry {
+	kept := names[:0]
+	for _, e := range names {
+		switch {
+		case e.Name == "." || e.Name == "..":
+		case e.Name == "" || strings.ContainsAny(e.Name, "/\x00"):
+			c.o.Logger.Warn("the server lists a name that no file can have; it is left out", "directory", dir, "name", e.Name)
+		default:
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,236 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+const (
+	backoffFirst = 100 * time.Millisecond
+	backoffMost  = 30 * time.Second
+	// backoffRefused is the pace after a refusal that trying again won't change: a
+	// server that counts failed logins must not be provoked.
+	backoffRefused = time.Minute
+
+	// steady is how long a connection must have lasted to start the back-off afresh,
+	// so that a server which drops everybody at once is not hammered.
+	steady = 10 * time.Second
+
+	// dialLimit bounds a dialer that has no limit of its own.
+	dialLimit = 3 * time.Minute
+	// openLimit bounds the opening of a channel and its greeting.
+	openLimit = 30 * time.Second
+
+	// redialAge is the age at which an attempt is given up for a new one when the
+	// network has changed: its packets may be going to an address that is gone.
+	redialAge = 2 * time.Second
+)
+
+// manage owns the state of the connection: it watches the link, and when that is
+// lost dials until there is another.
+func (c *Conn) manage(l *link) {
+	tries := 0
+	for {
+		up := time.Now()
+		cause := c.watch(l)
+		l.close(cause)
+		if c.ctx.Err() != nil {
+			return
+		}
+		if time.Since(up) > steady {
+			tries = 0
+		}
+		if !c.setDown(cause) {
+			return
+		}
+		if l = c.redial(&tries); l == nil {
+			return
+		}
+		c.setUp(l)
+	}
+}
+
+// dial makes a link with its channel of names.
+func (c *Conn) dial(ctx context.Context) (*link, error) {
+	t, err := c.o.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := c.newLink(t)
+	ch, err := l.openChannel(ctx)
+	if err != nil {
+		l.close(err)
+		return nil, err
+	}
+	ch.names = true
+	l.names = ch
+	return l, nil
+}
+
+// setUp tells those who wait of a new connection.
+func (c *Conn) setUp(l *link) {
+	c.newest.Store(l.names.s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.names = l.names
+	c.links = []*link{l}
+	c.info = l.t.Info()
+	c.gaveUp, c.nextTry, c.since = false, time.Time{}, time.Now()
+	c.broadcast()
+	if c.closed {
+		l.close(ErrClosed)
+	}
+}
+
+// setDown notes the loss of the connection, and says whether another is wanted.
+func (c *Conn) setDown(cause error) bool {
+	c.mu.Lock()
+	links := c.links
+	c.names, c.links = nil, nil
+	c.countPast(links...)
+	c.lastErr, c.since = cause, time.Now()
+	if c.o.NoReconnect {
+		c.final = fmt.Errorf("%w: the connection was lost, and no other is wanted: %w", ErrUnreachable, cause)
+		c.cancelBounded()
+	}
+	c.broadcast()
+	c.mu.Unlock()
+	c.o.Logger.Warn("connection lost", "cause", cause, "reconnect", !c.o.NoReconnect)
+	for _, l := range links {
+		l.close(cause)
+	}
+	return !c.o.NoReconnect
+}
+
+// cancelBounded ends the contexts of Bounded. With mu held.
+func (c *Conn) cancelBounded() {
+	err := c.unreachable()
+	for cancel := range c.bounded {
+		(*cancel)(err)
+	}
+	clear(c.bounded)
+}
+
+// giveUp lets those go who have waited for ReconnectTimeout.
+func (c *Conn) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gaveUp = true
+	c.cancelBounded()
+	c.broadcast()
+	c.o.Logger.Warn("still no connection; requests fail until there is one", "after", c.o.ReconnectTimeout, "cause", c.lastErr)
+}
+
+// redial dials until there is a link, or c is closed (nil). tries counts the
+// attempts since the last connection that lasted.
+func (c *Conn) redial(tries *int) *link {
+	var patience <-chan time.Time
+	if c.o.ReconnectTimeout > 0 {
+		t := time.NewTimer(c.o.ReconnectTimeout)
+		defer t.Stop()
+		patience = t.C
+	}
+	pause := time.Duration(rand.Int64N(int64(backoffFirst)))
+	if *tries > 0 {
+		pause = backoff(*tries)
+	}
+	for {
+		c.mu.Lock()
+		c.nextTry = time.Now().Add(pause)
+		c.mu.Unlock()
+		if !c.pause(pause, &patience) {
+			return nil
+		}
+		*tries++
+		l, err := c.attempt(&patience)
+		if c.ctx.Err() != nil {
+			if l != nil {
+				l.close(ErrClosed)
+			}
+			return nil
+		}
+		if err == nil {
+			c.mu.Lock()
+			c.reconnects++
+			down := time.Since(c.since)
+			c.mu.Unlock()
+			c.o.Logger.Info("connected again", "down", down.Round(time.Millisecond), "attempts", *tries)
+			return l
+		}
+		c.mu.Lock()
+		c.lastErr = err
+		c.mu.Unlock()
+		pause = backoff(*tries)
+		var refusal *transport.PermanentError
+		if errors.As(err, &refusal) {
+			pause = spread(backoffRefused)
+		}
+		c.o.Logger.Log(c.ctx, attemptLevel(*tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
+	}
+}
+
+// backoff doubles from backoffFirst to backoffMost, spread so that many mounts of
+// one server don't come back in the same moment.
+func backoff(tries int) time.Duration {
+	return spread(min(backoffFirst<<min(tries, 16), backoffMost))
+}
+
+// spread gives a time between half of d and one and a half.
+func spread(d time.Duration) time.Duration { return d/2 + time.Duration(rand.Int64N(int64(d))) }
+
+// pause waits for d or a kick. It says false when c is closed.
+func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return true
+		case <-c.kick:
+			return true
+		case <-*patience:
+			*patience = nil
+			c.giveUp()
+		case <-c.ctx.Done():
+			return false
+		}
+	}
+}
+
+// attempt dials once, and anew when the network changes meanwhile.
+func (c *Conn) attempt(patience *<-chan time.Time) (*link, error) {
+	type result struct {
+		l   *link
+		err error
+	}
+	for {
+		ctx, cancel := context.WithTimeout(c.ctx, dialLimit)
+		results := make(chan result, 1)
+		c.spawn(func() {
+			l, err := c.dial(ctx)
+			results <- result{l, err}
+		})
+		begun, again := time.Now(), false
+		for !again {
+			select {
+			case r := <-results:
+				cancel()
+				return r.l, r.err
+			case <-*patience:
+				*patience = nil
+				c.giveUp()
+			case <-c.kick:
+				again = time.Since(begun) > redialAge
+			}
+		}
+		cancel()
+		if r := <-results; r.err == nil {
+			return r.l, nil
+		}
+	}
+}

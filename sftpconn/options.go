@@ -1,0 +1,58 @@
+package sftpconn
+
+import (
+	"log/slog"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/transport"
+)
+
+// What callers need of the layer below, under this package's name.
+type (
+	Attr    = session.Attr
+	Entry   = session.Entry
+	StatVFS = session.StatVFS
+)
+
+// Options of a connection. The zero value of a field means its default.
+type Options struct {
+	Dial        transport.Dialer
+	MaxConns    int // whole connections for bulk data, 1..16; default 1
+	MaxChannels int // channels for bulk data of each connection, 1..; default 8
+
+	// NoReconnect makes the first loss final: every request fails with ErrUnreachable from then on.
+	NoReconnect bool
+	// ReconnectTimeout is how long requests wait for a connection; default 2 min; negative: for ever.
+	ReconnectTimeout time.Duration
+
+	// AliveInterval is the silence after which the other side is asked for a sign of
+	// life while something is outstanding; default 5 s; negative: silence proves nothing.
+	AliveInterval time.Duration
+	// AliveCountMax × AliveInterval of silence is the end of a connection; default 3.
+	AliveCountMax int
+
+	Logger *slog.Logger // default slog.Default()
+}
+
+func (o *Options) fill() {
+	if o.MaxConns <= 0 {
+		o.MaxConns = 1
+	}
+	o.MaxConns = min(o.MaxConns, 16)
+	if o.MaxChannels <= 0 {
+		o.MaxChannels = 8
+	}
+	if o.ReconnectTimeout == 0 {
+		o.ReconnectTimeout = 2 * time.Minute
+	}
+	if o.AliveInterval == 0 {
+		o.AliveInterval = 5 * time.Second
+	}
+	if o.AliveCountMax <= 0 {
+		o.AliveCountMax = 3
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+}

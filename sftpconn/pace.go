@@ -1,0 +1,377 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	// firstLimit is in flight at most as long as nothing is known of the line, in bytes.
+	firstLimit = 512 << 10
+
+	// startGain and steadyGain are how many times rate × round trip may be in flight:
+	// while the rate still grows with it, and then. What is more than once fills
+	// queues, but is needed to notice that the line has become faster.
+	startGain  = 3
+	steadyGain = 1.5
+
+	// slack is a queue that hurts nobody, whatever the round trip: on a short line it
+	// covers what the two ends need to think.
+	slack = 10 * time.Millisecond
+
+	// pieceTime is how long one request may occupy the line, so that others get in between.
+	pieceTime = 12 * time.Millisecond
+	// minPiece is the smallest piece for whose sake data is cut, in bytes.
+	minPiece = 32 << 10
+	// firstPiece is the size of pieces while the rate is not known.
+	firstPiece = 64 << 10
+
+	// floorPieces are in flight at least.
+	floorPieces = 2
+
+	// minRound is the shortest round by which rates are compared: on a short line a
+	// round trip is too little to measure anything.
+	minRound = 20 * time.Millisecond
+
+	// widenAfter is what one connection must have carried, in bytes, before a further
+	// one is made where the user asked for several.
+	widenAfter = 8 << 20
+
+	// rateRounds is how many rounds the highest rate is believed.
+	rateRounds = 10
+)
+
+// pacer keeps the bytes in flight of one link and direction near rate × smallest
+// round trip, as BBR does (draft-cardwell-iccrg-bbr-congestion-control): the rate is
+// the highest of late at which data was delivered. Who wants to send asks first, and
+// those whom a program waits for go first.
+type pacer struct {
+	l *link
+
+	mu       sync.Mutex // guards what follows; a leaf but for minRTT.mu
+	stopped  bool
+	inFlight int64
+	waiting  int64     // bytes
+	front    waitQueue // of those for whom a program waits
+	ahead    waitQueue // of the others
+
+	delivered   int64 // bytes, ever
+	deliveredAt time.Time
+	rates       [rateRounds]float64 // highest of each round, bytes/s
+	round       int
+	roundEnd    int64 // the round ends with the first that was sent when delivered was this
+	roundAt     time.Time
+	starting    bool
+	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
+	fullRounds  int
+	timer       *time.Timer // wakes those held back by a drain; nil where none is set
+
+	meter meter
+}
+
+// grant is the right to have n bytes in flight.
+type grant struct {
+	n           int64
+	delivered   int64 // of the pacer when it was given
+	deliveredAt time.Time
+	spare       bool // less was in flight than allowed: it tells nothing about the line's limit
+}
+
+type waiter struct {
+	n     int64
+	ready chan grant // capacity 1; closed without a grant when the link is over
+	gone  bool
+}
+
+type waitQueue []*waiter
+
+var errLinkOver = errors.New("link is over")
+
+func (p *pacer) start(l *link) {
+	p.l = l
+	p.starting = true
+	now := time.Now()
+	p.deliveredAt, p.roundAt = now, now
+}
+
+// stop lets all who wait go with errLinkOver.
+func (p *pacer) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	for _, q := range []*waitQueue{&p.front, &p.ahead} {
+		for _, w := range *q {
+			if !w.gone {
+				close(w.ready)
+			}
+		}
+		*q = nil
+	}
+	p.waiting = 0
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// acquire waits until n bytes more may be in flight.
+func (p *pacer) acquire(ctx context.Context, n int, ahead bool) (grant, error) {
+	p.mu.Lock()
+	if p.stopped {
+		p.mu.Unlock()
+		return grant{}, errLinkOver
+	}
+	w := &waiter{n: int64(n), ready: make(chan grant, 1)}
+	if ahead {
+		p.ahead = append(p.ahead, w)
+	} else {
+		p.front = append(p.front, w)
+	}
+	p.waiting += w.n
+	more := p.serve()
+	wide := p.waiting > 0 && p.delivered > widenAfter
+	p.mu.Unlock()
+	if more > 0 {
+		p.l.grow(more)
+	}
+	if wide {
+		p.l.c.widen()
+	}
+	select {
+	case g, ok := <-w.ready:
+		if !ok {
+			return grant{}, errLinkOver
+		}
+		return g, nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	select {
+	case g, ok := <-w.ready:
+		p.mu.Unlock()
+		if ok {
+			p.release(g, 0)
+		}
+	default:
+		w.gone = true
+		p.waiting -= w.n
+		p.mu.Unlock()
+	}
+	return grant{}, context.Cause(ctx)
+}
+
+// release gives a grant back, of which done bytes were delivered.
+func (p *pacer) release(g grant, done int) {
+	now := time.Now()
+	p.mu.Lock()
+	p.inFlight -= g.n
+	if done > 0 {
+		p.sample(g, int64(done), now)
+	}
+	more := p.serve()
+	p.mu.Unlock()
+	if more > 0 {
+		p.l.grow(more)
+	}
+}
+
+// pump serves those who wait after the limit has changed.
+func (p *pacer) pump() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.serve()
+}
+
+// sample learns from a delivery. With mu held.
+func (p *pacer) sample(g grant, n int64, now time.Time) {
+	p.delivered += n
+	p.deliveredAt = now
+	p.meter.add(now, n)
+	rtt := p.l.rtt.get()
+	elapsed := now.Sub(g.deliveredAt)
+	if elapsed <= 0 || elapsed < rtt {
+		return
+	}
+	if g.delivered >= p.roundEnd && now.Sub(p.roundAt) >= max(rtt, minRound) {
+		p.endRound(g.spare, now)
+	}
+	rate := float64(p.delivered-g.delivered) / elapsed.Seconds()
+	if !g.spare || rate > p.rate() {
+		slot := &p.rates[p.round%rateRounds]
+		*slot = max(*slot, rate)
+	}
+}
+
+// endRound begins the next round, and sees whether the start is over. With mu held.
+func (p *pacer) endRound(spare bool, now time.Time) {
+	p.roundEnd, p.roundAt = p.delivered, now
+	if p.starting && !spare {
+		switch rate := p.rate(); {
+		case rate > p.fullRate*1.25:
+			p.fullRate, p.fullRounds = rate, 0
+		case p.target() > p.l.capacity():
+			// Held up by the windows of the channels, and not by the line.
+		default:
+			p.fullRounds++
+			p.starting = p.fullRounds < 3
+		}
+	}
+	if spare && p.waiting == 0 {
+		return // what was learnt under load stays known while there is none
+	}
+	p.round++
+	p.rates[p.round%rateRounds] = 0
+}
+
+// rate is the highest of late, in bytes/s; 0 where not known. With mu held.
+func (p *pacer) rate() float64 {
+	best := 0.0
+	for _, r := range p.rates {
+		best = max(best, r)
+	}
+	return best
+}
+
+// target is how much the line would hold, in bytes, whatever the channels carry. With mu held.
+func (p *pacer) target() int64 {
+	rate, rtt := p.rate(), p.l.rtt.get()
+	if rate == 0 || rtt == 0 {
+		return firstLimit
+	}
+	gain := steadyGain
+	if p.starting {
+		gain = startGain
+	}
+	n := int64(rate * (gain*rtt.Seconds() + slack.Seconds()))
+	if p.starting && p.round <= 1 {
+		n = max(n, firstLimit)
+	}
+	return n + int64(floorPieces*p.piece())
+}
+
+// serve hands out what may be in flight. It returns how many channels are wanted,
+// where more than there may be, and 0 else. With mu held.
+func (p *pacer) serve() (channels int) {
+	if p.stopped || p.waiting == 0 {
+		return 0
+	}
+	target, capacity := p.target(), p.l.capacity()
+	limit := min(target, capacity)
+	if p.l.rtt.drain() {
+		limit = min(limit, int64(p.rate()*p.l.rtt.get().Seconds()/2)+minPiece)
+		if p.timer == nil {
+			p.timer = time.AfterFunc(minRound, p.afterDrain)
+		}
+	}
+	for p.inFlight < limit || p.inFlight == 0 {
+		w := p.front.take()
+		if w == nil {
+			if w = p.ahead.take(); w == nil {
+				break
+			}
+		}
+		p.waiting -= w.n
+		p.inFlight += w.n
+		if p.inFlight == w.n && time.Since(p.deliveredAt) > p.l.rtt.get() {
+			// After a pause the time before counts for nothing.
+			p.deliveredAt = time.Now()
+		}
+		w.ready <- grant{n: w.n, delivered: p.delivered, deliveredAt: p.deliveredAt, spare: p.waiting == 0 && p.inFlight < limit}
+	}
+	if p.waiting == 0 || target < capacity/2 {
+		return 0
+	}
+	want := target * 5 / 4
+	if p.starting && p.l.rtt.get() > farRTT {
+		return p.l.c.o.MaxChannels
+	}
+	return int((want + window - 1) / window)
+}
+
+func (p *pacer) afterDrain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = nil
+	p.serve()
+}
+
+// piece is the size of one request, in bytes, that occupies the line for
+// pieceTime. With mu held.
+func (p *pacer) piece() int {
+	rate := p.rate()
+	if rate == 0 {
+		return firstPiece
+	}
+	n := int(min(rate*pieceTime.Seconds(), 1<<20))
+	return max(n/minPiece*minPiece, minPiece)
+}
+
+// pieceSize is piece for those who don't hold mu.
+func (p *pacer) pieceSize() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.piece()
+}
+
+// busy says whether more would only wait.
+func (p *pacer) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting > 0 || p.inFlight > min(p.target(), p.l.capacity())/2
+}
+
+// pressure says how loaded the pacer is, as a share of what may be in flight; more
+// than 1 where requests wait.
+func (p *pacer) pressure() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return float64(p.inFlight+p.waiting) / float64(min(p.target(), p.l.capacity()))
+}
+
+// take gives the first who still waits; nil where there is none.
+func (q *waitQueue) take() *waiter {
+	for len(*q) > 0 {
+		w := (*q)[0]
+		(*q)[0] = nil
+		*q = (*q)[1:]
+		if !w.gone {
+			return w
+		}
+	}
+	return nil
+}
+
+// meter measures a rate over the last seconds, for people to read.
+type meter struct {
+	total   uint64
+	buckets [5]int64 // bytes of each of the last seconds
+	second  int64
+}
+
+// add counts n bytes. With the owner's lock held.
+func (m *meter) add(now time.Time, n int64) {
+	m.total += uint64(n)
+	m.turn(now)
+	m.buckets[m.second%int64(len(m.buckets))] += n
+}
+
+func (m *meter) turn(now time.Time) {
+	s := now.Unix()
+	for k := max(m.second+1, s-int64(len(m.buckets))+1); k <= s; k++ {
+		m.buckets[k%int64(len(m.buckets))] = 0
+	}
+	m.second = max(m.second, s)
+}
+
+// rate is the mean of the last full seconds, in bytes/s.
+func (m *meter) rate(now time.Time) float64 {
+	m.turn(now)
+	sum := int64(0)
+	for k, b := range m.buckets {
+		if int64(k) != m.second%int64(len(m.buckets)) {
+			sum += b
+		}
+	}
+	return float64(sum) / float64(len(m.buckets)-1)
+}

@@ -1,0 +1,209 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+const (
+	// reopenTries is how often a reopening is begun anew whose file changes meanwhile.
+	reopenTries = 5
+
+	// settleNames is how long after a change of names was settled its consequence for
+	// the path of an open file may take to arrive here.
+	settleNames = time.Second
+)
+
+// reopen begins to open the file anew, on the channel of names of the present connection.
+func (f *File) reopen(ctx context.Context) (*handle, error) {
+	ch, err := f.c.channel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if h := f.handles[ch]; h != nil {
+		return h, nil
+	}
+	h := &handle{ch: ch, done: make(chan struct{})}
+	f.handles[ch] = h
+	// It belongs to all who wait for the file: the end of one's ctx must not end it.
+	f.c.spawn(func() { f.opened(h, f.find) })
+	return h, nil
+}
+
+// opened runs open and settles h with what came of it.
+func (f *File) opened(h *handle, open func(ch *channel) (string, error)) {
+	id, err := open(h.ch)
+	if errors.Is(err, ErrStale) {
+		f.c.o.Logger.Warn("an open file could not be found again after the connection was lost", "path", f.r.Path(), "cause", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h.id, h.err = id, err
+	if errors.Is(err, ErrStale) && f.stale == nil {
+		f.stale = err
+	}
+	if err == nil && f.closed {
+		h.ch.s.CloseHandle(id)
+		h.err = ErrClosed
+	}
+	close(h.done)
+}
+
+// find opens the file by its present path, which must lead to the same file as
+// before. What says for good that it doesn't is ErrStale.
+func (f *File) find(ch *channel) (string, error) {
+	deadline := time.Now()
+	for {
+		path := f.r.Path()
+		if path == "" {
+			return "", fmt.Errorf("%w: it was removed", ErrStale)
+		}
+		// A rename of the file itself may have been done without our knowing yet.
+		if f.c.settled(ch) {
+			deadline = time.Now().Add(settleNames)
+		}
+		id, err := f.findAt(ch, path)
+		if !isAbsent(err) {
+			return id, err
+		}
+		for f.r.Path() == path && time.Now().Before(deadline) && f.c.ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if f.r.Path() == path {
+			return "", fmt.Errorf("%w: %w", ErrStale, err)
+		}
+	}
+}
+
+// settled waits until no change of names is in doubt, or ch is over. It says whether there was one.
+func (c *Conn) settled(ch *channel) (was bool) {
+	for {
+		c.mu.Lock()
+		doubts, changed := c.doubts, c.changed
+		c.mu.Unlock()
+		if doubts == 0 {
+			return was
+		}
+		was = true
+		select {
+		case <-changed:
+		case <-ch.s.Done():
+			return was
+		}
+	}
+}
+
+// findAt opens path where it is the file: LSTAT, before anything is opened (an OPEN
+// of a FIFO would block the channel), OPEN, and FSTAT, which must say the same.
+func (f *File) findAt(ch *channel, path string) (string, error) {
+	for try := 1; ; try++ {
+		look := ch.s.Lstat(path)
+		if err := ch.wait(f.c.ctx, look); err != nil {
+			return "", f.verdict(err)
+		}
+		before := look.Attr()
+		if before.Mode&modeType != modeRegular {
+			return "", fmt.Errorf("%w: %q is no regular file now", ErrStale, path)
+		}
+		if err := f.check(before); err != nil {
+			return "", err
+		}
+		id, err := f.openAgain(ch, path, before)
+		if err != nil {
+			return "", f.verdict(err)
+		}
+		stat := ch.s.Fstat(id)
+		err = ch.wait(f.c.ctx, stat)
+		if err == nil {
+			after := stat.Attr()
+			same := sameFile(before, after)
+			if !same && after.Mode&modeType == modeRegular && try >= reopenTries {
+				// Somebody writes to it all the time.
+				same = after.UID == before.UID && after.GID == before.GID
+			}
+			if same {
+				if err = f.check(after); err == nil {
+					return id, nil
+				}
+			}
+		}
+		ch.s.CloseHandle(id)
+		if err != nil {
+			return "", err
+		}
+		if try > reopenTries {
+			return "", fmt.Errorf("%w: what has its name changes all the time", ErrStale)
+		}
+	}
+}
+
+// sameFile says whether two looks at a file, with nothing done to it in between, may be of the same.
+func sameFile(a, b Attr) bool {
+	a.Atime, b.Atime = 0, 0
+	return a == b
+}
+
+func (f *File) check(a Attr) error {
+	if f.r.Check == nil {
+		return nil
+	}
+	err := f.r.Check(a)
+	if err != nil && !errors.Is(err, ErrStale) {
+		err = fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	return err
+}
+
+// verdict tells a refusal that ends the file from one that may pass, such as too
+// many open files. That the name is absent is for find to judge.
+func (f *File) verdict(err error) error {
+	if status(err) == session.StatusPermissionDenied {
+		return fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	return err
+}
+
+// openAgain opens path for what the file was opened for. A file that was made
+// without a right to write to it (0444, as git makes its objects) can be opened for
+// writing by its maker once only: it gets the right for the moment of the opening.
+func (f *File) openAgain(ch *channel, path string, now Attr) (string, error) {
+	id, err := openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
+	const made = session.OpenCreate | session.OpenWrite
+	if status(err) != session.StatusPermissionDenied || f.r.Pflags&made != made {
+		return id, err
+	}
+	mode := func(bits uint32) Attr { return Attr{Flags: session.HasMode, Mode: bits & modePerm} }
+	if denied := ch.wait(f.c.ctx, ch.s.Setstat(path, mode(now.Mode|0o600))); denied != nil {
+		if isLost(denied) {
+			return "", denied
+		}
+		return "", err
+	}
+	id, err = openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
+	var back error
+	if err == nil {
+		back = ch.wait(f.c.ctx, ch.s.Fsetstat(id, mode(now.Mode)))
+	} else {
+		back = ch.wait(f.c.ctx, ch.s.Setstat(path, mode(now.Mode)))
+	}
+	if back != nil {
+		f.c.o.Logger.Warn("permission bits could not be put back", "path", path, "cause", back)
+	}
+	return id, err
+}
+
+// openPath is OPEN of a file that is there.
+func openPath(ch *channel, ctx context.Context, path string, pflags uint32) (string, error) {
+	open := ch.s.OpenFile(path, pflags, Attr{})
+	if err := ch.wait(ctx, open); err != nil {
+		closeWhenOpen(ch.link.c, ch, open)
+		return "", err
+	}
+	return open.Handle(), nil
+}

@@ -1,0 +1,110 @@
+package sftpconn
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+// retry runs ask on the channel of names, and again on that of the next connection
+// for as long as the session is lost under it. again says that the server may have
+// seen the request before: then a refusal may come of its having been done, and
+// ask looks.
+func (c *Conn) retry(ctx context.Context, ask func(ch *channel, again bool) error) error {
+	again := false
+	for {
+		ch, err := c.channel(ctx)
+		if err != nil {
+			return err
+		}
+		err = ask(ch, again)
+		if !isLost(err) {
+			return err
+		}
+		again = again || wasSent(err)
+	}
+}
+
+// change is retry for what changes names. While it isn't known whether the server
+// has done it, files that are reopened don't take an absent name for their end.
+func (c *Conn) change(ctx context.Context, ask func(ch *channel, again bool) error) error {
+	doubt := false
+	err := c.retry(ctx, func(ch *channel, again bool) error {
+		err := ask(ch, again)
+		if wasSent(err) && !doubt {
+			doubt = true
+			c.mu.Lock()
+			c.doubts++
+			c.mu.Unlock()
+		}
+		return err
+	})
+	if doubt {
+		c.mu.Lock()
+		c.doubts--
+		c.broadcast()
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// wasSent says whether err is the loss of a session that may have seen the request.
+func wasSent(err error) bool {
+	var lost *session.LostError
+	return errors.As(err, &lost) && lost.Sent
+}
+
+// wait waits for a small request on ch. A request that was not sent when ctx ends is never sent.
+func (ch *channel) wait(ctx context.Context, call *session.Call) error {
+	e := ch.link.c.journal.begin()
+	err := call.Wait(ctx)
+	ch.link.c.journal.end(e)
+	if ctx.Err() != nil {
+		select {
+		case <-call.Done():
+		default:
+			call.Abandon()
+			return err
+		}
+	}
+	if !isLost(err) {
+		ch.link.sample(call)
+	}
+	return err
+}
+
+// journal knows the requests that callers wait for, by age.
+type journal struct {
+	mu    sync.Mutex // guards what follows; a leaf
+	begun list.List  // of time.Time, the oldest first
+	count uint64
+}
+
+func (j *journal) start() { j.begun.Init() }
+
+func (j *journal) begin() *list.Element {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.count++
+	return j.begun.PushBack(time.Now())
+}
+
+func (j *journal) end(e *list.Element) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.begun.Remove(e)
+}
+
+// look tells the number of requests in flight, the age of the oldest and how many there were ever.
+func (j *journal) look() (n int, oldest time.Duration, ever uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if e := j.begun.Front(); e != nil {
+		oldest = time.Since(e.Value.(time.Time))
+	}
+	return j.begun.Len(), oldest, j.count
+}

@@ -1,0 +1,118 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"sshmount/sftpconn/session"
+)
+
+// smallBeforeBulk is how many small files are read over the channel of names before
+// a channel is opened for them.
+const smallBeforeBulk = 4
+
+// ReadSmall opens, reads up to max bytes and closes, in two flights at most, without a
+// File: the content and the attributes (LSTAT before the read). size is what the
+// caller believes its size to be. Files that are no regular files, or are longer
+// than max, give an error. It yields to whatever a program waits for.
+// The name must be known to lead to a regular file: opening a FIFO blocks the server.
+func (c *Conn) ReadSmall(ctx context.Context, path string, size int, max int) (content []byte, a Attr, err error) {
+	err = c.retry(ctx, func(names *channel, _ bool) error {
+		var err error
+		content, a, err = c.readSmall(ctx, c.aside(names), path, min(size, max), max)
+		return err
+	})
+	if err != nil {
+		return nil, Attr{}, wrap(err, "read", path)
+	}
+	return content, a, nil
+}
+
+// aside gives the channel of a link on which small files are read.
+func (c *Conn) aside(names *channel) *channel {
+	least := names
+	for _, ch := range names.link.bulkChannels() {
+		if !ch.over() && (least == names || ch.s.InFlight() < least.s.InFlight()) {
+			least = ch
+		}
+	}
+	if least == names && c.smalls.Add(1) > smallBeforeBulk {
+		names.link.grow(1)
+	}
+	return least
+}
+
+func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, max int) ([]byte, Attr, error) {
+	open := ch.s.OpenFile(path, session.OpenRead, Attr{})
+	stat := ch.s.Lstat(path)
+	if err := ch.wait(ctx, open); err != nil {
+		closeWhenOpen(c, ch, open)
+		return nil, Attr{}, err
+	}
+	defer ch.s.CloseHandle(open.Handle())
+	if err := ch.wait(ctx, stat); err != nil {
+		return nil, Attr{}, err
+	}
+	a := stat.Attr()
+	switch {
+	case a.Mode&modeType != modeRegular:
+		return nil, Attr{}, errors.New("no regular file")
+	case a.Size > uint64(max):
+		return nil, Attr{}, fmt.Errorf("file of %d bytes is longer than %d", a.Size, max)
+	}
+	// One byte more than there should be: where it isn't there, the file ends.
+	buf := make([]byte, int(a.Size)+1)
+	n := 0
+	for {
+		got, err := c.readFlight(ctx, ch, open.Handle(), buf[n:], n)
+		n += got
+		switch {
+		case errors.Is(err, io.EOF):
+			return buf[:n:n], a, nil
+		case err != nil:
+			return nil, Attr{}, err
+		case n > max:
+			return nil, Attr{}, fmt.Errorf("file has become longer than %d bytes", max)
+		case n == int(a.Size) && got > 0:
+			return buf[:n:n], a, nil
+		case n == len(buf):
+			buf = append(buf, make([]byte, min(len(buf), max+1-n))...)
+		}
+	}
+}
+
+// readFlight reads up to len(dst) bytes at off in one flight. It gives what came in one piece.
+func (c *Conn) readFlight(ctx context.Context, ch *channel, handle string, dst []byte, off int) (int, error) {
+	g, err := ch.link.read.acquire(ctx, len(dst), true)
+	if err != nil {
+		if errors.Is(err, errLinkOver) {
+			err = &session.LostError{Err: err}
+		}
+		return 0, err
+	}
+	most := c.maxRead()
+	var calls []*session.Call
+	for at := 0; at < len(dst); at += most {
+		calls = append(calls, ch.s.Read(handle, uint64(off+at), dst[at:min(at+most, len(dst))]))
+	}
+	n, whole := 0, true
+	for i, call := range calls {
+		k := 0
+		if waitErr := ch.wait(ctx, call); waitErr == nil {
+			k = call.N()
+		} else if err == nil && whole {
+			err = waitErr
+		}
+		if whole {
+			n += k
+			whole = k == min(most, len(dst)-i*most)
+		}
+	}
+	ch.link.read.release(g, n)
+	if n > 0 && errors.Is(err, io.EOF) && n < len(dst) {
+		return n, nil
+	}
+	return n, err
+}
