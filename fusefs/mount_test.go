@@ -1,0 +1,209 @@
+package fusefs_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMountShowsWhatItIs(t *testing.T) {
+	m := mount(t, func(s *setup) {
+		s.Mount.FsName, s.Mount.Subtype = "user@host:/some,dir", "sshfs"
+		s.Mount.NoExec, s.Mount.NoAtime, s.Mount.MaxRead = true, true, 65536
+	})
+	line := mountLine(t, m.dir)
+	for _, want := range []string{"user@host:/some,dir ", " fuse.sshfs ", "nosuid", "nodev", "noexec", "noatime", "max_read=65536"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q is not in %s", want, line)
+		}
+	}
+	put(t, m.path("file"), "content")
+	has(t, m.server("file"), "content")
+}
+
+func TestReadOnlyMountChangesNothing(t *testing.T) {
+	m := mount(t, func(s *setup) { s.Mount.ReadOnly = true })
+	put(t, m.server("file"), "content")
+	has(t, m.path("file"), "content")
+	_, err := os.Create(m.path("new"))
+	wantErrno(t, "creation", err, unix.EROFS)
+	wantErrno(t, "removal", os.Remove(m.path("file")), unix.EROFS)
+	wantErrno(t, "chmod", os.Chmod(m.path("file"), 0o600), unix.EROFS)
+}
+
+func TestFailureLeavesNoMount(t *testing.T) {
+	_, err := tryMount(t, func(s *setup) { s.Cache.Root = "/no/such/directory" })
+	if err == nil || !strings.Contains(err.Error(), "no such") {
+		t.Errorf("the mount of a missing directory gives %v", err)
+	}
+	_, err = tryMount(t, func(s *setup) { s.Mount.Mountpoint += "/missing" })
+	if err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("a missing mount point gives %v", err)
+	}
+	_, err = tryMount(t, func(s *setup) { s.Mount.MountOptions = []string{"no_such_option"} })
+	if err == nil || !strings.Contains(err.Error(), "no_such_option") {
+		t.Errorf("an option that the kernel does not know gives %v", err)
+	}
+}
+
+// as runs a command as nobody.
+func as(t *testing.T, uid uint32, argv ...string) error {
+	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	cmd.Dir = "/"
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return errors.New(string(out))
+	}
+	return nil
+}
+
+// open lets others pass to the test's directories.
+func open(t *testing.T, s *setup) {
+	t.Helper()
+	for dir := filepath.Dir(s.Remote); dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		check(t, os.Chmod(dir, 0o755))
+	}
+}
+
+func TestWhoMayUseTheMount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	const nobody = 65534
+	for _, c := range []struct {
+		name   string
+		change func(*setup)
+		stat   bool // nobody may look
+		read   bool // nobody may read a file of mode 0600
+	}{
+		{"the mounting user alone", func(*setup) {}, false, false},
+		{"allow_root", func(s *setup) { s.Mount.AllowRoot = true }, false, false},
+		{"allow_other", func(s *setup) { s.Mount.AllowOther = true }, true, true},
+		{"allow_other with default_permissions", func(s *setup) { s.Mount.AllowOther, s.Mount.DefaultPermissions = true, true }, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := mount(t, c.change, func(s *setup) { open(t, s) })
+			put(t, m.path("file"), "content")
+			check(t, os.Chmod(m.path("file"), 0o600))
+			if err := as(t, nobody, "stat", m.path("file")); (err == nil) != c.stat {
+				t.Errorf("stat as nobody: %v", err)
+			}
+			if err := as(t, nobody, "cat", m.path("file")); (err == nil) != c.read {
+				t.Errorf("cat as nobody: %v", err)
+			}
+			has(t, m.path("file"), "content")
+		})
+	}
+}
+
+func TestUserMountsWithTheHelper(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("as a user, all the other tests mount with the helper")
+	}
+	if _, err := exec.LookPath("fusermount3"); err != nil {
+		t.Skip("fusermount3, with which users mount, is not installed")
+	}
+	m := mount(t, func(s *setup) { open(t, s); s.As = 65534 })
+	line := mountLine(t, m.dir)
+	for _, want := range []string{"user_id=65534", "nosuid", "nodev", "max_read=1048576"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q is not in %s", want, line)
+		}
+	}
+	check(t, as(t, 65534, "sh", "-c", `echo content >"$0"`, m.path("file")))
+	has(t, m.server("file"), "content\n")
+}
+
+func TestOthersEndTheMount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root unmounts without a helper")
+	}
+	ends := func(t *testing.T, m *mounted) {
+		t.Helper()
+		select {
+		case err := <-m.exited:
+			if err != nil {
+				t.Errorf("the child: %v", err)
+			}
+			m.exited <- nil
+		case <-time.After(deadline):
+			t.Error("the child serves on")
+		}
+	}
+	t.Run("umount", func(t *testing.T) {
+		m := mount(t)
+		put(t, m.path("file"), "content")
+		check(t, unix.Unmount(m.dir, 0))
+		m.in.Close()
+		ends(t, m)
+	})
+	t.Run("lazily while in use", func(t *testing.T) {
+		m := mount(t)
+		f, err := os.Create(m.path("file"))
+		check(t, err)
+		wantErrno(t, "an unmount in use", unix.Unmount(m.dir, 0), unix.EBUSY)
+		check(t, unix.Unmount(m.dir, unix.MNT_DETACH))
+		_, err = f.WriteString("to the end")
+		check(t, err)
+		check(t, f.Close())
+		has(t, m.server("file"), "to the end")
+		m.in.Close()
+		ends(t, m)
+	})
+	t.Run("by force while programs wait for a frozen line", func(t *testing.T) {
+		m := mount(t)
+		put(t, m.server("file"), "content")
+		kept, err := os.Open(m.path("file"))
+		check(t, err)
+		defer kept.Close()
+		m.tell("freeze")
+		cat := exec.Command("stat", m.path("other"))
+		check(t, cat.Start())
+		done := make(chan error, 1)
+		go func() { done <- cat.Wait() }()
+		eventually(t, "a request that waits", func() bool {
+			state, err := os.ReadFile("/proc/" + strconv.Itoa(cat.Process.Pid) + "/wchan")
+			return err == nil && strings.Contains(string(state), "wait")
+		})
+		check(t, unix.Unmount(m.dir, unix.MNT_FORCE|unix.MNT_DETACH))
+		select {
+		case <-done:
+		case <-time.After(deadline):
+			t.Error("a program still waits for the aborted mount")
+		}
+		m.tell("thaw")
+		m.in.Close()
+		ends(t, m)
+	})
+}
+
+func TestBrokenLineIsNotNoticed(t *testing.T) {
+	m := mount(t)
+	want := noise(5, 4<<20)
+	check(t, os.WriteFile(m.server("file"), want, 0o644))
+	f, err := os.Open(m.path("file"))
+	check(t, err)
+	defer f.Close()
+	got := make([]byte, 100_000)
+	_, err = f.ReadAt(got, 0)
+	check(t, err)
+	m.tell("cut")
+	_, err = f.ReadAt(got, 3<<20)
+	check(t, err)
+	if !bytes.Equal(got, want[3<<20:3<<20+len(got)]) {
+		t.Error("after a cut line other bytes are read")
+	}
+	put(t, m.path("new"), "written after the cut")
+	has(t, m.server("new"), "written after the cut")
+}
