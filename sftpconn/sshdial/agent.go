@@ -1,0 +1,58 @@
+package sshdial
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+const (
+	agentListTimeout = 10 * time.Second
+	// agentSignTimeout is long: an agent may ask its user, or wait for a touch
+	// of a security key.
+	agentSignTimeout = 2 * time.Minute
+)
+
+// agentSocket is where the agent listens that the configuration asks for; ""
+// where there is none.
+func (c *hostConfig) agentSocket() string {
+	s := c.get("identityagent")
+	switch {
+	case strings.EqualFold(s, "none"):
+		return ""
+	case s == "" || s == "SSH_AUTH_SOCK":
+		return os.Getenv("SSH_AUTH_SOCK")
+	case strings.HasPrefix(s, "$") && !strings.HasPrefix(s, "${"):
+		return os.Getenv(s[1:])
+	}
+	return c.expandPath(s)
+}
+
+// agentKeys asks the agent for its keys. The connection stays open as long as
+// keys of it may be needed. Without an agent there is no connection and no error.
+func agentKeys(socket string) ([]ssh.Signer, net.Conn, error) {
+	if socket == "" {
+		return nil, nil, nil
+	}
+	conn, err := net.DialTimeout("unix", socket, agentListTimeout)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, fmt.Errorf("no agent at %s", socket)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("the agent does not answer: %w", err)
+	}
+	conn.SetDeadline(time.Now().Add(agentListTimeout))
+	signers, err := agent.NewClient(conn).Signers()
+	if err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("the agent does not list its keys: %w", err)
+	}
+	conn.SetDeadline(time.Now().Add(agentSignTimeout))
+	return signers, conn, nil
+}

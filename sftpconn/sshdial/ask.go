@@ -1,0 +1,78 @@
+package sshdial
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// questions is the way to the user, shared by all logins of a Dialer.
+type questions struct {
+	prompt Prompter
+	turn   sync.Mutex // held while a question is on the screen
+
+	mu       sync.Mutex // guards detached
+	detached bool
+}
+
+func (q *questions) open() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.prompt != nil && !q.detached
+}
+
+func (q *questions) detach() {
+	q.mu.Lock()
+	q.detached = true
+	q.mu.Unlock()
+}
+
+// asker asks the user during one login; the login's patience stands still meanwhile.
+type asker struct {
+	ctx      context.Context
+	q        *questions
+	batch    bool // BatchMode: never ask
+	patience *patience
+	log      *slog.Logger
+}
+
+func (a *asker) possible() bool { return !a.batch && a.q.open() }
+
+// ask shows the prompt and returns the answer. errDetached where nobody is there.
+func (a *asker) ask(prompt string, echo bool) (string, error) {
+	if !a.possible() {
+		return "", errDetached
+	}
+	a.patience.pause()
+	defer a.patience.resume()
+	a.q.turn.Lock()
+	defer a.q.turn.Unlock()
+	if !a.possible() {
+		return "", errDetached
+	}
+	return a.q.prompt.Ask(a.ctx, printable(prompt), echo)
+}
+
+// notice shows lines to the user, where there still is one.
+func (a *asker) notice(text string) {
+	if !a.q.open() {
+		return
+	}
+	a.q.turn.Lock()
+	defer a.q.turn.Unlock()
+	for line := range strings.Lines(text) {
+		a.q.prompt.Notice(printable(strings.TrimRight(line, "\r\n")))
+	}
+}
+
+// printable takes control characters out of what a server wants shown: it could
+// paint over the terminal otherwise.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,134 @@
+package sshdial
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// askpass hands the password given beforehand to an external ssh: ssh runs the
+// script, and the script reads a pipe that only this user can open. So the
+// password is in no environment and in no list of processes.
+type askpass struct {
+	dir, script, fifo string
+	closed            chan struct{}
+	once              sync.Once
+	wait              sync.WaitGroup
+}
+
+// askpassScript answers questions for a password, and no others: the answer to
+// whether a host key is right must not be the password.
+const askpassScript = `#!/bin/sh
+case "$1" in
+*[Pp]assword*) exec cat %s ;;
+esac
+exit 1
+`
+
+func newAskpass(password []byte) (*askpass, error) {
+	dir, err := os.MkdirTemp("", "sshmount-ask-")
+	if err != nil {
+		return nil, err
+	}
+	a := &askpass{dir: dir, script: filepath.Join(dir, "ask"), fifo: filepath.Join(dir, "word"), closed: make(chan struct{})}
+	err = errors.Join(
+		os.WriteFile(a.script, fmt.Appendf(nil, askpassScript, quote(a.fifo)), 0o700),
+		syscall.Mkfifo(a.fifo, 0o600))
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	word := append(append([]byte(nil), password...), '\n')
+	a.wait.Add(1)
+	go a.serve(word)
+	return a, nil
+}
+
+// serve gives the password to the first that asks. A second question means that
+// it was wrong, and gets no answer, so that ssh gives up.
+func (a *askpass) serve(word []byte) {
+	defer a.wait.Done()
+	defer wipe(word)
+	for first := true; ; first = false {
+		// Opening waits for a reader.
+		f, err := os.OpenFile(a.fifo, os.O_WRONLY, 0)
+		if err != nil {
+			return
+		}
+		select {
+		case <-a.closed:
+			f.Close()
+			return
+		default:
+		}
+		if first {
+			f.Write(word)
+		}
+		f.Close()
+	}
+}
+
+func (a *askpass) close() {
+	a.once.Do(func() {
+		close(a.closed)
+		// A reader, to wake the server.
+		if f, err := os.OpenFile(a.fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
+			a.wait.Wait()
+			f.Close()
+		}
+		os.RemoveAll(a.dir)
+	})
+}
+
+// echo shows what an external ssh says on standard error while the user is
+// looking. The last line is held back: where ssh then fails, it is in the error.
+type echo struct {
+	q *questions
+
+	mu      sync.Mutex // guards what follows
+	partial string
+	line    string
+	stopped bool
+}
+
+func (e *echo) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return len(p), nil
+	}
+	e.partial += string(p)
+	for {
+		line, rest, ok := strings.Cut(e.partial, "\n")
+		if !ok {
+			return len(p), nil
+		}
+		e.partial = rest
+		if e.line != "" {
+			e.show(e.line)
+		}
+		e.line = strings.TrimRight(line, "\r")
+	}
+}
+
+func (e *echo) show(line string) {
+	e.q.turn.Lock()
+	defer e.q.turn.Unlock()
+	if e.q.open() {
+		e.q.prompt.Notice(printable(line))
+	}
+}
+
+// stop ends the showing, after the line that was held back.
+func (e *echo) stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.stopped && e.line != "" {
+		e.show(e.line)
+	}
+	e.stopped = true
+}

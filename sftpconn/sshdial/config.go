@@ -1,0 +1,237 @@
+package sshdial
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+// A target is a host as somebody wrote it: the user on the command line, or
+// ProxyJump in a configuration.
+type target struct{ host, user, port string }
+
+// hostConfig is the configuration of one hop. Keys are lower case. A key that
+// can be given several times (IdentityFile) has several values; one that takes a
+// list (UserKnownHostsFile) has it as one string, as ssh prints it.
+type hostConfig struct {
+	alias    string // the host as it was written
+	values   map[string][]string
+	defaults map[string][]string // what ssh would do without any configuration; nil where not known
+}
+
+// get returns the first value; "" where there is none.
+func (c *hostConfig) get(key string) string {
+	if v := c.values[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// given is get, with "none" taken for nothing.
+func (c *hostConfig) given(key string) string {
+	if v := c.get(key); !strings.EqualFold(v, "none") {
+		return v
+	}
+	return ""
+}
+
+// yes reports a switch; ssh prints some as yes/no and some as true/false.
+func (c *hostConfig) yes(key string, otherwise bool) bool {
+	switch strings.ToLower(c.get(key)) {
+	case "yes", "true":
+		return true
+	case "no", "false":
+		return false
+	}
+	return otherwise
+}
+
+// number returns a count; otherwise where it is not set or no number.
+func (c *hostConfig) number(key string, otherwise int) int {
+	if n, err := strconv.Atoi(c.get(key)); err == nil && n >= 0 {
+		return n
+	}
+	return otherwise
+}
+
+// isDefault reports that a list is the one ssh has built in, so that no one's
+// wish is overridden when it is put in another order.
+func (c *hostConfig) isDefault(key string) bool {
+	d := c.defaults[key]
+	return len(c.values[key]) == 0 || len(d) > 0 && d[0] == c.get(key)
+}
+
+func (c *hostConfig) user() string     { return c.get("user") }
+func (c *hostConfig) hostName() string { return c.get("hostname") }
+func (c *hostConfig) port() string {
+	if p := c.get("port"); p != "" {
+		return p
+	}
+	return "22"
+}
+
+// name is how messages call the host: as the user knows it, with the real name
+// where that differs.
+func (c *hostConfig) name() string {
+	n := c.alias
+	if h := c.hostName(); h != "" && h != n {
+		n += " (" + h + ")"
+	}
+	if p := c.port(); p != "22" {
+		n += " port " + p
+	}
+	return n
+}
+
+// connectTimeout returns ConnectTimeout; 0 where it is not set.
+func (c *hostConfig) connectTimeout() time.Duration {
+	return parseSeconds(c.get("connecttimeout"))
+}
+
+// parseSeconds reads a time as ssh_config writes them: seconds, or with units
+// ("1m30s", also days and weeks). 0 where it is none.
+func parseSeconds(s string) time.Duration {
+	var total, n time.Duration
+	digits := false
+	for i, r := range strings.ToLower(s) {
+		unit := time.Duration(0)
+		switch {
+		case r >= '0' && r <= '9' && n < 1<<40:
+			n, digits = n*10+time.Duration(r-'0'), true
+			if i < len(s)-1 {
+				continue
+			}
+			unit = time.Second
+		case !digits:
+			return 0
+		case r == 's':
+			unit = time.Second
+		case r == 'm':
+			unit = time.Minute
+		case r == 'h':
+			unit = time.Hour
+		case r == 'd':
+			unit = 24 * time.Hour
+		case r == 'w':
+			unit = 7 * 24 * time.Hour
+		default:
+			return 0
+		}
+		if n > time.Duration(1<<62)/unit {
+			return 0
+		}
+		total, n, digits = total+n*unit, 0, false
+	}
+	return total
+}
+
+// checkHost refuses what could be taken for an option by a program that gets the
+// host as an argument, and what can be no host.
+func checkHost(what, s string) error {
+	if strings.HasPrefix(s, "-") {
+		return &transport.PermanentError{Err: fmt.Errorf("%s %q begins with '-', which no %s does", what, s, what)}
+	}
+	if strings.ContainsAny(s, "\x00\n\r\t ") {
+		return &transport.PermanentError{Err: fmt.Errorf("%s %q contains white space", what, s)}
+	}
+	return nil
+}
+
+// A source of configuration: the files and options that hold for a hop.
+type configSource struct {
+	ssh     string // path of ssh; "" where none is installed
+	file    string // -F
+	options []string
+}
+
+// resolve finds out what the configuration says for t.
+func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error) {
+	if t.host == "" {
+		return nil, &transport.PermanentError{Err: errors.New("no host is given")}
+	}
+	if err := checkHost("host", t.host); err != nil {
+		return nil, err
+	}
+	if err := checkHost("user", t.user); err != nil {
+		return nil, err
+	}
+	if t.port != "" {
+		if n, err := strconv.Atoi(t.port); err != nil || n < 1 || n > 65535 {
+			return nil, &transport.PermanentError{Err: fmt.Errorf("port %q is no number from 1 to 65535", t.port)}
+		}
+	}
+	if s.ssh == "" {
+		return s.resolveByLibrary(t)
+	}
+
+	// The second run costs no time beside the first. It tells which lists of
+	// algorithms are ssh's own and not a wish.
+	defaults := make(chan map[string][]string, 1)
+	go func() {
+		v, _ := runSSHG(ctx, s.ssh, []string{"-F", "none"}, "localhost")
+		defaults <- v
+	}()
+	var args []string
+	if s.file != "" {
+		args = append(args, "-F", s.file)
+	}
+	for _, o := range s.options {
+		args = append(args, "-o", o)
+	}
+	if t.user != "" {
+		args = append(args, "-l", t.user)
+	}
+	if t.port != "" {
+		args = append(args, "-p", t.port)
+	}
+	values, err := runSSHG(ctx, s.ssh, args, t.host)
+	d := <-defaults
+	if err != nil {
+		return nil, err
+	}
+	c := &hostConfig{alias: t.host, values: values, defaults: d}
+	// What the file makes of the alias reaches other programs' arguments too.
+	if err := checkHost("host", c.hostName()); err != nil {
+		return nil, err
+	}
+	if err := checkHost("user", c.user()); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// runSSHG runs `ssh -G` and reads its output.
+func runSSHG(ctx context.Context, ssh string, args []string, host string) (map[string][]string, error) {
+	// -T keeps ssh from remarking on a missing terminal.
+	args = append(append([]string{"-G", "-T"}, args...), "--", host)
+	cmd := exec.CommandContext(ctx, ssh, args...)
+	var out, remarks bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &remarks
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		said := strings.Join(strings.Fields(remarks.String()), " ")
+		if said == "" {
+			said = err.Error()
+		}
+		return nil, &transport.PermanentError{Err: fmt.Errorf("ssh's configuration for %s cannot be used: %s", host, said)}
+	}
+	values := map[string][]string{}
+	for line := range strings.Lines(out.String()) {
+		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		if key != "" {
+			key = strings.ToLower(key)
+			values[key] = append(values[key], value)
+		}
+	}
+	return values, nil
+}

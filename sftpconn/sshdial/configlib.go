@@ -1,0 +1,121 @@
+package sshdial
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kevinburke/ssh_config"
+)
+
+// libraryKeys are the keys that are looked up where no ssh is installed, with
+// what counts where no file says anything ("" for nothing).
+var libraryKeys = map[string]string{
+	"hostname": "", "port": "22", "user": "", "identityfile": "", "identitiesonly": "no",
+	"identityagent": "", "certificatefile": "", "proxyjump": "", "proxycommand": "",
+	"userknownhostsfile": "", "globalknownhostsfile": "", "stricthostkeychecking": "ask",
+	"hostkeyalias": "", "hostkeyalgorithms": "", "ciphers": "", "macs": "", "kexalgorithms": "",
+	"pubkeyacceptedalgorithms": "", "serveraliveinterval": "0", "serveralivecountmax": "3",
+	"connecttimeout": "", "addressfamily": "any", "bindaddress": "", "bindinterface": "",
+	"preferredauthentications": "", "pubkeyauthentication": "yes", "passwordauthentication": "yes",
+	"kbdinteractiveauthentication": "yes", "numberofpasswordprompts": "3", "batchmode": "no",
+	"tcpkeepalive": "yes", "hashknownhosts": "no", "nohostauthenticationforlocalhost": "no",
+	"controlpath": "", "compression": "no", "knownhostscommand": "", "pkcs11provider": "",
+	"proxyusefdpass": "no",
+}
+
+// resolveByLibrary reads the configuration files where no ssh is installed to be
+// asked. Options come before the user's file, and that before the system's.
+func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
+	c := &hostConfig{alias: t.host, values: map[string][]string{}}
+	for _, o := range s.options {
+		key, value, err := splitOption(o)
+		if err != nil {
+			return nil, err
+		}
+		if len(c.values[key]) == 0 || multiple(key) {
+			c.values[key] = append(c.values[key], value)
+		}
+	}
+	if t.user != "" {
+		c.values["user"] = []string{t.user}
+	}
+	if t.port != "" {
+		c.values["port"] = []string{t.port}
+	}
+
+	files := []string{filepath.Join(homeDir(), ".ssh", "config"), "/etc/ssh/ssh_config"}
+	if s.file != "" {
+		files = []string{s.file}
+	}
+	for _, name := range files {
+		if name == "none" {
+			continue
+		}
+		f, err := os.Open(name)
+		if os.IsNotExist(err) && s.file == "" {
+			continue
+		}
+		if err != nil {
+			return nil, permanent("ssh's configuration cannot be read: %w", err)
+		}
+		cfg, err := ssh_config.Decode(f)
+		f.Close()
+		if err != nil {
+			return nil, permanent("ssh's configuration %s cannot be read without ssh: %w", name, err)
+		}
+		for key := range libraryKeys {
+			values, err := cfg.GetAll(t.host, key)
+			if err != nil {
+				return nil, permanent("ssh's configuration %s: %s: %w", name, key, err)
+			}
+			switch {
+			case multiple(key):
+				c.values[key] = append(c.values[key], values...)
+			case len(values) > 0 && len(c.values[key]) == 0:
+				c.values[key] = values[:1]
+			}
+		}
+	}
+	for key, value := range libraryKeys {
+		if value != "" && len(c.values[key]) == 0 {
+			c.values[key] = []string{value}
+		}
+	}
+	if c.get("user") == "" {
+		c.values["user"] = []string{localUser()}
+	}
+	host := strings.ReplaceAll(strings.ReplaceAll(c.get("hostname"), "%h", t.host), "%%", "%")
+	if host == "" {
+		host = t.host
+	}
+	c.values["hostname"] = []string{host}
+	for _, key := range []string{"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms"} {
+		// A list that changes the built-in one needs the built-in one of ssh.
+		if v := c.get(key); v != "" && strings.ContainsAny(v[:1], "+-^") {
+			delete(c.values, key)
+		}
+	}
+	return c, nil
+}
+
+// multiple reports that a key may be given several times, and all of them count.
+func multiple(key string) bool {
+	return slices.Contains([]string{"identityfile", "certificatefile"}, key)
+}
+
+// splitOption reads "Key=Value", "Key = Value" or "Key Value", as -o takes them.
+func splitOption(o string) (key, value string, err error) {
+	i := strings.IndexAny(o, "= \t")
+	if i <= 0 {
+		return "", "", permanent("ssh option %q is not Key=Value", o)
+	}
+	key = strings.ToLower(o[:i])
+	value = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(o[i:]), "="))
+	if value == "" {
+		return "", "", fmt.Errorf("ssh option %q has no value", o)
+	}
+	return key, unquote(value), nil
+}

@@ -1,0 +1,96 @@
+package sshdial
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
+)
+
+// ErrNoSubsystem is returned by OpenChannel where the server is logged in to, but
+// has no SFTP server under the name or path that was asked for.
+var ErrNoSubsystem = errors.New("the server offers no such SFTP server")
+
+// errTimeUp is the cause with which a login's context ends when patience is up.
+var errTimeUp = errors.New("no answer in time")
+
+// errInterrupted means that the user broke a question off.
+var errInterrupted = errors.New("interrupted")
+
+// errDetached means that a question would have to be asked and nobody is there.
+var errDetached = errors.New("there is nobody to ask (no terminal, or already in the background)")
+
+func permanent(format string, args ...any) error {
+	return &transport.PermanentError{Err: fmt.Errorf(format, args...)}
+}
+
+// handshakeError says why the key exchange with a server failed. The conn knows
+// what the server said first.
+func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp bool, err error) error {
+	line, isSSH := conn.greeting()
+	var negotiation *ssh.AlgorithmNegotiationError
+	switch {
+	case errors.As(err, &negotiation):
+		return permanent("%s and this client have no %s in common: the server offers %s; offered to it were %s%w",
+			name, negotiation.What, listOf(negotiation.RequestedAlgorithms), listOf(negotiation.SupportedAlgorithms), hidden{err})
+	case !isSSH && line == "" && conn.failure() != "":
+		return fmt.Errorf("no connection to %s: %s", name, conn.failure())
+	case isSSH && timeUp:
+		return fmt.Errorf("%s began to talk SSH (%q) and then said nothing for %v: %w", name, line, limit, errTimeUp)
+	case isSSH:
+		return fmt.Errorf("the connection to %s ended while setting up encryption: %w", name, plain(err))
+	case line != "":
+		return permanent("what answers at %s is no SSH server: it said %q; check host and port", name, clip(line, 120))
+	case timeUp:
+		return fmt.Errorf("%s took the connection and then said nothing for %v: is it an SSH server? (%w)", name, limit, errTimeUp)
+	}
+	return fmt.Errorf("%s closed the connection before it said anything (too many logins at once, a firewall, or no SSH server): %w", name, plain(err))
+}
+
+// hidden wraps an error for errors.As without adding to the message.
+type hidden struct{ error }
+
+func (hidden) Error() string   { return "" }
+func (h hidden) Unwrap() error { return h.error }
+
+// plain takes the library's prefixes off an error's message.
+func plain(err error) error {
+	return prefixless{err}
+}
+
+type prefixless struct{ error }
+
+func (p prefixless) Error() string {
+	s := p.error.Error()
+	for _, prefix := range []string{"ssh: handshake failed: ", "ssh: "} {
+		s = strings.TrimPrefix(s, prefix)
+	}
+	return s
+}
+func (p prefixless) Unwrap() error { return p.error }
+
+// listOf writes a list for a message.
+func listOf(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
+// clip shortens s to n bytes, and makes it one line of printable characters.
+func clip(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > n {
+		s = s[:n] + "…"
+	}
+	return strings.TrimSpace(s)
+}

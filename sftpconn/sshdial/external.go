@@ -1,0 +1,170 @@
+package sshdial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+// hello is the first packet of every SFTP session of version 3. An SFTP server
+// says nothing before it, so that sending it is the only way to see that any
+// ssh, whatever it is, has logged in.
+var hello = []byte{0, 0, 0, 5, 1, 0, 0, 0, 3}
+
+// needsSSH says what the configuration asks for that the native client lacks
+// and that matters; "" for nothing.
+func (c *hostConfig) needsSSH() string {
+	switch {
+	case c.yes("compression", false):
+		return "Compression is on"
+	case c.given("knownhostscommand") != "":
+		return "KnownHostsCommand is set"
+	case c.given("pkcs11provider") != "":
+		return "PKCS11Provider is set"
+	case c.yes("proxyusefdpass", false):
+		return "ProxyUseFdpass is on"
+	}
+	if a := c.algorithms(); a.missing != "" {
+		return "only this is allowed: " + a.missing
+	}
+	return ""
+}
+
+// useSSH goes over to the system's ssh, and says so.
+func (d *Dialer) useSSH(host, why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.external == nil {
+		d.external = d.externalCommand([]string{d.ssh})
+		d.log.Info("using the system's ssh", "host", host, "why", why)
+	}
+}
+
+func (d *Dialer) externalArgv() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.external)
+}
+
+// externalCommand composes the command line, as sshfs does.
+func (d *Dialer) externalCommand(program []string) []string {
+	argv := append(slices.Clone(program), "-x", "-a", "-oClearAllForwardings=yes")
+	if d.o.ConfigFile != "" {
+		argv = append(argv, "-F", d.o.ConfigFile)
+	}
+	if d.o.Compression {
+		argv = append(argv, "-C")
+	}
+	for _, o := range d.o.SSHOptions {
+		argv = append(argv, "-o"+o)
+	}
+	if seconds := int((d.timeout + time.Second - 1) / time.Second); seconds > 0 {
+		argv = append(argv, "-oConnectTimeout="+strconv.Itoa(seconds))
+	}
+	// Without these ssh would sit on a dead line for a quarter of an hour.
+	if parseSeconds(d.target.get("serveraliveinterval")) == 0 {
+		argv = append(argv, "-oServerAliveInterval=5", "-oServerAliveCountMax=3")
+	}
+	if d.o.Port != "" {
+		argv = append(argv, "-p", d.o.Port)
+	}
+	if d.o.User != "" {
+		argv = append(argv, "-l", d.o.User)
+	}
+	if !strings.Contains(d.o.SFTPServer, "/") {
+		argv = append(argv, "-s")
+	}
+	return append(argv, d.o.Host, d.o.SFTPServer)
+}
+
+// dialExternal runs ssh and waits until the SFTP server at its far end answers.
+// While there is a user, ssh may ask on the terminal, for as long as it takes.
+func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Transport, error) {
+	open := d.q.open()
+	var env []string
+	if password := d.given.getPassword(); len(password) > 0 {
+		a, err := newAskpass(password)
+		if err != nil {
+			return nil, err
+		}
+		defer a.close()
+		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+displayOr(":0"))
+	} else if !open {
+		env = append(os.Environ(), "SSH_ASKPASS_REQUIRE=never")
+		argv = slices.Insert(argv, slices.Index(argv, "-x"), "-oBatchMode=yes")
+	}
+	if !open || len(d.given.getPassword()) > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, 2*d.timeout+stepTimeout, errTimeUp)
+		defer cancel()
+	}
+
+	var also *echo
+	p, err := func() (*process, error) {
+		if !open {
+			return startProcess(filepath.Base(argv[0]), argv, env, true, nil)
+		}
+		also = &echo{q: d.q}
+		return startProcess(filepath.Base(argv[0]), argv, env, false, also)
+	}()
+	if err != nil {
+		return nil, err
+	}
+	line := newGatherConn(p)
+	if _, err := line.Write(hello); err == nil {
+		err = waitFirst(ctx, line)
+	}
+	if err != nil {
+		err = d.externalError(ctx, p, err)
+		line.Close()
+		return nil, err
+	}
+	if also != nil {
+		also.stop()
+	}
+	t := newStreamTransport(line, transport.Info{Client: "ssh", Remote: strings.Join(argv, " "), User: d.target.user()})
+	t.greeted = hello
+	t.remarks = p.stderr.String
+	return t, nil
+}
+
+func displayOr(otherwise string) string {
+	if v := os.Getenv("DISPLAY"); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// noUseTrying are what ssh says when trying again won't help.
+var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verification failed|identification has changed|` +
+	`host key is known|subsystem request failed|bad configuration option|command-line: line|too many authentication failures|` +
+	`unable to negotiate|command not found|no such file or directory|not found`)
+
+// externalError says why ssh did not get to the SFTP server.
+func (d *Dialer) externalError(ctx context.Context, p *process, err error) error {
+	if ctx.Err() != nil {
+		if errors.Is(context.Cause(ctx), errTimeUp) {
+			said := lastLines(p.stderr.String(), 3)
+			return &timeoutError{host: strings.TrimSuffix(d.target.name()+" ("+p.name+": "+said+")", " ("+p.name+": )"), limit: 2*d.timeout + stepTimeout}
+		}
+		return context.Cause(ctx)
+	}
+	why := p.failure()
+	if why == "" {
+		why = fmt.Sprintf("%s: %v", p.name, err)
+	}
+	err = fmt.Errorf("no SFTP session on %s by way of %s", d.target.name(), why)
+	if noUseTrying.MatchString(why) {
+		return &transport.PermanentError{Err: err}
+	}
+	return err
+}

@@ -1,0 +1,184 @@
+package sshdial
+
+import (
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// gatherLimit is how much may wait for the socket, in bytes. What waits
+	// here delays whatever is written next, so it is no more than makes the
+	// system calls few.
+	gatherLimit = 128 << 10
+	// readSize is how much is asked from the socket at once, in bytes.
+	readSize = 128 << 10
+	// headSize is how much of the beginning is kept, to be able to say what
+	// answered where no SSH server did.
+	headSize = 512
+)
+
+// gatherConn moves bytes between x/crypto/ssh and the socket in large pieces:
+// the library writes each packet (at most 32 KiB) by itself and in up to three
+// parts, and reads 4 KiB at a time. Writes return when the bytes are in a buffer,
+// and one goroutine writes what has come together; an error of it ends the
+// connection, and is returned by the next Write. Nothing waits for more to come,
+// so a lone packet leaves at once.
+type gatherConn struct {
+	net.Conn
+
+	received atomic.Int64 // when the last byte came in, Unix time in ns
+
+	// Owned by the one reader.
+	in         []byte
+	inR, inW   int
+	headClosed bool
+
+	first func() // called once, when the first bytes are there; may be nil
+
+	headMu sync.Mutex // guards head
+	head   []byte     // the first bytes that came in
+
+	mu      sync.Mutex // guards what follows; not held over a system call
+	work    sync.Cond  // something is pending, or err is set
+	room    sync.Cond  // pending has been taken, or err is set
+	pending []byte
+	err     error // of the first failed write, or net.ErrClosed
+	done    chan struct{}
+}
+
+// newGatherConn takes over conn. Close ends its goroutine.
+func newGatherConn(conn net.Conn) *gatherConn {
+	g := &gatherConn{Conn: conn, in: make([]byte, readSize), done: make(chan struct{})}
+	g.work.L, g.room.L = &g.mu, &g.mu
+	g.received.Store(time.Now().UnixNano())
+	go g.flush()
+	return g
+}
+
+func (g *gatherConn) Read(p []byte) (int, error) {
+	if err := g.fill(); err != nil {
+		return 0, err
+	}
+	n := copy(p, g.in[g.inR:g.inW])
+	g.inR += n
+	return n, nil
+}
+
+// fill waits until there is something to read. It counts as a Read.
+func (g *gatherConn) fill() error {
+	for g.inR == g.inW {
+		n, err := g.Conn.Read(g.in)
+		if n <= 0 {
+			if err == nil {
+				continue
+			}
+			return err
+		}
+		g.received.Store(time.Now().UnixNano())
+		g.inR, g.inW = 0, n
+		if !g.headClosed {
+			g.keepHead(g.in[:n])
+		}
+	}
+	return nil
+}
+
+// keepHead notes the first bytes of the connection.
+func (g *gatherConn) keepHead(p []byte) {
+	g.headMu.Lock()
+	defer g.headMu.Unlock()
+	if len(g.head) == 0 && g.first != nil {
+		g.first()
+	}
+	g.head = append(g.head, p[:min(len(p), headSize-len(g.head))]...)
+	g.headClosed = len(g.head) == headSize
+}
+
+// greeting says how the other side began: the line that makes it an SSH server,
+// or, where there is none, the first line of what it said; "" for nothing.
+func (g *gatherConn) greeting() (line string, isSSH bool) {
+	g.headMu.Lock()
+	defer g.headMu.Unlock()
+	for l := range strings.Lines(string(g.head)) {
+		l = strings.TrimRight(l, "\r\n")
+		if strings.HasPrefix(l, "SSH-") {
+			return l, true
+		}
+		if line == "" {
+			line = l
+		}
+	}
+	return line, false
+}
+
+func (g *gatherConn) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.pending) >= gatherLimit && g.err == nil {
+		g.room.Wait()
+	}
+	if g.err != nil {
+		return 0, g.err
+	}
+	g.pending = append(g.pending, p...)
+	g.work.Signal()
+	return len(p), nil
+}
+
+// flush writes what is pending until the connection ends.
+func (g *gatherConn) flush() {
+	defer close(g.done)
+	var spare []byte
+	for {
+		g.mu.Lock()
+		for len(g.pending) == 0 && g.err == nil {
+			g.work.Wait()
+		}
+		if g.err != nil {
+			g.mu.Unlock()
+			return
+		}
+		out := g.pending
+		g.pending = spare[:0]
+		g.room.Broadcast()
+		g.mu.Unlock()
+
+		if _, err := g.Conn.Write(out); err != nil {
+			g.fail(err)
+			g.Conn.Close()
+			return
+		}
+		spare = out
+	}
+}
+
+func (g *gatherConn) fail(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err == nil {
+		g.err = err
+	}
+	g.pending = nil
+	g.work.Broadcast()
+	g.room.Broadcast()
+}
+
+// Close ends the connection; what is pending is dropped. It does not wait.
+func (g *gatherConn) Close() error {
+	g.fail(net.ErrClosed)
+	return g.Conn.Close()
+}
+
+// failure says how the program that carries the line ended; "" where it runs, or
+// where no program does.
+func (g *gatherConn) failure() string {
+	if p, ok := g.Conn.(*process); ok {
+		return p.failure()
+	}
+	return ""
+}
+
+func (g *gatherConn) lastReceived() time.Time { return time.Unix(0, g.received.Load()) }

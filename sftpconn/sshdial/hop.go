@@ -1,0 +1,163 @@
+package sshdial
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A hop is one server on the way, or the one at its end.
+type hop struct {
+	cfg     *hostConfig
+	kept    secrets
+	q       *questions
+	log     *slog.Logger
+	timeout time.Duration // for connecting and for each silence
+	delay   bool
+}
+
+// proxyPatience is how long a ProxyCommand may take until the server is heard,
+// while there is a user whom it could be asking something.
+const proxyPatience = 2 * time.Minute
+
+// errLacking means that the native client can't do what this login needs, and the
+// system's ssh perhaps can.
+type errLacking struct {
+	why string
+	err error // what to tell where there is no ssh
+}
+
+func (e *errLacking) Error() string { return e.err.Error() }
+func (e *errLacking) Unwrap() error { return e.err }
+
+// dial connects, through under where that isn't nil, and logs in.
+func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := newPatience(h.timeout, func() { cancel(errTimeUp) })
+	defer p.stop()
+
+	conn, err := h.connect(ctx, under)
+	if err != nil {
+		if errors.Is(context.Cause(ctx), errTimeUp) {
+			err = &timeoutError{host: h.cfg.name(), limit: h.timeout}
+		}
+		return nil, err
+	}
+	g := newGatherConn(conn)
+	if _, ok := conn.(*process); ok && h.q.open() {
+		// The program may be asking its user for a password of its own.
+		p.restart(max(h.timeout, proxyPatience))
+		g.first = func() { p.restart(h.timeout) }
+	}
+	// From here on the end of ctx, by the caller or by the clock, ends the connection.
+	release := context.AfterFunc(ctx, func() { g.Close() })
+	t, err := h.login(ctx, g, p)
+	if err != nil {
+		release()
+		g.Close()
+		return nil, err
+	}
+	if !release() {
+		g.Close()
+		return nil, context.Cause(ctx)
+	}
+	t.under = under
+	return t, nil
+}
+
+// timeoutError says that the other side did not answer in time.
+type timeoutError struct {
+	host  string
+	limit time.Duration
+}
+
+func (e *timeoutError) Error() string {
+	return "no answer from " + e.host + " within " + e.limit.String() + ": is it switched on, and may it be reached from here?"
+}
+func (e *timeoutError) Unwrap() error { return errTimeUp }
+
+// connect makes the stream on which SSH is spoken.
+func (h *hop) connect(ctx context.Context, under *sshTransport) (net.Conn, error) {
+	host, port := h.cfg.hostName(), h.cfg.port()
+	if under != nil {
+		return under.dialThrough(ctx, h.cfg.name(), host, port)
+	}
+	if command := h.cfg.given("proxycommand"); command != "" {
+		return startProxyCommand(h.cfg.expandTokens(command), !h.q.open())
+	}
+	return dialTCP(ctx, h.cfg.name(), host, port, h.cfg.tcpOptions(h.delay))
+}
+
+// login speaks SSH on g until the user is logged in.
+func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransport, error) {
+	known, err := loadKnownHosts(h.cfg)
+	if err != nil {
+		return nil, err
+	}
+	ask := &asker{ctx: ctx, q: h.q, batch: h.cfg.yes("batchmode", false), patience: p, log: h.log}
+	check := &hostKeyCheck{cfg: h.cfg, known: known, ask: ask}
+	l := &login{
+		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, hostKey: check,
+		keys: &keyring{cfg: h.cfg, ask: ask, kept: &h.kept, opened: map[string]ssh.Signer{}},
+	}
+	defer l.close()
+	algos := h.cfg.algorithms()
+	config := &ssh.ClientConfig{
+		Config:            ssh.Config{KeyExchanges: algos.kex, Ciphers: algos.ciphers, MACs: algos.macs},
+		User:              h.cfg.user(),
+		HostKeyCallback:   check.callback,
+		HostKeyAlgorithms: known.order(algos.hostKeys),
+		AuthCallback:      l.choose,
+		BannerCallback: func(message string) error {
+			if ask.possible() {
+				ask.notice(strings.TrimRight(message, "\r\n"))
+			}
+			return nil
+		},
+	}
+	conn, channels, requests, err := ssh.NewClientConn(g, net.JoinHostPort(h.cfg.hostName(), h.cfg.port()), config)
+	timeUp := p.stop()
+	if err != nil {
+		return nil, h.loginError(ctx, g, check, l, timeUp, err)
+	}
+	l.succeeded()
+	return newSSHTransport(conn, channels, requests, g, h, check, l.last), nil
+}
+
+// loginError says in one line why there is no login.
+func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck, l *login, timeUp bool, err error) error {
+	check.mu.Lock()
+	refusedKey, checked := check.err, check.accepted != nil
+	check.mu.Unlock()
+	var negotiation *ssh.AlgorithmNegotiationError
+	switch {
+	case refusedKey != nil:
+		return refusedKey
+	case l.fatal != nil:
+		return permanent("login as %s on %s broken off: %w", h.cfg.user(), h.cfg.name(), l.fatal)
+	case ctx.Err() != nil && !timeUp:
+		return context.Cause(ctx)
+	case errors.As(err, &negotiation):
+		err = handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
+		return &errLacking{why: "the server has no " + negotiation.What + " that the native client knows", err: err}
+	case !checked:
+		return handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
+	case l.refused:
+		if why := l.lacks(); why != "" {
+			return &errLacking{why: why, err: l.refusal()}
+		}
+		return l.refusal()
+	case strings.Contains(err.Error(), "Too many authentication failures"):
+		return permanent("login as %s on %s refused: too many attempts; tried %s. Name the right key with IdentityFile and set IdentitiesOnly=yes",
+			h.cfg.user(), h.cfg.name(), l.attempts())
+	case timeUp:
+		return &timeoutError{host: h.cfg.name() + " during the login", limit: l.step}
+	}
+	return lost(h.cfg.name()+" during the login", err)
+}

@@ -1,0 +1,175 @@
+package sshdial
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+)
+
+// hostKeyCheck decides on the host key of one connection.
+type hostKeyCheck struct {
+	cfg   *hostConfig
+	known *knownHosts
+	ask   *asker
+
+	mu       sync.Mutex // guards what follows
+	accepted []byte     // the key that was accepted; the library asks again at each rekeying
+	key      ssh.PublicKey
+	changed  bool  // accepted although it has changed: no password may be given to this server
+	err      error // why it was refused
+}
+
+// callback is the ssh.HostKeyCallback.
+func (h *hostKeyCheck) callback(_ string, remote net.Addr, key ssh.PublicKey) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	blob := key.Marshal()
+	if h.accepted != nil && bytes.Equal(blob, h.accepted) {
+		return nil
+	}
+	if h.accepted != nil {
+		return permanent("%s showed another host key in the middle of the connection", h.cfg.name())
+	}
+	if h.err = h.decide(remote, key); h.err != nil {
+		return h.err
+	}
+	h.accepted, h.key = blob, key
+	return nil
+}
+
+// changedAccepted reports that the connection goes on in spite of a changed key.
+func (h *hostKeyCheck) changedAccepted() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changed
+}
+
+func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
+	if h.cfg.yes("nohostauthenticationforlocalhost", false) && isLoopback(h.cfg.hostName(), remote) {
+		return nil
+	}
+	verdict, known := h.known.check(key)
+	shown := key
+	if cert, ok := key.(*ssh.Certificate); ok && verdict != hostKeyKnown {
+		shown = cert.Key
+	}
+	mode := strings.ToLower(h.cfg.get("stricthostkeychecking"))
+	off := mode == "no" || mode == "off" || mode == "false"
+	switch verdict {
+	case hostKeyKnown:
+		return nil
+	case hostKeyRevoked:
+		return permanent("the host key of %s (%s) has been revoked%s; it is not connected to", h.cfg.name(), keyName(shown), places(known))
+	case hostKeyChanged:
+		if !off {
+			return h.refuseChanged(shown, known)
+		}
+		h.changed = true
+		msg := fmt.Sprintf("WARNING: the host key of %s has CHANGED to %s%s. StrictHostKeyChecking is off, so the connection goes on, but no password is given to this server.",
+			h.cfg.name(), keyName(shown), places(known))
+		h.ask.notice(msg)
+		h.ask.log.Warn(msg)
+		return nil
+	}
+
+	switch {
+	case off:
+		h.ask.notice(fmt.Sprintf("Warning: the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(shown)))
+	case mode == "accept-new":
+	case mode == "yes" || mode == "true":
+		return permanent("the host key of %s (%s) is not known, and StrictHostKeyChecking is on; compare it with the server's and add it to %s",
+			h.cfg.name(), keyName(shown), h.known.fileOrNone())
+	default:
+		if err := h.askUser(shown, known, remote); err != nil {
+			return err
+		}
+	}
+	if err := h.known.add(shown, h.cfg.yes("hashknownhosts", false)); err != nil {
+		h.ask.notice(fmt.Sprintf("The host key of %s could not be added to %s: %v", h.cfg.name(), h.known.file, err))
+		return nil
+	}
+	if h.known.file != "" && h.known.file != os.DevNull {
+		h.ask.notice(fmt.Sprintf("Added the host key of %s (%s) to %s.", h.cfg.name(), keyName(shown), h.known.file))
+	}
+	return nil
+}
+
+// askUser shows an unknown key and waits for a yes, or for the fingerprint that
+// the user has from elsewhere.
+func (h *hostKeyCheck) askUser(key ssh.PublicKey, others []xknownhosts.KnownKey, remote net.Addr) error {
+	name := h.cfg.name()
+	if !h.ask.possible() {
+		return permanent("the host key of %s (%s) is not known, and there is no terminal to ask on: connect once with ssh and compare the key, or give -o StrictHostKeyChecking=accept-new",
+			name, keyName(key))
+	}
+	at := ""
+	if a, ok := remote.(*net.TCPAddr); ok && a.IP.String() != h.cfg.hostName() {
+		at = " at " + a.IP.String()
+	}
+	h.ask.notice(fmt.Sprintf("Host %s%s is not known yet. Its key is %s.", name, at, keyName(key)))
+	for _, o := range others {
+		h.ask.notice(fmt.Sprintf("A key of another type is known for it: %s (%s:%d).", keyName(o.Key), o.Filename, o.Line))
+	}
+	prompt := "Connect, and remember this key? (yes/no, or the fingerprint you expect) "
+	for range 3 {
+		answer, err := h.ask.ask(prompt, true)
+		if err != nil {
+			return permanent("the host key of %s was not confirmed: %w", name, err)
+		}
+		answer = strings.TrimSpace(answer)
+		switch {
+		case strings.EqualFold(answer, "yes"), answer == ssh.FingerprintSHA256(key):
+			return nil
+		case strings.EqualFold(answer, "no"):
+			return permanent("the host key of %s (%s) was not accepted", name, keyName(key))
+		case strings.HasPrefix(answer, "SHA256:"):
+			return permanent("the host key of %s is %s and not the one you expect (%s)", name, keyName(key), answer)
+		}
+		prompt = "Please type yes, no or the fingerprint: "
+	}
+	return permanent("the host key of %s (%s) was not accepted", name, keyName(key))
+}
+
+func (h *hostKeyCheck) refuseChanged(key ssh.PublicKey, known []xknownhosts.KnownKey) error {
+	entry := known[0]
+	return permanent("THE HOST KEY OF %s HAS CHANGED: it shows %s, but %s:%d has %s. "+
+		"Somebody may be between you and the server, or the server was set up anew. "+
+		"If you are sure of that, remove the old key with: ssh-keygen -f %s -R %s",
+		h.cfg.name(), keyName(key), entry.Filename, entry.Line, ssh.FingerprintSHA256(entry.Key),
+		quote(entry.Filename), quote(knownhosts.Normalize(h.known.address)))
+}
+
+func (k *knownHosts) fileOrNone() string {
+	if k.file == "" {
+		return "a file that UserKnownHostsFile names"
+	}
+	return k.file
+}
+
+// places names where entries stand.
+func places(known []xknownhosts.KnownKey) string {
+	if len(known) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s:%d)", known[0].Filename, known[0].Line)
+}
+
+// quote makes a word safe to paste into a shell.
+func quote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func isLoopback(host string, remote net.Addr) bool {
+	if a, ok := remote.(*net.TCPAddr); ok {
+		return a.IP.IsLoopback()
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

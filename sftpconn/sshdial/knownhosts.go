@@ -1,0 +1,261 @@
+package sshdial
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+)
+
+// knownHosts is what the known_hosts files say of one host. It is read anew for
+// each login, so that a key that was taken out or revoked meanwhile counts.
+type knownHosts struct {
+	db      *knownhosts.HostKeyDB
+	renamed map[string]string // file that was read → file that it stands for
+	address string            // host:port, by which the host is looked up
+	plain   string            // host:22, tried next; "" where there is no other name
+	file    string            // the file that new keys are added to; "" for none
+}
+
+// noAddress stands for the server's IP address, by which nothing is looked up:
+// addresses change hands, names seldom do (CheckHostIP is off in OpenSSH too).
+var noAddress = &net.TCPAddr{IP: net.IPv4zero}
+
+// Verdicts of knownHosts.check.
+type hostKeyVerdict int
+
+const (
+	hostKeyKnown hostKeyVerdict = iota
+	hostKeyUnknown
+	hostKeyChanged
+	hostKeyRevoked
+)
+
+// loadKnownHosts reads the files that the configuration names.
+func loadKnownHosts(c *hostConfig) (*knownHosts, error) {
+	k := &knownHosts{renamed: map[string]string{}}
+	if alias := c.given("hostkeyalias"); alias != "" {
+		k.address = net.JoinHostPort(alias, "22")
+	} else {
+		host := strings.ToLower(c.hostName())
+		k.address = net.JoinHostPort(host, c.port())
+		if c.port() != "22" {
+			k.plain = net.JoinHostPort(host, "22")
+		}
+	}
+	user := k.names(c, "userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2")
+	global := k.names(c, "globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2")
+	if len(user) > 0 {
+		k.file = user[0]
+	}
+
+	var read []string
+	for _, name := range slices.Concat(user, global) {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			continue // absent and unreadable files are no files, as for ssh
+		}
+		clean, changed := understoodLines(content)
+		if !changed {
+			read = append(read, name)
+			continue
+		}
+		// The library gives a whole file up for one line that it can't read.
+		// It gets a copy in which such lines are empty, so that the numbers of
+		// the others stay.
+		tmp, err := os.CreateTemp("", "known_hosts-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.Remove(tmp.Name())
+		_, err = tmp.Write(clean)
+		if cerr := tmp.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return nil, err
+		}
+		k.renamed[tmp.Name()] = name
+		read = append(read, tmp.Name())
+	}
+	db, err := knownhosts.NewDB(read...)
+	if err != nil {
+		msg := err.Error()
+		for from, to := range k.renamed {
+			msg = strings.ReplaceAll(msg, from, to)
+		}
+		return nil, permanent("the known host keys cannot be read: %s", msg)
+	}
+	k.db = db
+	return k, nil
+}
+
+func (k *knownHosts) names(c *hostConfig, key, otherwise string) []string {
+	list := c.get(key)
+	if list == "" {
+		list = otherwise
+	}
+	if strings.EqualFold(list, "none") {
+		return nil
+	}
+	files := splitFiles(list)
+	for i := range files {
+		files[i] = c.expandPath(files[i])
+	}
+	return files
+}
+
+// understoodLines empties the lines that are no entries for this client: broken
+// ones, and keys of types it doesn't know.
+func understoodLines(content []byte) (clean []byte, changed bool) {
+	var out bytes.Buffer
+	for line := range bytes.Lines(content) {
+		trimmed := bytes.TrimSpace(line)
+		if len(trimmed) > 0 && trimmed[0] != '#' {
+			_, hosts, key, _, _, err := ssh.ParseKnownHosts(append(bytes.Clone(trimmed), '\n'))
+			if err != nil || !bytes.Contains(trimmed, []byte(" "+key.Type()+" ")) ||
+				hosts[0] != "" && hosts[0][0] == '|' && strings.Count(hosts[0], "|") != 3 {
+				out.WriteByte('\n')
+				changed = true
+				continue
+			}
+		}
+		out.Write(line)
+	}
+	return out.Bytes(), changed
+}
+
+// check looks a key up. For a changed key, known holds the entries that speak
+// against it; for an unknown one, those of other types.
+func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownhosts.KnownKey) {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		var revoked *xknownhosts.RevokedError
+		err := k.db.HostKeyCallback()(k.address, noAddress, key)
+		if err == nil {
+			return hostKeyKnown, nil
+		}
+		if errors.As(err, &revoked) || strings.Contains(err.Error(), "revoked") {
+			return hostKeyRevoked, k.real(nil)
+		}
+		// No authority signs for this host, or not like this: the key in the
+		// certificate may be known by itself.
+		key = cert.Key
+	}
+	v, known = k.look(k.address, key)
+	if v == hostKeyUnknown && k.plain != "" {
+		// A server that moved to another port still has its key.
+		if pv, _ := k.look(k.plain, key); pv == hostKeyKnown || pv == hostKeyRevoked {
+			return pv, nil
+		}
+	}
+	return v, known
+}
+
+func (k *knownHosts) look(address string, key ssh.PublicKey) (hostKeyVerdict, []xknownhosts.KnownKey) {
+	err := k.db.HostKeyCallback()(address, noAddress, key)
+	var revoked *xknownhosts.RevokedError
+	var mismatch *xknownhosts.KeyError
+	switch {
+	case err == nil:
+		return hostKeyKnown, nil
+	case errors.As(err, &revoked):
+		return hostKeyRevoked, k.real([]xknownhosts.KnownKey{revoked.Revoked})
+	case !errors.As(err, &mismatch):
+		return hostKeyUnknown, nil
+	}
+	authorities := map[string]bool{}
+	for _, a := range k.db.HostKeys(address) {
+		if a.Cert {
+			authorities[string(a.Marshal())] = true
+		}
+	}
+	var same, other []xknownhosts.KnownKey
+	for _, w := range mismatch.Want {
+		switch {
+		case authorities[string(w.Key.Marshal())]:
+		case w.Key.Type() == key.Type():
+			same = append(same, w)
+		default:
+			other = append(other, w)
+		}
+	}
+	if len(same) > 0 {
+		return hostKeyChanged, k.real(same)
+	}
+	return hostKeyUnknown, k.real(other)
+}
+
+// real puts the user's names of the files in the place of those that were read.
+func (k *knownHosts) real(keys []xknownhosts.KnownKey) []xknownhosts.KnownKey {
+	for i := range keys {
+		if name, ok := k.renamed[keys[i].Filename]; ok {
+			keys[i].Filename = name
+		}
+	}
+	return keys
+}
+
+// order puts the algorithms of the keys that are known first, so that the server
+// shows a key that can be checked. Certificates are only asked for where an
+// authority for this host is known.
+func (k *knownHosts) order(algos []string) []string {
+	known := k.db.HostKeyAlgorithms(k.address)
+	if len(known) == 0 && k.plain != "" {
+		known = k.db.HostKeyAlgorithms(k.plain)
+	}
+	var first, rest []string
+	for _, a := range algos {
+		switch {
+		case slices.Contains(known, a):
+			first = append(first, a)
+		case !strings.Contains(a, "-cert-"):
+			rest = append(rest, a)
+		}
+	}
+	return append(first, rest...)
+}
+
+// add appends a key to the user's file. It does nothing where there is none.
+func (k *knownHosts) add(key ssh.PublicKey, hashed bool) error {
+	if k.file == "" || k.file == os.DevNull {
+		return nil
+	}
+	name := knownhosts.Normalize(k.address)
+	line := knownhosts.Line([]string{k.address}, key)
+	if hashed {
+		_, rest, _ := strings.Cut(line, " ")
+		line = xknownhosts.HashHostname(name) + " " + rest
+	}
+	if err := os.MkdirAll(filepath.Dir(k.file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(k.file, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	// A last line without an end would swallow the new one.
+	if size, err := f.Seek(0, 2); err == nil && size > 0 {
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, size-1); err == nil && last[0] != '\n' {
+			line = "\n" + line
+		}
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// keyName is how messages call a key.
+func keyName(key ssh.PublicKey) string {
+	t := strings.TrimPrefix(key.Type(), "ssh-")
+	t, _, _ = strings.Cut(t, "-cert-")
+	t, _, _ = strings.Cut(t, "-sha2-")
+	return fmt.Sprintf("%s %s", strings.ToUpper(t), ssh.FingerprintSHA256(key))
+}

@@ -1,0 +1,322 @@
+package sshdial
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// stepTimeout is how long each answer of the server during authentication may
+// take, at least: a server may look names up and delay after a wrong password
+// for longer than the ConnectTimeout that somebody chose for the network.
+const stepTimeout = defaultConnectTimeout
+
+// methodsInOrder are the methods of logging in, as ssh prefers them.
+const methodsInOrder = "gssapi-with-mic,hostbased,publickey,keyboard-interactive,password"
+
+// login is the authentication on one connection. Its methods run on the one
+// goroutine of the SSH handshake.
+type login struct {
+	cfg      *hostConfig
+	ask      *asker
+	patience *patience
+	step     time.Duration
+	kept     *secrets
+	hostKey  *hostKeyCheck
+
+	keys       *keyring
+	agent      net.Conn // nil where there is none
+	identities []identity
+	loaded     bool
+
+	passwordTries, kbdTries int
+	passwordSent            bool   // the kept password was tried, and is not tried again
+	typed                   []byte // the password that was sent last
+	answers                 map[string][]byte
+	givenInKbd              bool // the kept password answered a question
+
+	last     string   // the method used last
+	offered  []string // keys that were offered
+	tried    []string // methods other than publickey that were tried
+	accepted []string // methods the server accepts, as it said last
+	partial  []string // methods that were right, and not enough
+	notes    []string // what went wrong on our side
+	refused  bool     // no method is left
+	fatal    error    // the user broke off
+}
+
+func (l *login) close() {
+	if l.agent != nil {
+		l.agent.Close()
+	}
+	wipe(l.typed)
+}
+
+// choose is the ssh.ClientAuthCallback: it picks the next method.
+func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	l.patience.restart(l.step)
+	l.accepted, l.partial = ctx.AllowedMethods, ctx.PartialSuccessMethods
+	if l.fatal != nil {
+		return nil, l.fatal
+	}
+	preferred := l.cfg.get("preferredauthentications")
+	if preferred == "" {
+		preferred = methodsInOrder
+	}
+	for name := range strings.SplitSeq(preferred, ",") {
+		if !slices.Contains(ctx.AllowedMethods, name) {
+			continue
+		}
+		var m ssh.AuthMethod
+		switch name {
+		case "publickey":
+			m = l.publicKey()
+		case "keyboard-interactive":
+			m = l.keyboardInteractive()
+		case "password":
+			m = l.password()
+		}
+		if l.fatal != nil {
+			return nil, l.fatal
+		}
+		if m != nil {
+			l.last = name
+			return m, nil
+		}
+	}
+	l.refused = true
+	return nil, errors.New("no way to log in is left")
+}
+
+// publicKey offers the next key; nil where none is left.
+func (l *login) publicKey() ssh.AuthMethod {
+	if !l.cfg.yes("pubkeyauthentication", true) {
+		return nil
+	}
+	if !l.loaded {
+		l.loaded = true
+		fromAgent, conn, err := agentKeys(l.cfg.agentSocket())
+		if err != nil {
+			l.notes = append(l.notes, err.Error())
+		}
+		l.agent = conn
+		l.identities = l.keys.identities(fromAgent)
+		l.notes = append(l.notes, l.keys.notes...)
+	}
+	for len(l.identities) > 0 {
+		id := l.identities[0]
+		l.identities = l.identities[1:]
+		if id.signer == nil {
+			s, err := id.open()
+			if err != nil {
+				l.failed(err)
+				continue
+			}
+			if id.signer = l.keys.restrict(id.name, s); id.signer == nil {
+				continue
+			}
+		}
+		l.offered = append(l.offered, id.name)
+		return ssh.PublicKeys(&watchedSigner{inner: id.signer.(ssh.MultiAlgorithmSigner), login: l, name: id.name})
+	}
+	return nil
+}
+
+// failed notes why something on our side didn't work.
+func (l *login) failed(err error) {
+	if l.ask.ctx.Err() != nil || errors.Is(err, errInterrupted) {
+		l.fatal = err
+	}
+	l.notes = append(l.notes, err.Error())
+}
+
+// watchedSigner notes why a signature failed, and stops the clock during it: the
+// agent may be asking its user.
+type watchedSigner struct {
+	inner ssh.MultiAlgorithmSigner
+	login *login
+	name  string
+}
+
+var _ ssh.MultiAlgorithmSigner = (*watchedSigner)(nil)
+
+func (w *watchedSigner) PublicKey() ssh.PublicKey { return w.inner.PublicKey() }
+func (w *watchedSigner) Algorithms() []string     { return w.inner.Algorithms() }
+func (w *watchedSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	return w.SignWithAlgorithm(rand, data, "")
+}
+
+func (w *watchedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	w.login.patience.pause()
+	defer w.login.patience.resume()
+	s, err := w.inner.SignWithAlgorithm(rand, data, algorithm)
+	if err != nil {
+		w.login.failed(fmt.Errorf("the server would take %s, but it cannot sign: %w", w.name, plain(err)))
+	}
+	return s, err
+}
+
+// mayType reports that passwords may be given to this server.
+func (l *login) mayType() bool { return l.hostKey == nil || !l.hostKey.changedAccepted() }
+
+func (l *login) password() ssh.AuthMethod {
+	if !l.cfg.yes("passwordauthentication", true) || !l.mayType() {
+		return nil
+	}
+	kept := l.kept.getPassword()
+	useKept := len(kept) > 0 && !l.passwordSent
+	if !useKept && (!l.ask.possible() || l.passwordTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+		return nil
+	}
+	l.tried = append(l.tried, "password")
+	return ssh.PasswordCallback(func() (string, error) {
+		if useKept {
+			l.passwordSent = true
+			l.typed = kept
+			return string(kept), nil
+		}
+		if l.passwordTries++; l.passwordTries > 1 {
+			l.ask.notice("Permission denied, please try again.")
+		}
+		answer, err := l.ask.ask(fmt.Sprintf("%s@%s's password: ", l.cfg.user(), l.cfg.hostName()), false)
+		if err != nil {
+			l.failed(fmt.Errorf("no password: %w", err))
+			return "", err
+		}
+		wipe(l.typed)
+		l.typed = []byte(answer)
+		return answer, nil
+	})
+}
+
+func (l *login) keyboardInteractive() ssh.AuthMethod {
+	if !l.cfg.yes("kbdinteractiveauthentication", true) || !l.mayType() {
+		return nil
+	}
+	canAnswer := l.kbdTries == 0 && (len(l.kept.getPassword()) > 0 || l.kept.hasAnswers())
+	if !canAnswer && (!l.ask.possible() || l.kbdTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+		return nil
+	}
+	l.kbdTries++
+	l.tried = append(l.tried, "keyboard-interactive")
+	l.answers = map[string][]byte{}
+	first := l.kbdTries == 1
+	return ssh.KeyboardInteractive(func(name, instruction string, questions []string, echos []bool) ([]string, error) {
+		l.patience.restart(l.step)
+		if l.ask.possible() {
+			for _, text := range []string{name, instruction} {
+				if text = strings.TrimSpace(text); text != "" {
+					l.ask.notice(text)
+				}
+			}
+		}
+		answers := make([]string, len(questions))
+		for i, q := range questions {
+			a, err := l.answer(q, echos[i], len(questions) == 1, first)
+			if err != nil {
+				l.failed(fmt.Errorf("the server asks %q: %w", clip(q, 80), err))
+				return nil, err
+			}
+			answers[i] = a
+			l.answers[q] = []byte(a)
+		}
+		return answers, nil
+	})
+}
+
+// answer finds the answer to one question: what worked before, the password
+// given beforehand, or what the user types. Kept answers are tried once.
+func (l *login) answer(question string, echo, alone, first bool) (string, error) {
+	if first {
+		if a, ok := l.kept.getAnswer(question); ok {
+			return string(a), nil
+		}
+		if p := l.kept.getPassword(); len(p) > 0 && alone && !echo && !l.givenInKbd {
+			l.givenInKbd = true
+			defer wipe(p)
+			return string(p), nil
+		}
+	}
+	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.cfg.hostName(), question), echo)
+}
+
+// succeeded keeps what worked for the next login.
+func (l *login) succeeded() {
+	right := append(slices.Clone(l.partial), l.last)
+	var password []byte
+	if slices.Contains(right, "password") {
+		password = l.typed
+	}
+	var answers map[string][]byte
+	if slices.Contains(right, "keyboard-interactive") {
+		answers = l.answers
+	}
+	l.kept.keep(password, answers, l.keys.opened)
+}
+
+// attempts says what was tried.
+func (l *login) attempts() string {
+	var parts []string
+	if len(l.offered) > 0 {
+		parts = append(parts, "publickey ("+strings.Join(l.offered, ", ")+")")
+	}
+	counts := map[string]int{}
+	for _, m := range l.tried {
+		counts[m]++
+	}
+	for _, m := range []string{"keyboard-interactive", "password"} {
+		switch n := counts[m]; {
+		case n == 1:
+			parts = append(parts, m)
+		case n > 1:
+			parts = append(parts, fmt.Sprintf("%s (%d times)", m, n))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing, for want of a key or password to try"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// refusal is the error of a login that failed.
+func (l *login) refusal() error {
+	msg := fmt.Sprintf("login as %s on %s refused: tried %s; the server accepts %s",
+		l.cfg.user(), l.cfg.name(), l.attempts(), listOf(l.accepted))
+	if len(l.notes) > 0 {
+		msg += "; " + strings.Join(slices.Compact(l.notes), "; ")
+	}
+	switch {
+	case !l.mayType():
+		msg += "; no password is given to a server whose host key has changed"
+	case slices.Contains(l.accepted, "password") || slices.Contains(l.accepted, "keyboard-interactive"):
+		if !l.ask.possible() && len(l.tried) == 0 {
+			msg += "; a password cannot be asked for without a terminal"
+		} else {
+			msg += "; check user name and password"
+		}
+	default:
+		msg += "; check the user name, and that one of these keys is in the server's authorized_keys"
+	}
+	return permanent("%s", msg)
+}
+
+// lacks names a method that the server would take and the native client can't
+// do, although the configuration allows it; "" where there is none.
+func (l *login) lacks() string {
+	if slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) {
+		return "the server accepts GSSAPI"
+	}
+	if slices.Contains(l.accepted, "hostbased") && l.cfg.yes("hostbasedauthentication", false) {
+		return "the server accepts hostbased authentication"
+	}
+	if slices.Contains(l.accepted, "publickey") && l.keys != nil {
+		return l.keys.lacking
+	}
+	return ""
+}

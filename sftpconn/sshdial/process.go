@@ -1,0 +1,196 @@
+package sshdial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// killDelay is how long a process has to end by itself after SIGTERM.
+	killDelay = 2 * time.Second
+	// pipeSize is what a pipe of a process may hold, in bytes, so that the
+	// process and this one need not take turns for every 64 KiB.
+	pipeSize = 1 << 20
+)
+
+// process is a program that carries the line on its standard input and output.
+// It is a net.Conn, of which Close ends the program and never waits for it.
+type process struct {
+	in     *os.File // our end of its standard input
+	out    *os.File // our end of its standard output
+	stderr remarks
+	cmd    *exec.Cmd
+	name   string // for messages
+	group  bool   // it leads a process group of its own
+	once   sync.Once
+	done   chan struct{} // closed when it has been reaped
+	err    error         // how it ended; set before done is closed
+}
+
+var _ net.Conn = (*process)(nil)
+
+// startProcess runs argv. Where the program may ask the user on the terminal it
+// has to stay in our process group (ownGroup false), or it would be stopped for
+// reading from it. also gets a copy of standard error; it may be nil.
+func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer) (*process, error) {
+	childIn, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	out, childOut, err := os.Pipe()
+	if err != nil {
+		childIn.Close()
+		in.Close()
+		return nil, err
+	}
+	defer childIn.Close()
+	defer childOut.Close()
+	p := &process{in: in, out: out, name: name, group: ownGroup, done: make(chan struct{})}
+	for _, f := range []*os.File{in, out} {
+		if raw, err := f.SyscallConn(); err == nil {
+			// Where the system allows less, less will do.
+			raw.Control(func(fd uintptr) { unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+		}
+	}
+	p.cmd = exec.Command(argv[0], argv[1:]...)
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = childIn, childOut, &p.stderr
+	if also != nil {
+		p.cmd.Stderr = io.MultiWriter(&p.stderr, also)
+	}
+	p.cmd.Env = env
+	p.cmd.WaitDelay = time.Second
+	if ownGroup {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	}
+	if err := p.cmd.Start(); err != nil {
+		in.Close()
+		out.Close()
+		return nil, permanent("%s cannot be run: %w", name, err)
+	}
+	go func() {
+		err := p.cmd.Wait()
+		// What the program left behind in its group has lost its purpose.
+		p.signal(syscall.SIGTERM)
+		var exit *exec.ExitError
+		switch {
+		case errors.Is(err, exec.ErrWaitDelay):
+			err = nil
+		case errors.As(err, &exit):
+			err = errors.New(exit.ProcessState.String())
+		}
+		p.err = err
+		close(p.done)
+	}()
+	return p, nil
+}
+
+func (p *process) signal(s syscall.Signal) {
+	if p.group {
+		syscall.Kill(-p.cmd.Process.Pid, s)
+	} else {
+		p.cmd.Process.Signal(s)
+	}
+}
+
+func (p *process) Read(b []byte) (int, error)  { return p.out.Read(b) }
+func (p *process) Write(b []byte) (int, error) { return p.in.Write(b) }
+
+// Close ends the program: its input ends, it is asked to go, and after a while
+// it is made to.
+func (p *process) Close() error {
+	p.once.Do(func() {
+		p.in.Close()
+		p.out.Close()
+		select {
+		case <-p.done:
+			return
+		default:
+		}
+		p.signal(syscall.SIGTERM)
+		go func() {
+			t := time.NewTimer(killDelay)
+			defer t.Stop()
+			select {
+			case <-p.done:
+			case <-t.C:
+				p.signal(syscall.SIGKILL)
+			}
+		}()
+	})
+	return nil
+}
+
+// failure says how the program ended and what it said last; "" while it runs.
+func (p *process) failure() string {
+	select {
+	case <-p.done:
+	case <-time.After(2 * time.Second):
+		return ""
+	}
+	how := "ended"
+	if p.err != nil {
+		how = p.err.Error()
+	}
+	said := lastLines(p.stderr.String(), 3)
+	if said == "" {
+		return fmt.Sprintf("%s: %s", p.name, how)
+	}
+	return fmt.Sprintf("%s: %s (%s)", p.name, said, how)
+}
+
+// lastLines joins the last lines of a program's complaints into one.
+func lastLines(s string, n int) string {
+	var lines []string
+	for l := range strings.Lines(s) {
+		if l = clip(l, 300); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "; ")
+}
+
+func (p *process) LocalAddr() net.Addr  { return processAddr(p.name) }
+func (p *process) RemoteAddr() net.Addr { return processAddr(p.name) }
+
+func (p *process) SetDeadline(t time.Time) error {
+	return errors.Join(p.SetReadDeadline(t), p.SetWriteDeadline(t))
+}
+func (p *process) SetReadDeadline(t time.Time) error  { return p.out.SetReadDeadline(t) }
+func (p *process) SetWriteDeadline(t time.Time) error { return p.in.SetWriteDeadline(t) }
+
+// processAddr is the address of what is at the other end of a program.
+type processAddr string
+
+func (processAddr) Network() string  { return "pipe" }
+func (a processAddr) String() string { return string(a) }
+
+// startProxyCommand runs a ProxyCommand in the user's shell, as ssh does.
+func startProxyCommand(command string, detached bool) (net.Conn, error) {
+	shell := os.Getenv("SHELL")
+	if shell == "" {
+		shell = "/bin/sh"
+	}
+	p, err := startProcess("ProxyCommand", []string{shell, "-c", "exec " + command}, nil, detached, nil)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// waitFirst waits until something can be read from r, without reading it; r is
+// the reader of a process' output.
+func waitFirst(ctx context.Context, line *gatherConn) error {
+	_, err := awaiting(ctx, func() (struct{}, error) { return struct{}{}, line.fill() }, func(struct{}) {})
+	return err
+}

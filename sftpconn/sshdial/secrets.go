@@ -1,0 +1,77 @@
+package sshdial
+
+import (
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// secrets are what worked at earlier logins to one hop, so that the next one
+// needs nobody.
+type secrets struct {
+	mu       sync.Mutex            // guards what follows
+	password []byte                // given beforehand, or typed and taken by the server
+	answers  map[string][]byte     // keyboard-interactive: question → answer
+	signers  map[string]ssh.Signer // file of an encrypted key → the key, decrypted
+}
+
+func (s *secrets) getPassword() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]byte(nil), s.password...)
+}
+
+func (s *secrets) getAnswer(question string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.answers[question]
+	return append([]byte(nil), a...), ok
+}
+
+func (s *secrets) hasAnswers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.answers) > 0
+}
+
+func (s *secrets) getSigner(file string) ssh.Signer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signers[file]
+}
+
+// keep notes what a login used, after it worked. Nil values change nothing.
+func (s *secrets) keep(password []byte, answers map[string][]byte, signers map[string]ssh.Signer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(password) > 0 {
+		wipe(s.password)
+		s.password = append([]byte(nil), password...)
+	}
+	for q, a := range answers {
+		if s.answers == nil {
+			s.answers = map[string][]byte{}
+		}
+		s.answers[q] = append([]byte(nil), a...)
+	}
+	for f, k := range signers {
+		if s.signers == nil {
+			s.signers = map[string]ssh.Signer{}
+		}
+		s.signers[f] = k
+	}
+}
+
+// forget wipes what can be wiped. Copies that the SSH library made are left to
+// the garbage collector; Go gives no way to reach them.
+func (s *secrets) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wipe(s.password)
+	for _, a := range s.answers {
+		wipe(a)
+	}
+	s.password, s.answers, s.signers = nil, nil, nil
+}
+
+func wipe(b []byte) { clear(b) }

@@ -1,0 +1,294 @@
+package sshdial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
+)
+
+// sshTransport is a login by the native client, on any hop.
+type sshTransport struct {
+	conn  ssh.Conn
+	line  *gatherConn
+	under *sshTransport // the login through which this one goes; nil for the first hop
+	name  string        // for messages
+	info  transport.Info
+	mute  bool // no request of its own reaches the server (a ControlMaster in between)
+
+	// what OpenChannel asks for; set for the last hop
+	server string
+	opened atomic.Bool // a channel was granted before
+
+	closing atomic.Bool
+	done    chan struct{} // closed by the goroutine that waits for conn's end
+	err     error         // why it ended; set before done is closed
+
+	probeMu sync.Mutex // guards probe
+	probe   *probe     // the one in flight; nil where there is none
+}
+
+var _ transport.Transport = (*sshTransport)(nil)
+
+// probe is a keepalive in flight. The library lets only one global request
+// through at a time, so that all who ask share it.
+type probe struct {
+	done chan struct{} // closed when the answer is there, or the connection's end
+	err  error         // set before done is closed
+}
+
+func newSSHTransport(conn ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request,
+	line *gatherConn, h *hop, check *hostKeyCheck, method string) *sshTransport {
+	t := &sshTransport{
+		conn: conn, line: line, name: h.cfg.name(), done: make(chan struct{}),
+		info: transport.Info{Client: "native", User: h.cfg.user(), AuthMethod: method},
+	}
+	if a := line.RemoteAddr(); a != nil {
+		t.info.Remote = a.String()
+	}
+	if _, isTCP := line.Conn.(*net.TCPConn); !isTCP {
+		t.info.Remote = net.JoinHostPort(h.cfg.hostName(), h.cfg.port())
+	}
+	if check != nil && check.key != nil {
+		t.info.HostKey = keyName(check.key)
+	}
+	if a, ok := conn.(ssh.AlgorithmsConnMetadata); ok {
+		t.info.Cipher = a.Algorithms().Read.Cipher
+	}
+	go ssh.DiscardRequests(requests)
+	go func() {
+		for c := range channels {
+			c.Reject(ssh.Prohibited, "nothing is offered")
+		}
+	}()
+	go func() {
+		err := conn.Wait()
+		switch {
+		case t.closing.Load():
+			t.err = net.ErrClosed
+		default:
+			t.err = lost(t.name, err)
+		}
+		line.Close()
+		close(t.done)
+	}()
+	return t
+}
+
+// lost says that a connection ended, and how.
+func lost(name string, err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s closed the connection: %w", name, io.EOF)
+	}
+	if msg, ok := strings.CutPrefix(err.Error(), "ssh: disconnect, reason "); ok {
+		if _, said, ok := strings.Cut(msg, ": "); ok {
+			return fmt.Errorf("%s ended the connection: %s", name, clip(said, 200))
+		}
+	}
+	return fmt.Errorf("the connection to %s was lost: %w", name, plain(err))
+}
+
+func (t *sshTransport) Done() <-chan struct{}   { return t.done }
+func (t *sshTransport) Info() transport.Info    { return t.info }
+func (t *sshTransport) LastReceived() time.Time { return t.line.lastReceived() }
+
+func (t *sshTransport) Err() error {
+	select {
+	case <-t.done:
+		return t.err
+	default:
+		return nil
+	}
+}
+
+// Close tears the chain of hops down from the bottom, so that nothing waits for
+// a line that may be dead.
+func (t *sshTransport) Close() error {
+	t.closing.Store(true)
+	if t.under != nil {
+		t.under.Close()
+	}
+	t.line.Close()
+	return nil
+}
+
+// Probe sends keepalive@openssh.com; any answer counts, a refusal too.
+func (t *sshTransport) Probe(ctx context.Context) error {
+	if t.mute {
+		return transport.ErrNoProbe
+	}
+	t.probeMu.Lock()
+	p := t.probe
+	if p == nil {
+		p = &probe{done: make(chan struct{})}
+		t.probe = p
+		go func() {
+			// It ends with an answer, or with the connection.
+			_, _, p.err = t.conn.SendRequest("keepalive@openssh.com", true, nil)
+			t.probeMu.Lock()
+			t.probe = nil
+			t.probeMu.Unlock()
+			close(p.done)
+		}()
+	}
+	t.probeMu.Unlock()
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// awaiting runs open, which can't be interrupted, and returns when it does or
+// when ctx ends; what comes too late is given to drop.
+func awaiting[T any](ctx context.Context, open func() (T, error), drop func(T)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	c := make(chan result, 1)
+	go func() {
+		v, err := open()
+		c <- result{v, err}
+	}()
+	select {
+	case r := <-c:
+		return r.v, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-c; r.err == nil {
+				drop(r.v)
+			}
+		}()
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// OpenChannel opens a session and asks for the SFTP server in it. That takes two
+// round trips: OpenSSH gives a session no window before the request is
+// granted, so nothing could be sent along.
+func (t *sshTransport) OpenChannel(ctx context.Context) (transport.Channel, error) {
+	return awaiting(ctx, t.openChannel, func(c transport.Channel) { c.Close() })
+}
+
+func (t *sshTransport) openChannel() (transport.Channel, error) {
+	ch, requests, err := t.conn.OpenChannel("session", nil)
+	if err != nil {
+		return nil, t.openError(err)
+	}
+	c := newSSHChannel(t, ch, requests)
+	request, kind := "subsystem", "subsystem"
+	if strings.Contains(t.server, "/") {
+		request, kind = "exec", "command"
+	}
+	ok, err := ch.SendRequest(request, true, ssh.Marshal(struct{ Name string }{t.server}))
+	switch {
+	case err != nil:
+		c.Close()
+		if t.ended() {
+			return nil, t.err
+		}
+		return nil, fmt.Errorf("%s closed the channel while the SFTP server was asked for: %w", t.name, plain(err))
+	case !ok:
+		c.Close()
+		return nil, permanent("%w: %s refused the %s %q. Give the path of its SFTP server (sftp_server=/usr/lib/openssh/sftp-server), or switch SFTP on in its sshd_config",
+			ErrNoSubsystem, t.name, kind, t.server)
+	}
+	t.opened.Store(true)
+	return c, nil
+}
+
+// ended reports whether the connection is over, or will be in a moment: an
+// error of the library may come before the connection's own.
+func (t *sshTransport) ended() bool {
+	select {
+	case <-t.done:
+		return true
+	case <-time.After(100 * time.Millisecond):
+		return false
+	}
+}
+
+// openError sorts the reasons why a session is not opened.
+func (t *sshTransport) openError(err error) error {
+	var refused *ssh.OpenChannelError
+	if !errors.As(err, &refused) {
+		if t.ended() {
+			return t.err
+		}
+		return fmt.Errorf("no channel to %s: %w", t.name, plain(err))
+	}
+	why := refused.Reason.String()
+	if m := clip(refused.Message, 120); m != "" {
+		why += ", " + m
+	}
+	// sshd says 'connect failed' where MaxSessions is used up.
+	err = fmt.Errorf("%s opens no session (%s): %w", t.name, why, transport.ErrNoMoreChannels)
+	if !t.opened.Load() {
+		return &transport.PermanentError{Err: err}
+	}
+	return err
+}
+
+// dialThrough connects to a host as seen from this one (ProxyJump).
+func (t *sshTransport) dialThrough(ctx context.Context, name, host, port string) (net.Conn, error) {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, permanent("port %q of %s is no number", port, name)
+	}
+	conn, err := awaiting(ctx, func() (net.Conn, error) {
+		ch, requests, err := t.conn.OpenChannel("direct-tcpip", ssh.Marshal(struct {
+			Host  string
+			Port  uint32
+			From  string
+			FromP uint32
+		}{host, uint32(n), "127.0.0.1", 0}))
+		if err != nil {
+			return nil, err
+		}
+		go ssh.DiscardRequests(requests)
+		return &throughConn{Channel: ch, via: t}, nil
+	}, func(c net.Conn) { c.Close() })
+	var refused *ssh.OpenChannelError
+	switch {
+	case err == nil:
+		return conn, nil
+	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
+		return nil, permanent("jump host %s does not pass connections on to %s (%s)", t.name, name, clip(refused.Message, 120))
+	case errors.As(err, &refused):
+		return nil, fmt.Errorf("jump host %s cannot connect to %s: %s (%w)", t.name, name, clip(refused.Message, 120), err)
+	}
+	return nil, err
+}
+
+// throughConn is a connection through a jump host. It has no deadlines: whoever
+// is out of patience closes it.
+type throughConn struct {
+	ssh.Channel
+	via *sshTransport
+}
+
+func (c *throughConn) LocalAddr() net.Addr              { return c.via.line.LocalAddr() }
+func (c *throughConn) RemoteAddr() net.Addr             { return noAddress }
+func (c *throughConn) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
+func (c *throughConn) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
+func (c *throughConn) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }
+
+// Close ends the channel. Telling the jump host may block where the line is
+// dead, so that is left to a goroutine; it ends with the line.
+func (c *throughConn) Close() error {
+	go c.Channel.Close()
+	return nil
+}
