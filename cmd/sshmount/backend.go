@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"sshmount/cmd/sshmount/control"
+)
+
+// The control socket asks the mount by these.
+var _ control.Backend = (*mount)(nil)
+
+// Status tells of the mount; the socket's server adds the record.
+func (m *mount) Status() control.Status {
+	s := control.Tell(control.Record{}, m.conn.Status(), m.cache.Status())
+	s.Async = m.set.Cache.Async
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	s.Process = control.Process{HeapBytes: mem.HeapAlloc, Goroutines: runtime.NumGoroutine()}
+	return s
+}
+
+// Sync waits until everything is saved, as long as the asker does.
+func (m *mount) Sync(ctx context.Context) error {
+	ctx, cancel := m.conn.Bounded(ctx)
+	defer cancel()
+	err := m.cache.Sync(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return fmt.Errorf("%s not saved: %w", m.toGo(), cause)
+	}
+	return err
+}
+
+// Umount has the mount ended by the goroutine that serves it.
+func (m *mount) Umount(ctx context.Context, wish control.UmountRequest) control.Outcome {
+	w := umountWish{lazy: wish.Lazy, timeout: wish.Timeout, answer: make(chan control.Outcome, 1)}
+	select {
+	case m.wishes <- w:
+	case <-m.over:
+		return control.Outcome{}
+	case <-ctx.Done():
+		return control.Outcome{Error: context.Cause(ctx).Error()}
+	}
+	select {
+	case o := <-w.answer:
+		return o
+	case <-m.over:
+		return control.Outcome{}
+	}
+}
+
+// Kick has the line tried at once.
+func (m *mount) Kick() { m.conn.Kick() }

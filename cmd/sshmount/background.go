@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sshmount/cmd/sshmount/cmdline"
+)
+
+// A Go program can't fork, so going into the background takes a second process
+// of the same program. It is started at the beginning, on the same terminal
+// and in the same session, so that the login can ask its questions and Ctrl-C
+// ends both; only when the mount is there does it leave the terminal. The first
+// process waits for one message on a pipe, looks whether the mount answers, and
+// ends with the status that tells it all.
+
+// readyVar names the pipe's descriptor to the second process.
+const readyVar = "SSHMOUNT_READY_FD"
+
+// answerPatience is how long a new mount may take for its first answer.
+const answerPatience = 30 * time.Second
+
+// ready is the message on the pipe.
+type ready struct {
+	Error string // "" where the mount is there
+	Code  int
+}
+
+func inBackground() bool { return os.Getenv(readyVar) != "" }
+
+// startBackground has the second process mount and waits for its message.
+func startBackground(set *cmdline.Settings, args []string) error {
+	// The pipe's number is told and not fixed: a descriptor that the caller
+	// passes on for the mount (/dev/fd/N) may have any.
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	r := os.NewFile(uintptr(pipe[0]), "ready")
+	defer r.Close()
+	if _, err := unix.FcntlInt(uintptr(pipe[1]), unix.F_SETFD, 0); err != nil {
+		return fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), readyVar+"="+strconv.Itoa(pipe[1]))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+
+	// Ctrl-C reaches the second process from the terminal; this one stays to report.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	err := cmd.Start()
+	unix.Close(pipe[1])
+	if err != nil {
+		return fmt.Errorf("cannot start the background process: %w", err)
+	}
+	message := make(chan error, 1)
+	go func() { message <- readReady(r) }()
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGTERM || s == syscall.SIGHUP {
+				cmd.Process.Signal(syscall.SIGTERM)
+			}
+		case err := <-message:
+			return finishStart(set, cmd, err)
+		}
+	}
+}
+
+func finishStart(set *cmdline.Settings, cmd *exec.Cmd, err error) error {
+	if errors.Is(err, io.EOF) {
+		err := cmd.Wait()
+		return fmt.Errorf("the background process ended without a word (%v); is there a message above, or in %s?", err, set.LogFile)
+	}
+	if err != nil {
+		cmd.Wait()
+		return err
+	}
+	if err := answers(set); err != nil {
+		cmd.Process.Signal(syscall.SIGTERM)
+		return failed(exitFuse, err)
+	}
+	return nil
+}
+
+func readReady(r io.Reader) error {
+	var m ready
+	if err := json.NewDecoder(r).Decode(&m); err != nil {
+		return io.EOF
+	}
+	switch {
+	case m.Code == exitInterrupted:
+		return errInterrupted
+	case m.Error != "":
+		return failed(m.Code, errors.New(m.Error))
+	}
+	return nil
+}
+
+// answers looks at the new mount as any program would.
+func answers(set *cmdline.Settings) error {
+	if strings.HasPrefix(set.Mountpoint, "/dev/fd/") {
+		return nil // where it is mounted only the caller knows
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := os.Stat(set.Mountpoint)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil && !errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("mounted, but it does not answer: %w", err)
+		}
+		return nil
+	case <-time.After(answerPatience):
+		return fmt.Errorf("mounted, but there was no answer within %v", answerPatience)
+	}
+}
+
+// serveBackground is the second process's life.
+func serveBackground(set *cmdline.Settings) int {
+	fd, err := strconv.Atoi(os.Getenv(readyVar))
+	os.Unsetenv(readyVar)
+	if err != nil {
+		return exitFailure
+	}
+	unix.CloseOnExec(fd)
+	pipe := os.NewFile(uintptr(fd), "ready")
+	tell := func(m ready) {
+		json.NewEncoder(pipe).Encode(m)
+		pipe.Close()
+	}
+	mounted := false
+	code, err := serve(set, logBackground, func() error {
+		if err := detach(); err != nil {
+			return err
+		}
+		mounted = true
+		tell(ready{})
+		return nil
+	})
+	if !mounted {
+		if err == nil {
+			err = errors.New("the mount was ended before it was ready")
+		}
+		tell(ready{Error: err.Error(), Code: exitCode(err)})
+	}
+	return code
+}
+
+// detach leaves terminal, session, working directory and standard streams.
+func detach() error {
+	if _, err := unix.Setsid(); err != nil && !errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("cannot leave the session: %w", err)
+	}
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	for fd := range 3 {
+		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
+			return fmt.Errorf("cannot leave the terminal: %w", err)
+		}
+	}
+	return nil
+}

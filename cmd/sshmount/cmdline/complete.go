@@ -1,0 +1,93 @@
+package cmdline
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// formOf tells from the program's name what the caller expects.
+func formOf(calledAs string, viaMount bool) form {
+	name := filepath.Base(calledAs)
+	f := form{helper: strings.HasPrefix(name, "mount.")}
+	f.viaSh = viaMount && !f.helper
+	f.sshfs = name == "sshfs" || f.helper && strings.HasSuffix(name, "sshfs")
+	return f
+}
+
+// IsHelper says that the program was called as a helper of mount(8), whose
+// exit status has meanings of its own.
+func IsHelper(calledAs string) bool { return formOf(calledAs, false).helper }
+
+// complete checks what concerns several options together, and fills in what follows from them.
+func (s *Settings) complete() error {
+	t, err := parseTarget(s.Source)
+	if err != nil {
+		return &Error{err.Error()}
+	}
+	s.Dial.Host, s.Dial.User, s.Cache.Root = t.host, t.user, t.dir
+	if t.port != "" {
+		if s.Dial.Port != "" && s.Dial.Port != t.port {
+			return faultf("the address says port %s and -p says %s", t.port, s.Dial.Port)
+		}
+		s.Dial.Port = t.port
+	}
+	if t.host == "" && !s.Passive && s.Dial.VSock == "" {
+		return faultf("%q names no host", s.Source)
+	}
+	if err := s.checkTogether(); err != nil {
+		return err
+	}
+	if s.form.viaSh {
+		// mount.fuse3 adds both to whatever root mounts, so here they are nobody's wish.
+		s.Mount.Suid, s.Mount.Dev = s.Mount.Suid && !s.suidGiven, s.Mount.Dev && !s.devGiven
+	}
+	if s.Mount.AllowOther && !s.noDefaultPerms {
+		s.Mount.DefaultPermissions = true
+	}
+	if s.Debug || s.Passive {
+		s.Foreground = true
+	}
+	s.Mount.Debug = s.Debug
+	if s.attrTrust != (trust{}) {
+		s.Cache.Timeout = s.attrTrust.smallest()
+		if s.Cache.Timeout == 0 {
+			s.Cache.NoDirCache = true
+		}
+	}
+	if s.Mount.FsName == "" {
+		s.Mount.FsName = s.Source
+	}
+	if s.Mount.Subtype == "" {
+		s.Mount.Subtype = "sshmount"
+	}
+	if s.DrainTimeout == 0 {
+		s.DrainTimeout = 2 * time.Minute
+	}
+	return nil
+}
+
+// checkTogether refuses options that exclude each other.
+func (s *Settings) checkTogether() error {
+	ways := 0
+	for _, used := range []bool{s.Passive, s.Dial.DirectPort != "", s.Dial.VSock != "", s.Dial.SSHCommand != ""} {
+		if used {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return faultf("passive, directport, vsock and ssh_command are ways to reach the server: choose one")
+	case s.Passive && s.PasswordFromStdin:
+		return faultf("passive and password_stdin both want standard input: choose one")
+	case s.Passive && s.Conn.MaxConns > 1:
+		return faultf("passive has one connection, standard input and output: leave max_conns out")
+	case s.IDMap == MapFile && s.UIDFile == "" && s.GIDFile == "":
+		return faultf("idmap=file needs uidfile=FILE or gidfile=FILE")
+	case s.Mount.AllowOther && s.Mount.AllowRoot:
+		return faultf("allow_other and allow_root exclude each other: choose one")
+	case s.Cache.Async && s.Cache.SyncWrites:
+		return faultf("async and sync (sshfs_sync) are opposites: choose one")
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package cmdline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// Table is every option that may stand after -o, ssh's own apart, in the order of the help.
+var Table = slicesOf(lineOptions, cacheOptions, fileOptions, kernelOptions, ignoredOptions)
+
+var byName = func() map[string]Option {
+	m := make(map[string]Option, len(Table))
+	for _, o := range Table {
+		if _, twice := m[o.Name]; twice {
+			panic("option " + o.Name + " stands twice in the table")
+		}
+		m[o.Name] = o
+	}
+	return m
+}()
+
+// apply checks a value against the option's choices and puts it into effect.
+func (o Option) apply(s *Settings, value string) error {
+	if len(o.Choices) > 0 && !slices.Contains(o.Choices, value) && (value != "" || !o.Optional) {
+		return fmt.Errorf("%q is none of %s", value, strings.Join(o.Choices, ", "))
+	}
+	return o.set(s, value)
+}
+
+// unknown is the error for a name that nobody knows, with the nearest that somebody does.
+func unknown(name string) error {
+	best, distance := "", 1+len(name)/3
+	consider := func(known string) {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(known)); d < distance || d == distance && best == "" {
+			best, distance = known, d
+		}
+	}
+	for _, o := range Table {
+		consider(o.Name)
+	}
+	for _, k := range sshKeywords {
+		consider(k)
+	}
+	if best == "" {
+		return faultf("unknown option %q; 'sshmount --help' shows the known ones, and those of ssh_config(5) are known too", name)
+	}
+	return faultf("unknown option %q; did you mean %q?", name, best)
+}

@@ -1,0 +1,92 @@
+// Package cmdline understands the command line of a mount: the one that sshfs
+// takes, with its options before, between and after the operands, and what
+// mount(8) passes to a helper.
+//
+// It is data driven. Each option is a row of a table (tables_*.go) that holds
+// its name, the kind of its value, its help and its effect, which is to set a
+// field of [Settings]. The parser knows no option by name but the handful of
+// short flags.
+package cmdline
+
+import (
+	"time"
+
+	"sshmount/cache"
+	"sshmount/fusefs"
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/sshdial"
+)
+
+// How the user's and group's ids of the two sides are brought together.
+const (
+	MapNone = "none"
+	MapUser = "user"
+	MapFile = "file"
+	MapName = "name"
+)
+
+// Settings is what a command line asks for. The options of each room are set
+// in that room's own terms, so that a parameter is written down once.
+type Settings struct {
+	Source     string // the first operand, as the user wrote it
+	Mountpoint string // the second operand, as the user wrote it
+
+	Dial  sshdial.Options
+	Conn  sftpconn.Options
+	Cache cache.Options
+	Mount fusefs.Options
+
+	Foreground bool
+	Debug      bool
+	Help       bool
+	Version    bool
+
+	PasswordFromStdin bool
+	Passive           bool // SFTP runs on standard input and output
+
+	IDMap          string // one of the Map constants
+	UIDFile        string
+	GIDFile        string
+	IgnoreUnmapped bool
+
+	DrainTimeout time.Duration // how long the end of a mount waits for unsaved data
+	LogFile      string        // "" means one in the state directory
+
+	// Warnings are for the user to read: options that are accepted and can't do what they once did.
+	Warnings []string
+
+	form                form
+	suidGiven, devGiven bool
+	noDefaultPerms      bool
+	attrTrust           trust
+}
+
+// trust holds sshfs's three separate times of its directory cache. The cache
+// here has one for all of them, and the smallest of the three is the one that
+// breaks no promise.
+type trust struct{ stat, dir, link *time.Duration }
+
+func (t trust) smallest() time.Duration {
+	const usual = 20 * time.Second
+	least := time.Duration(-1)
+	for _, d := range []*time.Duration{t.stat, t.dir, t.link} {
+		v := usual
+		if d != nil {
+			v = *d
+		}
+		if least < 0 || v < least {
+			least = v
+		}
+	}
+	return least
+}
+
+// form is how the program was called.
+type form struct {
+	helper bool // by mount(8): -s and -f and a few more mean something else, and 'async' is the kernel's word
+	viaSh  bool // by mount.fuse3, which adds dev and suid on its own
+	sshfs  bool // under sshfs's name
+	sloppy bool // mount -s: what is not known is passed over
+}
+
+func (s *Settings) warn(text string) { s.Warnings = append(s.Warnings, text) }

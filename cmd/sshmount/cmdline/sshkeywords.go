@@ -1,0 +1,74 @@
+package cmdline
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// sshKeywords are those of ssh_config(5), old ones included, without the ones
+// that begin a block (Host, Match) or have no sense in an option (Include).
+// Each may stand after -o in any case and goes to the SSH set-up.
+var sshKeywords = strings.Fields(`
+	AddKeysToAgent AddressFamily BatchMode BindAddress BindInterface CanonicalDomains CanonicalizeFallbackLocal
+	CanonicalizeHostname CanonicalizeMaxDots CanonicalizePermittedCNAMEs CASignatureAlgorithms CertificateFile
+	ChallengeResponseAuthentication ChannelTimeout CheckHostIP Cipher Ciphers ClearAllForwardings Compression CompressionLevel
+	ConnectionAttempts ConnectTimeout ControlMaster ControlPath ControlPersist DynamicForward EnableEscapeCommandline
+	EnableSSHKeysign EscapeChar ExitOnForwardFailure FingerprintHash ForkAfterAuthentication ForwardAgent ForwardX11
+	ForwardX11Timeout ForwardX11Trusted GatewayPorts GlobalKnownHostsFile GSSAPIAuthentication GSSAPIClientIdentity
+	GSSAPIDelegateCredentials GSSAPIKeyExchange GSSAPIKexAlgorithms GSSAPIRenewalForcesRekey GSSAPIServerIdentity
+	GSSAPITrustDns HashKnownHosts HostbasedAcceptedAlgorithms HostbasedAuthentication HostbasedKeyTypes HostKeyAlgorithms
+	HostKeyAlias Hostname IdentitiesOnly IdentityAgent IdentityFile IgnoreUnknown IPQoS KbdInteractiveAuthentication
+	KbdInteractiveDevices KexAlgorithms KnownHostsCommand LocalCommand LocalForward LogLevel LogVerbose MACs
+	NoHostAuthenticationForLocalhost NumberOfPasswordPrompts ObscureKeystrokeTiming PasswordAuthentication
+	PermitLocalCommand PermitRemoteOpen PKCS11Provider Port PreferredAuthentications Protocol ProxyCommand ProxyJump
+	ProxyUseFdpass PubkeyAcceptedAlgorithms PubkeyAcceptedKeyTypes PubkeyAuthentication RekeyLimit RemoteCommand
+	RemoteForward RequestTTY RequiredRSASize RevokedHostKeys RhostsRSAAuthentication RSAAuthentication
+	SecurityKeyProvider SendEnv ServerAliveCountMax ServerAliveInterval SessionType SetEnv SmartcardDevice StdinNull
+	StreamLocalBindMask StreamLocalBindUnlink StrictHostKeyChecking SyslogFacility Tag TCPKeepAlive Tunnel TunnelDevice
+	UpdateHostKeys User UsePrivilegedPort UserKnownHostsFile VerifyHostKeyDNS VisualHostKey XAuthLocation`)
+
+// sshFileKeywords take the name of a file, which ssh reads against the working directory.
+var sshFileKeywords = []string{"CertificateFile", "ControlPath", "GlobalKnownHostsFile", "IdentityAgent", "IdentityFile",
+	"RevokedHostKeys", "UserKnownHostsFile"}
+
+func sshKeyword(name string) (string, bool) {
+	i := slices.IndexFunc(sshKeywords, func(k string) bool { return strings.EqualFold(k, name) })
+	if i < 0 {
+		return "", false
+	}
+	return sshKeywords[i], true
+}
+
+// setSSH passes an option of ssh on.
+func (s *Settings) setSSH(keyword, value string) error {
+	if strings.TrimSpace(value) == "" {
+		return fmt.Errorf("it needs a value: -o %s=VALUE", keyword)
+	}
+	if keyword == "Port" {
+		if _, err := parsePort(value); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(sshFileKeywords, keyword) {
+		value = completePath(value)
+	}
+	s.Dial.SSHOptions = append(s.Dial.SSHOptions, keyword+"="+value)
+	return nil
+}
+
+// completePath completes a relative file name with a directory in it, or one
+// that lies in the working directory, because the background process works
+// elsewhere. Words such as none and SSH_AUTH_SOCK, lists of files, tokens (%h)
+// and names from the home directory are left as they are.
+func completePath(value string) string {
+	if filepath.IsAbs(value) || strings.ContainsAny(value, "~%$ \t\"") {
+		return value
+	}
+	abs, err := filepath.Abs(value)
+	if err != nil || !strings.Contains(value, "/") && !exists(abs) {
+		return value
+	}
+	return abs
+}

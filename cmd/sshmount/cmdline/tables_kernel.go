@@ -1,0 +1,138 @@
+package cmdline
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// kernelOptions are those of FUSE and of mount(8) that have an effect.
+var kernelOptions = []Option{
+	{Name: "allow_other", Group: GroupKernel, Help: "other users may use the mount; permissions are then checked here",
+		set: flag(func(s *Settings) *bool { return &s.Mount.AllowOther })},
+	{Name: "allow_root", Group: GroupKernel, Help: "root may use the mount too",
+		set: flag(func(s *Settings) *bool { return &s.Mount.AllowRoot })},
+	{Name: "default_permissions", Group: GroupKernel, Help: "the kernel checks permissions before the server does",
+		set: func(s *Settings, _ string) error {
+			s.Mount.DefaultPermissions, s.noDefaultPerms = true, false
+			return nil
+		}},
+	{Name: "no_default_permissions", Group: GroupKernel, Help: "leave permissions to the server, also with allow_other",
+		set: func(s *Settings, _ string) error {
+			s.Mount.DefaultPermissions, s.noDefaultPerms = false, true
+			return nil
+		}},
+	{Name: "ro", Group: GroupKernel, Help: "read only",
+		set: flag(func(s *Settings) *bool { return &s.Mount.ReadOnly })},
+	{Name: "rw", Group: GroupKernel, Help: "read and write (the default)",
+		set: unflag(func(s *Settings) *bool { return &s.Mount.ReadOnly })},
+	{Name: "suid", Group: GroupKernel, Help: "setuid and setgid bits of remote files count here",
+		set: func(s *Settings, _ string) error { s.Mount.Suid, s.suidGiven = true, true; return nil }},
+	{Name: "nosuid", Group: GroupKernel, Help: "they don't (the default)",
+		set: unflag(func(s *Settings) *bool { return &s.Mount.Suid })},
+	{Name: "dev", Group: GroupKernel, Help: "device nodes of the server count here",
+		set: func(s *Settings, _ string) error { s.Mount.Dev, s.devGiven = true, true; return nil }},
+	{Name: "nodev", Group: GroupKernel, Help: "they don't (the default)",
+		set: unflag(func(s *Settings) *bool { return &s.Mount.Dev })},
+	{Name: "exec", Group: GroupKernel, Help: "programs may be run (the default)",
+		set: unflag(func(s *Settings) *bool { return &s.Mount.NoExec })},
+	{Name: "noexec", Group: GroupKernel, Help: "programs may not be run",
+		set: flag(func(s *Settings) *bool { return &s.Mount.NoExec })},
+	{Name: "atime", Group: GroupKernel,
+		set: unflag(func(s *Settings) *bool { return &s.Mount.NoAtime })},
+	{Name: "noatime", Group: GroupKernel, Help: "mount with noatime",
+		set: flag(func(s *Settings) *bool { return &s.Mount.NoAtime })},
+	{Name: "sync", Group: GroupKernel, Help: "mount with sync: every write waits for the server",
+		set: func(s *Settings, _ string) error { s.Mount.Sync, s.Cache.SyncWrites = true, true; return nil }},
+	{Name: "dirsync", Group: GroupKernel, Help: "mount with dirsync",
+		set: flag(func(s *Settings) *bool { return &s.Mount.DirSync })},
+	{Name: "fsname", Value: "NAME", Group: GroupKernel, Help: "source shown by mount(8) (default: the first operand)",
+		set: text(func(s *Settings) *string { return &s.Mount.FsName })},
+	{Name: "subtype", Value: "TYPE", Group: GroupKernel, Help: "type shown by mount(8), behind 'fuse.' (default sshmount, or sshfs when called so)",
+		set: text(func(s *Settings) *string { return &s.Mount.Subtype })},
+	{Name: "max_read", Value: "N", Group: GroupKernel, Help: "most bytes that the kernel asks for at once",
+		set: number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxRead })},
+	{Name: "attr_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts attributes",
+		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.AttrTimeout })},
+	{Name: "entry_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts names",
+		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.EntryTimeout })},
+	{Name: "negative_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts absent names",
+		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.NegativeTimeout })},
+	{Name: "kernel_cache", Group: GroupKernel, Help: "keep a file's pages at every open, whatever changed on the server",
+		set: flag(func(s *Settings) *bool { return &s.Mount.KernelCache })},
+	{Name: "auto_cache", Group: GroupKernel, Help: "keep them where size and time are unchanged (the default)",
+		set: unflag(func(s *Settings) *bool { return &s.Mount.KernelCache })},
+	{Name: "noauto_cache", Group: GroupKernel,
+		set: ignored},
+	{Name: "direct_io", Group: GroupKernel, Help: "no page cache at all",
+		set: func(s *Settings, _ string) error { s.Mount.DirectIO, s.Cache.DirectIO = true, true; return nil }},
+	{Name: "nonempty", Group: GroupKernel, Help: "mount over a directory that is not empty",
+		set: flag(func(s *Settings) *bool { return &s.Mount.NonEmpty })},
+	{Name: "readdirplus", Value: "HOW", Choices: []string{"yes", "no", "auto"}, Group: GroupKernel,
+		Help: "no: listings are given to the kernel without attributes",
+		set:  func(s *Settings, v string) error { s.Mount.NoReaddirplus = v == "no"; return nil }},
+	{Name: "sshfs_debug", Group: GroupKernel, Help: "log everything, in the foreground (the same as -d)",
+		set: flag(func(s *Settings) *bool { return &s.Debug })},
+	{Name: "debug", Group: GroupKernel,
+		set: flag(func(s *Settings) *bool { return &s.Debug })},
+	{Name: "context", Value: "LABEL", Group: GroupKernel, Help: "SELinux label; also fscontext, defcontext and rootcontext",
+		set: kernelOption("context")},
+	{Name: "fscontext", Value: "LABEL", Group: GroupKernel, set: kernelOption("fscontext")},
+	{Name: "defcontext", Value: "LABEL", Group: GroupKernel, set: kernelOption("defcontext")},
+	{Name: "rootcontext", Value: "LABEL", Group: GroupKernel, set: kernelOption("rootcontext")},
+
+	{Name: "writeback_cache", Value: "BOOL", Optional: true, Choices: []string{"yes", "no"}, Group: GroupKernel,
+		set: func(_ *Settings, v string) error {
+			if v != "no" {
+				return fmt.Errorf("the kernel's write-back cache would hide changes made on the server; writes are gathered here without it")
+			}
+			return nil
+		}},
+	{Name: "modules", Value: "M1[:M2...]", Group: GroupKernel,
+		set: refused("modules of libfuse can't be loaded; for a directory below, name it after the colon")},
+	{Name: "setuid", Value: "USER", Group: GroupKernel,
+		set: refused("this is done by mount.fuse3: take mount.fuse.sshmount away and let mount(8) call that, or run 'sshmount' as the user")},
+}
+
+// ignoredOptions are accepted, so that old command lines and /etc/fstab go on working, and do nothing.
+var ignoredOptions = slicesOf(
+	ignoredFlags("defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup",
+		"_netdev", "_rnetdev", "nofail", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
+		"lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
+		"unreliable_append", "sync_readdir", "auto_unmount", "intr", "nointr", "use_ino", "readdir_ino", "hard_remove", "noforget",
+		"big_writes", "no_big_writes", "atomic_o_trunc", "no_atomic_o_trunc", "async_read", "async_dio", "no_async_dio",
+		"no_remote_lock", "no_remote_posix_lock", "no_remote_flock", "clone_fd", "auto_inval_data", "no_auto_inval_data",
+		"no_writeback_cache", "splice_read", "no_splice_read", "splice_write", "no_splice_write", "splice_move", "no_splice_move"),
+	ignoredNumbers("dcache_clean_interval", "dcache_min_clean_interval", "cache_clean_interval", "cache_min_clean_interval",
+		"max_write", "intr_signal", "max_readahead", "max_background",
+		"congestion_threshold", "max_threads", "max_idle_threads"),
+	[]Option{
+		{Name: "ac_attr_timeout", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
+		{Name: "remember", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
+		{Name: "comment", Value: "TEXT", Group: GroupIgnored, set: ignored, Help: "a remark in /etc/fstab; so are all that begin with x- or X-"},
+	},
+)
+
+func ignoredFlags(names ...string) []Option {
+	var options []Option
+	for _, n := range names {
+		options = append(options, Option{Name: n, Group: GroupIgnored, set: ignored})
+	}
+	return options
+}
+
+func ignoredNumbers(names ...string) []Option {
+	var options []Option
+	for _, n := range names {
+		options = append(options, Option{Name: n, Value: "N", Group: GroupIgnored, set: numberIgnored})
+	}
+	return options
+}
+
+func slicesOf(lists ...[]Option) []Option {
+	var all []Option
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}

@@ -1,0 +1,117 @@
+package cmdline
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// A target is the first operand taken apart.
+type target struct {
+	user, host, port string
+	dir              string // "" is the login directory
+}
+
+// isTarget tells the remote side's operand from the mount point's: it has a colon.
+func isTarget(operand string) bool { return strings.Contains(operand, ":") }
+
+// parseTarget reads [user@]host:[dir], with a numeric IPv6 address in square
+// brackets, and URLs: sftp://[user@]host[:port][/dir].
+func parseTarget(s string) (target, error) {
+	t, err := splitTarget(s)
+	if err != nil {
+		return t, fmt.Errorf("%q: %w", s, err)
+	}
+	for what, word := range map[string]string{"host": t.host, "user": t.user} {
+		// A name that begins with a dash would be read as an option by the programs that it is passed to.
+		if strings.HasPrefix(word, "-") {
+			return t, fmt.Errorf("%q: the name of a %s can't begin with a dash", s, what)
+		}
+		if strings.ContainsFunc(word, func(r rune) bool { return unicode.IsControl(r) || what == "host" && unicode.IsSpace(r) }) {
+			return t, fmt.Errorf("%q: there is a space or a control character in the name of the %s", s, what)
+		}
+	}
+	if strings.ContainsRune(t.dir, 0) {
+		return t, fmt.Errorf("%q: there is a NUL in the name of the directory", s)
+	}
+	return t, nil
+}
+
+func splitTarget(s string) (target, error) {
+	for _, scheme := range []string{"sftp://", "ssh://"} {
+		if strings.HasPrefix(strings.ToLower(s), scheme) {
+			return splitURL(s)
+		}
+	}
+	var t target
+	// The colon behind the host is the first that is not in square brackets.
+	open := strings.IndexByte(s, '[')
+	colon := strings.IndexByte(s, ':')
+	if open >= 0 && open < colon {
+		end := strings.IndexByte(s[open:], ']')
+		if end < 0 {
+			return t, errors.New("the square bracket is not closed")
+		}
+		end += open
+		next := strings.IndexByte(s[end:], ':')
+		if next < 0 {
+			return t, errors.New("there is no colon behind the host; write [ADDRESS]:DIR")
+		}
+		colon = end + next
+		s = s[:open] + s[open+1:end] + s[end+1:]
+		colon -= 2
+	}
+	if colon < 0 {
+		return t, errors.New("there is no colon behind the host; write HOST:DIR, or HOST: for the login directory")
+	}
+	t.host, t.dir = s[:colon], s[colon+1:]
+	if at := strings.LastIndexByte(t.host, '@'); at >= 0 {
+		t.user, t.host = t.host[:at], t.host[at+1:]
+		if t.user == "" {
+			return t, errors.New("there is no user before the @")
+		}
+	}
+	return t, nil
+}
+
+func splitURL(s string) (target, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return target{}, errors.Unwrap(err)
+	}
+	if _, given := u.User.Password(); given {
+		return target{}, errors.New("a password in an address is seen by every user of this machine; leave it out and it is asked for, or use -o password_stdin")
+	}
+	t := target{user: u.User.Username(), host: u.Hostname(), port: u.Port(), dir: u.Path}
+	if rest, ok := strings.CutPrefix(t.dir, "/~"); ok && (rest == "" || rest[0] == '/') {
+		t.dir = strings.TrimPrefix(rest, "/")
+	}
+	if t.host == "" {
+		return t, errors.New("there is no host")
+	}
+	return t, nil
+}
+
+// parsePort reads a port's number, or the name of a service.
+func parsePort(s string) (string, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 1 || n > 65535 {
+			return "", fmt.Errorf("%q is not a port, 1 to 65535", s)
+		}
+		return strconv.Itoa(n), nil
+	}
+	if n, err := net.LookupPort("tcp", s); err == nil && s != "" {
+		return strconv.Itoa(n), nil
+	}
+	return "", fmt.Errorf("%q is not a port, 1 to 65535", s)
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}

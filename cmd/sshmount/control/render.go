@@ -1,0 +1,213 @@
+package control
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// shownFiles is how many unsaved files are named one by one.
+const shownFiles = 10
+
+// Write tells a status in words, as of now.
+func (s Status) Write(w io.Writer, now time.Time) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  from %s\n", s.Mountpoint, s.Source)
+	s.writeState(&b, now)
+	if s.State != Dead && s.State != Silent {
+		s.writeLine(&b)
+		s.writeUnsaved(&b, now)
+		fmt.Fprintf(&b, "  cache: %d names, %d open files, %s of content; %d of %d files fetched ahead were used\n",
+			s.Cache.Names, s.Cache.OpenFiles, Bytes(s.Cache.CleanBytes), s.Cache.PrefetchHits, s.Cache.PrefetchHits+s.Cache.PrefetchMiss)
+	}
+	writeList(&b, "errors that no program has been told yet", s.Errors)
+	writeList(&b, "rescued: what could not be delivered is kept in", s.Rescued)
+	fmt.Fprintf(&b, "  process %d, since %s", s.PID, s.Started.Format(time.DateTime))
+	if s.Log != "" {
+		fmt.Fprintf(&b, ", log %s", s.Log)
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s Status) writeState(b *strings.Builder, now time.Time) {
+	since := fmt.Sprintf("since %s (%s)", s.Since.Format(time.DateTime), Ago(now.Sub(s.Since)))
+	switch s.State {
+	case Dead:
+		fmt.Fprintf(b, "  DEAD: %s, and the mount is left; 'sshmount umount %s' takes it away\n", s.LastError, s.Mountpoint)
+		return
+	case Silent:
+		fmt.Fprintf(b, "  SILENT: process %d does not answer: %s\n", s.PID, s.LastError)
+		return
+	case Connected:
+		fmt.Fprintf(b, "  connected %s", since)
+		if s.Reconnects > 0 {
+			fmt.Fprintf(b, ", after %s", count(s.Reconnects, "reconnect"))
+			if s.LastError != "" {
+				fmt.Fprintf(b, " (the last because: %s)", s.LastError)
+			}
+		}
+	default:
+		fmt.Fprintf(b, "  NOT CONNECTED %s", since)
+		if s.LastError != "" {
+			fmt.Fprintf(b, ": %s", s.LastError)
+		}
+		switch {
+		case s.NextTry.IsZero():
+			b.WriteString("; not trying again")
+		case s.NextTry.After(now):
+			fmt.Fprintf(b, "; next try in %s", Ago(s.NextTry.Sub(now)))
+		default:
+			b.WriteString("; trying now")
+		}
+		if s.State == Unreachable {
+			b.WriteString("; programs get errors until it is back")
+		}
+	}
+	b.WriteString("\n")
+	if s.Login.Client == "" {
+		return
+	}
+	fmt.Fprintf(b, "  login: %s", or(s.Login.User, "(no user)"))
+	for _, part := range []struct{ before, what string }{
+		{" by ", s.Login.Method}, {" at ", s.Login.Remote}, {", client ", s.Login.Client}, {", cipher ", s.Login.Cipher}, {", host key ", s.Login.HostKey},
+	} {
+		if part.what != "" {
+			b.WriteString(part.before + part.what)
+		}
+	}
+	b.WriteString("\n")
+}
+
+func (s Status) writeLine(b *strings.Builder) {
+	l := s.Line
+	fmt.Fprintf(b, "  line: RTT %s, reading %s/s, writing %s/s, %s and %s; in all %s read, %s written, %d requests\n",
+		seconds(l.RTT), Bytes(int64(l.ReadRate)), Bytes(int64(l.WriteRate)), count(l.Connections, "connection"), count(l.Channels, "channel"),
+		Bytes(int64(l.BytesRead)), Bytes(int64(l.BytesWritten)), l.Requests)
+	if l.Waiting > 0 {
+		fmt.Fprintf(b, "  waiting: %s for the connection\n", count(l.Waiting, "request"))
+	}
+	if l.InFlight > 0 {
+		fmt.Fprintf(b, "  in flight: %s, the oldest for %s\n", count(l.InFlight, "request"), seconds(l.Oldest))
+	}
+}
+
+func (s Status) writeUnsaved(b *strings.Builder, now time.Time) {
+	u := s.Unsaved
+	if u.None() {
+		b.WriteString("  everything is saved\n")
+		return
+	}
+	fmt.Fprintf(b, "  NOT SAVED YET: %s", ToGo(len(u.Files), u.Bytes, u.Operations))
+	if !u.Oldest.IsZero() {
+		fmt.Fprintf(b, ", the oldest for %s", Ago(now.Sub(u.Oldest)))
+	}
+	b.WriteString("\n")
+	for i, f := range u.Files {
+		if i == shownFiles {
+			fmt.Fprintf(b, "    and %d more\n", len(u.Files)-shownFiles)
+			break
+		}
+		fmt.Fprintf(b, "    %s\n", shown(f))
+	}
+}
+
+// shown is a name as it is, or quoted where it would do something to a terminal.
+func shown(name string) string {
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+func writeList(b *strings.Builder, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "  %s:\n", title)
+	for _, l := range lines {
+		fmt.Fprintf(b, "    %s\n", l)
+	}
+}
+
+// ToGo says how much is unsaved.
+func ToGo(files int, bytes int64, operations int) string {
+	var parts []string
+	if files > 0 || bytes > 0 {
+		parts = append(parts, count(files, "file"), Bytes(bytes))
+	}
+	if operations > 0 {
+		parts = append(parts, count(operations, "operation"))
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// String is a line for somebody who waits.
+func (p Progress) String() string {
+	text := ToGo(p.Files, p.Bytes, p.Operations) + " to go"
+	if p.State != Connected && p.State != "" {
+		text += ", " + p.State
+		if p.LastError != "" {
+			text += ": " + p.LastError
+		}
+	}
+	return text
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// Bytes writes a size with a unit of 1024.
+func Bytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v := float64(n)
+	for _, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		v /= 1024
+		if v < 1000 || unit == "TiB" {
+			return fmt.Sprintf("%.3g %s", v, unit)
+		}
+	}
+	return ""
+}
+
+// Ago writes a duration as coarsely as one speaks of it.
+func Ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0 s"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+func seconds(s float64) string {
+	if s < 1 {
+		return fmt.Sprintf("%.3g ms", s*1000)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}

@@ -1,0 +1,80 @@
+// Package control is how a running mount is asked and told things: a private
+// unix socket for each mount, and beside it a small file that says whose it is.
+//
+// The socket speaks HTTP: GET /status, POST /sync, /umount and /kick, and
+// /metrics and /debug/pprof for those who measure. It is 0600 in a directory
+// that is 0700 and belongs to the user; nobody else can ask.
+package control
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// longestDir leaves room for the name of a socket in the 107 bytes that the address of one may have.
+const longestDir = 80
+
+// MakeDir finds or makes the directory of the sockets. It prefers the places
+// that go away with the machine's run.
+func MakeDir() (string, error) {
+	var errs []error
+	for _, dir := range candidates() {
+		err := os.Mkdir(dir, 0o700)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			errs = append(errs, err)
+			continue
+		}
+		if err = checkDir(dir); err == nil {
+			return dir, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", fmt.Errorf("no place for the control socket: %w", errors.Join(errs...))
+}
+
+// dirs are those of the candidates that are there and can be trusted.
+func dirs() []string {
+	return slices.DeleteFunc(candidates(), func(dir string) bool { return checkDir(dir) != nil })
+}
+
+// candidates are the places where a mount of this user may have its socket. A
+// mount made by mount(8) or a service has other variables than a shell, so
+// whoever looks for it looks in all of them.
+func candidates() []string {
+	uid := strconv.Itoa(os.Getuid())
+	var parents []string
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		parents = append(parents, filepath.Join(dir, "sshmount"))
+	}
+	parents = append(parents, filepath.Join("/run/user", uid, "sshmount"))
+	if uid == "0" {
+		parents = append(parents, "/run/sshmount-0")
+	}
+	parents = append(parents, filepath.Join(os.TempDir(), "sshmount-"+uid), "/tmp/sshmount-"+uid)
+	var list []string
+	for _, dir := range parents {
+		if len(dir) <= longestDir && !slices.Contains(list, dir) {
+			list = append(list, dir)
+		}
+	}
+	return list
+}
+
+// checkDir refuses a directory that another user could have laid out.
+func checkDir(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(st.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s is not a directory of yours that is closed to others (mode 700)", dir)
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"sshmount/cmd/sshmount/control"
+	"sshmount/cmd/sshmount/mountpoint"
+)
+
+const (
+	// lastPatience is how long a mount that a signal has detached while in use
+	// may go on before it is closed under the programs that use it.
+	lastPatience = 5 * time.Second
+	// detachPatience is how long somebody who asked for a detached mount waits for its end.
+	detachPatience = time.Second
+)
+
+// umountWish is somebody's wish to end the mount.
+type umountWish struct {
+	lazy    bool                 // detach it where it is in use
+	force   bool                 // and close it too: a signal
+	timeout time.Duration        // how long unsaved data is waited for; 0 is the mount's own
+	answer  chan control.Outcome // room for one; nil where nobody waits
+}
+
+// reply answers the first time and does nothing after that.
+func (w umountWish) reply(o control.Outcome) {
+	select {
+	case w.answer <- o:
+	default:
+	}
+}
+
+// live serves until the mount is over, by whomever, and gives the exit status.
+func (m *mount) live() int {
+	for {
+		select {
+		case <-m.gone:
+			m.log.Info("the mount was ended")
+			return m.last(m.finish(nil, m.set.DrainTimeout))
+		case s := <-m.signals:
+			m.log.Info("ending the mount", "signal", s.String())
+			outcome, _ := m.end(umountWish{force: true})
+			return m.last(outcome)
+		case w := <-m.wishes:
+			outcome, ended := m.end(w)
+			w.reply(outcome)
+			if ended {
+				return m.last(outcome)
+			}
+		}
+	}
+}
+
+// last puts the end on record, closes the control socket and gives the exit status.
+func (m *mount) last(o control.Outcome) int {
+	for _, r := range o.Rescued {
+		m.log.Error("not saved on the server, but here", "rescued", r)
+	}
+	code := exitOK
+	switch {
+	case o.Unsaved:
+		m.log.Error("ended, and not all is saved", "error", o.Error)
+		code = exitUnsaved
+	case o.Error != "":
+		m.log.Warn("ended", "error", o.Error)
+	default:
+		m.log.Info("ended, and all is saved")
+	}
+	if m.control != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		m.control.Close(ctx)
+	}
+	return code
+}
+
+// end saves what is unsaved while programs still see the mount, ends the
+// mount, and finishes. ended is false where the mount is in use and stays.
+func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
+	timeout := w.timeout
+	if timeout == 0 {
+		timeout = m.set.DrainTimeout
+	}
+	deadline := time.Now().Add(timeout)
+	failed, late := m.drain(timeout)
+	if err := m.fuse.Unmount(false); err != nil {
+		if !w.lazy && !w.force {
+			return m.inUse(err, failed, late), false
+		}
+		m.log.Warn("the mount is in use; it is detached", "by", strings.Join(mountpoint.Users(m.set.Mountpoint), ", "))
+		if err := m.fuse.Unmount(true); err != nil {
+			m.log.Error("cannot detach the mount", "error", err)
+			if !w.force {
+				return control.Outcome{Error: err.Error()}, false
+			}
+		}
+	}
+	m.await(w, failed)
+	return m.finish(failed, time.Until(deadline)), true
+}
+
+// inUse is the answer where programs hold the mount.
+func (m *mount) inUse(err, failed, late error) control.Outcome {
+	text := fmt.Sprintf("%s is in use", m.set.Mountpoint)
+	if users := mountpoint.Users(m.set.Mountpoint); len(users) > 0 {
+		text += " by " + strings.Join(users, ", ")
+	} else {
+		text += fmt.Sprintf(" (%v)", err)
+	}
+	err = errors.Join(errors.New(text+"; end what uses it, or detach it with --lazy"), failed, late)
+	return control.Outcome{Busy: true, Unsaved: failed != nil, Error: oneLine(err)}
+}
+
+// await waits for the kernel to let go. Programs that have files of a detached
+// mount open may go on until they close them, but not after a signal.
+func (m *mount) await(w umountWish, failed error) {
+	patience := detachPatience
+	if w.force {
+		patience = lastPatience
+	}
+	if m.hurry {
+		patience = 0
+	}
+	select {
+	case <-m.gone:
+		return
+	case <-time.After(patience):
+	case <-m.signals:
+		m.hurry = true
+	}
+	if w.force || m.hurry {
+		m.log.Warn("programs still have files of the mount open; they get errors from now on")
+		return
+	}
+	w.reply(control.Outcome{Error: oneLine(failed), Unsaved: failed != nil})
+	select {
+	case <-m.gone:
+	case <-m.signals:
+		m.hurry = true
+	}
+}
+
+// finish comes when no program can write any more: the last drain, then
+// rescue files for what could not be delivered. earlier is what has failed
+// before and was told to nobody yet.
+func (m *mount) finish(earlier error, timeout time.Duration) control.Outcome {
+	failed, late := m.drain(timeout)
+	err := errors.Join(earlier, failed, late, m.cache.Close())
+	rescued := m.cache.Status().Rescued
+	if err := m.conn.Close(); err != nil {
+		m.log.Debug("closing the connection", "error", err)
+	}
+	m.dialer.Forget()
+	return control.Outcome{Error: oneLine(err), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
+}
+
+// drain waits until everything is saved, at most timeout, or until the line
+// has been given up, or a signal comes. failed is what went wrong with bytes
+// and operations; late says that some are still unsaved, and why.
+func (m *mount) drain(timeout time.Duration) (failed, late error) {
+	if m.hurry {
+		timeout = 0
+	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), max(timeout, 0), fmt.Errorf("time is over (%v)", timeout.Round(time.Second)))
+	defer cancel()
+	ctx, release := m.conn.Bounded(ctx)
+	defer release()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	done := make(chan error, 1)
+	go func() { done <- m.cache.Sync(ctx) }()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if cause := context.Cause(ctx); err != nil && cause != nil {
+				if st := m.cache.Status(); st.UnsavedBytes > 0 || st.UnsavedOps > 0 {
+					late = fmt.Errorf("%s not saved: %w", m.toGo(), cause)
+				}
+				return nil, late
+			}
+			return err, nil
+		case <-tick.C:
+			m.log.Info("saving", "still", m.toGo())
+		case s := <-m.signals:
+			m.hurry = true
+			stop(fmt.Errorf("a second signal (%v)", s))
+		}
+	}
+}
+
+func (m *mount) toGo() string {
+	st := m.cache.Status()
+	return control.ToGo(len(st.UnsavedFiles), st.UnsavedBytes, st.UnsavedOps)
+}
+
+// oneLine writes joined errors side by side.
+func oneLine(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}

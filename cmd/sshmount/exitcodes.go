@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"sshmount/cmd/sshmount/cmdline"
+	"sshmount/cmd/sshmount/mountpoint"
+	"sshmount/sftpconn/transport"
+)
+
+// The exit statuses. Scripts rely on them: a number never changes its meaning.
+const (
+	exitOK          = 0
+	exitFailure     = 1  // none of the below
+	exitUsage       = 2  // the command line is at fault
+	exitMountPoint  = 10 // the mount point won't do
+	exitConnect     = 11 // the server can't be reached, or has no SFTP
+	exitLogin       = 12 // the server, or the check of its host key, refused, and trying again won't help
+	exitRemoteDir   = 13 // the remote directory is missing or is none
+	exitFuse        = 14 // this machine did not let us mount
+	exitUnsaved     = 15 // something could not be saved; it is in a rescue file, or reported
+	exitNotMounted  = 16 // no mount of sshmount is there
+	exitBusy        = 17 // the mount is in use and was left
+	exitInterrupted = 130
+)
+
+// The exit statuses that mount(8) knows of its helpers.
+const (
+	helperUsage   = 1
+	helperFailure = 32
+)
+
+// A failure is an error with the exit status that tells its kind.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func failed(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{code, err}
+}
+
+// exitCode is the status for an error.
+func exitCode(err error) int {
+	var f *failure
+	var usage *cmdline.Error
+	var place *mountpoint.Error
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &f):
+		return f.code
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &place):
+		return exitMountPoint
+	}
+	return exitFailure
+}
+
+// connectCode tells a refusal from a line that is down.
+func connectCode(err error) int {
+	var permanent *transport.PermanentError
+	if errors.As(err, &permanent) {
+		return exitLogin
+	}
+	return exitConnect
+}
+
+// forHelper turns a status into what mount(8) expects.
+func forHelper(code int) int {
+	switch code {
+	case exitOK:
+		return exitOK
+	case exitUsage:
+		return helperUsage
+	default:
+		return helperFailure
+	}
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"unicode"
+)
+
+// maxLog is the size in bytes at which a log is put aside; one older piece is kept.
+const maxLog = 2 << 20
+
+// logName makes a file's name of a mount point: readable, and short enough.
+func logName(path string) string {
+	name := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.", r) {
+			return r
+		}
+		return '_'
+	}, strings.Trim(path, "/"))
+	if len(name) > 200 {
+		name = name[len(name)-200:]
+	}
+	return name + ".log"
+}
+
+// logFile is a log whose size is bounded: full, it becomes NAME.old, and a new one begins.
+type logFile struct {
+	name string
+
+	mu   sync.Mutex // guards what follows
+	file *os.File
+	size int64
+}
+
+// openLog opens a log to go on where it ended.
+func openLog(name string) (*logFile, error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	l := &logFile{name: name}
+	return l, l.open()
+}
+
+func (l *logFile) open() error {
+	f, err := os.OpenFile(l.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("log: %w", err)
+	}
+	l.file, l.size = f, info.Size()
+	return nil
+}
+
+// Write appends p as a whole.
+func (l *logFile) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.size+int64(len(p)) > maxLog {
+		full := l.file
+		if err := os.Rename(l.name, l.name+".old"); err == nil && l.open() == nil {
+			full.Close()
+		}
+	}
+	n, err := l.file.Write(p)
+	l.size += int64(n)
+	return n, err
+}
+
+// newLogger writes records from level on, one a line.
+func newLogger(w io.Writer, level slog.Level) slog.Handler {
+	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})
+}
+
+// spoken is a handler that tells a user at a terminal what went wrong, as a
+// sentence and not as a record, until it is hushed when the process goes into
+// the background.
+type spoken struct {
+	w      io.Writer
+	hushed <-chan struct{}
+	attrs  []slog.Attr
+}
+
+func (s *spoken) Enabled(_ context.Context, level slog.Level) bool {
+	select {
+	case <-s.hushed:
+		return false
+	default:
+		return level >= slog.LevelWarn
+	}
+}
+
+func (s *spoken) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sshmount: %s: %s", strings.ToLower(r.Level.String()), r.Message)
+	add := func(a slog.Attr) bool {
+		fmt.Fprintf(&b, "; %s: %v", a.Key, a.Value)
+		return true
+	}
+	for _, a := range s.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	_, err := fmt.Fprintln(s.w, b.String())
+	return err
+}
+
+func (s *spoken) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &spoken{s.w, s.hushed, append(append([]slog.Attr(nil), s.attrs...), attrs...)}
+}
+
+func (s *spoken) WithGroup(string) slog.Handler { return s }

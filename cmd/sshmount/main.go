@@ -1,0 +1,100 @@
+// Command sshmount mounts a directory of any SSH server, so that every program
+// can use the remote files as if they were local.
+//
+// This package is the outermost room: the command line (package cmdline), the
+// look at the mount point (mountpoint), the background process, the control
+// socket (control) and the commands that use it. What it mounts it puts
+// together from the rooms behind: sshdial logs in, sftpconn keeps the line,
+// cache knows and remembers, fusefs speaks with the kernel.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"sshmount/cmd/sshmount/cmdline"
+)
+
+// version is that of CHANGELOG.md.
+const version = "0.1.0"
+
+func main() { os.Exit(run(os.Args)) }
+
+func run(argv []string) int {
+	name, args := filepath.Base(argv[0]), argv[1:]
+	if isCommand(name, args) {
+		return runCommand(args)
+	}
+	tuneMemory()
+	code := runMount(name, args)
+	if cmdline.IsHelper(name) {
+		return forHelper(code)
+	}
+	return code
+}
+
+// isCommand tells a command ('sshmount status') from a mount. The remote side
+// of a mount has a colon, so the word in front can't be it; under another name
+// than its own the program only mounts.
+func isCommand(name string, args []string) bool {
+	if name == "sshfs" || cmdline.IsHelper(name) || len(args) == 0 {
+		return false
+	}
+	return slices.Contains(commandNames(), args[0]) || strings.HasPrefix(args[0], "__complete")
+}
+
+func runMount(name string, args []string) int {
+	set, err := cmdline.Parse(name, args, calledByMount())
+	if err != nil {
+		return report(err)
+	}
+	switch {
+	case set.Help:
+		if err := cmdline.Usage(os.Stdout); err != nil {
+			return report(err)
+		}
+		return exitOK
+	case set.Version:
+		printVersion()
+		return exitOK
+	}
+	if inBackground() {
+		return serveBackground(set)
+	}
+	for _, w := range set.Warnings {
+		fmt.Fprintln(os.Stderr, "sshmount: warning:", w)
+	}
+	if err := prepare(set); err != nil {
+		return report(err)
+	}
+	if set.Foreground {
+		return serveForeground(set)
+	}
+	return report(startBackground(set, args))
+}
+
+// report prints an error as one line, and gives the exit status for it.
+func report(err error) int {
+	code := exitCode(err)
+	if err != nil && code != exitInterrupted {
+		fmt.Fprintln(os.Stderr, "sshmount:", strings.TrimSpace(err.Error()))
+	}
+	return code
+}
+
+func printVersion() {
+	fmt.Printf("sshmount %s (takes the options of SSHFS version 3.7.6)\n", version)
+}
+
+// tuneMemory keeps the heap near what is in use: the buffers of files are most
+// of it, and twice their budget would be a lot for a mount. Whoever set GOGC
+// knows better.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(40)
+	}
+}

@@ -1,0 +1,165 @@
+// Package mountpoint looks at the directory that is to be mounted on, before
+// anything is done: whether it is there, whose it is, and what hangs on it
+// already. Its answers are for the user to read.
+//
+// Looking must not hang: a stat of a mount whose server is silent never comes
+// back, so the table of mounts, which the kernel answers by itself, is asked
+// first, and every other look has a limit of time.
+package mountpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a look at the file system may take.
+const patience = 10 * time.Second
+
+// An Error says why a directory can't be mounted on, and what to do.
+type Error struct{ text string }
+
+func (e *Error) Error() string { return e.text }
+
+func refusef(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
+
+// Options of a look.
+type Options struct {
+	NonEmpty bool
+	// Live says of a mount of this program whether somebody still serves it,
+	// and from where it comes ("" where it is not known).
+	Live func(mountpoint string) (pid int, source string)
+}
+
+// Check finds the real path of a mount point and says whether it will do. A
+// dead mount of sshmount or sshfs on it is taken away; Removed tells of it.
+func Check(name string, o Options) (path string, removed string, err error) {
+	if strings.HasPrefix(name, "/dev/fd/") {
+		return name, "", nil // already mounted by whoever called; there is nothing to look at
+	}
+	type answer struct {
+		path, removed string
+		err           error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		var a answer
+		a.path, a.removed, a.err = check(name, o)
+		done <- a
+	}()
+	select {
+	case a := <-done:
+		return a.path, a.removed, a.err
+	case <-time.After(patience):
+		return "", "", refusef("the mount point %s does not answer: a mount on the way to it hangs; see 'sshmount status' and 'findmnt'", name)
+	}
+}
+
+func check(name string, o Options) (path, removed string, err error) {
+	path, err = resolve(name)
+	if err != nil {
+		return "", "", err
+	}
+	removed, err = clearDead(path, o)
+	if err != nil {
+		return path, removed, err
+	}
+	return path, removed, usable(name, path, o.NonEmpty)
+}
+
+// resolve finds the real path without touching what is mounted on its end.
+func resolve(name string) (string, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", refusef("mount point %q: %v", name, err)
+	}
+	for range 40 { // as many links as the kernel follows
+		if abs == "/" {
+			return abs, nil
+		}
+		dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+		if err != nil {
+			return "", explain(name, err)
+		}
+		abs = filepath.Join(dir, filepath.Base(abs))
+		if m, err := topAt(abs); err == nil && m != nil {
+			return abs, nil
+		}
+		to, err := os.Readlink(abs)
+		if err != nil {
+			return abs, nil // no link, or not there: usable says so
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(dir, to)
+		}
+		abs = filepath.Clean(to)
+	}
+	return "", refusef("mount point %s: too many symbolic links", name)
+}
+
+// usable looks at the directory itself.
+func usable(name, path string, nonEmpty bool) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return explain(name, err)
+	}
+	if !st.IsDir() {
+		return refusef("mount point %s is not a directory", name)
+	}
+	if err := ours(name, path); err != nil {
+		return err
+	}
+	if nonEmpty {
+		return nil
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil // unreadable and ours is no reason to refuse
+	}
+	defer dir.Close()
+	if _, err := dir.Readdirnames(1); !errors.Is(err, io.EOF) && err == nil {
+		return refusef("mount point %s is not empty; choose another one, or hide what is in it with -o nonempty", name)
+	}
+	return nil
+}
+
+// ours says whether fusermount3 will let this user mount here.
+func ours(name, path string) error {
+	uid := os.Geteuid()
+	if uid == 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return explain(name, err)
+	}
+	if st.Mode&unix.S_ISVTX != 0 && int(st.Uid) != uid {
+		return refusef("mount point %s belongs to another user (uid %d) and is a shared directory; make one of your own", name, st.Uid)
+	}
+	if unix.Access(path, unix.W_OK) != nil {
+		return refusef("mount point %s can't be written by you (it belongs to uid %d); choose a directory of your own", name, st.Uid)
+	}
+	return nil
+}
+
+func explain(name string, err error) error {
+	var where *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return refusef("mount point %s does not exist; make it with: mkdir -p %s", name, name)
+	case errors.Is(err, unix.ENOTDIR):
+		return refusef("mount point %s is not a directory", name)
+	case errors.Is(err, unix.ENOTCONN) && errors.As(err, &where):
+		return refusef("mount point %s: a dead mount hangs at %s; take it away with: fusermount3 -uz %s", name, where.Path, where.Path)
+	case errors.As(err, &where):
+		return refusef("mount point %s: %v", name, where.Err)
+	}
+	return refusef("mount point %s: %v", name, err)
+}

@@ -1,0 +1,99 @@
+package mountpoint
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// topAt is the uppermost mount whose root is path, or nil. It asks the kernel's table and no file system.
+func topAt(path string) (*mountinfo.Info, error) {
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Mountpoint != path, false
+	})
+	if err != nil || len(mounts) == 0 {
+		return nil, err
+	}
+	return mounts[len(mounts)-1], nil
+}
+
+// Mounted says whether a FUSE mount is at path, and of what type and source.
+func Mounted(path string) (fstype, source string, ok bool) {
+	m, err := topAt(path)
+	if err != nil || m == nil || !strings.HasPrefix(m.FSType, "fuse") {
+		return "", "", false
+	}
+	return m.FSType, m.Source, true
+}
+
+// Resolve is the real path of a mount point, found without touching the mount.
+func Resolve(name string) (string, error) { return resolve(name) }
+
+// clearDead takes dead mounts of our kind away from path. A live one of our kind,
+// or a dead one of another kind, is an error; other mounts don't concern us.
+func clearDead(path string, o Options) (removed string, err error) {
+	for range 8 { // mounts may lie one on the other
+		m, err := topAt(path)
+		if err != nil || m == nil || !strings.HasPrefix(m.FSType, "fuse") {
+			return removed, nil
+		}
+		mine := m.FSType == "fuse.sshmount" || m.FSType == "fuse.sshfs"
+		if mine && o.Live != nil {
+			if pid, source := o.Live(path); pid != 0 {
+				return removed, refusef("%s is already mounted from %s by process %d; end that with: sshmount umount %s", path, source, pid, path)
+			}
+		}
+		_, statErr := os.Stat(path)
+		switch {
+		case !errors.Is(statErr, unix.ENOTCONN) && mine && statErr == nil:
+			return removed, refusef("%s is already mounted from %s (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, path)
+		case !errors.Is(statErr, unix.ENOTCONN):
+			return removed, nil
+		case !mine:
+			return removed, refusef("a dead mount of type %s (from %s) hangs on %s; take it away with: fusermount3 -uz %s", m.FSType, m.Source, path, path)
+		}
+		if err := Detach(path); err != nil {
+			return removed, refusef("a dead mount of %s hangs on %s and can't be taken away: %v", m.Source, path, err)
+		}
+		removed = m.Source
+	}
+	return removed, refusef("too many dead mounts lie on %s; take them away with: fusermount3 -uz %s", path, path)
+}
+
+// Detach takes a mount out of the tree, in use or not (a lazy unmount).
+func Detach(path string) error { return unmount(path, true) }
+
+// Unmount ends a mount that is not in use.
+func Unmount(path string) error { return unmount(path, false) }
+
+func unmount(path string, lazy bool) error {
+	if os.Geteuid() == 0 {
+		flags := unix.UMOUNT_NOFOLLOW
+		if lazy {
+			flags |= unix.MNT_DETACH
+		}
+		if err := unix.Unmount(path, flags); err == nil || !errors.Is(err, unix.EPERM) {
+			return err
+		}
+	}
+	args := []string{"-u", path}
+	if lazy {
+		args = []string{"-u", "-z", path}
+	}
+	out, err := exec.Command("fusermount3", args...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimSpace(string(out))
+	if strings.Contains(text, "busy") {
+		return unix.EBUSY
+	}
+	if text != "" {
+		return errors.New(text)
+	}
+	return err
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"sshmount/cache"
+	"sshmount/cmd/sshmount/cmdline"
+	"sshmount/cmd/sshmount/control"
+	"sshmount/fusefs"
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/sshdial"
+)
+
+// errInterrupted says that the user ended it.
+var errInterrupted = errors.New("interrupted")
+
+// maxPassword is the longest line that password_stdin takes, in bytes.
+const maxPassword = 1024
+
+// mount is one mount, from the login to its end.
+type mount struct {
+	set     *cmdline.Settings
+	log     *slog.Logger
+	started time.Time
+
+	dialer *sshdial.Dialer
+	conn   *sftpconn.Conn
+	cache  *cache.Cache
+	fuse   *fusefs.Mounted
+
+	gone    chan struct{}    // closed when the kernel has no mount any more
+	wishes  chan umountWish  // to the goroutine of live, which ends the mount
+	over    chan struct{}    // closed when the mount has ended
+	control *control.Server  // nil where there could be none
+	signals <-chan os.Signal // the user's wishes to end it
+	hurry   bool             // a second signal came: no more waiting; of the goroutine that ends the mount
+}
+
+// where the log goes.
+type logPlace int
+
+const (
+	logStderr logPlace = iota
+	logBackground
+)
+
+// serveForeground is a mount with -f: it ends with the mount.
+func serveForeground(set *cmdline.Settings) int {
+	code, err := serve(set, logStderr, func() error { return nil })
+	if err != nil {
+		return report(err)
+	}
+	return code
+}
+
+// serve logs in, mounts, calls ready, and serves until the mount is over. The
+// error is one of the beginning; what happens later is in the log and the status.
+func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, error) {
+	if err := place(set); err != nil {
+		return exitCode(err), err
+	}
+	hushed := make(chan struct{})
+	log, err := openLogger(set, where, hushed)
+	if err != nil {
+		return exitFailure, err
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	m := &mount{set: set, log: log, started: time.Now(), gone: make(chan struct{}), wishes: make(chan umountWish),
+		over: make(chan struct{}), signals: signals}
+	if err := m.startInterruptibly(signals); err != nil {
+		return exitCode(err), err
+	}
+	defer close(m.over)
+	if err := ready(); err != nil {
+		m.end(umountWish{force: true})
+		return exitFailure, err
+	}
+	close(hushed)
+	return m.live(), nil
+}
+
+// startInterruptibly gives the login up at the first signal.
+func (m *mount) startInterruptibly(signals <-chan os.Signal) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	started := make(chan error, 1)
+	go func() { started <- m.start(ctx) }()
+	for {
+		select {
+		case err := <-started:
+			if context.Cause(ctx) != errInterrupted {
+				return err
+			}
+			if err == nil {
+				m.end(umountWish{force: true})
+			}
+			return errInterrupted
+		case <-signals:
+			cancel(errInterrupted)
+		}
+	}
+}
+
+// start logs in and mounts.
+func (m *mount) start(ctx context.Context) error {
+	if err := m.connect(ctx); err != nil {
+		return failed(connectCode(err), err)
+	}
+	if err := m.attach(ctx); err != nil {
+		return errors.Join(err, m.close())
+	}
+	m.dialer.Detach() // from here on there is nobody to ask
+	go func() {
+		m.fuse.Wait()
+		close(m.gone)
+	}()
+	record := control.Record{Mountpoint: m.set.Mountpoint, Source: m.set.Source, Started: m.started, Version: version}
+	if m.set.LogFile != "" && !m.set.Foreground {
+		record.Log = m.set.LogFile
+	}
+	var err error
+	if m.control, err = control.Listen(record, m, m.log); err != nil {
+		m.log.Warn("'sshmount status', 'sync' and 'umount' will not find this mount", "error", err)
+	}
+	m.log.Info("mounted", "source", m.set.Source, "mountpoint", m.set.Mountpoint, "version", version)
+	return nil
+}
+
+// connect makes the line and logs in.
+func (m *mount) connect(ctx context.Context) error {
+	o := m.set.Dial
+	o.Logger = m.log
+	if m.set.Passive {
+		o.Passive = stdio{os.Stdin, os.Stdout}
+	}
+	if m.set.PasswordFromStdin {
+		password, err := readPassword(os.Stdin)
+		if err != nil {
+			return err
+		}
+		o.Password = password
+		defer clear(password)
+	}
+	// Without a terminal there is nobody to ask, which only matters if there is a question.
+	if prompt, err := sshdial.Terminal(); err == nil && !m.set.Passive {
+		o.Prompt = prompt
+	}
+	var err error
+	if m.dialer, err = sshdial.New(ctx, o); err != nil {
+		return err
+	}
+	c := m.set.Conn
+	c.Dial, c.Logger = m.dialer.Dial, m.log
+	if s := m.dialer.Settings(); s.ServerAliveInterval > 0 {
+		c.AliveInterval, c.AliveCountMax = s.ServerAliveInterval, s.ServerAliveCountMax
+	}
+	c.NoReconnect = c.NoReconnect || m.set.Passive
+	m.conn, err = sftpconn.New(ctx, c)
+	return err
+}
+
+// attach looks at the remote directory and makes the mount.
+func (m *mount) attach(ctx context.Context) error {
+	ids, filled, err := idMap(ctx, m.set, m.conn)
+	if err != nil {
+		return failed(exitUsage, err)
+	}
+	o := m.set.Mount
+	o.IDMap, o.Logger = ids, m.log
+	var remote error
+	m.fuse, err = fusefs.Mount(func(n cache.Notifier) (*cache.Cache, error) {
+		c := m.set.Cache
+		c.Conn, c.Notify, c.Logger = m.conn, n, m.log
+		m.cache, remote = cache.New(ctx, c)
+		if err := filled(); remote == nil {
+			remote = err
+		}
+		return m.cache, remote
+	}, o)
+	switch {
+	case remote != nil:
+		return failed(exitRemoteDir, fmt.Errorf("%s: %w", m.set.Source, remote))
+	case err != nil:
+		return failed(exitFuse, fmt.Errorf("cannot mount on %s: %w", m.set.Mountpoint, err))
+	}
+	return nil
+}
+
+// close gives up what start has made so far. Nothing was written yet, so nothing is lost.
+func (m *mount) close() error {
+	if m.cache != nil {
+		m.cache.Close()
+	}
+	return m.conn.Close()
+}
+
+// openLogger makes the log. In the background it is a file; until the process
+// leaves the terminal, what goes wrong is said there too.
+func openLogger(set *cmdline.Settings, where logPlace, hushed <-chan struct{}) (*slog.Logger, error) {
+	level := slog.LevelInfo
+	if set.Debug {
+		level = slog.LevelDebug
+	}
+	if where == logStderr {
+		return slog.New(newLogger(os.Stderr, level)), nil
+	}
+	file, err := openLog(set.LogFile)
+	if err != nil {
+		return nil, err
+	}
+	// A crash would be written to a standard error that leads nowhere.
+	if err := debug.SetCrashOutput(file.file, debug.CrashOptions{}); err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	terminal := &spoken{w: os.Stderr, hushed: hushed}
+	return slog.New(slog.NewMultiHandler(newLogger(file, level), terminal)), nil
+}
+
+// readPassword reads one line, and nothing behind it.
+func readPassword(r io.Reader) ([]byte, error) {
+	line, err := bufio.NewReaderSize(io.LimitReader(r, maxPassword), maxPassword).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("password_stdin: %w", err)
+	}
+	line = strings.TrimRight(line, "\r\n")
+	switch {
+	case line == "":
+		return nil, errors.New("password_stdin: there was no line with a password on standard input")
+	case len(line) >= maxPassword-1:
+		return nil, fmt.Errorf("password_stdin: the password is longer than %d bytes", maxPassword-2)
+	}
+	return []byte(line), nil
+}
+
+// stdio is the stream of passive: SFTP on standard input and output.
+type stdio struct{ in, out *os.File }
+
+func (s stdio) Read(p []byte) (int, error)  { return s.in.Read(p) }
+func (s stdio) Write(p []byte) (int, error) { return s.out.Write(p) }
+func (s stdio) Close() error                { return errors.Join(s.in.Close(), s.out.Close()) }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sshmount/cmd/sshmount/control"
+	"sshmount/cmd/sshmount/mountpoint"
+)
+
+func statusCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status [MOUNTPOINT]",
+		Short: "Tells of one mount, or of all of yours: the line, what waits, what is not saved, errors",
+		Args:  cobra.MaximumNArgs(1), ValidArgsFunction: oneMount,
+		RunE: func(c *cobra.Command, args []string) error {
+			var list []control.Status
+			if len(args) == 1 {
+				r, err := findMount(args[0])
+				if err != nil {
+					return err
+				}
+				list = append(list, control.StatusOf(c.Context(), r))
+			} else {
+				for _, r := range mounts() {
+					list = append(list, control.StatusOf(c.Context(), r))
+				}
+			}
+			if asJSON {
+				return writeJSON(list, len(args) == 1)
+			}
+			if len(list) == 0 {
+				fmt.Println("no mounts")
+			}
+			for i, s := range list {
+				if i > 0 {
+					fmt.Println()
+				}
+				if err := s.Write(os.Stdout, time.Now()); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON: an object for one mount, a list for all")
+	return c
+}
+
+func writeJSON(list []control.Status, one bool) error {
+	out := json.NewEncoder(os.Stdout)
+	out.SetIndent("", "  ")
+	if one {
+		return out.Encode(list[0])
+	}
+	if list == nil {
+		list = []control.Status{}
+	}
+	return out.Encode(list)
+}
+
+// mounts are the records of this user's mounts. What a process has left whose
+// mount is gone too is taken away.
+func mounts() []control.Record {
+	var list []control.Record
+	for _, r := range control.Records() {
+		if !r.Alive() {
+			if _, _, mounted := mountpoint.Mounted(r.Mountpoint); !mounted {
+				control.Forget(r)
+				continue
+			}
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// findMount is the record of a mount point that somebody named.
+func findMount(name string) (control.Record, error) {
+	path, err := mountpoint.Resolve(name)
+	if err != nil {
+		return control.Record{}, err
+	}
+	for _, r := range mounts() {
+		if r.Mountpoint == path {
+			return r, nil
+		}
+	}
+	if fstype, source, mounted := mountpoint.Mounted(path); mounted {
+		return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is a mount of %s (%s) that does not answer to you: it is another user's or another program's", path, source, fstype))
+	}
+	return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is no mount of sshmount; 'sshmount status' lists yours", path))
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"sshmount/cmd/sshmount/control"
+	"sshmount/cmd/sshmount/mountpoint"
+)
+
+func umountCommand() *cobra.Command {
+	var wish control.UmountRequest
+	c := &cobra.Command{
+		Use: "umount MOUNTPOINT", Aliases: []string{"unmount"},
+		Short: "Saves everything, shows how that gets on, and ends the mount",
+		Args:  cobra.ExactArgs(1), ValidArgsFunction: oneMount,
+		RunE: func(_ *cobra.Command, args []string) error { return umount(args[0], wish) },
+	}
+	c.Flags().BoolVar(&wish.Lazy, "lazy", false, "detach it also while programs use it; it ends with the last open file")
+	c.Flags().DurationVar(&wish.Timeout, "timeout", 0, "how long to wait for unsaved data, such as 30s (default the mount's drain_timeout, 2m)")
+	return c
+}
+
+func syncCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sync MOUNTPOINT",
+		Short: "Waits until everything is saved on the server, and reports what went wrong",
+		Args:  cobra.ExactArgs(1), ValidArgsFunction: oneMount,
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := findMount(args[0])
+			if err != nil {
+				return err
+			}
+			ctx, stop := untilSignal()
+			defer stop()
+			p := newProgress()
+			o, err := control.Connect(r).Sync(ctx, p.show)
+			p.done()
+			if err != nil {
+				return failed(exitUnsaved, fmt.Errorf("%s: %w", r.Mountpoint, err))
+			}
+			return outcomeError(r.Mountpoint, o)
+		},
+	}
+}
+
+func kickCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "kick MOUNTPOINT",
+		Short: "Tries a lost line at once, and looks whether the one that is there still lives",
+		Args:  cobra.ExactArgs(1), ValidArgsFunction: oneMount,
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := findMount(args[0])
+			if err != nil {
+				return err
+			}
+			return failed(exitFailure, control.Connect(r).Kick(c.Context()))
+		},
+	}
+}
+
+// umount ends a mount through its process, or by hand where that is gone.
+func umount(name string, wish control.UmountRequest) error {
+	r, err := findMount(name)
+	if err != nil {
+		return umountUnknown(name, wish.Lazy, err)
+	}
+	ctx, stop := untilSignal()
+	defer stop()
+	p := newProgress()
+	o, err := control.Connect(r).Umount(ctx, wish, p.show)
+	p.done()
+	switch {
+	case err == nil:
+		if !o.Busy {
+			awaitEnd(r)
+		}
+		return outcomeError(r.Mountpoint, o)
+	case ctx.Err() != nil:
+		say("the mount goes on saving and ends then; see 'sshmount status %s'", r.Mountpoint)
+		return errInterrupted
+	case r.Alive():
+		return failed(exitFailure, fmt.Errorf("%s: process %d does not answer: %w", r.Mountpoint, r.PID, err))
+	}
+	// A mount whose process was killed is dead, and lazily is the only way that can't fail for being in use.
+	if err := mountpoint.Detach(r.Mountpoint); err != nil {
+		return failed(exitFailure, fmt.Errorf("process %d of %s is gone, and the dead mount can't be taken away: %w", r.PID, r.Mountpoint, err))
+	}
+	control.Forget(r)
+	say("process %d of %s was gone; the dead mount is taken away", r.PID, r.Mountpoint)
+	return nil
+}
+
+// umountUnknown ends a mount that has no socket we may use, as umount(8) would.
+func umountUnknown(name string, lazy bool, unknown error) error {
+	path, err := mountpoint.Resolve(name)
+	if err != nil {
+		return err
+	}
+	fstype, _, mounted := mountpoint.Mounted(path)
+	if !mounted || fstype != "fuse.sshmount" && fstype != "fuse.sshfs" {
+		return unknown
+	}
+	end := mountpoint.Unmount
+	if lazy {
+		end = mountpoint.Detach
+	}
+	err = end(path)
+	if errors.Is(err, unix.EBUSY) {
+		return failed(exitBusy, fmt.Errorf("%s is in use; end what uses it, or detach it with --lazy", path))
+	}
+	return failed(exitFailure, err)
+}
+
+// awaitEnd waits a moment for the process of an ended mount, so that what follows a umount finds it gone.
+func awaitEnd(r control.Record) {
+	for deadline := time.Now().Add(5 * time.Second); r.Alive() && time.Now().Before(deadline); {
+		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted {
+			return // a detached mount that goes on, or a new one
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func outcomeError(path string, o control.Outcome) error {
+	for _, r := range o.Rescued {
+		say("not saved on the server, but here: %s", r)
+	}
+	switch {
+	case o.Busy:
+		return failed(exitBusy, errors.New(o.Error))
+	case o.Unsaved:
+		return failed(exitUnsaved, fmt.Errorf("%s: %s", path, o.Error))
+	case o.Error != "":
+		return failed(exitFailure, fmt.Errorf("%s: %s", path, o.Error))
+	}
+	return nil
+}
+
+func untilSignal() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+}
+
+// progress shows a user what is still to be saved: on a terminal one line
+// that changes, elsewhere a line now and then.
+type progress struct {
+	terminal bool
+	width    int
+	next     time.Time
+}
+
+func newProgress() *progress {
+	return &progress{terminal: term.IsTerminal(int(os.Stderr.Fd())), next: time.Now().Add(500 * time.Millisecond)}
+}
+
+func (p *progress) show(now control.Progress) {
+	if time.Now().Before(p.next) {
+		return
+	}
+	line := now.String()
+	if p.terminal {
+		fmt.Fprintf(os.Stderr, "\r%-*s", p.width, line)
+		p.width = len(line)
+		return
+	}
+	say("%s", line)
+	p.next = time.Now().Add(5 * time.Second)
+}
+
+func (p *progress) done() {
+	if p.terminal && p.width > 0 {
+		fmt.Fprintf(os.Stderr, "\r%*s\r", p.width, "")
+	}
+}
