@@ -91,7 +91,7 @@ func buildBinary() error {
 		if err != nil {
 			return fmt.Errorf("%s -V: %w", path, err)
 		}
-		standIn = bytes.HasPrefix(version, []byte("SSHFS"))
+		standIn = bytes.Contains(version, []byte("SSHFS version"))
 		return nil
 	}
 	binary = filepath.Join(bin, "sshmount")

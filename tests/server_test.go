@@ -224,7 +224,7 @@ func freePort(t *testing.T) int {
 func testDir(t *testing.T, what string) string {
 	t.Helper()
 	name := strings.Map(func(r rune) rune {
-		if r == '/' || r == ' ' {
+		if strings.ContainsRune("/ '\"=,", r) {
 			return '-'
 		}
 		return r

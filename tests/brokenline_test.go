@@ -1,0 +1,480 @@
+package tests
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sshmount/tests/line"
+)
+
+// over puts a line between the program and the server, and returns it with the configuration by which "srv" is behind it.
+func (s *server) over(t *testing.T, c line.Config) (*line.Line, string) {
+	t.Helper()
+	l, err := line.New(fmt.Sprintf("127.0.0.1:%d", s.port), c)
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l, s.clientConfig(fmt.Sprintf("ssh_config_line_%d", l.Port()), l.Port(), "")
+}
+
+// mountOver mounts through the line.
+func (s *server) mountOver(t *testing.T, config string, options ...string) *mounted {
+	t.Helper()
+	return mountArgs(t, append([]string{"-F", config, s.remote(), mountPoint(t)}, options...), nil)
+}
+
+// fault is a way in which a line breaks, and how it comes back.
+type fault struct {
+	name string
+	do   func(s *server, l *line.Line)
+	undo func(s *server, l *line.Line)
+}
+
+func nothing(*server, *line.Line) {}
+
+var faults = []fault{
+	{"reset", func(_ *server, l *line.Line) { l.Reset() }, nothing},
+	{"session killed", func(s *server, _ *line.Line) { s.signalSessions(syscall.SIGKILL) }, nothing},
+	{"black hole", func(_ *server, l *line.Line) { l.BlackHole() }, func(_ *server, l *line.Line) { _ = l.Resume() }},
+}
+
+// aliveOptions have silence noticed soon, so that tests of it don't last.
+var aliveOptions = []string{"-o", "ServerAliveInterval=1,ServerAliveCountMax=2"}
+
+// breakWhile breaks the line twice while work goes on, and lets it come back after a moment.
+func breakWhile(t *testing.T, s *server, l *line.Line, f fault, working func() bool) {
+	t.Helper()
+	for range 2 {
+		// In the middle of the work, by what the line has carried.
+		before := l.Stats()
+		eventually(t, 60*time.Second, "the work is under way", func() (bool, string) {
+			now := l.Stats()
+			return !working() || now.BytesUp+now.BytesDown > before.BytesUp+before.BytesDown+300_000, fmt.Sprint(now)
+		})
+		f.do(s, l)
+		time.Sleep(300 * time.Millisecond)
+		f.undo(s, l)
+	}
+}
+
+func TestRaceReadOverABreakingLine(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			content := string(pseudoRandom(1, 24<<20))
+			write(t, s.local("f"), content)
+			l, config := s.over(t, line.Config{Delay: 2 * time.Millisecond, BytesPerSecond: 12 << 20})
+			m := s.mountOver(t, config, aliveOptions...)
+			reader := start(t, "", nil, "cmp", m.path("f"), s.local("f"))
+			breakWhile(t, s, l, f, reader.running)
+			reader.wait(t)
+		})
+	}
+}
+
+func TestRaceWriteOverABreakingLine(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			content := string(pseudoRandom(1, 24<<20))
+			local := filepath.Join(testDir(t, "data"), "f")
+			write(t, local, content)
+			l, config := s.over(t, line.Config{Delay: 2 * time.Millisecond, BytesPerSecond: 12 << 20})
+			m := s.mountOver(t, config, aliveOptions...)
+			writer := start(t, "", nil, "dd", "if="+local, "of="+m.path("f"), "bs=64k", "conv=fsync", "status=none")
+			breakWhile(t, s, l, f, writer.running)
+			writer.wait(t)
+			wantContent(t, s.local("f"), content)
+		})
+	}
+}
+
+func TestRaceUntarOverABreakingLine(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			source := filepath.Join(testDir(t, "tree"), "source")
+			makeTree(t, source, 80)
+			l, config := s.over(t, line.Config{Delay: 2 * time.Millisecond, BytesPerSecond: 4 << 20})
+			m := s.mountOver(t, config, aliveOptions...)
+			must(t, os.Mkdir(m.path("tree"), 0o755))
+			tar := start(t, "", nil, "sh", "-euc", `tar -C "$1" -cf - . | tar -C "$2" -xpf -`, "sh", source, m.path("tree"))
+			breakWhile(t, s, l, f, tar.running)
+			if out := tar.wait(t); out != "" {
+				t.Errorf("tar says:\n%s", out)
+			}
+			sameTrees(t, s.local("tree"), source, whatOf{modes: true, times: true})
+		})
+	}
+}
+
+func TestRaceDatabaseOverABreakingLine(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	l, config := s.over(t, line.Config{Delay: time.Millisecond})
+	m := s.mountOver(t, config, aliveOptions...)
+	run(t, "", "sqlite3", m.path("db"), "create table x(n integer, blob text);")
+	const rows = 60
+	var script strings.Builder
+	for i := range rows {
+		fmt.Fprintf(&script, "begin immediate; insert into x values(%d, hex(randomblob(4000))); commit;\n", i)
+	}
+	file := filepath.Join(testDir(t, "sql"), "script")
+	write(t, file, script.String())
+	writer := start(t, "", nil, "sqlite3", "-bail", m.path("db"), ".read "+file)
+	breakWhile(t, s, l, faults[0], writer.running)
+	writer.wait(t)
+	if out := run(t, "", "sqlite3", s.local("db"), "pragma integrity_check; select count(distinct n) from x;"); out != fmt.Sprintf("ok\n%d\n", rows) {
+		t.Errorf("on the server: %q", out)
+	}
+}
+
+// Reads wait while the server is down, and are answered when it is back.
+func TestReadsWaitForAServerThatIsDown(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	content := string(pseudoRandom(1, 6<<20))
+	write(t, s.local("f"), content)
+	write(t, s.local("other"), "never looked at before")
+	m := s.mount()
+	f, err := os.Open(m.path("f"))
+	must(t, err)
+	defer f.Close()
+	head := make([]byte, 1000)
+	_, err = io.ReadFull(f, head)
+	must(t, err)
+	s.down()
+	open := start(t, "", nil, "cat", m.path("other"))
+	rest := make(chan []byte, 1)
+	go func() {
+		b, err := io.ReadAll(f)
+		if err != nil {
+			t.Errorf("the waiting read: %v", err)
+		}
+		rest <- b
+	}()
+	time.Sleep(2 * time.Second)
+	if !open.running() {
+		t.Errorf("with the server down, cat ended: %v %s", open.err, open.out.String())
+	}
+	s.start()
+	select {
+	case b := <-rest:
+		if string(head)+string(b) != content {
+			t.Errorf("%d bytes read over the outage, and they are not the file's %d", len(head)+len(b), len(content))
+		}
+	case <-time.After(60 * time.Second):
+		t.Fatal("the read is not answered after the server came back")
+	}
+	if out := open.wait(t); out != "never looked at before" {
+		t.Errorf("cat says %q", out)
+	}
+}
+
+// Ctrl-C ends a program that waits for a line that is down.
+func TestWaitingProgramsCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	write(t, s.local("f"), string(pseudoRandom(1, 1<<20)))
+	write(t, s.local("old"), "x")
+	m := s.mount("-o", "dir_cache=no,attr_timeout=0,entry_timeout=0")
+	wantContent(t, m.path("old"), "x")
+	s.down()
+	waiting := map[string]*background{
+		"read":  start(t, "", nil, "cat", m.path("f")),
+		"stat":  start(t, "", nil, "stat", m.path("old")),
+		"list":  start(t, "", nil, "ls", "-l", m.point),
+		"mkdir": start(t, "", nil, "mkdir", m.path("d")),
+		"write": start(t, "", nil, "sh", "-c", `exec dd if=/dev/zero of="$1" bs=1k count=1 status=none`, "sh", m.path("new")),
+	}
+	time.Sleep(time.Second)
+	for what, b := range waiting {
+		if !b.running() {
+			t.Errorf("%s did not wait: %v %s", what, b.err, b.out.String())
+			continue
+		}
+		must(t, b.cmd.Process.Signal(syscall.SIGINT))
+		select {
+		case <-b.done:
+		case <-time.After(20 * time.Second):
+			t.Errorf("%s is still there 20 s after Ctrl-C", what)
+		}
+	}
+	s.start()
+	eventually(t, 40*time.Second, "the mount works again", func() (bool, string) {
+		out, err := command(20*time.Second, "", "cat", m.path("old"))
+		return err == nil && out == "x", out
+	})
+}
+
+func TestReconnectTimeoutEndsTheWaiting(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	write(t, s.local("f"), "content")
+	m := s.mount("-o", "reconnect_timeout=3,dir_cache=no,attr_timeout=0,entry_timeout=0")
+	f, err := os.Create(m.path("dirty"))
+	must(t, err)
+	defer f.Close()
+	wantContent(t, m.path("f"), "content")
+	s.down()
+	_, err = f.WriteString("kept")
+	must(t, err)
+	began := time.Now()
+	err = within(t, 40*time.Second, "a read with reconnect_timeout=3", func() error {
+		_, err := os.ReadFile(m.path("f"))
+		return err
+	})
+	wantErrno(t, "a read after reconnect_timeout", err, syscall.EIO)
+	if took := time.Since(began); took < 1500*time.Millisecond {
+		t.Errorf("it gave up after %v already", took)
+	}
+	// New requests fail at once from now on.
+	err = within(t, 10*time.Second, "a later read", func() error { _, err := os.Stat(m.path("f")); return err })
+	wantErrno(t, "a later request", err, syscall.EIO)
+	// What was written is kept, and is delivered when the server is back.
+	s.start()
+	eventually(t, 60*time.Second, "the mount works again", func() (bool, string) {
+		b, err := os.ReadFile(m.path("f"))
+		return string(b) == "content", fmt.Sprint(err)
+	})
+	eventually(t, 30*time.Second, "the kept bytes are on the server", func() (bool, string) {
+		b, _ := os.ReadFile(s.local("dirty"))
+		return string(b) == "kept", string(b)
+	})
+}
+
+// Without reconnect a lost connection is the end, as sshfs has it: errors at once, no hanging.
+func TestNoReconnectFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	write(t, s.local("f"), "x")
+	m := s.mount("-o", "no_reconnect,dir_cache=no,attr_timeout=0,entry_timeout=0")
+	wantContent(t, m.path("f"), "x")
+	s.signalSessions(syscall.SIGKILL)
+	eventually(t, 30*time.Second, "requests fail", func() (bool, string) {
+		_, err := os.ReadFile(m.path("f"))
+		return err != nil, fmt.Sprint(err)
+	})
+}
+
+// A black hole is noticed by silence; what waits is answered over a new connection.
+func TestBlackHoleIsNoticedBySilence(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	write(t, s.local("f"), "content")
+	l, config := s.over(t, line.Config{})
+	m := s.mountOver(t, config, aliveOptions...)
+	l.BlackHole()
+	reader := start(t, "", nil, "cat", m.path("f"))
+	time.Sleep(500 * time.Millisecond)
+	must(t, l.Resume()) // the lost connections stay lost; new ones work
+	if out := reader.wait(t); out != "content" {
+		t.Errorf("cat says %q", out)
+	}
+}
+
+// Slow is not dead: a server that answers late, but whose line carries bytes, is not left.
+func TestSlowIsNotDead(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	content := string(pseudoRandom(1, 300_000))
+	write(t, s.local("f"), content)
+	l, config := s.over(t, line.Config{})
+	m := s.mountOver(t, config, aliveOptions...)
+	l.Trickle(line.Down, 40_000)
+	before := l.Stats().Accepted
+	wantContent(t, m.path("f"), content)
+	must(t, l.Resume())
+	if now := l.Stats().Accepted; now != before {
+		t.Errorf("%d new connections were made while the line was only slow", now-before)
+	}
+}
+
+// Open files go on after a reconnect: also those whose name has changed, and what is not theirs any more is ESTALE.
+func TestOpenFilesAfterAReconnect(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	write(t, s.local("plain"), "plain content")
+	write(t, s.local("renamed"), "renamed content")
+	write(t, s.local("changed"), "changed content")
+	write(t, s.local("gone"), "gone content")
+	m := s.mount("-o", "direct_io")
+	open := map[string]*os.File{}
+	for _, name := range []string{"plain", "renamed", "changed", "gone"} {
+		f, err := os.Open(m.path(name))
+		must(t, err)
+		defer f.Close()
+		if _, err := f.ReadAt(make([]byte, 3), 0); err != nil {
+			t.Fatal(err)
+		}
+		open[name] = f
+	}
+	appender, err := os.OpenFile(m.path("appended"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	must(t, err)
+	defer appender.Close()
+	_, err = appender.WriteString("one ")
+	must(t, err)
+	dir, err := os.Open(m.point)
+	must(t, err)
+	defer dir.Close()
+	must(t, os.Rename(m.path("renamed"), m.path("new-name")))
+	s.down()
+	write(t, s.local("changed"), "something else, longer")
+	must(t, os.Remove(s.local("gone")))
+	s.start()
+
+	get := func(name string) (string, error) {
+		b := make([]byte, 100)
+		n, err := open[name].ReadAt(b, 0)
+		if err == io.EOF {
+			err = nil
+		}
+		return string(b[:n]), err
+	}
+	for _, name := range []string{"plain", "renamed"} {
+		if got, err := get(name); err != nil || got != name+" content" {
+			t.Errorf("%s reads %q, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"changed", "gone"} {
+		got, err := get(name)
+		if err == nil {
+			t.Errorf("%s reads %q", name, got)
+			continue
+		}
+		wantErrno(t, "read of the file that is "+name, err, syscall.ESTALE)
+	}
+	_, err = appender.WriteString("two")
+	must(t, err)
+	must(t, appender.Close())
+	wantContent(t, s.local("appended"), "one two")
+	if names, err := dir.Readdirnames(-1); err != nil || len(names) < 4 {
+		t.Errorf("the open directory lists %v, %v", names, err)
+	}
+}
+
+// umount while the line is down and bytes are unsaved: bounded, and the bytes are in the rescue file.
+func TestUnmountWhileTheServerIsDown(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	state := testDir(t, "state")
+	m := mountArgs(t, []string{"-F", s.config, s.remote(), mountPoint(t), "-o", "reconnect_timeout=3"}, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+state)
+	})
+	content := pseudoRandom(1, 300_000)
+	f, err := os.Create(m.path("unsaved"))
+	must(t, err)
+	s.down()
+	_, err = f.Write(content)
+	must(t, err)
+	err = within(t, 60*time.Second, "close with the server down", f.Close)
+	if err == nil {
+		t.Error("close says that the bytes are saved")
+	}
+	run(t, "", "fusermount3", "-u", "-z", m.point)
+	select {
+	case <-m.ended:
+	case <-time.After(90 * time.Second):
+		t.Fatal("the process is still there 90 s after unmounting")
+	}
+	saved := rescued(t, state, "unsaved")
+	if got := coverage(content, nil, saved); got != len(content) {
+		t.Errorf("%d of %d bytes are in rescue files:\n%s\n%s", got, len(content), run(t, "", "find", state, "-type", "f"), m.logText())
+	}
+}
+
+// The server's directory tree is walked while the connection is reset again and again.
+func TestRaceWalkOverABreakingLine(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	makeTree(t, s.local("tree"), 200)
+	l, config := s.over(t, line.Config{Delay: 2 * time.Millisecond})
+	m := s.mountOver(t, config, append(aliveOptions, "-o", "dcache_timeout=1,attr_timeout=0,entry_timeout=0")...)
+	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(150 * time.Millisecond):
+				l.Reset()
+			}
+		}
+	}()
+	for range 3 {
+		sameTrees(t, m.path("tree"), s.local("tree"), whatOf{modes: true, times: true})
+	}
+	close(stop)
+	<-stopped
+}
+
+// Names made, renamed and removed while the line breaks: each operation succeeds, and the server has just what it should.
+func TestRaceNamesOverABreakingLine(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	l, config := s.over(t, line.Config{Delay: time.Millisecond})
+	m := s.mountOver(t, config, aliveOptions...)
+	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(120 * time.Millisecond):
+				l.Reset()
+			}
+		}
+	}()
+	var want bytes.Buffer
+	for i := range 60 {
+		d := m.path(fmt.Sprintf("d%02d", i))
+		must(t, os.Mkdir(d, 0o755))
+		must(t, os.Symlink("target", d+"/link"))
+		write(t, d+"/f", "content")
+		must(t, os.Rename(d+"/f", d+"/g"))
+		must(t, os.Chmod(d+"/g", 0o600))
+		must(t, os.Remove(d+"/link"))
+		if i%2 == 0 {
+			must(t, os.Remove(d+"/g"))
+			must(t, os.Remove(d))
+			continue
+		}
+		fmt.Fprintf(&want, "./d%02d\n./d%02d/g\n", i, i)
+	}
+	close(stop)
+	<-stopped
+	if got := run(t, s.root, "sh", "-c", "find . -mindepth 1 | sort"); got != want.String() {
+		t.Errorf("the server has:\n%s\nwant:\n%s", got, want.String())
+	}
+}
