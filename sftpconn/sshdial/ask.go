@@ -2,6 +2,7 @@ package sshdial
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -22,10 +23,20 @@ func (q *questions) open() bool {
 	return q.prompt != nil && !q.detached
 }
 
+// detach ends all asking. The terminal is given back when a question that is
+// still on it has been answered or broken off.
 func (q *questions) detach() {
 	q.mu.Lock()
+	before := q.detached
 	q.detached = true
 	q.mu.Unlock()
+	if c, ok := q.prompt.(io.Closer); ok && !before {
+		go func() {
+			q.turn.Lock()
+			defer q.turn.Unlock()
+			c.Close()
+		}()
+	}
 }
 
 // asker asks the user during one login; the login's patience stands still meanwhile.

@@ -66,6 +66,7 @@ type Options struct {
 }
 
 // A Prompter asks the user. Its methods are called from one goroutine at a time.
+// One that is an io.Closer is closed when there is nothing more to ask.
 type Prompter interface {
 	// Ask shows the prompt and reads one line, without its end. With echo
 	// false what is typed stays invisible. It returns when ctx ends.
