@@ -32,9 +32,10 @@ func (o Option) apply(s *Settings, value string) error {
 
 // unknown is the error for a name that nobody knows, with the nearest that somebody does.
 func unknown(name string) error {
-	best, distance := "", 1+len(name)/3
+	// A third of the letters may be wrong; of two that are equally near the first counts.
+	best, distance := "", max(1, (len(name)+1)/3)+1
 	consider := func(known string) {
-		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(known)); d < distance || d == distance && best == "" {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(known)); d < distance {
 			best, distance = known, d
 		}
 	}

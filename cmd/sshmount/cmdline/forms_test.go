@@ -1,0 +1,86 @@
+package cmdline
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNamesOfTheProgram(t *testing.T) {
+	tests := []struct {
+		name            string
+		helper, asSshfs bool
+	}{
+		{"sshmount", false, false},
+		{"/usr/bin/sshfs", false, true},
+		{"mount.sshfs", true, true},
+		{"/sbin/mount.fuse.sshmount", true, false},
+		{"mount.fuse.sshfs", true, true},
+		{"mount.sshmount", true, false},
+	}
+	for _, test := range tests {
+		s, err := Parse(test.name, []string{"h:", "/mnt"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.form.helper != test.helper || s.form.sshfs != test.asSshfs || IsHelper(test.name) != test.helper {
+			t.Errorf("%s: helper %v, sshfs %v", test.name, s.form.helper, s.form.sshfs)
+		}
+		want := "sshmount"
+		if test.asSshfs {
+			want = "sshfs"
+		}
+		if s.Mount.Subtype != want {
+			t.Errorf("%s: type %s, want %s", test.name, s.Mount.Subtype, want)
+		}
+	}
+}
+
+// The arguments are those that mount(8) of util-linux 2.38 gives to a helper.
+func TestAsHelperOfMount(t *testing.T) {
+	s, err := Parse("/sbin/mount.fuse.sshmount", []string{"u@h:/d", "/mnt", "-v", "-o", "rw,noexec,nosuid,nodev,reconnect,_netdev,user,nofail"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Mount.NoExec || s.Foreground || s.Mount.SingleThreaded {
+		t.Errorf("got %+v", s.Mount)
+	}
+	s, err = Parse("mount.fuse.sshmount", []string{"u@h:/d", "/mnt", "-s", "-n", "-o", "rw,something_new,suid", "-t", "fuse.sshmount"}, true)
+	if err != nil {
+		t.Fatalf("mount -s passes over what is not known: %v", err)
+	}
+	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "something_new") {
+		t.Errorf("warnings: %q", s.Warnings)
+	}
+	if !s.Mount.Suid {
+		t.Error("suid of an fstab line is not obeyed")
+	}
+}
+
+func TestThroughMountFuse3SuidAndDevAreNobodysWish(t *testing.T) {
+	s, err := Parse("sshmount", []string{"u@h:/d", "/mnt", "-o", "rw,dev,suid"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Mount.Suid || s.Mount.Dev {
+		t.Error("suid or dev is on, though only mount.fuse3 asked for it")
+	}
+}
+
+// A weaker promise must never come in by a word that has another meaning.
+func TestAsyncOfMountIsNotOurs(t *testing.T) {
+	for _, name := range []string{"sshfs", "mount.fuse.sshmount", "mount.sshfs"} {
+		s, err := Parse(name, []string{"h:", "/mnt", "-o", "rw,async"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Cache.Async || len(s.Warnings) != 1 {
+			t.Errorf("%s: async %v, warnings %q", name, s.Cache.Async, s.Warnings)
+		}
+		if s, err = Parse(name, []string{"h:", "/mnt", "-o", "sshmount_async"}, false); err != nil || !s.Cache.Async {
+			t.Errorf("%s: sshmount_async is not obeyed (%v)", name, err)
+		}
+	}
+	if s, err := Parse("sshmount", []string{"h:", "/mnt", "-o", "rw,async"}, true); err != nil || s.Cache.Async {
+		t.Errorf("through mount.fuse3: async is ours (%v)", err)
+	}
+}
