@@ -79,7 +79,7 @@ var everyRequest = []func(*Session) *Call{
 
 // sizeOf is how many bytes the client sends for some requests, INIT included.
 func sizeOf(requests ...func(*Session) *Call) int {
-	s := &Session{err: io.ErrClosedPipe}
+	s := &Session{err: io.ErrClosedPipe} // it only makes the frames
 	size := len(appendInit(nil))
 	for _, ask := range requests {
 		c := ask(s)

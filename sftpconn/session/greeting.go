@@ -20,6 +20,10 @@ const (
 	// so that the error quotes a whole line and not its first four letters.
 	chatterWait = 300 * time.Millisecond
 	maxChatter  = 512 // bytes
+
+	// lastWords is how long a session that could not begin waits for what the
+	// server may have said about it.
+	lastWords = time.Second
 )
 
 // greeting reads VERSION, and asks for the limits where the server has them.
@@ -68,12 +72,8 @@ func (r *reader) silence(err error) error {
 		return r.s.readError(err)
 	}
 	// What the server says on standard error comes on its own way, perhaps a little later.
-	for end := time.Now().Add(chatterWait); r.s.ch.Remarks() == "" && time.Now().Before(end); {
-		select {
-		case <-r.s.done:
-			return r.s.readError(err)
-		case <-time.After(10 * time.Millisecond):
-		}
+	for end := time.Now().Add(lastWords); r.s.ch.Remarks() == "" && r.s.Err() == nil && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
 	}
 	if remarks := printable(r.s.ch.Remarks()); remarks != "" {
 		return fmt.Errorf("the server ended the SFTP session before it began; it wrote %q", remarks)

@@ -187,8 +187,10 @@ func TestAbandonedRequests(t *testing.T) {
 	<-entered
 	unsent := s.Mkdir("d", Attr{})
 	last := s.Lstat(".")
-	if !unsent.Abandon() || !unsent.Abandon() {
-		t.Error("a queued request is held")
+	for range 2 { // the second time changes nothing
+		if !unsent.Abandon() {
+			t.Error("a queued request is held")
+		}
 	}
 	if err := outcome(t, unsent); err != ErrAbandoned {
 		t.Errorf("given up before it was sent: %v", err)

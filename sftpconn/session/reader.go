@@ -41,7 +41,7 @@ func (r *reader) reply() error {
 		return r.s.readError(err)
 	}
 	length := binary.BigEndian.Uint32(r.head[:4])
-	if limit := r.s.packetLimit(); length > uint32(limit) {
+	if limit := r.s.maxPacket.Load(); int64(length) > limit {
 		return broken("it announces a packet of %d bytes, where %d is the most", length, limit)
 	}
 	if length < 5 {
@@ -136,12 +136,6 @@ func (s *Session) answered(c *Call, fault error) {
 	defer s.mu.Unlock()
 	c.held &^= heldByReader
 	s.end(c, fault)
-}
-
-func (s *Session) packetLimit() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.maxPacket
 }
 
 // readError says why nothing more can be read.

@@ -141,9 +141,7 @@ func (c *Call) parseExtended(b *sshfx.Buffer) error {
 			return nil
 		}
 		c.other = &l
-		c.s.mu.Lock()
-		c.s.maxPacket = max(int(l.MaxPacket), maxPacketUnasked)
-		c.s.mu.Unlock()
+		c.s.maxPacket.Store(max(int64(l.MaxPacket), maxPacketUnasked))
 	case answerNames:
 		names := c.other.(*idNames)
 		for _, list := range [][]string{names.users, names.groups} {

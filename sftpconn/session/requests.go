@@ -28,12 +28,12 @@ func (s *Session) CloseHandle(handle string) *Call {
 	return s.startText(sshfx.PacketTypeClose, answerStatus, handle)
 }
 
-// Read asks for len(dst) bytes, or as many as fit into the largest packet. The
+// Read asks for len(dst) > 0 bytes, or as many as fit into the largest packet. The
 // call owns dst until Done is closed; the payload is read straight into it.
 // The end of the file is io.EOF with N() == 0. N() < len(dst) without an error
 // is a short read, which says nothing about the end of the file.
 func (s *Session) Read(handle string, off uint64, dst []byte) *Call {
-	asked := min(len(dst), s.packetLimit()-overhead)
+	asked := min(len(dst), int(s.maxPacket.Load())-overhead)
 	b := newFrame(sshfx.PacketTypeRead)
 	b.AppendString(handle)
 	b.AppendUint64(off)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
@@ -29,15 +30,15 @@ type Session struct {
 	wake       chan struct{} // capacity 1: there may be something in queue for the writer
 	done       chan struct{} // closed by fail, once
 	extensions map[string]string
-	limits     *Call // nil where the server has no limits@openssh.com; set before greeted
+	limits     *Call        // nil where the server has no limits@openssh.com; set before greeted
+	maxPacket  atomic.Int64 // longest packet either way, in bytes without its length field
 
-	mu        sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
-	err       error      // why the session is over
-	pending   map[uint32]*Call
-	queue     callQueue
-	lastID    uint32
-	inFlight  int
-	maxPacket int // longest packet either way, without its length field
+	mu       sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
+	err      error      // why the session is over
+	pending  map[uint32]*Call
+	queue    callQueue
+	lastID   uint32
+	inFlight int
 }
 
 // Open exchanges INIT and VERSION on ch, and asks for the limits. It owns ch
@@ -49,14 +50,14 @@ type Session struct {
 // a *transport.PermanentError; so does one whose version is below 3.
 func Open(ctx context.Context, ch transport.Channel, o Options) (*Session, error) {
 	s := &Session{
-		ch:        ch,
-		log:       o.Logger,
-		greeted:   make(chan error, 1),
-		wake:      make(chan struct{}, 1),
-		done:      make(chan struct{}),
-		pending:   make(map[uint32]*Call),
-		maxPacket: maxPacketUnasked,
+		ch:      ch,
+		log:     o.Logger,
+		greeted: make(chan error, 1),
+		wake:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		pending: make(map[uint32]*Call),
 	}
+	s.maxPacket.Store(maxPacketUnasked)
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -80,7 +81,7 @@ func Open(ctx context.Context, ch transport.Channel, o Options) (*Session, error
 		if _, quoted := err.(*transport.PermanentError); quoted {
 			return nil, err
 		}
-	case <-time.After(chatterWait):
+	case <-time.After(lastWords):
 	}
 	return nil, cause
 }
@@ -129,8 +130,8 @@ func (s *Session) start(c *Call) *Call {
 		s.end(c, &LostError{Err: s.err})
 		return c
 	}
-	if size := len(frame) - 4 + len(c.payload); size > s.maxPacket {
-		s.end(c, fmt.Errorf("request of %d bytes is more than the %d that the server takes", size, s.maxPacket))
+	if size, most := int64(len(frame)-4+len(c.payload)), s.maxPacket.Load(); size > most {
+		s.end(c, fmt.Errorf("request of %d bytes is more than the %d that the server takes", size, most))
 		return c
 	}
 	for {

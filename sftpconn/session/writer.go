@@ -14,8 +14,18 @@ const sshPacket = 32 << 10
 
 // writeLoop sends INIT, and then what is queued, until the session is over.
 func (s *Session) writeLoop() {
-	piece := make([]byte, 0, sshPacket+512)
-	piece = appendInit(piece)
+	piece := appendInit(make([]byte, 0, sshPacket+512))
+	if _, err := s.ch.Write(piece); err != nil {
+		// The server is gone already. What it said before is worth more to the user
+		// than this error, so the reader may find it first.
+		select {
+		case <-s.done:
+		case <-time.After(2 * lastWords):
+			s.fail(fmt.Errorf("cannot send to the server: %w", err))
+		}
+		return
+	}
+	piece = piece[:0]
 	for {
 		c := s.next()
 		if c == nil {
