@@ -111,6 +111,12 @@ func failure(err error) bool {
 	return errors.As(err, &se) && se.Code == session.StatusFailure
 }
 
+// vague is failure for operations whose path may lead to something of the wrong type: OpenSSH folds ENOTDIR into NO_SUCH_FILE.
+func vague(err error) bool {
+	var se *session.StatusError
+	return failure(err) || errors.As(err, &se) && se.Code == session.StatusNoSuchFile
+}
+
 // whyNotMade explains why a name could not be made in a directory: it exists, or the file system is full or read-only.
 func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) error {
 	if !failure(err) {
@@ -149,7 +155,7 @@ func (c *Cache) parentPath(path string) string {
 
 // whyNotRemoved explains a refused removal: a directory that is no empty one, or no directory, or one for unlink.
 func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool, err error) error {
-	if !failure(err) {
+	if !vague(err) {
 		return c.errno(ctx, op, path, err)
 	}
 	a, e := c.conn.Lstat(ctx, path)
@@ -186,7 +192,7 @@ func (c *Cache) hasNames(ctx context.Context, path string) bool {
 // whyNotRenamed explains a refused rename.
 func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bool, err error) error {
 	const op = "rename"
-	if !failure(err) {
+	if !vague(err) {
 		return c.errno(ctx, op, from, err)
 	}
 	src, e := c.conn.Lstat(ctx, from)
@@ -208,13 +214,16 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 			return c.fail(op, to, syscall.ENOTEMPTY, err)
 		}
 	}
-	if c.parentPath(from) != c.parentPath(to) {
+	if failure(err) && c.parentPath(from) != c.parentPath(to) {
 		// Nothing else explains it: the two directories are on different file systems of the server.
 		a, e1 := c.conn.Statvfs(ctx, c.parentPath(from))
 		b, e2 := c.conn.Statvfs(ctx, c.parentPath(to))
 		if e1 != nil || e2 != nil || a.Fsid != b.Fsid {
 			return c.fail(op, to, syscall.EXDEV, err)
 		}
+	}
+	if !failure(err) {
+		return c.errno(ctx, op, to, err) // the new name's directory is gone
 	}
 	return c.whyNotStored(ctx, op, to, err)
 }

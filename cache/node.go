@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"sshmount/sftpconn/session"
@@ -15,6 +17,8 @@ type Node struct {
 	parent *Node // the directory it is in; nil for the root and for what has no name any more
 	name   string
 	also   []place // further names: hard links made here
+	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
+	leaving []place
 
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node
@@ -166,35 +170,79 @@ func (c *Cache) unname(n *Node, dir *Node, name string) {
 // child is the node at a name that the tree holds; nil where it holds none. Called with mu held.
 func (c *Cache) child(dir *Node, name string) *Node { return dir.dir.children[name] }
 
-// path of a node on the server; "" where it has no name any more. Called with mu held.
+// path of a node, as programs see it and as it will be on the server once all changes are done; "" where it has
+// no name any more. Called with mu held.
 func (c *Cache) path(n *Node) string {
-	if n == c.root {
-		return c.rootDir
-	}
+	return c.climb(n, func(n *Node) (*Node, string) { return n.parent, n.name })
+}
+
+// serverPath is the path that a node has on the server now, while changes are pending. Called with mu held.
+func (c *Cache) serverPath(n *Node) string {
+	return c.climb(n, func(n *Node) (*Node, string) {
+		if len(n.leaving) > 0 {
+			return n.leaving[0].dir, n.leaving[0].name
+		}
+		return n.parent, n.name
+	})
+}
+
+// climb joins the names from the root to a node.
+func (c *Cache) climb(n *Node, place func(*Node) (*Node, string)) string {
+	var names []string
 	size := len(c.rootDir)
-	depth := 0
-	for at := n; at != c.root; at = at.parent {
-		if at == nil || at.parent == nil {
+	for n != c.root {
+		parent, name := place(n)
+		if parent == nil {
 			return ""
 		}
-		size += 1 + len(at.name)
-		depth++
+		names = append(names, name)
+		size += 1 + len(name)
+		n = parent
 	}
-	names := make([]string, depth)
-	for at := n; at != c.root; at = at.parent {
-		depth--
-		names[depth] = at.name
+	if len(names) == 0 {
+		return c.rootDir
 	}
 	var b strings.Builder
 	b.Grow(size)
 	if c.rootDir != "/" {
 		b.WriteString(c.rootDir)
 	}
-	for _, name := range names {
+	for i := len(names) - 1; i >= 0; i-- {
 		b.WriteByte('/')
-		b.WriteString(name)
+		b.WriteString(names[i])
 	}
 	return b.String()
+}
+
+// submitLeaving submits a change that takes a name away from a node (nil where it has none here).
+func (c *Cache) submitLeaving(ctx context.Context, n *Node, at place, ch change) error {
+	if !c.o.Async || n == nil {
+		_, err := c.queue.submit(ctx, ch)
+		return err
+	}
+	c.mu.Lock()
+	n.leaving = append(n.leaving, at)
+	c.pin(n)
+	c.mu.Unlock()
+	var once sync.Once
+	left := func() {
+		once.Do(func() {
+			c.mu.Lock()
+			n.leaving = slices.Delete(n.leaving, 0, 1)
+			c.mu.Unlock()
+			c.unpin(n)
+		})
+	}
+	run := ch.run
+	ch.run = func(ctx context.Context) error {
+		defer left()
+		return run(ctx)
+	}
+	_, err := c.queue.submit(ctx, ch)
+	if err != nil {
+		left()
+	}
+	return err
 }
 
 // pathOf is path, taking mu.
@@ -202,6 +250,13 @@ func (c *Cache) pathOf(n *Node) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.path(n)
+}
+
+// serverPathOf is serverPath, taking mu.
+func (c *Cache) serverPathOf(n *Node) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.serverPath(n)
 }
 
 // join is the path of a name in a directory.

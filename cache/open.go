@@ -70,7 +70,7 @@ func (c *Cache) typeOf(n *Node) uint32 {
 // openRemote opens an existing file on the server. self is the handle that it will belong to, once there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, self **Handle) (*sftpconn.File, session.Attr, error) {
 	f, a, err := c.conn.Open(ctx, sftpconn.OpenRequest{
-		Path: func() string { return c.pathOf(n) }, Pflags: pflags, NoStat: c.o.FollowSymlinks,
+		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, NoStat: c.o.FollowSymlinks,
 		Check: func(a session.Attr) error {
 			c.mu.Lock()
 			h := *self
@@ -207,7 +207,7 @@ func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpc
 			if *self == nil {
 				return p
 			}
-			return c.path((*self).n)
+			return c.serverPath((*self).n)
 		},
 		Check: func(a session.Attr) error {
 			c.mu.Lock()

@@ -122,7 +122,11 @@ func (c *Cache) report(op, path string, err error) {
 	defer r.mu.Unlock()
 	r.total++
 	if len(r.list) < maxReports {
-		r.list = append(r.list, fmt.Errorf("%s %q: %w", op, path, err))
+		var told *opError
+		if !errors.As(err, &told) || told.path != path {
+			err = fmt.Errorf("%s %q: %w", op, path, err)
+		}
+		r.list = append(r.list, err)
 	}
 }
 

@@ -182,7 +182,7 @@ func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 // send makes one request of a wish: by the handle where the file has no name any more, by path else.
 func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
 	c.mu.Lock()
-	p := c.path(n)
+	p := c.serverPath(n)
 	link := n.isLink()
 	if p == "" && h == nil && n.file != nil {
 		for other := range n.file.handles {

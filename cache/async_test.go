@@ -1,0 +1,159 @@
+package cache
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func async(o *Options) { o.Async = true }
+
+func TestAsyncAnswersBeforeTheServer(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	r.srv.Freeze()
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o750)
+	if err != nil {
+		t.Fatal(err)
+	}
+	when := time.Unix(1_000_000_000, 0)
+	for i := range 50 {
+		f := r.create(d.Node, fmt.Sprint("f", i), fmt.Sprint("content ", i))
+		if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Atime: &when, Mtime: &when}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Rename(ctxOf(t), d.Node, "f0", d.Node, "g0", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Unlink(ctxOf(t), d.Node, "f1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
+		t.Fatal(err)
+	}
+	if r.Status().UnsavedOps == 0 {
+		t.Error("nothing is called unsaved while the line is frozen")
+	}
+	r.srv.Thaw()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		name := fmt.Sprint("e/f", i)
+		switch i {
+		case 0:
+			name = "e/g0"
+		case 1:
+			if _, err := os.Stat(filepath.Join(r.dir, name)); err == nil {
+				t.Error("the unlinked file is there")
+			}
+			continue
+		}
+		if got := r.remote(name); got != fmt.Sprint("content ", i) {
+			t.Errorf("%s holds %q", name, got)
+		}
+		if fi, err := os.Stat(filepath.Join(r.dir, name)); err != nil || !fi.ModTime().Equal(when) {
+			t.Errorf("%s: times %v, %v", name, fi, err)
+		}
+	}
+	if fi, err := os.Stat(filepath.Join(r.dir, "e")); err != nil || fi.Mode().Perm() != 0o750 {
+		t.Errorf("e: %v, %v", fi, err)
+	}
+}
+
+func TestAsyncRemovesATreeInOrder(t *testing.T) {
+	r := newRig(t, async)
+	for i := range 40 {
+		r.put(fmt.Sprintf("t/d%d/f%d", i%5, i), "x")
+	}
+	var remove func(n *Node)
+	remove = func(n *Node) {
+		for _, e := range r.list(n) {
+			f, err := r.Lookup(ctxOf(t), n, e.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Mode == syscall.S_IFDIR {
+				remove(f.Node)
+				err = r.Rmdir(ctxOf(t), n, e.Name)
+			} else {
+				err = r.Unlink(ctxOf(t), n, e.Name)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	remove(r.Root())
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(r.dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestAsyncReportsWhatFailedLater(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	// Made behind our back after the listing: the answer predicted is wrong.
+	r.put("taken", "theirs")
+	if _, err := r.Mkdir(ctxOf(t), r.Root(), "taken", 0o755); err != nil {
+		t.Fatalf("mkdir waited for the server: %v", err)
+	}
+	err := r.Sync(ctxOf(t))
+	wantErrno(t, err, syscall.EEXIST)
+	if err == nil || !strings.Contains(err.Error(), "taken") {
+		t.Errorf("the error does not name the file: %v", err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Errorf("reported twice: %v", err)
+	}
+	if f := r.mustFind("taken"); f.Attr.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		t.Errorf("what is really there does not show: mode %o", f.Attr.Mode)
+	}
+}
+
+func TestAsyncFsyncIsStrong(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("stored"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.remote("f"); got != "stored" {
+		t.Errorf("after fsync the server has %q", got)
+	}
+	h.Release()
+}
+
+func TestAsyncTreeCostsFewFlights(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	r.costs("making 100 files in 10 directories", 8, func() {
+		for i := range 10 {
+			d, err := r.Mkdir(ctxOf(t), r.Root(), fmt.Sprint("d", i), 0o755)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for j := range 10 {
+				r.create(d.Node, fmt.Sprint("f", j), "content")
+			}
+		}
+		if err := r.Sync(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,298 @@
+package cache
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestLookupInAListedDirectoryCostsNothing(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a", "1")
+	r.put("b", "2")
+	r.list(r.Root())
+	r.costs("look-ups", 0, func() {
+		r.mustFind("a")
+		r.mustFind("b")
+		_, err := r.find("absent")
+		wantErrno(t, err, syscall.ENOENT)
+	})
+}
+
+func TestFirstLookupCostsOneFlight(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a", "1")
+	r.costs("first look-up", 1, func() { r.mustFind("a") })
+	r.costs("second look-up", 0, func() { r.mustFind("a") })
+	r.costs("first look-up of an absent name", 1, func() { _, _ = r.find("x") })
+	r.costs("second look-up of an absent name", 0, func() { _, _ = r.find("x") })
+}
+
+func TestFromTheThirdLookupTheListingIsFetched(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 20 {
+		r.put(fmt.Sprint("f", i), "x")
+	}
+	for i := range 3 {
+		r.mustFind(fmt.Sprint("f", i))
+	}
+	r.waitListed(r.Root())
+	r.costs("look-ups after the third", 0, func() {
+		for i := 3; i < 20; i++ {
+			r.mustFind(fmt.Sprint("f", i))
+		}
+	})
+}
+
+// waitListed waits until a listing fetched in the background is there.
+func (r *rig) waitListed(n *Node) {
+	r.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		ok := n.dir.list != nil && n.dir.list.whole()
+		r.mu.Unlock()
+		if ok {
+			return
+		}
+	}
+	r.t.Fatal("the listing was not fetched")
+}
+
+func TestListingHandsOutAttributesWithoutAQuestion(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 50 {
+		r.put(fmt.Sprint("f", i), "12345")
+	}
+	r.costs("ls -l", 3, func() {
+		d, err := r.OpenDir(ctxOf(t), r.Root())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Release()
+		seen := 0
+		for off := uint64(0); ; {
+			e, err := d.Next(ctxOf(t), off)
+			if err != nil {
+				break
+			}
+			off = e.Off
+			if f, ok := d.Found(e); ok {
+				seen++
+				if f.Attr.Size != 5 || f.Attr.Ino != e.Ino {
+					t.Errorf("%s: size %d, inode %d and %d", e.Name, f.Attr.Size, f.Attr.Ino, e.Ino)
+				}
+			}
+		}
+		if seen != 50 {
+			t.Errorf("%d of 50 names came with attributes", seen)
+		}
+	})
+}
+
+func TestColdSmallFileCostsTwoFlights(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a", strings.Repeat("x", 100_000))
+	n := r.mustFind("a").Node
+	r.costs("open, read, close", 2, func() {
+		if got := r.readAll(n); len(got) != 100_000 {
+			t.Errorf("%d bytes", len(got))
+		}
+	})
+}
+
+func TestCreateWriteSetTimesCloseCostsTwoFlights(t *testing.T) {
+	r := newRig(t, nil)
+	_, _ = r.find("new")
+	when := time.Unix(1_000_000_000, 0)
+	r.costs("create, write, set times, close", 2, func() {
+		f, h, err := r.Create(ctxOf(t), r.Root(), "new", syscall.O_WRONLY, 0o640)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Write(ctxOf(t), []byte("hello"), 0); err != nil {
+			t.Fatal(err)
+		}
+		a, _, err := r.Setattr(ctxOf(t), f.Node, h, SetAttr{Atime: &when, Mtime: &when})
+		if err != nil || a.Mtime != when.Unix() || a.Size != 5 {
+			t.Errorf("setattr: %+v, %v", a, err)
+		}
+		if err := h.Flush(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+		h.Release()
+		if a, _, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || a.Mtime != when.Unix() || a.Size != 5 {
+			t.Errorf("after close: %+v, %v", a, err)
+		}
+	})
+	fi, err := os.Stat(filepath.Join(r.dir, "new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fi.Mode().Perm() != 0o640 || !fi.ModTime().Equal(when) || r.remote("new") != "hello" {
+		t.Errorf("on the server: %v %v %q", fi.Mode(), fi.ModTime(), r.remote("new"))
+	}
+}
+
+func TestOperationsOnNamesCostOneFlight(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	r.put("g", "content")
+	r.list(r.Root())
+	n := r.mustFind("f").Node
+	mode, size := uint32(0o600), uint64(3)
+	uid := uint32(os.Getuid())
+	when := time.Unix(1_000_000_000, 0)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, op := range []struct {
+		name string
+		do   func() error
+	}{
+		{"mkdir", func() error { _, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755); return err }},
+		{"symlink", func() error { _, err := r.Symlink(ctxOf(t), r.Root(), "s", "f"); return err }},
+		{"link", func() error { _, err := r.Link(ctxOf(t), n, r.Root(), "l"); return err }},
+		{"rename", func() error { return r.Rename(ctxOf(t), r.Root(), "g", r.Root(), "h", false) }},
+		{"unlink", func() error { return r.Unlink(ctxOf(t), r.Root(), "h") }},
+		{"rmdir", func() error { return r.Rmdir(ctxOf(t), r.Root(), "d") }},
+		{"chmod", func() error { _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mode: &mode}); return err }},
+		{"chown", func() error { _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{UID: &uid}); return err }},
+		{"utimes", func() error { _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mtime: &when}); return err }},
+		{"truncate", func() error { _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Size: &size}); return err }},
+		{"open with O_TRUNC", func() error {
+			h, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_TRUNC)
+			if err == nil {
+				h.Release()
+			}
+			return err
+		}},
+	} {
+		r.costs(op.name, 1, func() { must(op.do()) })
+	}
+	r.costs("stat of what was made", 0, func() { r.mustFind("s"); r.mustFind("l") })
+	if _, err := r.find("d"); err == nil {
+		t.Error("d is still there")
+	}
+}
+
+func TestADirectoryMadeHereIsKnownToBeEmpty(t *testing.T) {
+	r := newRig(t, nil)
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.costs("look-ups and a listing", 0, func() {
+		_, err := r.Lookup(ctxOf(t), d.Node, "x")
+		wantErrno(t, err, syscall.ENOENT)
+		if got := r.list(d.Node); len(got) != 0 {
+			t.Errorf("it holds %v", got)
+		}
+	})
+}
+
+func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 30 {
+		for j := range 3 {
+			r.put(fmt.Sprintf("d%02d/e%d/f", i, j), "x")
+		}
+	}
+	var walk func(n *Node)
+	walk = func(n *Node) {
+		for _, e := range r.list(n) {
+			if e.Mode == syscall.S_IFDIR {
+				f, err := r.Lookup(ctxOf(t), n, e.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				walk(f.Node)
+			}
+		}
+	}
+	// 121 directories. One after the other they would take three flights each.
+	r.costs("walk", 40, func() { walk(r.Root()) })
+}
+
+func TestASingleListingFetchesNothingAhead(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 5 {
+		r.put(fmt.Sprintf("d%d/f", i), "x")
+	}
+	r.tap.Reset()
+	r.list(r.Root())
+	r.list(r.mustFind("d1").Node)
+	if got := r.tap.Requests()["OPENDIR"]; got != 2 {
+		t.Errorf("%d directories were opened, 2 were asked for", got)
+	}
+}
+
+func TestSmallFilesAreFetchedAhead(t *testing.T) {
+	for _, order := range []string{"listing", "name"} {
+		t.Run(order, func(t *testing.T) {
+			r := newRig(t, nil)
+			const files = 60
+			for i := range files {
+				r.put(fmt.Sprintf("d/f%02d", i), fmt.Sprint("content ", i))
+			}
+			d := r.mustFind("d").Node
+			list := r.list(d)
+			if order == "name" {
+				list = nil
+				for i := range files {
+					list = append(list, DirEntry{Name: fmt.Sprintf("f%02d", i)})
+				}
+			}
+			r.costs("reading the files one after the other", 30, func() {
+				for _, e := range list {
+					n := r.mustFind("d/" + e.Name).Node
+					var i int
+					fmt.Sscanf(e.Name, "f%d", &i)
+					if got, want := r.readAll(n), fmt.Sprint("content ", i); got != want {
+						t.Fatalf("%s holds %q, want %q", e.Name, got, want)
+					}
+				}
+			})
+			if hits := r.Status().PrefetchHits; hits < files*2/3 {
+				t.Errorf("%d of %d files had been fetched ahead", hits, files)
+			}
+		})
+	}
+}
+
+func TestOneOpenedFileFetchesNoOther(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 10 {
+		r.put(fmt.Sprint("f", i), "x")
+	}
+	r.list(r.Root())
+	r.tap.Reset()
+	r.readAll(r.mustFind("f3").Node)
+	if got := r.tap.Requests()["OPEN"]; got != 1 {
+		t.Errorf("%d files were opened, one was asked for", got)
+	}
+}
+
+func TestLinksOfAListingAreReadInOneFlight(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 20 {
+		if err := os.Symlink(fmt.Sprint("target", i), filepath.Join(r.dir, fmt.Sprint("l", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.list(r.Root())
+	r.costs("readlink of all", 1, func() {
+		for i := range 20 {
+			got, err := r.Readlink(ctxOf(t), r.mustFind(fmt.Sprint("l", i)).Node)
+			if want := fmt.Sprint("target", i); err != nil || got != want {
+				t.Errorf("l%d leads to %q, %v, want %q", i, got, err, want)
+			}
+		}
+	})
+}

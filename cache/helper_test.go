@@ -1,0 +1,218 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/sftptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a cache over a real sftp-server, with a tap that counts what goes over the line.
+type rig struct {
+	*Cache
+	t    *testing.T
+	srv  *sftptest.Server
+	tap  *sftptest.Tap
+	conn *sftpconn.Conn
+	dir  string // the remote root, on this machine
+}
+
+func newRig(t *testing.T, change func(*Options)) *rig {
+	t.Helper()
+	r := &rig{t: t, tap: sftptest.NewTap()}
+	r.srv = sftptest.New(t, sftptest.WithTap(r.tap))
+	r.dir = r.srv.Dir()
+	conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: r.srv.Dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.conn = conn
+	o := Options{Conn: conn, Root: r.dir, RescueDir: filepath.Join(t.TempDir(), "rescue")}
+	if change != nil {
+		change(&o)
+	}
+	if r.Cache, err = New(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = r.Sync(ctx)
+		_ = r.Close()
+		_ = conn.Close()
+	})
+	return r
+}
+
+func ctxOf(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// put writes a file on the remote side, behind the cache's back.
+func (r *rig) put(name, content string) {
+	r.t.Helper()
+	p := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	// Older than the second in which it is looked at, as files are that nobody writes at the moment.
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(p, old, old); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// remote reads a file of the remote side, behind the cache's back.
+func (r *rig) remote(name string) string {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.dir, name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// find walks to a path as the kernel would.
+func (r *rig) find(p string) (Found, error) {
+	f := Found{Node: r.Root()}
+	for _, name := range strings.Split(p, "/") {
+		var err error
+		if f, err = r.Lookup(ctxOf(r.t), f.Node, name); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func (r *rig) mustFind(p string) Found {
+	r.t.Helper()
+	f, err := r.find(p)
+	if err != nil {
+		r.t.Fatalf("finding %s: %v", p, err)
+	}
+	return f
+}
+
+// readAll opens, reads and closes a file as cat(1) does.
+func (r *rig) readAll(n *Node) string {
+	r.t.Helper()
+	h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
+	if err != nil {
+		r.t.Fatalf("open: %v", err)
+	}
+	defer h.Release()
+	s := r.readOpen(h)
+	if err := h.Flush(ctxOf(r.t)); err != nil {
+		r.t.Fatalf("close: %v", err)
+	}
+	return s
+}
+
+func (r *rig) readOpen(h *Handle) string {
+	r.t.Helper()
+	a, _, err := r.Getattr(ctxOf(r.t), h.Node(), h)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var b strings.Builder
+	for int64(b.Len()) < int64(a.Size) {
+		v, err := h.Read(ctxOf(r.t), int64(b.Len()), 128<<10)
+		if err != nil {
+			r.t.Fatalf("read: %v", err)
+		}
+		for _, p := range v.Vecs {
+			b.Write(p)
+		}
+		n := v.N
+		v.Release()
+		if n == 0 {
+			break
+		}
+	}
+	return b.String()
+}
+
+// create makes a file with a content, as most programs do.
+func (r *rig) create(dir *Node, name, content string) Found {
+	r.t.Helper()
+	f, h, err := r.Create(ctxOf(r.t), dir, name, syscall.O_WRONLY, 0o644)
+	if err != nil {
+		r.t.Fatalf("create %s: %v", name, err)
+	}
+	if _, err := h.Write(ctxOf(r.t), []byte(content), 0); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(r.t)); err != nil {
+		r.t.Fatal(err)
+	}
+	h.Release()
+	return f
+}
+
+// list reads a directory to its end.
+func (r *rig) list(n *Node) []DirEntry {
+	r.t.Helper()
+	d, err := r.OpenDir(ctxOf(r.t), n)
+	if err != nil {
+		r.t.Fatalf("opendir: %v", err)
+	}
+	defer d.Release()
+	var all []DirEntry
+	for off := uint64(0); ; {
+		e, err := d.Next(ctxOf(r.t), off)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			r.t.Fatalf("readdir: %v", err)
+		}
+		off = e.Off
+		if off > 2 {
+			all = append(all, e)
+		}
+	}
+}
+
+func names(list []DirEntry) map[string]bool {
+	m := map[string]bool{}
+	for _, e := range list {
+		m[e.Name] = true
+	}
+	return m
+}
+
+// costs runs f and says how many flights it took, and fails if it is more than want.
+func (r *rig) costs(what string, want int, f func()) {
+	r.t.Helper()
+	r.tap.SetDelay(10 * time.Millisecond)
+	r.tap.Reset()
+	f()
+	if got := r.tap.Flights(); got > want {
+		r.t.Errorf("%s: %d flights, at most %d wanted:\n%s", what, got, want, strings.Join(r.tap.Log(), "\n"))
+	}
+}
+
+func wantErrno(t *testing.T, err error, want syscall.Errno) {
+	t.Helper()
+	var got syscall.Errno
+	if !errors.As(err, &got) || got != want {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}

@@ -1,0 +1,238 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestErrnoOfRefusedOperations(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("file", "x")
+	r.put("dir/inner", "x")
+	r.put("dir2/inner", "x")
+	root := r.Root()
+	long := strings.Repeat("n", 256)
+	dirNode := func(p string) *Node { return r.mustFind(p).Node }
+	for _, tc := range []struct {
+		name string
+		do   func(r *rig) error
+		want syscall.Errno
+	}{
+		{"mkdir over a file", func(r *rig) error { _, err := r.Mkdir(ctxOf(t), root, "file", 0o755); return err }, syscall.EEXIST},
+		{"symlink over a file", func(r *rig) error { _, err := r.Symlink(ctxOf(t), root, "file", "x"); return err }, syscall.EEXIST},
+		{"create exclusively over a file", func(r *rig) error {
+			_, _, err := r.Create(ctxOf(t), root, "file", syscall.O_WRONLY|syscall.O_EXCL, 0o644)
+			return err
+		}, syscall.EEXIST},
+		{"rmdir of a full directory", func(r *rig) error { return r.Rmdir(ctxOf(t), root, "dir") }, syscall.ENOTEMPTY},
+		{"rmdir of a file", func(r *rig) error { return r.Rmdir(ctxOf(t), root, "file") }, syscall.ENOTDIR},
+		{"rmdir of nothing", func(r *rig) error { return r.Rmdir(ctxOf(t), root, "nothing") }, syscall.ENOENT},
+		{"unlink of a directory", func(r *rig) error { return r.Unlink(ctxOf(t), root, "dir") }, syscall.EISDIR},
+		{"unlink of nothing", func(r *rig) error { return r.Unlink(ctxOf(t), root, "nothing") }, syscall.ENOENT},
+		{"rename of nothing", func(r *rig) error { return r.Rename(ctxOf(t), root, "nothing", root, "y", false) }, syscall.ENOENT},
+		{"rename of a file over a directory", func(r *rig) error { return r.Rename(ctxOf(t), root, "file", root, "dir", false) }, syscall.EISDIR},
+		{"rename of a directory over a file", func(r *rig) error { return r.Rename(ctxOf(t), root, "dir", root, "file", false) }, syscall.ENOTDIR},
+		{"rename over a full directory", func(r *rig) error { return r.Rename(ctxOf(t), root, "dir", root, "dir2", false) }, syscall.ENOTEMPTY},
+		{"rename without replacing", func(r *rig) error { return r.Rename(ctxOf(t), root, "dir", root, "dir2", true) }, syscall.EEXIST},
+		{"a name of 256 bytes", func(r *rig) error { _, err := r.Mkdir(ctxOf(t), root, long, 0o755); return err }, syscall.ENAMETOOLONG},
+		{"look-up of a name of 256 bytes", func(r *rig) error { _, err := r.Lookup(ctxOf(t), root, long); return err }, syscall.ENAMETOOLONG},
+		{"open of a directory", func(r *rig) error { _, _, err := r.Open(ctxOf(t), dirNode("dir"), syscall.O_RDONLY); return err }, syscall.EISDIR},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			wantErrno(t, tc.do(r), tc.want)
+		})
+		t.Run(tc.name+", nothing known before", func(t *testing.T) {
+			r.mu.Lock()
+			for _, name := range []string{"file", "dir", "dir2"} {
+				if n := r.child(root, name); n != nil {
+					r.stale(n)
+				}
+			}
+			r.dropListing(root)
+			root.dir.missing = nil
+			r.mu.Unlock()
+			wantErrno(t, tc.do(r), tc.want)
+		})
+	}
+}
+
+func TestAFullDiskIsENOSPC(t *testing.T) {
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("a small file system can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	r := newRig(t, func(o *Options) { o.Root = small })
+	_, h, err := r.Create(ctxOf(t), r.Root(), "big", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := strings.Repeat("0123456789abcdef", 64<<10/16)
+	for off := int64(0); off < 1<<20; off += int64(len(data)) {
+		if _, err := h.Write(ctxOf(t), []byte(data), off); err != nil {
+			wantErrno(t, err, syscall.ENOSPC)
+			break
+		}
+	}
+	wantErrno(t, h.Flush(ctxOf(t)), syscall.ENOSPC)
+	wantErrno(t, h.Flush(ctxOf(t)), syscall.ENOSPC)
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.ENOSPC)
+	h.Release()
+	rescued := r.Status().Rescued
+	if len(rescued) != 1 || !strings.Contains(rescued[0], filepath.Join(small, "big")) {
+		t.Fatalf("rescued: %q", rescued)
+	}
+	// What the server took and what was rescued are the whole file together.
+	onServer, err := os.ReadFile(filepath.Join(small, "big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := os.ReadFile(strings.SplitN(rescued[0], ": ", 2)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for off := 0; off < 1<<20; off++ {
+		want := data[off%16]
+		if (off >= len(onServer) || onServer[off] != want) && (off >= len(kept) || kept[off] != want) {
+			t.Fatalf("byte %d is neither on the server nor rescued", off)
+		}
+	}
+}
+
+func TestUnlinkedOpenFileStaysUsable(t *testing.T) {
+	r := newRig(t, nil)
+	f, h, err := r.Create(ctxOf(t), r.Root(), "tmp", syscall.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	if err := r.Unlink(ctxOf(t), r.Root(), "tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("hidden"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.readOpen(h); got != "hidden" {
+		t.Errorf("read %q", got)
+	}
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	a, _, err := r.Getattr(ctxOf(t), f.Node, h)
+	if err != nil || a.Size != 6 || a.Nlink != 0 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	size := uint64(3)
+	if a, _, err = r.Setattr(ctxOf(t), f.Node, h, SetAttr{Size: &size}); err != nil || a.Size != 3 {
+		t.Errorf("truncated: %+v, %v", a, err)
+	}
+	if got := r.readOpen(h); got != "hid" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func TestAHandleFollowsItsFileThroughARename(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "content")
+	h, _, err := r.Open(ctxOf(t), r.mustFind("d/f").Node, syscall.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
+		t.Fatal(err)
+	}
+	r.srv.Cut()
+	if got := r.readOpen(h); got != "content" {
+		t.Errorf("read %q after a cut and a rename of the directory", got)
+	}
+}
+
+func TestHardLinksAreOneFile(t *testing.T) {
+	r := newRig(t, nil)
+	f := r.create(r.Root(), "a", "one")
+	l, err := r.Link(ctxOf(t), f.Node, r.Root(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Attr.Ino != f.Attr.Ino || l.Attr.Nlink != 2 {
+		t.Errorf("link: %+v of %+v", l.Attr, f.Attr)
+	}
+	if err := r.Unlink(ctxOf(t), r.Root(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.readAll(r.mustFind("b").Node); got != "one" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func TestLinksStayInsideTheMount(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/e/f", "x")
+	for name, target := range map[string]string{
+		"rel": "../f", "d/up": "../x", "d/e/up": "../../x", "d/e/out": "../../../x", "d/later": "e/../../..",
+		"abs": "/etc/passwd", "d/inside": r.dir + "/d/e/f", "dots": "./x/./y", "rootlink": r.dir,
+	} {
+		if err := os.Symlink(target, filepath.Join(r.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"d/up": "../x", "d/e/up": "../../x", "d/inside": "../d/e/f", "dots": "./x/./y", "rootlink": ".",
+	} {
+		if got, err := r.Readlink(ctxOf(t), r.mustFind(name).Node); err != nil || got != want {
+			t.Errorf("%s leads to %q, %v, want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"rel", "d/e/out", "d/later", "abs"} {
+		_, err := r.Readlink(ctxOf(t), r.mustFind(name).Node)
+		wantErrno(t, err, syscall.EPERM)
+	}
+}
+
+func TestCopyOnTheServer(t *testing.T) {
+	r := newRig(t, nil)
+	content := strings.Repeat("0123456789", 100_000)
+	src := r.create(r.Root(), "src", "")
+	sh, _, err := r.Open(ctxOf(t), src.Node, syscall.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sh.Release()
+	// Not acknowledged yet when the copy is asked for.
+	if _, err := sh.Write(ctxOf(t), []byte(content), 0); err != nil {
+		t.Fatal(err)
+	}
+	f, dh, err := r.Create(ctxOf(t), r.Root(), "dst", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := r.Copy(ctxOf(t), sh, 0, dh, 0, 1<<40)
+	if err != nil {
+		wantErrno(t, err, syscall.EOPNOTSUPP)
+		dh.Release()
+		t.Skip("this sftp-server has no copy-data (it came with OpenSSH 9.0)")
+	}
+	if n != int64(len(content)) {
+		t.Errorf("%d bytes were copied of %d", n, len(content))
+	}
+	if n, err = r.Copy(ctxOf(t), sh, 10, dh, int64(len(content)), 5); n != 5 || err != nil {
+		t.Errorf("second piece: %d, %v", n, err)
+	}
+	if a, _, err := r.Getattr(ctxOf(t), f.Node, dh); err != nil || a.Size != uint64(len(content)+5) {
+		t.Errorf("size %d, %v", a.Size, err)
+	}
+	if got := r.readOpen(dh); got != content+"01234" {
+		t.Error("the copy reads otherwise")
+	}
+	if err := dh.Flush(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	dh.Release()
+	if r.remote("dst") != content+"01234" {
+		t.Error("the copy on the server is another")
+	}
+}
