@@ -216,10 +216,8 @@ func (p *Pool) clear() {
 		}
 	}
 	p.janitor = nil
-	if p.clean == 0 && p.dirty == 0 {
-		p.slabs.trim()
-	}
-	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 {
+	p.slabs.trim()
+	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 || len(p.slabs.empty) > 0 {
 		p.startJanitorLocked()
 	}
 }

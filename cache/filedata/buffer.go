@@ -60,7 +60,7 @@ func (b *buffer) unref() {
 		p.slabs.put(b.slab, b.slot)
 	}
 	if p.closed {
-		p.slabs.trim()
+		p.slabs.release()
 	}
 	p.mu.Unlock()
 	b.data, b.slab, b.pool = nil, nil, nil

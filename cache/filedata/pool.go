@@ -91,7 +91,7 @@ func (p *Pool) Close() {
 		p.janitor.Stop()
 		p.janitor = nil
 	}
-	p.slabs.trim()
+	p.slabs.release()
 }
 
 // Stats of the pool, in bytes and files.

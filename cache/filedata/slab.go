@@ -7,9 +7,6 @@ const (
 	pageSize = 4 << 10
 	slabSize = 256 << 10
 	classes  = 7 // 4, 8 … 256 KiB
-
-	// freeSlabs is how many empty slabs are kept for the next buffers while there is work.
-	freeSlabs = 16
 )
 
 // slab is a piece of memory cut into equal slots.
@@ -27,7 +24,8 @@ type slab struct {
 // Guarded by Pool.mu.
 type slabs struct {
 	partial [classes]*slab
-	empty   []*slab
+	empty   []*slab // kept, because the system takes longer to give a page than to copy it
+	spare   int     // the least length of empty since the last trim: so many were not needed
 }
 
 // classFor is the smallest class of at least n bytes; n ≤ slabSize.
@@ -56,6 +54,7 @@ func (m *slabs) get(class int) (s *slab, slot int) {
 			s = m.empty[n-1]
 			m.empty[n-1] = nil
 			m.empty = m.empty[:n-1]
+			m.spare = min(m.spare, n-1)
 		} else {
 			s = &slab{mem: mapMemory(slabSize)}
 		}
@@ -80,19 +79,24 @@ func (m *slabs) put(s *slab, slot int) {
 		return
 	}
 	m.unlink(s)
-	if len(m.empty) < freeSlabs {
-		m.empty = append(m.empty, s)
-	} else {
-		unmapMemory(s.mem)
-	}
+	m.empty = append(m.empty, s)
 }
 
-// trim gives the empty slabs back to the system.
+// trim gives the slabs back to the system that nobody needed since the last trim.
 func (m *slabs) trim() {
-	for _, s := range m.empty {
+	n := len(m.empty) - m.spare
+	for _, s := range m.empty[n:] {
 		unmapMemory(s.mem)
 	}
-	m.empty = nil
+	clear(m.empty[n:])
+	m.empty = m.empty[:n]
+	m.spare = n
+}
+
+// release gives all empty slabs back to the system.
+func (m *slabs) release() {
+	m.spare = len(m.empty)
+	m.trim()
 }
 
 func (m *slabs) link(s *slab) {

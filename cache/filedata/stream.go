@@ -9,7 +9,7 @@ import (
 const (
 	maxStreams  = 8         // sequences of reads that are told apart in one handle
 	firstWindow = 256 << 10 // bytes read ahead when a sequence is seen
-	leastWindow = 1 << 20   // a window may grow to this wherever its reader has to wait
+	leastWindow = 1 << 20   // a window never ends smaller where its reader has to wait
 	reorder     = 1 << 20   // how far behind the furthest read of a stream another of its reads may come
 	bulkRead    = 64 << 10  // a read of this size at the beginning of a file is taken for the first of many
 )
@@ -20,11 +20,14 @@ type stream struct {
 	lo, next int64 // from the first read, to behind the furthest
 	ahead    int64 // up to here everything has been asked for
 	window   int64 // bytes to ask for ahead of next; 0 while the reads aren't seen to be a sequence
-	growAt   int64 // where the reader meets what the last growth of the window brought
+	growAt   int64 // where the reader meets what the last change of the window brought: the end of a round
 
-	since time.Time // rate counts bytes from here
-	bytes int64
-	rate  float64 // bytes/s that the reader took of late
+	// The rate of a round, in bytes/s, is what the reader took from its beginning to its end. While ramping the window grows
+	// fourfold each round, until that no longer makes the reader much faster.
+	begun   time.Time
+	bytes   int64
+	rate    float64
+	ramping bool
 
 	used atomic.Int64 // time of the last read, in ns since 1970
 }
@@ -84,17 +87,16 @@ func (h *Handle) readAhead(asked []*span, off, end int64, missed, waits bool) []
 	s.lo, s.next = min(s.lo, off), max(s.next, end)
 	if sequence && s.window == 0 {
 		s.window = max(firstWindow, int64(h.maxRead))
-		s.growAt = s.next
-		s.since = now
+		s.growAt = s.next + s.window
+		s.begun, s.ramping = now, true
 	}
 	if s.window == 0 {
 		return asked
 	}
-	s.measure(end-off, now, h.pool.rtt.least())
+	s.bytes += end - off
 	share := h.pool.share(s)
-	if waits && off >= s.growAt {
-		s.growAt = max(s.ahead, s.next)
-		s.window = max(s.window, min(2*s.window, s.target(h.pool.rtt.least())))
+	if waits && end+int64(h.maxRead) >= s.growAt {
+		s.endRound(now, h.pool.rtt.least())
 	}
 	s.window = min(s.window, share)
 	if missed || s.ahead < s.next {
@@ -134,26 +136,24 @@ func (h *Handle) seek() {
 	}
 }
 
-// measure counts n bytes taken.
-func (s *stream) measure(n int64, now time.Time, rtt time.Duration) {
-	s.bytes += n
-	d := now.Sub(s.since)
-	if d < max(rtt, 10*time.Millisecond) {
+// endRound: the reader had to wait for what it was promised; makes the window fit what it takes.
+func (s *stream) endRound(now time.Time, rtt time.Duration) {
+	d := now.Sub(s.begun)
+	if d < rtt/2 {
 		return
 	}
-	if d < time.Second+rtt { // else the reader has paused
-		rate := float64(s.bytes) / d.Seconds()
-		s.rate = max(rate, (s.rate+rate)/2)
+	rate := float64(s.bytes) / max(d, time.Microsecond).Seconds()
+	if rate < 1.4*s.rate {
+		s.ramping = false
 	}
-	s.since, s.bytes = now, 0
-	if t := s.target(rtt); s.window > 2*t {
-		s.window = t
+	s.rate = max(rate, s.rate*3/4) // one pause of the reader is not a slow reader
+	if s.ramping {
+		s.window *= 4
+	} else {
+		s.window = max(leastWindow, int64(2*s.rate*rtt.Seconds()))
 	}
-}
-
-// target is the largest useful window: what the reader takes in two round trips.
-func (s *stream) target(rtt time.Duration) int64 {
-	return max(leastWindow, int64(2*s.rate*rtt.Seconds()))
+	s.growAt = max(s.ahead, s.next)
+	s.begun, s.bytes = now, 0
 }
 
 // share is how many bytes of the budget one stream may have ahead; the rest is for what is asked for.
