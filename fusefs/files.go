@@ -21,8 +21,20 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	if err != nil {
 		return fs.status("open", in.NodeId, "", err)
 	}
+	if !keep && in.Flags&syscall.O_TRUNC == 0 {
+		fs.forgetSize(in.NodeId)
+	}
 	fs.opened(h, in.Flags, keep, out)
 	return fuse.OK
+}
+
+// forgetSize makes the kernel ask for the attributes of a file again: the reply
+// to an open has no room for them, and a file that has grown would be cut at the
+// size of which the kernel was told before. This is the one notice that is given
+// from within a request. It names no pages, so it waits for no lock, and it is
+// about a file that the waiting program holds on to.
+func (fs *filesystem) forgetSize(id uint64) {
+	fs.server.InodeNotify(id, -1, 0)
 }
 
 // Create makes and opens a regular file.

@@ -3,6 +3,7 @@ package fusefs
 import (
 	"log/slog"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
@@ -14,17 +15,23 @@ import (
 // embedded one answers with ENOSYS: the kernel then does without and asks no more.
 type filesystem struct {
 	fuse.RawFileSystem
-	cache *cache.Cache
-	opts  Options
-	owner uint32 // who made the mount, for AllowRoot
-	log   *slog.Logger
-	watch *watcher
+	cache  *cache.Cache
+	opts   Options
+	owner  uint32 // who made the mount, for AllowRoot
+	log    *slog.Logger
+	watch  *watcher
+	server kernel // set by Init, before the first request
 
 	files table[*cache.Handle]
 	dirs  table[*dirHandle]
 }
 
 func newFilesystem(c *cache.Cache, o Options, owner uint32, w *watcher) *filesystem {
+	if o.AllowRoot {
+		// What the kernel trusts it shows to everybody; so it has to ask on behalf of each caller.
+		none := time.Duration(0)
+		o.AttrTimeout, o.EntryTimeout, o.NegativeTimeout = &none, &none, &none
+	}
 	return &filesystem{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		cache:         c,
@@ -34,6 +41,9 @@ func newFilesystem(c *cache.Cache, o Options, owner uint32, w *watcher) *filesys
 		watch:         w,
 	}
 }
+
+// Init is called by go-fuse before the first request.
+func (fs *filesystem) Init(s *fuse.Server) { fs.server = s }
 
 // String names the filesystem where the options don't.
 func (fs *filesystem) String() string { return "sshmount" }

@@ -166,6 +166,12 @@ func (m *mounted) tell(command string) answer {
 	return a
 }
 
+// awaitWaiting returns when n requests of the kernel wait for the server.
+func (m *mounted) awaitWaiting(n int) {
+	m.t.Helper()
+	eventually(m.t, "requests that wait for the server", func() bool { return m.tell("waiting").Waiting == n })
+}
+
 // end unmounts, and sees that the child ends well.
 func (m *mounted) end() {
 	m.in.Close()

@@ -28,7 +28,8 @@ const (
 // Mounted is a mount that is being served.
 type Mounted struct {
 	mountpoint string
-	direct     bool          // made by mount(2), without fusermount3
+	direct     bool // made by mount(2), without fusermount3
+	watch      *watcher
 	done       chan struct{} // closed when the mount is gone and nothing is served any more
 }
 
@@ -61,12 +62,16 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	if err != nil {
 		return nil, err
 	}
-	m := &Mounted{mountpoint: mountpoint, direct: direct, done: make(chan struct{})}
-	watch := newWatcher(func() bool { return abandoned(fd) })
-	fs := newFilesystem(c, o, uint32(os.Getuid()), watch)
+	m := &Mounted{
+		mountpoint: mountpoint,
+		direct:     direct,
+		watch:      newWatcher(func() bool { return abandoned(fd) }),
+		done:       make(chan struct{}),
+	}
+	fs := newFilesystem(c, o, uint32(os.Getuid()), m.watch)
 	server, err := fuse.NewServer(fs, fmt.Sprintf("/dev/fd/%d", fd), serverOptions(o))
 	if err != nil {
-		watch.close()
+		m.watch.close()
 		return nil, errors.Join(fmt.Errorf("first exchange with the kernel over /dev/fuse: %w", err), m.Unmount(true))
 	}
 	notices.start(server)
@@ -74,7 +79,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 		defer close(m.done)
 		server.Serve()
 		notices.close()
-		watch.close()
+		m.watch.close()
 		fs.releaseAll()
 	}()
 	return m, nil

@@ -38,14 +38,15 @@ type setup struct {
 
 // answer is what the child says to each command.
 type answer struct {
-	Err    string
-	Status cache.Status
-	Counts map[string]int
+	Err     string
+	Status  cache.Status
+	Counts  map[string]int
+	Waiting int
 }
 
 // TestServe is the child. It does one command for each line of its input:
 //
-//	status, counts, reset, cut, freeze, thaw, unmount
+//	status, waiting, counts, reset, cut, freeze, thaw, unmount
 //
 // and unmounts at the end of the input.
 func TestServe(t *testing.T) {
@@ -106,6 +107,8 @@ func TestServe(t *testing.T) {
 			switch command {
 			case "status":
 				a.Status = c.Status()
+			case "waiting":
+				a.Waiting = m.Waiting()
 			case "counts":
 				a.Counts = tap.Requests()
 			case "reset":

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +19,7 @@ type waiter struct {
 
 // wait starts perl, which is on every Debian, has one thread and restarts nothing by itself, with handlers for the
 // signals named. It opens path for reading and prints "opened" or the errno.
-func wait(t *testing.T, path string, handled ...string) *waiter {
+func wait(t *testing.T, m *mounted, path string, handled ...string) *waiter {
 	t.Helper()
 	script := `use Fcntl; for (@ARGV) { $SIG{$_} = sub { $n++ } }
 		if (sysopen(my $f, $ENV{FILE}, O_RDONLY)) { print "opened" } else { print "errno ", $!+0 }`
@@ -30,10 +28,7 @@ func wait(t *testing.T, path string, handled ...string) *waiter {
 	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.out
 	check(t, w.cmd.Start())
 	go func() { w.done <- w.cmd.Wait() }()
-	eventually(t, "perl to wait for the server", func() bool {
-		where, err := os.ReadFile("/proc/" + strconv.Itoa(w.cmd.Process.Pid) + "/wchan")
-		return err == nil && (strings.Contains(string(where), "request_wait_answer") || strings.Contains(string(where), "fuse"))
-	})
+	m.awaitWaiting(1)
 	return w
 }
 
@@ -80,14 +75,14 @@ func TestSignalsOfWaitingPrograms(t *testing.T) {
 		frozen()
 		defer thawed()
 		for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
-			w := wait(t, m.path("file"))
+			w := wait(t, m, m.path("file"))
 			w.signal(s)
 			w.ends()
 		}
 	})
 	t.Run("one that is handled and does not ask to stop changes nothing", func(t *testing.T) {
 		frozen()
-		w := wait(t, m.path("file"), "WINCH", "ALRM", "CHLD")
+		w := wait(t, m, m.path("file"), "WINCH", "ALRM", "CHLD")
 		for _, s := range []syscall.Signal{syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGCHLD} {
 			w.signal(s)
 		}
@@ -100,7 +95,7 @@ func TestSignalsOfWaitingPrograms(t *testing.T) {
 	t.Run("one that asks to stop is obeyed, also after others", func(t *testing.T) {
 		frozen()
 		defer thawed()
-		w := wait(t, m.path("file"), "WINCH", "INT")
+		w := wait(t, m, m.path("file"), "WINCH", "INT")
 		w.signal(syscall.SIGWINCH)
 		w.waitsOn(500 * time.Millisecond)
 		w.signal(syscall.SIGINT)
