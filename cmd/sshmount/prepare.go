@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -31,9 +30,6 @@ func live(path string) (pid int, source string) {
 	r, ok := control.Find(path)
 	if !ok || !r.Alive() {
 		return 0, ""
-	}
-	if control.StatusOf(context.Background(), r).State == control.Silent {
-		return 0, "" // it may be about to end; a look at the mount decides
 	}
 	return r.PID, r.Source
 }

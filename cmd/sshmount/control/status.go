@@ -20,6 +20,7 @@ const (
 type Status struct {
 	Record
 	State      string    `json:"state"`
+	Connected  bool      `json:"connected"`
 	Since      time.Time `json:"since"`
 	LastError  string    `json:"last_error,omitempty"`
 	NextTry    time.Time `json:"next_try,omitzero"`
@@ -90,6 +91,7 @@ func Tell(r Record, line sftpconn.Status, known cache.Status) Status {
 	s := Status{
 		Record:     r,
 		State:      Connected,
+		Connected:  line.Connected,
 		Since:      line.Since,
 		LastError:  line.LastError,
 		NextTry:    line.NextTry,

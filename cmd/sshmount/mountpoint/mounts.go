@@ -47,11 +47,11 @@ func clearDead(path string, o Options) (removed string, err error) {
 				return removed, refusef("%s is already mounted from %s by process %d; end that with: sshmount umount %s", path, source, pid, path)
 			}
 		}
-		_, statErr := os.Stat(path)
+		asked := Ask(path)
 		switch {
-		case !errors.Is(statErr, unix.ENOTCONN) && mine && statErr == nil:
+		case mine && asked == nil:
 			return removed, refusef("%s is already mounted from %s (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, path)
-		case !errors.Is(statErr, unix.ENOTCONN):
+		case !errors.Is(asked, unix.ENOTCONN):
 			return removed, nil
 		case !mine:
 			return removed, refusef("a dead mount of type %s (from %s) hangs on %s; take it away with: fusermount3 -uz %s", m.FSType, m.Source, path, path)
@@ -62,6 +62,23 @@ func clearDead(path string, o Options) (removed string, err error) {
 		removed = m.Source
 	}
 	return removed, refusef("too many dead mounts lie on %s; take them away with: fusermount3 -uz %s", path, path)
+}
+
+// Ask has whoever serves the mount at path give an answer. A stat would not do:
+// the kernel answers it by itself for as long as it trusts the attributes, also
+// for a mount that is dead.
+func Ask(path string) error {
+	var st unix.Statfs_t
+	return ignoringEINTR(func() error { return unix.Statfs(path, &st) })
+}
+
+// ignoringEINTR repeats a call that a signal cut short: the runtime sends some to its own threads.
+func ignoringEINTR(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // Detach takes a mount out of the tree, in use or not (a lazy unmount).
