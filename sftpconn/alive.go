@@ -92,7 +92,10 @@ func (l *link) watchAlive() {
 	var (
 		busySince time.Time // zero while nothing is outstanding
 		probing   chan struct{}
+		hurry     time.Time // of a suspicion that no byte has refuted; zero where there is none
 		probedAt  = time.Now()
+		last      time.Time  // what LastReceived said
+		heard     = probedAt // when that changed: by a clock that stands still while the machine sleeps
 	)
 	for {
 		var suspected bool
@@ -104,7 +107,9 @@ func (l *link) watchAlive() {
 			suspected = true
 		}
 		now := time.Now()
-		heard := l.t.LastReceived()
+		if at := l.t.LastReceived(); !at.Equal(last) {
+			last, heard = at, now
+		}
 		if probing != nil {
 			select {
 			case <-probing:
@@ -128,15 +133,13 @@ func (l *link) watchAlive() {
 		if waits {
 			limit *= busyFactor
 		}
-		if suspected {
-			l.hurry.Store(now.Add(interval).UnixNano())
-		}
-		if h := l.hurry.Load(); h != 0 {
-			if heard.After(time.Unix(0, h).Add(-interval)) {
-				l.hurry.Store(0)
-			} else if !waits && now.UnixNano() > h {
-				limit = min(limit, interval)
-			}
+		switch {
+		case suspected:
+			hurry = now
+		case heard.After(hurry):
+			hurry = time.Time{}
+		case !waits && now.Sub(hurry) > interval:
+			limit = min(limit, interval)
 		}
 		if outstanding && quiet > limit {
 			l.close(fmt.Errorf("no byte from the server for %v while waiting for an answer", quiet.Round(time.Millisecond)))

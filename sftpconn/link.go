@@ -36,7 +36,6 @@ type link struct {
 	since  time.Time
 
 	suspected chan struct{} // capacity 1: probe now
-	hurry     atomic.Int64  // when the probe of a suspicion must be answered, ns since 1970; 0 where there is none
 	noProbe   atomic.Bool   // the transport has no probe of its own
 
 	rtt         minRTT

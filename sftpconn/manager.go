@@ -17,9 +17,11 @@ const (
 	// server that counts failed logins must not be provoked.
 	backoffRefused = time.Minute
 
-	// steady is how long a connection must have lasted to start the back-off afresh,
-	// so that a server which drops everybody at once is not hammered.
-	steady = 10 * time.Second
+	// steady is how long a connection must have lasted to count as good. After one that
+	// did not, the back-off begins with triesShort attempts counted, so that a server
+	// which drops everybody at once is not hammered.
+	steady     = 10 * time.Second
+	triesShort = 2
 
 	// dialLimit bounds a dialer that has no limit of its own.
 	dialLimit = 3 * time.Minute
@@ -34,7 +36,6 @@ const (
 // manage owns the state of the connection: it watches the link, and when that is
 // lost dials until there is another.
 func (c *Conn) manage(l *link) {
-	tries := 0
 	for {
 		up := time.Now()
 		cause := c.watch(l)
@@ -42,13 +43,14 @@ func (c *Conn) manage(l *link) {
 		if c.ctx.Err() != nil {
 			return
 		}
-		if time.Since(up) > steady {
-			tries = 0
+		tries := 0
+		if time.Since(up) < steady && c.hasReconnected() {
+			tries = triesShort
 		}
 		if !c.setDown(cause) {
 			return
 		}
-		if l = c.redial(&tries); l == nil {
+		if l = c.redial(tries); l == nil {
 			return
 		}
 		c.setUp(l)
@@ -126,9 +128,15 @@ func (c *Conn) giveUp() {
 	c.o.Logger.Warn("still no connection; requests fail until there is one", "after", c.o.ReconnectTimeout, "cause", c.lastErr)
 }
 
-// redial dials until there is a link, or c is closed (nil). tries counts the
-// attempts since the last connection that lasted.
-func (c *Conn) redial(tries *int) *link {
+func (c *Conn) hasReconnected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reconnects > 0
+}
+
+// redial dials until there is a link, or c is closed (nil). tries is how many
+// attempts count as made.
+func (c *Conn) redial(tries int) *link {
 	var patience <-chan time.Time
 	if c.o.ReconnectTimeout > 0 {
 		t := time.NewTimer(c.o.ReconnectTimeout)
@@ -136,8 +144,8 @@ func (c *Conn) redial(tries *int) *link {
 		patience = t.C
 	}
 	pause := time.Duration(rand.Int64N(int64(backoffFirst)))
-	if *tries > 0 {
-		pause = backoff(*tries)
+	if tries > 0 {
+		pause = backoff(tries)
 	}
 	for {
 		c.mu.Lock()
@@ -146,7 +154,7 @@ func (c *Conn) redial(tries *int) *link {
 		if !c.pause(pause, &patience) {
 			return nil
 		}
-		*tries++
+		tries++
 		l, err := c.attempt(&patience)
 		if c.ctx.Err() != nil {
 			if l != nil {
@@ -159,25 +167,25 @@ func (c *Conn) redial(tries *int) *link {
 			c.reconnects++
 			down := time.Since(c.since)
 			c.mu.Unlock()
-			c.o.Logger.Info("connected again", "down", down.Round(time.Millisecond), "attempts", *tries)
+			c.o.Logger.Info("connected again", "down", down.Round(time.Millisecond), "attempts", tries)
 			return l
 		}
 		c.mu.Lock()
 		c.lastErr = err
 		c.mu.Unlock()
-		pause = backoff(*tries)
+		pause = backoff(tries)
 		var refusal *transport.PermanentError
 		if errors.As(err, &refusal) {
 			pause = spread(backoffRefused)
 		}
-		c.o.Logger.Log(c.ctx, attemptLevel(*tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
+		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}
 }
 
 // backoff doubles from backoffFirst to backoffMost, spread so that many mounts of
 // one server don't come back in the same moment.
 func backoff(tries int) time.Duration {
-	return spread(min(backoffFirst<<min(tries, 16), backoffMost))
+	return spread(min(backoffFirst<<min(tries, 10), backoffMost))
 }
 
 // spread gives a time between half of d and one and a half.

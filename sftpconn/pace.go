@@ -23,10 +23,13 @@ const (
 
 	// pieceTime is how long one request may occupy the line, so that others get in between.
 	pieceTime = 12 * time.Millisecond
-	// minPiece is the smallest piece for whose sake data is cut, in bytes.
+	// minPiece and maxPiece are the bounds of a piece, in bytes.
 	minPiece = 32 << 10
-	// firstPiece is the size of pieces while the rate is not known.
-	firstPiece = 64 << 10
+	maxPiece = 256 << 10
+
+	// lateBy is what an answer takes, beyond half a round trip more than the smallest,
+	// on a line that is slow or full.
+	lateBy = 20 * time.Millisecond
 
 	// floorPieces are in flight at least.
 	floorPieces = 2
@@ -64,6 +67,7 @@ type pacer struct {
 	roundEnd    int64 // the round ends with the first that was sent when delivered was this
 	roundAt     time.Time
 	starting    bool
+	crowded     bool    // an answer came late enough to say that the line is slow
 	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
 	fullRounds  int
 	timer       *time.Timer // wakes those held back by a drain; nil where none is set
@@ -151,7 +155,7 @@ func (p *pacer) acquire(ctx context.Context, n int, ahead bool) (grant, error) {
 	case g, ok := <-w.ready:
 		p.mu.Unlock()
 		if ok {
-			p.release(g, 0)
+			p.release(g, 0, 0)
 		}
 	default:
 		w.gone = true
@@ -161,11 +165,15 @@ func (p *pacer) acquire(ctx context.Context, n int, ahead bool) (grant, error) {
 	return grant{}, context.Cause(ctx)
 }
 
-// release gives a grant back, of which done bytes were delivered.
-func (p *pacer) release(g grant, done int) {
+// release gives a grant back, of which done bytes were delivered; took is how long
+// the request was under way.
+func (p *pacer) release(g grant, done int, took time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
 	p.inFlight -= g.n
+	if took > p.l.rtt.get()*3/2+lateBy {
+		p.crowded = true
+	}
 	if done > 0 {
 		p.sample(g, int64(done), now)
 	}
@@ -297,13 +305,14 @@ func (p *pacer) afterDrain() {
 }
 
 // piece is the size of one request, in bytes, that occupies the line for
-// pieceTime. With mu held.
+// pieceTime. As long as nothing says that the line is slow, it is the largest: a low
+// rate may just come of little having been asked for. With mu held.
 func (p *pacer) piece() int {
 	rate := p.rate()
-	if rate == 0 {
-		return firstPiece
+	if rate == 0 || p.starting && !p.crowded {
+		return maxPiece
 	}
-	n := int(min(rate*pieceTime.Seconds(), 1<<20))
+	n := int(min(rate*pieceTime.Seconds(), maxPiece))
 	return max(n/minPiece*minPiece, minPiece)
 }
 

@@ -110,7 +110,7 @@ func (c *Conn) readFlight(ctx context.Context, ch *channel, handle string, dst [
 			whole = k == min(most, len(dst)-i*most)
 		}
 	}
-	ch.link.read.release(g, n)
+	ch.link.read.release(g, n, 0)
 	if n > 0 && errors.Is(err, io.EOF) && n < len(dst) {
 		return n, nil
 	}

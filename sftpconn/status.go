@@ -40,8 +40,16 @@ func (c *Conn) Status() Status {
 	s.Reconnects = c.reconnects
 	s.Info = c.info
 	s.BytesRead, s.BytesWritten = c.past[reading], c.past[writing]
-	if c.lastErr != nil {
-		s.LastError = c.lastErr.Error()
+	why := c.lastErr
+	if c.names != nil && !s.Connected {
+		// The manager is about to notice.
+		if why = c.names.link.cause(); why == nil {
+			why = c.names.s.Err()
+		}
+		s.Since = time.Now()
+	}
+	if why != nil {
+		s.LastError = why.Error()
 	}
 	links := c.links
 	c.mu.Unlock()

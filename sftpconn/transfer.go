@@ -185,7 +185,7 @@ func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call
 	ch := t.h.ch
 	end := func(done int) {
 		ch.load[dir].Add(int64(-n))
-		ch.pacer(dir).release(t.g, done)
+		ch.pacer(dir).release(t.g, done, call.RTT())
 		f.drop(t.h)
 	}
 	e := f.c.journal.begin()

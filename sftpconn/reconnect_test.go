@@ -1,0 +1,704 @@
+package sftpconn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+	"sshmount/sftpconn/transport"
+)
+
+// shears dials srv through a line that ends after a number of bytes: in the middle
+// of a packet, if it comes so. Nothing of a channel is delivered after that.
+type shears struct {
+	srv  *sftptest.Server
+	left atomic.Int64 // bytes until the next cut
+}
+
+func (s *shears) dial(ctx context.Context) (transport.Transport, error) {
+	t, err := s.srv.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return shearsTransport{t, s}, nil
+}
+
+type shearsTransport struct {
+	transport.Transport
+	s *shears
+}
+
+func (t shearsTransport) OpenChannel(ctx context.Context) (transport.Channel, error) {
+	ch, err := t.Transport.OpenChannel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &shearsChannel{Channel: ch, s: t.s}, nil
+}
+
+type shearsChannel struct {
+	transport.Channel
+	s      *shears
+	broken atomic.Bool
+}
+
+func (c *shearsChannel) spend(n int) int {
+	if c.broken.Load() {
+		return 0
+	}
+	left := c.s.left.Add(int64(-n))
+	if left > 0 {
+		return n
+	}
+	c.broken.Store(true)
+	if left+int64(n) > 0 {
+		go c.s.srv.Cut()
+	}
+	return int(max(left+int64(n), 0))
+}
+
+func (c *shearsChannel) Read(p []byte) (int, error) {
+	n, err := c.Channel.Read(p)
+	if n > 0 {
+		if n = c.spend(n); n == 0 {
+			err = sftptest.ErrCut
+		}
+	}
+	return n, err
+}
+
+func (c *shearsChannel) Write(p []byte) (int, error) {
+	ok := c.spend(len(p))
+	n, err := c.Channel.Write(p[:ok])
+	if err == nil && n < len(p) {
+		err = sftptest.ErrCut
+	}
+	return n, err
+}
+
+// cutting connects to srv over a line that is cut again and again, at moments from a
+// seed, until the returned function is called.
+func cutting(t *testing.T, srv *sftptest.Server) (c *Conn, stop func()) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	s := &shears{srv: srv}
+	s.left.Store(1 << 60)
+	c = connect(t, srv, func(o *Options) { o.Dial = s.dial })
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			s.left.Store(1 << 60)
+			if r.IntN(2) == 0 {
+				s.left.Store(1 + r.Int64N(3<<20))
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Duration(200+r.IntN(600)) * time.Millisecond):
+				srv.Cut()
+			}
+		}
+	})
+	return c, func() { close(done); wg.Wait(); s.left.Store(1 << 60) }
+}
+
+func TestReadsAndWritesSurviveCutsAtAnyMoment(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	ctx := limited(t)
+	tap.SetDelay(2 * time.Millisecond)
+	c, stop := cutting(t, srv)
+	want := content(5, 12<<20)
+	path := filepath.Join(srv.Dir(), "copy")
+	src := openFile(t, c, file(t, srv, "f", want), rd)
+	dst := openFile(t, c, path, rd|wr|cre)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			got, err := readAll(ctx, src, len(want), 16)
+			if err != nil {
+				t.Errorf("read: %v", err)
+			} else if !bytes.Equal(got, want) {
+				t.Errorf("read differs at %d", firstDifference(got, want))
+			}
+		})
+	}
+	wg.Go(func() {
+		if err := writeAll(ctx, dst, want, 16); err != nil {
+			t.Errorf("write: %v", err)
+		}
+		if err := dst.Fsync(ctx); err != nil {
+			t.Errorf("fsync: %v", err)
+		}
+	})
+	wg.Wait()
+	stop()
+	sameAs(t, path, want)
+	t.Logf("%d reconnects", c.Status().Reconnects)
+}
+
+func TestNameOperationsSurviveCutsAtAnyMoment(t *testing.T) {
+	srv := sftptest.New(t)
+	ctx := limited(t)
+	want := content(6, 100<<10)
+	c, stop := cutting(t, srv)
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			in := func(name string) string { return filepath.Join(srv.Dir(), fmt.Sprintf("%s-%d", name, w)) }
+			for i := range 25 {
+				a, b, d, l := in("a"), in("b"), in("d"), in("l")
+				steps := []func() error{
+					func() error { return c.Mkdir(ctx, d, 0o750) },
+					func() error {
+						f, _, err := c.Open(ctx, OpenRequest{Path: at(a), Pflags: wr | cre | session.OpenTrunc, Perm: 0o640})
+						if err != nil {
+							return err
+						}
+						defer f.Close()
+						return f.WriteSetstat(ctx, want, 0, Attr{Flags: session.HasTimes, Atime: 1, Mtime: uint32(i)})
+					},
+					func() error { return c.Rename(ctx, a, b, false) },
+					func() error { return c.Rename(ctx, b, d+"/x", true) },
+					func() error { return c.Link(ctx, d+"/x", a) },
+					func() error { return c.Symlink(ctx, "target", l) },
+					func() error {
+						got, at, err := c.ReadSmall(ctx, a, len(want), 1<<20)
+						if err == nil && (!bytes.Equal(got, want) || at.Mtime != uint32(i) || at.Mode&0o777 != 0o640) {
+							err = fmt.Errorf("read %d bytes, %+v", len(got), at)
+						}
+						return err
+					},
+					func() error {
+						n := 0
+						err := c.List(ctx, d, func(names []Entry, restart bool) error {
+							if restart {
+								n = 0
+							}
+							n += len(names)
+							return nil
+						})
+						if err == nil && n != 1 {
+							err = fmt.Errorf("%d names", n)
+						}
+						return err
+					},
+					func() error { return c.Remove(ctx, l) },
+					func() error { return c.Remove(ctx, a) },
+					func() error { return c.Remove(ctx, d+"/x") },
+					func() error { return c.Rmdir(ctx, d) },
+				}
+				for k, step := range steps {
+					if err := step(); err != nil {
+						t.Errorf("round %d, step %d: %v", i, k, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop()
+	if names, _ := os.ReadDir(srv.Dir()); len(names) != 0 {
+		t.Errorf("left over: %v", names)
+	}
+	t.Logf("%d reconnects", c.Status().Reconnects)
+}
+
+// A reply that is lost with the line leaves open whether the request was done.
+func TestUnansweredChangesAreAskedAgainAndLookedAt(t *testing.T) {
+	type setup struct {
+		c   *Conn
+		ctx context.Context
+		in  func(string) string
+	}
+	for _, row := range []struct {
+		request string
+		before  func(s setup)
+		work    func(s setup) error
+		after   func(s setup) error
+	}{
+		{"MKDIR", nil, func(s setup) error { return s.c.Mkdir(s.ctx, s.in("d"), 0o755) },
+			func(s setup) error { _, err := os.Stat(s.in("d")); return err }},
+		{"RMDIR", func(s setup) { os.Mkdir(s.in("d"), 0o755) }, func(s setup) error { return s.c.Rmdir(s.ctx, s.in("d")) }, nil},
+		{"REMOVE", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644) }, func(s setup) error { return s.c.Remove(s.ctx, s.in("f")) }, nil},
+		{"RENAME", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644) },
+			func(s setup) error { return s.c.Rename(s.ctx, s.in("f"), s.in("g"), true) },
+			func(s setup) error { _, err := os.Stat(s.in("g")); return err }},
+		{"posix-rename@openssh.com", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644); os.WriteFile(s.in("g"), []byte("x"), 0o644) },
+			func(s setup) error { return s.c.Rename(s.ctx, s.in("f"), s.in("g"), false) },
+			func(s setup) error { _, err := os.Stat(s.in("g")); return err }},
+		{"SYMLINK", nil, func(s setup) error { return s.c.Symlink(s.ctx, "t", s.in("l")) },
+			func(s setup) error { _, err := os.Readlink(s.in("l")); return err }},
+		{"hardlink@openssh.com", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644) },
+			func(s setup) error { return s.c.Link(s.ctx, s.in("f"), s.in("g")) },
+			func(s setup) error { _, err := os.Stat(s.in("g")); return err }},
+		{"SETSTAT", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644) },
+			func(s setup) error {
+				return s.c.Setstat(s.ctx, s.in("f"), Attr{Flags: session.HasTimes, Mtime: 7}, false)
+			},
+			func(s setup) error {
+				if info, err := os.Stat(s.in("f")); err != nil || info.ModTime().Unix() != 7 {
+					return fmt.Errorf("%v, %v", info, err)
+				}
+				return nil
+			}},
+		{"OPEN", nil, func(s setup) error {
+			_, _, err := s.c.Open(s.ctx, OpenRequest{Path: at(s.in("f")), Pflags: wr | cre | session.OpenExcl, Perm: 0o644})
+			if errors.Is(err, ErrUncertain) {
+				return nil
+			}
+			return fmt.Errorf("not uncertain: %v", err)
+		}, nil},
+	} {
+		for _, done := range []bool{true, false} {
+			t.Run(fmt.Sprint(row.request, " done ", done), func(t *testing.T) {
+				tap := sftptest.NewTap()
+				srv := sftptest.New(t, sftptest.WithTap(tap))
+				s := setup{connect(t, srv), limited(t), func(n string) string { return filepath.Join(srv.Dir(), n) }}
+				if row.before != nil {
+					row.before(s)
+				}
+				var once atomic.Bool
+				cut := func(p sftptest.Packet) sftptest.Action {
+					name := p.Name
+					if p.Request != nil {
+						name = p.Request.Name
+					}
+					if name == row.request && once.CompareAndSwap(false, true) {
+						go srv.Cut()
+						return sftptest.Drop()
+					}
+					return sftptest.Pass()
+				}
+				if done {
+					tap.OnReply(cut)
+				} else {
+					tap.OnRequest(cut)
+				}
+				err := row.work(s)
+				if row.request == "OPEN" && !done {
+					if err == nil || !strings.Contains(err.Error(), "not uncertain: <nil>") {
+						t.Errorf("a creation that never arrived: %v", err)
+					}
+					return
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				if !once.Load() {
+					t.Error("the line was never cut")
+				}
+				if row.after != nil {
+					if err := row.after(s); err != nil {
+						t.Error(err)
+					}
+				} else if names, _ := os.ReadDir(srv.Dir()); row.request != "OPEN" && len(names) != 0 {
+					t.Errorf("left over: %v", names)
+				}
+			})
+		}
+	}
+}
+
+func TestARefusalIsNoSuccessWithoutALostLine(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv)
+	ctx := limited(t)
+	file(t, srv, "f", nil)
+	os.Symlink("t", filepath.Join(srv.Dir(), "l"))
+	in := func(n string) string { return filepath.Join(srv.Dir(), n) }
+	for what, err := range map[string]error{
+		"remove":  c.Remove(ctx, in("absent")),
+		"symlink": c.Symlink(ctx, "t", in("l")),
+		"link":    c.Link(ctx, in("f"), in("f")),
+		"rename":  c.Rename(ctx, in("absent"), in("f"), false),
+		"mkdir":   c.Mkdir(ctx, srv.Dir(), 0o755),
+	} {
+		if !refused(err) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestAReopenedFileMustBeTheSame(t *testing.T) {
+	for _, row := range []struct {
+		what   string
+		flags  uint32
+		change func(path string) (now string)
+		check  func(Attr) error
+		stale  bool
+	}{
+		{"unchanged", rd, func(p string) string { return p }, nil, false},
+		{"renamed", rd, func(p string) string { os.Rename(p, p+"2"); return p + "2" }, nil, false},
+		{"removed", rd, func(p string) string { os.Remove(p); return p }, nil, true},
+		{"removed by ourselves", rd, func(p string) string { os.Remove(p); return "" }, nil, true},
+		{"a directory", rd, func(p string) string { os.Remove(p); os.Mkdir(p, 0o755); return p }, nil, true},
+		{"a link", rd, func(p string) string { os.Rename(p, p+"2"); os.Symlink(p+"2", p); return p }, nil, true},
+		{"refused by the check", rd, func(p string) string { return p }, func(Attr) error { return errors.New("changed") }, true},
+		{"made by us", rd | wr | cre | session.OpenTrunc, func(p string) string { return p }, nil, false},
+		{"appended to by us", rd | wr | cre | session.OpenAppend, func(p string) string { return p }, nil, false},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			srv := sftptest.New(t)
+			c := connect(t, srv)
+			ctx := limited(t)
+			path := file(t, srv, "f", []byte("0123456789"))
+			var now atomic.Value
+			now.Store(path)
+			f, _, err := c.Open(ctx, OpenRequest{Path: func() string { return now.Load().(string) }, Pflags: row.flags, Check: row.check})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if row.flags&wr != 0 {
+				if err := f.WriteAt(ctx, []byte("0123456789"), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			now.Store(row.change(path))
+			srv.Cut()
+			b := make([]byte, 10)
+			n, err := f.ReadAt(ctx, b, 0)
+			if row.stale {
+				if !errors.Is(err, ErrStale) {
+					t.Errorf("read %d, %v", n, err)
+				}
+				if _, err := f.Stat(ctx); !errors.Is(err, ErrStale) {
+					t.Errorf("stale only once: then %v", err)
+				}
+			} else if err != nil || string(b[:n]) != "0123456789" {
+				t.Errorf("read %q, %v", b[:n], err)
+			}
+		})
+	}
+}
+
+func TestASilentLineIsNoticedAndReplaced(t *testing.T) {
+	for _, probe := range []bool{true, false} {
+		t.Run(fmt.Sprint("probe ", probe), func(t *testing.T) {
+			var options []sftptest.Option
+			if !probe {
+				options = append(options, sftptest.NoProbe())
+			}
+			srv := sftptest.New(t, options...)
+			c := connect(t, srv, func(o *Options) { o.AliveInterval = 200 * time.Millisecond })
+			path := file(t, srv, "f", []byte("x"))
+			f := openFile(t, c, path, rd)
+			srv.Freeze()
+			done := make(chan error, 1)
+			go func() {
+				_, err := f.ReadAt(limited(t), make([]byte, 1), 0)
+				done <- err
+			}()
+			eventually(t, "the silence is noticed", func() bool { return !c.Status().Connected })
+			if s := c.Status(); !strings.Contains(s.LastError, "no byte") {
+				t.Errorf("the reason is given as %q", s.LastError)
+			}
+			srv.Thaw()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestSlowIsNotDead(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv, func(o *Options) { o.AliveInterval = 100 * time.Millisecond })
+	path := file(t, srv, "f", []byte("x"))
+	tap.SetDelay(2 * time.Second) // an answer takes longer than the silence that is the end
+	if _, err := c.Lstat(limited(t), path); err != nil {
+		t.Error(err)
+	}
+	if n := c.Status().Reconnects; n != 0 {
+		t.Errorf("%d reconnects because of a slow answer", n)
+	}
+}
+
+func TestAnIdleLineStays(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv, func(o *Options) { o.AliveInterval = 20 * time.Millisecond })
+	time.Sleep(500 * time.Millisecond) // long enough for it to be taken for dead
+	if s := c.Status(); !s.Connected || s.Reconnects != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestWaitingEndsAfterReconnectTimeout(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv, func(o *Options) { o.ReconnectTimeout = 300 * time.Millisecond })
+	path := file(t, srv, "f", []byte("x"))
+	f := openFile(t, c, path, rd)
+	refusal := errors.New("the host is down")
+	srv.Refuse(refusal)
+	bounded, cancel := c.Bounded(context.Background())
+	defer cancel()
+	srv.Cut()
+	patient := make(chan error, 1)
+	go func() {
+		_, err := c.Lstat(Patient(limited(t)), path)
+		patient <- err
+	}()
+	if _, err := c.Lstat(limited(t), path); !errors.Is(err, ErrUnreachable) || !errors.Is(err, refusal) {
+		t.Errorf("a request that waited: %v", err)
+	}
+	begun := time.Now()
+	if _, err := f.ReadAt(limited(t), make([]byte, 1), 0); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("a read afterwards: %v", err)
+	}
+	if time.Since(begun) > 5*time.Second {
+		t.Error("a new request waited although the server is known to be away")
+	}
+	select {
+	case <-bounded.Done():
+		if err := context.Cause(bounded); !errors.Is(err, ErrUnreachable) {
+			t.Errorf("the bounded context ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the bounded context goes on")
+	}
+	late, cancelLate := c.Bounded(context.Background())
+	defer cancelLate()
+	if !errors.Is(context.Cause(late), ErrUnreachable) {
+		t.Errorf("a bounded context made afterwards: %v", context.Cause(late))
+	}
+	if s := c.Status(); s.Connected || !s.GaveUp || s.LastError != refusal.Error() || s.Waiting != 1 || s.NextTry.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	srv.Refuse(nil)
+	c.Kick()
+	if err := <-patient; err != nil {
+		t.Errorf("a patient request: %v", err)
+	}
+	if n, err := f.ReadAt(limited(t), make([]byte, 1), 0); err != nil || n != 1 {
+		t.Errorf("a read when the line is back: %d, %v", n, err)
+	}
+}
+
+func TestNoReconnectMakesTheFirstLossFinal(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv, func(o *Options) { o.NoReconnect = true })
+	srv.Cut()
+	if _, err := c.Lstat(Patient(limited(t)), "/"); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("%v", err)
+	}
+	if s := c.Status(); s.Connected || s.LastError == "" || !s.GaveUp || srv.Dials() != 1 {
+		t.Errorf("%+v after %d dials", s, srv.Dials())
+	}
+}
+
+func TestARefusedLoginIsTriedRarely(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv)
+	srv.Refuse(&transport.PermanentError{Err: errors.New("key refused")})
+	srv.Cut()
+	eventually(t, "it is tried once", func() bool { return srv.Dials() == 2 && c.Status().LastError == "key refused" })
+	if s := c.Status(); time.Until(s.NextTry) < 20*time.Second {
+		eventually(t, "the next try is far", func() bool { return time.Until(c.Status().NextTry) > 20*time.Second })
+	}
+	srv.Refuse(nil)
+	c.Kick()
+	if _, err := c.Lstat(limited(t), "/"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheFirstLoginTellsItsError(t *testing.T) {
+	srv := sftptest.New(t)
+	why := errors.New("no such host")
+	srv.Refuse(why)
+	if _, err := New(limited(t), Options{Dial: srv.Dial}); !errors.Is(err, why) {
+		t.Errorf("%v", err)
+	}
+	talk := sftptest.New(t, sftptest.Command("/bin/echo", "Welcome to this host"))
+	if _, err := New(limited(t), Options{Dial: talk.Dial}); err == nil || !strings.Contains(err.Error(), "Welcome") {
+		t.Errorf("%v", err)
+	}
+	if n := talk.Connections(); n != 0 {
+		t.Errorf("%d connections left", n)
+	}
+}
+
+func TestALostChannelIsReplacedOnTheSameConnection(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	ctx := limited(t)
+	want := content(7, 16<<20)
+	f := openFile(t, c, file(t, srv, "f", want), rd)
+	tap.SetDelay(20 * time.Millisecond)
+	var broken atomic.Int32
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		// A bulk channel that breaks the protocol is ended, and that alone.
+		if p.Channel == 2 && p.Name == "DATA" && broken.CompareAndSwap(0, 1) {
+			return sftptest.ReplaceRaw([]byte{0xff, 0xff, 0xff, 0xff})
+		}
+		return sftptest.Pass()
+	})
+	got, err := readAll(ctx, f, len(want), 32)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+	}
+	if broken.Load() == 0 {
+		t.Fatal("no channel was broken")
+	}
+	if c.Status().Reconnects != 0 || srv.Dials() != 1 {
+		t.Errorf("%d dials for one lost channel", srv.Dials())
+	}
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Channel == 1 && broken.CompareAndSwap(1, 2) {
+			return sftptest.ReplaceRaw([]byte{0xff, 0xff, 0xff, 0xff})
+		}
+		return sftptest.Pass()
+	})
+	if _, err := c.Lstat(ctx, srv.Dir()); err != nil {
+		t.Error(err)
+	}
+	if n, err := f.ReadAt(ctx, make([]byte, 10), 0); n != 10 || err != nil {
+		t.Errorf("read %d, %v", n, err)
+	}
+	if srv.Dials() != 1 {
+		t.Errorf("%d dials for a lost channel of names", srv.Dials())
+	}
+}
+
+func TestRefusedChannelsAreLivedWith(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			tap := sftptest.NewTap()
+			srv := sftptest.New(t, sftptest.MaxChannels(n), sftptest.WithTap(tap))
+			c := connect(t, srv)
+			ctx := limited(t)
+			tap.SetDelay(20 * time.Millisecond)
+			want := content(8, 16<<20)
+			f := openFile(t, c, file(t, srv, "f", want), rd)
+			got, err := readAll(ctx, f, len(want), 32)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+			}
+			path := filepath.Join(srv.Dir(), "g")
+			g := openFile(t, c, path, wr|cre)
+			if err := writeAll(ctx, g, want, 32); err != nil {
+				t.Fatal(err)
+			}
+			sameAs(t, path, want)
+			if s := c.Status(); s.Channels > n || s.Reconnects != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestFurtherConnectionsCarryBulkData(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv, func(o *Options) { o.MaxConns, o.MaxChannels = 3, 2 })
+	ctx := limited(t)
+	tap.SetDelay(20 * time.Millisecond)
+	want := content(9, 48<<20)
+	f := openFile(t, c, file(t, srv, "f", want), rd)
+	for range 4 {
+		got, err := readAll(ctx, f, len(want), 64)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+		}
+	}
+	if s := c.Status(); s.Connections < 2 || s.Connections > 3 {
+		t.Errorf("%+v", s)
+	}
+	srv.Cut()
+	if got, err := readAll(ctx, f, len(want), 64); err != nil || !bytes.Equal(got, want) {
+		t.Fatal("read after a cut", err)
+	}
+}
+
+func TestAFurtherChannelNeverReadsAnotherFile(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	ctx := limited(t)
+	tap.SetDelay(20 * time.Millisecond)
+	want := content(10, 16<<20)
+	path := file(t, srv, "f", want)
+	f := openFile(t, c, path, rd)
+	// Another file of the same size takes the name before the channels are open.
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	file(t, srv, "f", content(11, len(want)))
+	os.Chtimes(path, time.Now(), time.Now().Add(-time.Hour))
+	got, err := readAll(ctx, f, len(want), 32)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+	}
+}
+
+func TestEveryHandleIsGivenBack(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	ctx := limited(t)
+	tap.SetDelay(10 * time.Millisecond)
+	want := content(12, 8<<20)
+	path := file(t, srv, "f", want)
+	for i := range 10 {
+		f := openFile(t, c, path, rd)
+		if i%2 == 0 {
+			if _, err := readAll(ctx, f, len(want), 16); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Close()
+		c.ReadSmall(ctx, path, 10, 10)
+		c.List(ctx, srv.Dir(), func([]Entry, bool) error { return io.EOF })
+	}
+	eventually(t, "as many handles are closed as opened", func() bool {
+		return tap.Count("OPEN", "OPENDIR") == tap.Count("CLOSE")
+	})
+}
+
+func TestCloseEndsEveryWait(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv)
+	path := file(t, srv, "f", []byte("x"))
+	f := openFile(t, c, path, rd)
+	srv.Freeze()
+	errs := make(chan error, 3)
+	go func() { _, err := c.Lstat(Patient(limited(t)), path); errs <- err }()
+	go func() { _, err := f.ReadAt(Patient(limited(t)), make([]byte, 1), 0); errs <- err }()
+	go func() { errs <- c.Mkdir(Patient(limited(t)), path+"d", 0o755) }()
+	eventually(t, "they wait", func() bool { return c.Status().InFlight == 3 })
+	closed := make(chan struct{})
+	go func() { c.Close(); close(closed) }()
+	for range 3 {
+		select {
+		case err := <-errs:
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("a call outlives the connection")
+		}
+	}
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second):
+		t.Fatal("Close does not return")
+	}
+}
