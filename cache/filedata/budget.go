@@ -189,7 +189,7 @@ func (p *Pool) trim() {
 // startJanitorLocked sees to it that old things are looked for.
 func (p *Pool) startJanitorLocked() {
 	if p.janitor == nil && !p.closed {
-		p.janitor = time.AfterFunc(janitorPeriod, p.clear)
+		p.janitor = time.AfterFunc(p.period, p.clear)
 	}
 }
 
@@ -199,10 +199,10 @@ func (p *Pool) clear() {
 	for {
 		p.mu.Lock()
 		victim := p.consumed.first
-		if victim == nil || now.Sub(victim.touched) < cleanAge {
+		if victim == nil || now.Sub(victim.touched) < p.age {
 			victim = p.unread.first
 		}
-		if victim == nil || now.Sub(victim.touched) < cleanAge {
+		if victim == nil || now.Sub(victim.touched) < p.age {
 			break
 		}
 		victim.unlist()
@@ -211,7 +211,7 @@ func (p *Pool) clear() {
 	}
 	defer p.mu.Unlock()
 	for s := range p.streams {
-		if now.Sub(time.Unix(0, s.used.Load())) > cleanAge {
+		if now.Sub(time.Unix(0, s.used.Load())) > p.age {
 			delete(p.streams, s)
 		}
 	}

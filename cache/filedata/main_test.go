@@ -197,7 +197,6 @@ func (l *lost) all() []lostPart {
 
 func newPool(t testing.TB, o Options) *Pool {
 	p := NewPool(o)
-	p.patient = func(ctx context.Context) context.Context { return ctx }
 	p.retry = time.Millisecond
 	t.Cleanup(p.Close)
 	return p

@@ -33,7 +33,6 @@ func modelRun(t *rapid.T) {
 		NoReadAhead: rapid.IntRange(0, 4).Draw(t, "no read-ahead") == 0,
 		Lost:        lastPart.add,
 	})
-	p.patient = func(ctx context.Context) context.Context { return ctx }
 	p.retry = time.Millisecond
 	defer p.Close()
 

@@ -6,19 +6,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"sshmount/sftpconn"
 )
 
 // Pool is the budgets, and the goroutines, of all files of a mount.
 type Pool struct {
 	o Options
 
-	ctx     context.Context // ends when the pool closes
-	cancel  context.CancelFunc
-	patient func(context.Context) context.Context // makes a context whose requests wait for the line
+	ctx    context.Context // ends when the pool closes
+	cancel context.CancelFunc
 
-	retry time.Duration // retryFirst
+	retry                 time.Duration // retryFirst
+	age                   time.Duration // cleanAge
+	period                time.Duration // janitorPeriod
+	idleTime, idleLongest time.Duration
 
 	dirtyBytes atomic.Int64 // unacknowledged bytes
 	waiting    atomic.Int32 // writers that wait for the budget
@@ -56,11 +56,14 @@ func NewPool(o Options) *Pool {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	p := &Pool{
-		o:       o,
-		patient: sftpconn.Patient,
-		retry:   retryFirst,
-		files:   make(map[*File]struct{}),
-		streams: make(map[*stream]struct{}),
+		o:           o,
+		retry:       retryFirst,
+		age:         cleanAge,
+		period:      janitorPeriod,
+		idleTime:    idleTime,
+		idleLongest: idleLongest,
+		files:       make(map[*File]struct{}),
+		streams:     make(map[*stream]struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p

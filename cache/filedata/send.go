@@ -66,9 +66,9 @@ func (f *File) startIdle() {
 	}
 	f.idleSet = true
 	if f.idle == nil {
-		f.idle = time.AfterFunc(idleTime, f.idled)
+		f.idle = time.AfterFunc(f.pool.idleTime, f.idled)
 	} else {
-		f.idle.Reset(idleTime)
+		f.idle.Reset(f.pool.idleTime)
 	}
 }
 
@@ -80,7 +80,7 @@ func (f *File) idled() {
 		return
 	}
 	now := time.Now()
-	rest := idleTime - now.Sub(f.lastWrite)
+	rest := f.pool.idleTime - now.Sub(f.lastWrite)
 	if rest <= 0 {
 		f.makeDue()
 		f.pump()
@@ -88,7 +88,7 @@ func (f *File) idled() {
 	}
 	old := false
 	for _, e := range f.pending.s {
-		if !e.due && now.Sub(e.born) > idleLongest {
+		if !e.due && now.Sub(e.born) > f.pool.idleLongest {
 			e.due = true
 			f.due++
 			old = true
@@ -272,7 +272,7 @@ func (f *File) insist(h *Handle, do func(context.Context) error) error {
 		if f.pool.ctx.Err() != nil {
 			return ErrClosed
 		}
-		err := do(f.pool.patient(f.pool.ctx))
+		err := do(sftpconn.Patient(f.pool.ctx))
 		if err == nil {
 			return nil
 		}

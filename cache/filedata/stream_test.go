@@ -1,0 +1,154 @@
+package filedata
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A reader in order comes near the rate of a line with a long way.
+func TestReadAheadFillsTheLine(t *testing.T) {
+	const size = 48 << 20
+	l := &line{size: size, rtt: 100 * time.Millisecond, rate: 100e6}
+	p := newPool(t, Options{})
+	h := p.NewFile(nil, size).Open(l)
+	defer h.Close()
+	for off := int64(0); off < size; off += 128 << 10 {
+		v, err := h.Read(context.Background(), off, 128<<10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Release()
+	}
+	// Twice what is under way in a round trip is 20 MB.
+	if most := l.most.Load(); most < 5e6 {
+		t.Errorf("at most %d bytes were in flight", most)
+	}
+	if n := l.requests.Load(); n > size/(128<<10) {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestReadAheadStaysWithinTheBudget(t *testing.T) {
+	const budget = 4 << 20
+	l := &line{size: 1 << 30, rtt: 20 * time.Millisecond}
+	p := newPool(t, Options{ReadBudget: budget})
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			h := p.NewFile(nil, l.size).Open(l)
+			defer h.Close()
+			for off := int64(0); off < 8<<20; off += 128 << 10 {
+				v, err := h.Read(context.Background(), off, 128<<10)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				// What is being waited for may be over it.
+				if c := p.Stats().Clean; c > budget+6*(512<<10) {
+					t.Errorf("%d bytes", c)
+				}
+				v.Release()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Reads come as the kernel's threads make them: in one direction, but not in order.
+func TestReadsOutOfOrderAreAStream(t *testing.T) {
+	data := random(4 << 20)
+	s := newServer(data)
+	_, _, h := opened(t, Options{}, s)
+	const n = 128 << 10
+	order := []int{1, 0, 2, 4, 3, 6, 5, 7, 9, 8, 10, 12, 11, 13, 15, 14}
+	for _, i := range order {
+		if got := mustRead(t, h, int64(i*n), n); !bytes.Equal(got, data[i*n:(i+1)*n]) {
+			t.Fatalf("wrong bytes at %d", i*n)
+		}
+	}
+	seen := map[int64]bool{}
+	ahead := false
+	for _, r := range s.asked() {
+		if seen[r.off] {
+			t.Errorf("%v twice", r)
+		}
+		seen[r.off] = true
+		ahead = ahead || r.off >= 16*n
+	}
+	if !ahead {
+		t.Error("nothing was read ahead")
+	}
+}
+
+func TestInterleavedStreamsOfOneHandle(t *testing.T) {
+	data := random(6 << 20)
+	s := newServer(data)
+	_, _, h := opened(t, Options{}, s)
+	const n = 64 << 10
+	for i := range 16 {
+		for _, from := range []int{0, 2 << 20, 4 << 20} {
+			off := from + i*n
+			if got := mustRead(t, h, int64(off), n); !bytes.Equal(got, data[off:off+n]) {
+				t.Fatalf("wrong bytes at %d", off)
+			}
+		}
+	}
+	asked := s.asked()
+	seen := map[int64]bool{}
+	for _, r := range asked {
+		if seen[r.off] {
+			t.Errorf("%v twice", r)
+		}
+		seen[r.off] = true
+	}
+	for _, from := range []int64{0, 2 << 20, 4 << 20} {
+		if !seen[from+17*n] {
+			t.Errorf("nothing was read ahead of the stream at %d", from)
+		}
+	}
+}
+
+func TestBackwardAndStridedReadsAreNotReadAhead(t *testing.T) {
+	data := random(8 << 20)
+	s := newServer(data)
+	_, _, h := opened(t, Options{}, s)
+	var offs []int64
+	for i := range 20 {
+		offs = append(offs, int64(4<<20-i*4096))    // backward
+		offs = append(offs, int64(5<<20+i*100_000)) // with gaps
+	}
+	total := 0
+	for _, off := range offs {
+		if got := mustRead(t, h, off, 4096); !bytes.Equal(got, data[off:off+4096]) {
+			t.Fatalf("wrong bytes at %d", off)
+		}
+	}
+	for _, r := range s.asked() {
+		total += r.n
+	}
+	if total > len(offs)*3*4096 {
+		t.Errorf("%d reads of 4 KiB asked for %d bytes", len(offs), total)
+	}
+}
+
+// A reader that stops gives back what was read ahead for it, and leaves no timer.
+func TestIdleReaderCostsNothing(t *testing.T) {
+	s := newServer(random(4 << 20))
+	p, _, h := opened(t, Options{}, s)
+	p.age, p.period = 50*time.Millisecond, 10*time.Millisecond
+	for off := int64(0); off < 1<<20; off += 64 << 10 {
+		mustRead(t, h, off, 64<<10)
+	}
+	if p.Stats().Clean == 0 {
+		t.Fatal("nothing was read ahead")
+	}
+	eventually(t, "the memory is given back", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.clean == 0 && len(p.slabs.empty) == 0 && len(p.streams) == 0 && p.janitor == nil
+	})
+	mustRead(t, h, 1<<20, 64<<10)
+}
