@@ -133,7 +133,7 @@ func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) er
 	if !failure(err) {
 		return c.errno(ctx, op, path, err)
 	}
-	v, e := c.conn.Statvfs(ctx, c.parentPath(path))
+	v, e := c.conn.Statvfs(ctx, parentPath(path))
 	switch {
 	case e != nil:
 	case v.Flag&1 != 0: // ST_RDONLY
@@ -144,7 +144,8 @@ func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) er
 	return c.fail(op, path, syscall.EIO, err)
 }
 
-func (c *Cache) parentPath(path string) string {
+// parentPath is the directory that a path is in.
+func parentPath(path string) string {
 	for i := len(path) - 1; i > 0; i-- {
 		if path[i] == '/' {
 			return path[:i]
@@ -214,10 +215,10 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 			return c.fail(op, to, syscall.ENOTEMPTY, err)
 		}
 	}
-	if failure(err) && c.parentPath(from) != c.parentPath(to) {
+	if failure(err) && parentPath(from) != parentPath(to) {
 		// Nothing else explains it: the two directories are on different file systems of the server.
-		a, e1 := c.conn.Statvfs(ctx, c.parentPath(from))
-		b, e2 := c.conn.Statvfs(ctx, c.parentPath(to))
+		a, e1 := c.conn.Statvfs(ctx, parentPath(from))
+		b, e2 := c.conn.Statvfs(ctx, parentPath(to))
 		if e1 != nil || e2 != nil || a.Fsid != b.Fsid {
 			return c.fail(op, to, syscall.EXDEV, err)
 		}

@@ -173,6 +173,9 @@ func (c *Cache) startListing(dir *Node) *listing {
 func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 	p, err := c.pathWait(ctx, dir)
 	if err == nil {
+		err = c.queue.waitIn(ctx, p)
+	}
+	if err == nil {
 		err = c.conn.List(ctx, p, func(names []sftpconn.Entry, restart bool) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()

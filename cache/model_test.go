@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -75,7 +76,10 @@ func TestRandomProgramsSeeTheirOwnWorld(t *testing.T) {
 }
 
 func randomProgram(t *testing.T, rt *rapid.T, async, cuts bool) {
-	r := newRig(t, func(o *Options) { o.Async = async })
+	r := newRig(t, func(o *Options) {
+		o.Async = async
+		o.Logger = slog.New(slog.NewTextHandler(rapidLog{rt}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
 	if cuts {
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
@@ -84,12 +88,17 @@ func randomProgram(t *testing.T, rt *rapid.T, async, cuts bool) {
 		go func() {
 			defer wg.Done()
 			rng := rand.New(rand.NewPCG(seed, 1))
+			next := 5 + rng.IntN(60)
 			for {
 				select {
 				case <-stop:
 					return
-				case <-time.After(time.Duration(20+rng.IntN(60)) * time.Millisecond):
+				case <-time.After(time.Millisecond):
+				}
+				// Some requests pass between two cuts, so that the work gets on however busy the machine is.
+				if seen := r.tap.Total(); seen > next {
 					r.srv.Cut()
+					next = seen + 5 + rng.IntN(60)
 				}
 			}
 		}()
@@ -327,6 +336,14 @@ func randomProgram(t *testing.T, rt *rapid.T, async, cuts bool) {
 		rt.Fatalf("sync: %v", err)
 	}
 	r.sameOnServer(rt, w)
+}
+
+// rapidLog hands the cache's log to rapid, which shows it with a failure.
+type rapidLog struct{ rt *rapid.T }
+
+func (l rapidLog) Write(p []byte) (int, error) {
+	l.rt.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
 }
 
 func differs(a, b string) int {

@@ -226,7 +226,7 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	if state == present && n.isDir() {
 		return c.fail(op, p, syscall.EISDIR, nil)
 	}
-	err = c.submitLeaving(ctx, n, place{dir, name}, change{
+	err = c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
 		op: op, paths: []string{p}, sure: sure, names: []place{{dir, name}},
 		run: func(ctx context.Context) error {
 			if err := c.conn.Remove(ctx, p); err != nil {
@@ -260,7 +260,7 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	if known != 0 {
 		return c.fail(op, p, known, nil)
 	}
-	err = c.submitLeaving(ctx, n, place{dir, name}, change{
+	err = c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
 		op: op, paths: []string{p}, sure: sure, names: []place{{dir, name}},
 		run: func(ctx context.Context) error {
 			if err := c.conn.Rmdir(ctx, p); err != nil {
@@ -332,7 +332,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	if known != 0 {
 		return c.fail(op, from, known, nil)
 	}
-	err = c.submitLeaving(ctx, src, place{dir, name}, change{
+	err = c.submitLeaving(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
 		op: op, paths: []string{from, to}, sure: sure, names: []place{{dir, name}, {newdir, newname}},
 		run: func(ctx context.Context) error {
 			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {

@@ -214,25 +214,34 @@ func (c *Cache) climb(n *Node, place func(*Node) (*Node, string)) string {
 	return b.String()
 }
 
-// submitLeaving submits a change that takes a name away from a node (nil where it has none here).
-func (c *Cache) submitLeaving(ctx context.Context, n *Node, at place, ch change) error {
-	if !c.o.Async || n == nil {
+// submitLeaving submits a change that takes names away from nodes; those that are nil have none here.
+func (c *Cache) submitLeaving(ctx context.Context, nodes []*Node, at []place, ch change) error {
+	if !c.o.Async {
 		_, err := c.queue.submit(ctx, ch)
 		return err
 	}
+	var undo []func()
 	c.mu.Lock()
-	n.leaving = append(n.leaving, at)
-	c.pin(n)
-	c.mu.Unlock()
-	var once sync.Once
-	left := func() {
-		once.Do(func() {
-			c.mu.Lock()
+	for i, n := range nodes {
+		if n == nil {
+			continue
+		}
+		n.leaving = append(n.leaving, at[i])
+		c.pin(n)
+		undo = append(undo, func() {
 			n.leaving = slices.Delete(n.leaving, 0, 1)
-			c.mu.Unlock()
-			c.unpin(n)
+			n.pins--
+			c.settle(n)
 		})
 	}
+	c.mu.Unlock()
+	left := sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, f := range undo {
+			f()
+		}
+	})
 	run := ch.run
 	ch.run = func(ctx context.Context) error {
 		defer left()

@@ -113,8 +113,8 @@ func (q *queue) failed(p *pending, err error) {
 	q.c.report(p.op, p.paths[0], err)
 	q.c.mu.Lock()
 	for _, at := range p.names {
-		if at.dir.dir == nil {
-			continue
+		if p.node != nil && q.c.child(at.dir, at.name) != p.node {
+			continue // something else has the name by now
 		}
 		delete(at.dir.dir.missing, at.name)
 		q.c.forgetName(at.dir, at.name)
@@ -216,6 +216,26 @@ func (q *queue) waitFor(ctx context.Context, path string, below bool) error {
 	set := map[*pending]struct{}{}
 	q.mu.Lock()
 	q.conflicts(path, below, set)
+	q.mu.Unlock()
+	return waitAll(ctx, keys(set))
+}
+
+// waitIn returns when no change is pending at a directory, above it, or of a name in it: what the server lists then is not
+// older than what programs were told.
+func (q *queue) waitIn(ctx context.Context, dir string) error {
+	if !q.busy() {
+		return nil
+	}
+	set := map[*pending]struct{}{}
+	q.mu.Lock()
+	q.conflicts(dir, false, set)
+	for p := range q.under[dir] {
+		for _, path := range p.paths {
+			if parentPath(path) == dir {
+				set[p] = struct{}{}
+			}
+		}
+	}
 	q.mu.Unlock()
 	return waitAll(ctx, keys(set))
 }
