@@ -1,0 +1,116 @@
+// Package proc reads from /proc what the bench and the tests of broken lines want to know
+// of processes: who descends from whom, CPU time and peak memory.
+package proc
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Linux counts CPU time in /proc in hundredths of a second, on every machine.
+const tick = time.Second / 100
+
+// stat is what /proc/PID/stat says, as far as it is used here.
+type stat struct {
+	name string
+	ppid int
+	cpu  time.Duration // of the process and of those of its children that it has waited for
+}
+
+func read(pid int) (stat, bool) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return stat{}, false
+	}
+	// The name is in parentheses and may hold anything, parentheses too.
+	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if open < 0 || end < open {
+		return stat{}, false
+	}
+	f := strings.Fields(string(data[end+1:]))
+	if len(f) < 15 {
+		return stat{}, false
+	}
+	number := func(i int) int64 { n, _ := strconv.ParseInt(f[i], 10, 64); return n }
+	// Counted from the state, which is field 3 of proc(5): ppid is 4, utime to cstime are 14 to 17.
+	return stat{
+		name: string(data[open+1 : end]),
+		ppid: int(number(1)),
+		cpu:  time.Duration(number(11)+number(12)+number(13)+number(14)) * tick,
+	}, true
+}
+
+// Name is the command's name, "" when the process has ended.
+func Name(pid int) string {
+	s, _ := read(pid)
+	return s.name
+}
+
+// Descendants are the children of a process, their children and so on, without itself.
+func Descendants(pid int) []int {
+	children := make(map[int][]int)
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, d := range dirs {
+		p, err := strconv.Atoi(filepath.Base(d))
+		if err != nil {
+			continue
+		}
+		if s, ok := read(p); ok {
+			children[s.ppid] = append(children[s.ppid], p)
+		}
+	}
+	var all []int
+	for next := []int{pid}; len(next) > 0; {
+		c := children[next[0]]
+		all = append(all, c...)
+		next = append(next[1:], c...)
+	}
+	return all
+}
+
+// Tree is a process with its descendants.
+func Tree(pid int) []int { return append([]int{pid}, Descendants(pid)...) }
+
+// CPU is the time, user's and system's, that processes have used so far.
+func CPU(pids []int) (sum time.Duration) {
+	for _, p := range pids {
+		if s, ok := read(p); ok {
+			sum += s.cpu
+		}
+	}
+	return sum
+}
+
+// Peak is the sum of the largest resident sizes, in bytes, that processes ever had.
+func Peak(pids []int) (sum int64) {
+	for _, p := range pids {
+		sum += field(p, "VmHWM:")
+	}
+	return sum
+}
+
+// Resident is the sum of resident sizes, in bytes, now.
+func Resident(pids []int) (sum int64) {
+	for _, p := range pids {
+		sum += field(p, "VmRSS:")
+	}
+	return sum
+}
+
+func field(pid int, name string) int64 {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}
