@@ -109,9 +109,6 @@ func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 // send asks the server for what ask has made, without the lock. The scheduler runs the goroutine that was started last
 // first, and then the others in turn; so the order of requests is the order of asked.
 func (h *Handle) send(asked []*span) {
-	if len(asked) == 0 {
-		return
-	}
 	for _, s := range asked[1:] {
 		go h.fetch(s)
 	}

@@ -122,14 +122,15 @@ func (h *Handle) read(ctx context.Context, a *assembly, off int64, n int) (View,
 	}
 	h.started = true
 	f.mu.Unlock()
-	h.send(asked)
-
-	err := h.wait(ctx, a)
-	if err != nil {
+	if len(asked) > 0 {
+		h.send(asked)
+		h.pool.trim()
+	}
+	if err := h.wait(ctx, a); err != nil {
 		return View{}, err
 	}
 	v, consumed, err := h.assemble(a, off, end)
-	if consumed || len(asked) > 0 {
+	if consumed {
 		h.pool.trim()
 	}
 	return v, err
