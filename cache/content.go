@@ -19,6 +19,7 @@ type fileState struct {
 	mtime uint32
 	racy  bool // it was changed in the very second it was looked at: a further change might not show in the mtime
 
+	learning bool          // the mtime of what was written is being asked for: until then only the size tells of changes
 	wrote    bool          // bytes were written here since the server last told size and mtime
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 

@@ -68,6 +68,15 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, err
 
 // Write takes a copy of p. With O_APPEND off is only what the kernel believes to be the end.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) (int, error) {
+	return h.write(ctx, p, off, h.flags&syscall.O_APPEND != 0)
+}
+
+// WriteAt is Write at off whatever the flags: a page of a shared mapping has its place in the file.
+func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
+	return h.write(ctx, p, off, false)
+}
+
+func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (int, error) {
 	if off < 0 || off+int64(len(p)) < 0 {
 		return 0, h.c.fail("write", "", syscall.EFBIG, nil)
 	}
@@ -75,7 +84,7 @@ func (h *Handle) Write(ctx context.Context, p []byte, off int64) (int, error) {
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
 	var err error
-	if h.flags&syscall.O_APPEND != 0 {
+	if toEnd {
 		var at int64
 		if at, err = h.fd.Append(ctx, p); err == nil && at != off {
 			// The kernel put the bytes into its pages at another place.
@@ -154,6 +163,7 @@ func (h *Handle) Release() {
 	}
 	last := f.writers == 0 && h.writable
 	wrote := f.wrote
+	f.learning = f.learning || last && wrote
 	_, dirty := f.data.Size()
 	p := c.path(n)
 	c.openFiles--
@@ -165,6 +175,11 @@ func (h *Handle) Release() {
 		c.mu.Unlock()
 		if err == nil && last && wrote {
 			c.learnMtime(ctx, h)
+		}
+		if last && wrote {
+			c.mu.Lock()
+			f.learning = false
+			c.mu.Unlock()
 		}
 		h.b.close()
 		c.unpin(n)

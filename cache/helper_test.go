@@ -201,7 +201,7 @@ func names(list []DirEntry) map[string]bool {
 // costs runs f and says how many flights it took, and fails if it is more than want.
 func (r *rig) costs(what string, want int, f func()) {
 	r.t.Helper()
-	r.tap.SetDelay(10 * time.Millisecond)
+	r.tap.SetDelay(100 * time.Millisecond) // long enough that a busy machine does not split a flight
 	r.tap.Reset()
 	f()
 	if got := r.tap.Flights(); got > want {

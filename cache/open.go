@@ -45,7 +45,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		keep = true // written here at this moment: the kernel's pages hold it
 	case fs.wrote:
 		size, _ := fs.data.Size()
-		keep = uint64(size) == a.Size && fs.writers > 0
+		keep = uint64(size) == a.Size && (fs.writers > 0 || fs.learning)
 	default:
 		keep = fs.known && !fs.racy && fs.size == a.Size && fs.mtime == a.Mtime
 	}
@@ -252,6 +252,10 @@ func (c *Cache) createLater(ctx context.Context, dir *Node, name, p string, flag
 		run: func(ctx context.Context) error {
 			defer close(b.created)
 			f, _, err := c.createRemote(ctx, req, true, true)
+			if errors.Is(err, sftpconn.ErrUncertain) {
+				// The name was free and the program has been told that the file is made: what is there now is it.
+				f, _, err = c.conn.Open(ctx, req)
+			}
 			if err != nil {
 				b.failed = c.whyNotMade(ctx, "create", p, err)
 				return b.failed
