@@ -13,6 +13,7 @@ import (
 const (
 	listWindowFirst = 2
 	listWindowMost  = 32
+	listFullAnswer  = 64 // names; fewer in a first answer are taken for the whole directory (OpenSSH gives up to 100)
 )
 
 // errStop carries the error of a yield out of a listing.
@@ -58,9 +59,10 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 	defer ch.s.CloseHandle(handle)
 
 	var flight []*session.Call
-	size, ended := listWindowFirst, false
+	size, most, ended := listWindowFirst, listFullAnswer, false
+	short := false // the last answer was less than the server can give: the end is near
 	for {
-		for !ended && len(flight) < size {
+		for !ended && len(flight) < size && !(short && len(flight) > 0) {
 			flight = append(flight, ch.s.Readdir(handle))
 		}
 		if len(flight) == 0 {
@@ -80,7 +82,10 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 			}
 			return err
 		}
-		if err := yield(c.sound(path, call.Entries())); err != nil {
+		names := call.Entries()
+		short = len(names) < most
+		most = len(names)
+		if err := yield(c.sound(path, names)); err != nil {
 			return err
 		}
 		if size < listWindowMost && !crowded(ch.link, call) {
