@@ -17,6 +17,17 @@ const (
 	startGain  = 3
 	steadyGain = 1.5
 
+	// A line may take longer than its smallest round trip for other reasons than our
+	// own queue (a busy server, radio, others' traffic). Then rate × smallest round
+	// trip is too little, the rate falls with it, and so on down. So every probeEvery
+	// probeGain times as much is tried: where that moves probeProof times as much,
+	// it is kept (stretch), at most stretchMost times; where not, some is given back.
+	probeEvery  = time.Second
+	probeGain   = 1.5
+	probeProof  = 1.2
+	probeBack   = 0.85
+	stretchMost = 16
+
 	// slack is a queue that hurts nobody, whatever the round trip: on a short line it
 	// covers what the two ends need to think.
 	slack = 10 * time.Millisecond
@@ -67,6 +78,10 @@ type pacer struct {
 	roundEnd    int64 // the round ends with the first that was sent when delivered was this
 	roundAt     time.Time
 	starting    bool
+	stretch     float64 // 1 and more: what is in flight beyond rate × smallest round trip, because it proved useful
+	probing     int     // 0; 1 in the first round with more in flight; 2 in the second, whose rate tells
+	probeAt     time.Time
+	roundRate   float64 // smoothed, of the last rounds without a probe
 	crowded     bool    // an answer came late enough to say that the line is slow
 	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
 	fullRounds  int
@@ -95,7 +110,7 @@ var errLinkOver = errors.New("link is over")
 
 func (p *pacer) start(l *link) {
 	p.l = l
-	p.starting = true
+	p.starting, p.stretch = true, 1
 	now := time.Now()
 	p.deliveredAt, p.roundAt = now, now
 }
@@ -213,7 +228,11 @@ func (p *pacer) sample(g grant, n int64, now time.Time) {
 
 // endRound begins the next round, and sees whether the start is over. With mu held.
 func (p *pacer) endRound(spare bool, now time.Time) {
+	rate := float64(p.delivered-p.roundEnd) / now.Sub(p.roundAt).Seconds()
 	p.roundEnd, p.roundAt = p.delivered, now
+	if !p.starting && !spare {
+		p.probe(rate, now)
+	}
 	if p.starting && !spare {
 		switch rate := p.rate(); {
 		case rate > p.fullRate*1.25:
@@ -230,6 +249,29 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 	}
 	p.round++
 	p.rates[p.round%rateRounds] = 0
+}
+
+// probe sees whether more in flight moves more. rate is that of the last round. With mu held.
+func (p *pacer) probe(rate float64, now time.Time) {
+	switch {
+	case p.target() > p.l.capacity():
+		p.probing = 0
+	case p.probing == 0:
+		p.roundRate = (p.roundRate + rate) / 2
+		if now.After(p.probeAt) {
+			p.probing = 1
+		}
+	case p.probing == 1:
+		p.probing = 2 // what has come so far was sent before
+	case rate > p.roundRate*probeProof:
+		p.stretch = min(p.stretch*probeGain, stretchMost)
+		p.roundRate = rate
+		p.probing = 1
+	default:
+		p.stretch = max(p.stretch*probeBack, 1)
+		p.probing = 0
+		p.probeAt = now.Add(probeEvery)
+	}
 }
 
 // rate is the highest of late, in bytes/s; 0 where not known. With mu held.
@@ -250,6 +292,10 @@ func (p *pacer) target() int64 {
 	gain := steadyGain
 	if p.starting {
 		gain = startGain
+	}
+	gain *= p.stretch
+	if p.probing > 0 {
+		gain *= probeGain
 	}
 	n := int64(rate * (gain*rtt.Seconds() + slack.Seconds()))
 	if p.starting && p.round <= 1 {

@@ -122,7 +122,7 @@ func TestReadsAndWritesSurviveCutsAtAnyMoment(t *testing.T) {
 	ctx := limited(t)
 	tap.SetDelay(2 * time.Millisecond)
 	c, stop := cutting(t, srv)
-	want := content(5, 12<<20)
+	want := content(5, 6<<20)
 	path := filepath.Join(srv.Dir(), "copy")
 	src := openFile(t, c, file(t, srv, "f", want), rd)
 	dst := openFile(t, c, path, rd|wr|cre)
@@ -586,7 +586,7 @@ func TestRefusedChannelsAreLivedWith(t *testing.T) {
 			c := connect(t, srv)
 			ctx := limited(t)
 			tap.SetDelay(20 * time.Millisecond)
-			want := content(8, 16<<20)
+			want := content(8, 8<<20)
 			f := openFile(t, c, file(t, srv, "f", want), rd)
 			got, err := readAll(ctx, f, len(want), 32)
 			if err != nil || !bytes.Equal(got, want) {
@@ -611,7 +611,7 @@ func TestFurtherConnectionsCarryBulkData(t *testing.T) {
 	c := connect(t, srv, func(o *Options) { o.MaxConns, o.MaxChannels = 3, 2 })
 	ctx := limited(t)
 	tap.SetDelay(20 * time.Millisecond)
-	want := content(9, 48<<20)
+	want := content(9, 16<<20)
 	f := openFile(t, c, file(t, srv, "f", want), rd)
 	for range 4 {
 		got, err := readAll(ctx, f, len(want), 64)

@@ -101,9 +101,9 @@ func (c *Conn) pieceSize(dir, n int) int {
 
 // cut moves p in pieces of size bytes: they are sent in order, and wait for each other in none.
 // When one fails, no more are sent.
-func (f *File) cut(ctx context.Context, dir int, p []byte, off int64, size int, ahead bool) (counts []int, errs []error) {
+func (f *File) cut(ctx context.Context, dir int, p []byte, off int64, size int, ahead bool) ([]int, []error) {
 	pieces := (len(p) + size - 1) / size
-	counts, errs = make([]int, pieces), make([]error, pieces)
+	counts, errs := make([]int, pieces), make([]error, pieces)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i := range pieces {
