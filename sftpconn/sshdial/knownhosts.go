@@ -43,7 +43,10 @@ const (
 func loadKnownHosts(c *hostConfig) (*knownHosts, error) {
 	k := &knownHosts{renamed: map[string]string{}}
 	if alias := c.given("hostkeyalias"); alias != "" {
-		k.address = net.JoinHostPort(alias, "22")
+		// An alias stands for the whole entry, so it may be one with a port.
+		if k.address = alias; !strings.HasPrefix(alias, "[") {
+			k.address = net.JoinHostPort(alias, "22")
+		}
 	} else {
 		host := strings.ToLower(c.hostName())
 		k.address = net.JoinHostPort(host, c.port())

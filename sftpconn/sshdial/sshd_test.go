@@ -3,6 +3,7 @@ package sshdial
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -116,13 +117,20 @@ func (s *server) start(t *testing.T, authorized []string, config ...string) {
 		"Port "+strconv.Itoa(s.port), "ListenAddress 127.0.0.1", "HostKey "+s.hostKey,
 		"AuthorizedKeysFile "+filepath.Join(s.dir, "authorized"), "StrictModes no", "UsePAM no",
 		"PidFile none", "PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-		"LogLevel DEBUG1", "MaxStartups 100", "Subsystem sftp "+sftpServer)
+		"LogLevel DEBUG1", "MaxStartups 100",
+		// bash reads .bashrc when sshd runs it, which may take long; an empty home has none.
+		"SetEnv HOME="+s.dir, "Subsystem sftp "+sftpServer)
 	file := write(t, filepath.Join(s.dir, "sshd_config"), strings.Join(all, "\n")+"\n")
 	s.cmd = exec.Command("/usr/sbin/sshd", "-D", "-f", file, "-E", s.log)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.stop)
+	t.Cleanup(func() {
+		s.stop()
+		if t.Failed() {
+			t.Logf("sshd on port %d:\n%s", s.port, read(t, s.log))
+		}
+	})
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		c, err := net.Dial("tcp", s.address())
@@ -244,6 +252,8 @@ func speaksSFTP(t *testing.T, tr transport.Transport) transport.Channel {
 	if err != nil {
 		t.Fatal(err)
 	}
+	limit := time.AfterFunc(60*time.Second, func() { tr.Close() })
+	defer limit.Stop()
 	greet(t, ch)
 	return ch
 }
@@ -260,5 +270,9 @@ func greet(t *testing.T, ch transport.Channel) {
 	}
 	if !bytes.Equal(head[4:], []byte{2, 0, 0, 0, 3}) {
 		t.Fatalf("no SFTP server answered: % x", head)
+	}
+	// The rest are its extensions.
+	if _, err := io.CopyN(io.Discard, ch, int64(binary.BigEndian.Uint32(head))-5); err != nil {
+		t.Fatal(err)
 	}
 }
