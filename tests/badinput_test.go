@@ -128,7 +128,7 @@ func TestHostKeysAreChecked(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	point := mountPoint(t)
-	good := read(t, filepath.Join(s.dir, "known_hosts"))
+	good := keyAlias + " " + read(t, filepath.Join(scratch, "host_key.pub"))
 	with := func(t *testing.T, name, knownHosts, strict string) (config, known string) {
 		t.Helper()
 		known = filepath.Join(s.dir, "known_hosts_"+name)
@@ -139,9 +139,9 @@ func TestHostKeysAreChecked(t *testing.T) {
 	stranger := read(t, filepath.Join(scratch, "stranger_key.pub"))
 	t.Run("changed", func(t *testing.T) {
 		for _, strict := range []string{"yes", "accept-new", "ask"} {
-			config, known := with(t, "changed-"+strict, fmt.Sprintf("# a comment\n[127.0.0.1]:%d %s", s.port, stranger), strict)
+			config, known := with(t, "changed-"+strict, fmt.Sprintf("# a comment\n%s %s", keyAlias, stranger), strict)
 			refused(t, 20*time.Second, []string{"-F", config, s.remote(), point}, "host key", known+":2")
-			wantContent(t, known, fmt.Sprintf("# a comment\n[127.0.0.1]:%d %s", s.port, stranger))
+			wantContent(t, known, fmt.Sprintf("# a comment\n%s %s", keyAlias, stranger))
 		}
 	})
 	t.Run("revoked", func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestHostKeysAreChecked(t *testing.T) {
 		// An entry of another algorithm beside the right one is no mismatch.
 		rsa := filepath.Join(s.dir, "rsa")
 		run(t, "", "ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", rsa)
-		config, _ := with(t, "types", fmt.Sprintf("[127.0.0.1]:%d %s%s", s.port, read(t, rsa+".pub"), good), "yes")
+		config, _ := with(t, "types", keyAlias+" "+read(t, rsa+".pub")+good, "yes")
 		mountArgs(t, []string{"-F", config, s.remote(), mountPoint(t)}, nil)
 	})
 }
@@ -279,8 +279,8 @@ func TestDeadMountIsClearedUp(t *testing.T) {
 	m := s.mount()
 	must(t, m.cmd.Process.Kill())
 	<-m.ended
-	_, err := os.Stat(m.point)
-	wantErrno(t, "stat of a dead mount", err, syscall.ENOTCONN)
+	_, err := os.ReadDir(m.point)
+	wantErrno(t, "a listing of a dead mount", err, syscall.ENOTCONN)
 	again := mountArgs(t, []string{"-F", s.config, s.remote(), m.point}, nil)
 	eventually(t, 10*time.Second, "the new mount answers", func() (bool, string) {
 		b, err := os.ReadFile(again.path("f"))

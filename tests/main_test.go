@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,7 +58,18 @@ func runTests(m *testing.M) (code int, err error) {
 	if err := buildBinary(); err != nil {
 		return 1, err
 	}
+	// Whoever ends a run by hand should have nothing to clear away afterwards.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-signals; ok {
+			removeLeftOver()
+			os.Exit(1)
+		}
+	}()
 	code = m.Run()
+	signal.Stop(signals)
+	close(signals)
 	if left := leftOver(15 * time.Second); left != "" {
 		code = 1
 		fmt.Fprintf(os.Stderr, "tests: left over after the last test:\n%s", left)

@@ -195,9 +195,6 @@ func (m *mounted) cleanup() {
 		m.t.Errorf("the mount was taken away by force after %v", mountLimit)
 	}
 	if !m.hasEnded() {
-		if m.t.Failed() {
-			m.abort() // for its stacks
-		}
 		_ = m.cmd.Process.Kill()
 		select {
 		case <-m.ended:
@@ -218,7 +215,11 @@ func (m *mounted) cleanup() {
 		m.t.Errorf("the log shows a panic")
 	}
 	if m.t.Failed() {
-		m.t.Logf("the log of %s, its end:\n%s", filepath.Base(m.point), tail(text, 150))
+		lines := 25
+		if m.aborted.Load() {
+			lines = 400 // of the stacks of what hangs
+		}
+		m.t.Logf("the log of %s, its end:\n%s", filepath.Base(m.point), tail(text, lines))
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// keyAlias is the name of every server in known_hosts, whatever port it is reached at.
+const keyAlias = "the-server"
+
 const sftpServer = "/usr/lib/openssh/sftp-server"
 
 // keys are made once for all servers of a run.
@@ -85,6 +88,8 @@ func newServerWith(t *testing.T, o serverOptions) *server {
 	fmt.Fprintf(&b, "Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s.pub\n", s.port, k.host, k.user)
 	fmt.Fprintf(&b, "PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n")
 	fmt.Fprintf(&b, "MaxStartups 1000\nMaxSessions %d\nLogLevel VERBOSE\nUseDNS no\nPrintMotd no\n", o.maxSessions)
+	// The login shell that starts sftp-server must not run what the user of this machine has in his profile.
+	fmt.Fprintf(&b, "SetEnv HOME=%s\n", s.dir)
 	if subsystem != "none" {
 		fmt.Fprintf(&b, "Subsystem sftp %s\n", subsystem)
 	}
@@ -100,7 +105,8 @@ func newServerWith(t *testing.T, o serverOptions) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(s.dir, "known_hosts"), fmt.Sprintf("[127.0.0.1]:%d %s", s.port, public))
+	// The key stands there by the port, and by the name under which it is asked for when a line is between.
+	write(t, filepath.Join(s.dir, "known_hosts"), fmt.Sprintf("[127.0.0.1]:%d %[2]s%s %[2]s", s.port, public, keyAlias))
 	s.config = s.clientConfig("ssh_config", s.port, "")
 	s.start()
 	t.Cleanup(s.stop)
@@ -114,7 +120,7 @@ func (s *server) clientConfig(name string, port int, first string) string {
 	write(s.t, file, fmt.Sprintf(`%s
 Host srv
   HostName 127.0.0.1
-  HostKeyAlias [127.0.0.1]:%d
+  HostKeyAlias %s
   Port %d
   User %s
 Host *
@@ -124,7 +130,7 @@ Host *
   UserKnownHostsFile %s
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
-`, first, s.port, port, s.user, filepath.Join(scratch, "user_key"), filepath.Join(s.dir, "known_hosts")))
+`, first, keyAlias, port, s.user, filepath.Join(scratch, "user_key"), filepath.Join(s.dir, "known_hosts")))
 	return file
 }
 
