@@ -23,13 +23,9 @@ type backend struct {
 	created chan struct{} // nil, or closed by the creation when it has set f or failed
 	failed  error         // set before created is closed
 
-	closed atomic.Bool
-}
+	self **Handle // where the checks of f find the handle it belongs to, guarded by Cache.mu; nil where it has but one
 
-func (c *Cache) openBackend(f *sftpconn.File) *backend {
-	b := &backend{c: c, turn: make(chan struct{}, 1)}
-	b.set(f)
-	return b
+	closed atomic.Bool
 }
 
 func (b *backend) set(f *sftpconn.File) {

@@ -296,3 +296,23 @@ func TestLinksOfAListingAreReadInOneFlight(t *testing.T) {
 		}
 	})
 }
+
+func TestTheHandleOfAClosedFileServesTheNextOpen(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	n := r.mustFind("f").Node
+	r.readAll(n)
+	r.tap.Reset()
+	for range 3 {
+		if got := r.readAll(n); got != "content" {
+			t.Errorf("read %q", got)
+		}
+	}
+	if got := r.tap.Requests(); got["OPEN"] != 0 || got["LSTAT"] != 3 {
+		t.Errorf("three opens cost %v, want three LSTATs", got)
+	}
+	r.put("f", "another content")
+	if got := r.readAll(n); got != "another content" {
+		t.Errorf("after a change on the server it reads %q", got)
+	}
+}

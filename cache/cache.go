@@ -94,6 +94,7 @@ type Cache struct {
 	walk      walk
 	scan      scan
 	openFiles int
+	keptFiles int // remote files of closed handles
 }
 
 // New resolves the root and looks at it: it must be a directory.
@@ -215,6 +216,12 @@ func (c *Cache) Close() error {
 		return nil
 	}
 	c.closed = true
+	for _, n := range c.nodes {
+		c.dropKept(n)
+	}
+	if c.scan.sweeper != nil {
+		c.scan.sweeper.Stop()
+	}
 	c.mu.Unlock()
 	c.cancel()
 	c.pool.Close()

@@ -23,6 +23,7 @@ type fileState struct {
 	wrote    bool          // bytes were written here since the server last told size and mtime
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 
+	kept  *kept  // the remote file that the last close left open for a while
 	ahead *ahead // content fetched before anybody asked
 }
 
@@ -37,6 +38,7 @@ func (c *Cache) content(n *Node) *fileState {
 // dropContent gives the bytes of a node that nobody holds back. Called with mu held.
 func (c *Cache) dropContent(n *Node) {
 	c.dropAhead(n)
+	c.dropKept(n)
 	n.file.data.Release()
 	n.file = nil
 }

@@ -187,7 +187,12 @@ func (h *Handle) Release() {
 	}
 	switch {
 	case !h.writable || !dirty && !wrote && !h.b.late():
-		h.b.close()
+		c.mu.Lock()
+		keep := c.keepRemote(h)
+		c.mu.Unlock()
+		if !keep {
+			h.b.close()
+		}
 		c.unpin(n)
 	case c.o.Async && p != "":
 		// The error, if any, is known from the bytes' own report.

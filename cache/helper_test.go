@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	r := &rig{t: t, tap: sftptest.NewTap()}
 	r.srv = sftptest.New(t, sftptest.WithTap(r.tap))
 	r.dir = r.srv.Dir()
-	conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: r.srv.Dial})
+	conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: r.srv.Dial, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -203,6 +203,7 @@ func (c *Cache) forgetName(dir *Node, name string) {
 	if n := c.child(dir, name); n != nil {
 		c.unname(n, dir, name)
 		n.gen++
+		c.dropKept(n)
 		c.settle(n)
 	}
 	if l := dir.dir.list; l != nil {

@@ -23,6 +23,9 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	if h, keep := c.openAhead(ctx, n, flags); h != nil {
 		return h, keep, nil
 	}
+	if h, keep, err := c.openKept(ctx, n, flags); h != nil || err != nil {
+		return h, keep, err
+	}
 	p, err := c.pathWait(ctx, n)
 	if err != nil {
 		return nil, false, err
@@ -31,8 +34,8 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		return c.openTruncated(ctx, n, p, flags)
 	}
 	gen := c.genOf(n)
-	var self *Handle
-	f, a, err := c.openRemote(ctx, n, p, openFlags(flags), &self)
+	self := new(*Handle)
+	f, a, err := c.openRemote(ctx, n, p, openFlags(flags), self)
 	if err != nil {
 		return nil, false, err
 	}
@@ -56,9 +59,9 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		fs.data.Drop()
 		fs.mark(a)
 	}
-	self = c.newHandle(n, c.openBackend(f), flags)
+	*self = c.newHandle(n, c.openBackend(f, self), flags)
 	c.scanOpened(n)
-	return self, keep, nil
+	return *self, keep, nil
 }
 
 func (c *Cache) typeOf(n *Node) uint32 {
@@ -131,7 +134,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		fs.known = false
 		c.keepAttr(n, a)
 	}
-	self = c.newHandle(n, c.openBackend(f), flags)
+	self = c.newHandle(n, c.openBackend(f, nil), flags)
 	return self, false, nil
 }
 
@@ -190,7 +193,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	if flags&syscall.O_TRUNC != 0 && n.file != nil {
 		n.file.data.Drop()
 	}
-	self = c.newHandle(n, c.openBackend(f), flags)
+	self = c.newHandle(n, c.openBackend(f, nil), flags)
 	return c.found(n), self, nil
 }
 

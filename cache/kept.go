@@ -1,0 +1,105 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"sshmount/sftpconn"
+)
+
+const (
+	keptFor  = 2 * time.Second // a handle on the server outlives its last close by this
+	keptMost = 32              // such handles of all files
+)
+
+// kept is the remote file of a clean file that was just closed, for the next open of it, which then only asks
+// whether the file is still the same.
+type kept struct {
+	n     *Node
+	b     *backend
+	timer *time.Timer
+}
+
+// keepRemote keeps a closed handle's remote file for a while; false where it must be closed. Called with mu held.
+func (c *Cache) keepRemote(h *Handle) bool {
+	f := h.n.file
+	if c.closed || c.timeout == 0 || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil ||
+		h.n.parent == nil || c.keptFiles >= keptMost {
+		return false
+	}
+	k := &kept{n: h.n, b: h.b}
+	f.kept = k
+	c.keptFiles++
+	k.timer = time.AfterFunc(keptFor, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if k.n.file != nil && k.n.file.kept == k {
+			c.dropKept(k.n)
+		}
+	})
+	return true
+}
+
+// dropKept closes a kept remote file. Called with mu held.
+func (c *Cache) dropKept(n *Node) {
+	if n.file == nil || n.file.kept == nil {
+		return
+	}
+	k := n.file.kept
+	n.file.kept = nil
+	c.keptFiles--
+	k.timer.Stop()
+	k.b.close()
+}
+
+// openKept opens a file for reading by the remote file that its last close left; nil where there is none, or it is another file now.
+func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool, err error) {
+	if flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY {
+		return nil, false, nil
+	}
+	c.mu.Lock()
+	if n.file == nil || n.file.kept == nil {
+		c.mu.Unlock()
+		return nil, false, nil
+	}
+	k := n.file.kept
+	n.file.kept = nil
+	c.keptFiles--
+	k.timer.Stop()
+	gen := n.gen
+	c.mu.Unlock()
+	p, err := c.pathWait(ctx, n)
+	if err != nil {
+		k.b.close()
+		return nil, false, err
+	}
+	a, err := c.statPath(ctx, p)
+	if err != nil {
+		k.b.close()
+		if err = c.errno(ctx, "open", p, err); errors.Is(err, syscall.ENOENT) {
+			c.gone(n, p)
+		}
+		return nil, false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fs := c.content(n)
+	if n.gen != gen || fs.wrote || !fs.known || fs.racy || fs.size != a.Size || fs.mtime != a.Mtime || !sameType(n, a) {
+		k.b.close()
+		return nil, false, nil // opened anew, by its name
+	}
+	c.keepAttr(n, a)
+	h = c.newHandle(n, k.b, flags)
+	*k.b.self = h
+	c.scanOpened(n)
+	return h, true, nil
+}
+
+// openBackend makes the backend of a remote file that is open. self is where the file's checks find the handle it belongs to.
+func (c *Cache) openBackend(f *sftpconn.File, self **Handle) *backend {
+	b := &backend{c: c, turn: make(chan struct{}, 1), self: self}
+	b.set(f)
+	return b
+}
