@@ -70,21 +70,7 @@ func tryMount(t testing.TB, change ...func(*setup)) (*mounted, error) {
 		t.Fatal(err)
 	}
 	m := &mounted{t: t, dir: s.Mount.Mountpoint, remote: s.Remote, answers: make(chan answer, 1), exited: make(chan error, 1)}
-	binary := os.Args[0]
-	if s.As != 0 { // the folder of test binaries is closed to others, as are the ones made above
-		binary = filepath.Join(base, "serve")
-		content, err := os.ReadFile(os.Args[0])
-		check(t, err)
-		check(t, os.WriteFile(binary, content, 0o755))
-		for _, dir := range []string{base, s.Remote, s.Mount.Mountpoint} {
-			check(t, os.Chown(dir, int(s.As), int(s.As)))
-		}
-	}
-	m.child = exec.Command(binary, "-test.run=^TestServe$", "-test.timeout=0")
-	if s.As != 0 {
-		m.child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.As, Gid: s.As}}
-		m.child.Dir = base
-	}
+	m.child = exec.Command(os.Args[0], "-test.run=^TestServe$", "-test.timeout=0")
 	m.child.Env = append(os.Environ(), serveVar+"="+string(encoded))
 	m.child.Stderr = m
 	if m.in, err = m.child.StdinPipe(); err != nil {
@@ -153,17 +139,23 @@ func (m *mounted) await(what string) answer {
 	panic("unreachable")
 }
 
-// tell has the child do a command.
+// tell has the child do a command, which must succeed.
 func (m *mounted) tell(command string) answer {
 	m.t.Helper()
-	if _, err := io.WriteString(m.in, command+"\n"); err != nil {
-		m.t.Fatalf("tell the child %q: %v\n%s", command, err, m.logged())
-	}
-	a := m.await(command)
+	a := m.ask(command)
 	if a.Err != "" {
 		m.t.Errorf("%s: %s", command, a.Err)
 	}
 	return a
+}
+
+// ask has the child do a command.
+func (m *mounted) ask(command string) answer {
+	m.t.Helper()
+	if _, err := io.WriteString(m.in, command+"\n"); err != nil {
+		m.t.Fatalf("tell the child %q: %v\n%s", command, err, m.logged())
+	}
+	return m.await(command)
 }
 
 // awaitWaiting returns when n requests of the kernel wait for the server.

@@ -139,7 +139,7 @@ func (m *Mounted) Unmount(lazy bool) error {
 		}
 		return nil
 	}
-	args := []string{"-u", "-q"}
+	args := []string{"-u"}
 	if lazy {
 		args = append(args, "-z")
 	}

@@ -2,10 +2,9 @@ package fusefs_test
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,32 +53,29 @@ func TestFailureLeavesNoMount(t *testing.T) {
 	}
 }
 
-// as runs a command as nobody.
-func as(t *testing.T, uid uint32, argv ...string) error {
+// asNobody runs a command with the path of a name in dir as its last argument. The command gets there by a descriptor,
+// as nobody may have no right to pass through the test's own folders.
+func asNobody(t *testing.T, dir, name string, argv ...string) error {
 	t.Helper()
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	check(t, err)
+	f := os.NewFile(uintptr(fd), dir)
+	defer f.Close()
+	cmd := exec.Command(argv[0], append(argv[1:], "/proc/self/fd/3/"+name)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	cmd.Dir = "/"
+	cmd.ExtraFiles = []*os.File{f}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return errors.New(string(out))
+		return fmt.Errorf("%w: %s", err, out)
 	}
 	return nil
-}
-
-// open lets others pass to the test's directories.
-func open(t *testing.T, s *setup) {
-	t.Helper()
-	for dir := filepath.Dir(s.Remote); dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
-		check(t, os.Chmod(dir, 0o755))
-	}
 }
 
 func TestWhoMayUseTheMount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}
-	const nobody = 65534
 	for _, c := range []struct {
 		name   string
 		change func(*setup)
@@ -92,13 +88,13 @@ func TestWhoMayUseTheMount(t *testing.T) {
 		{"allow_other with default_permissions", func(s *setup) { s.Mount.AllowOther, s.Mount.DefaultPermissions = true, true }, true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := mount(t, c.change, func(s *setup) { open(t, s) })
+			m := mount(t, c.change)
 			put(t, m.path("file"), "content")
 			check(t, os.Chmod(m.path("file"), 0o600))
-			if err := as(t, nobody, "stat", m.path("file")); (err == nil) != c.stat {
+			if err := asNobody(t, m.dir, "file", "stat"); (err == nil) != c.stat {
 				t.Errorf("stat as nobody: %v", err)
 			}
-			if err := as(t, nobody, "cat", m.path("file")); (err == nil) != c.read {
+			if err := asNobody(t, m.dir, "file", "cat"); (err == nil) != c.read {
 				t.Errorf("cat as nobody: %v", err)
 			}
 			has(t, m.path("file"), "content")
@@ -106,25 +102,56 @@ func TestWhoMayUseTheMount(t *testing.T) {
 	}
 }
 
-func TestUserMountsWithTheHelper(t *testing.T) {
+func TestWhoMayNotMountUsesTheHelper(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("as a user, all the other tests mount with the helper")
 	}
 	if _, err := exec.LookPath("fusermount3"); err != nil {
 		t.Skip("fusermount3, with which users mount, is not installed")
 	}
-	if dev, err := os.Stat("/dev/fuse"); err != nil || dev.Mode()&0o006 != 0o006 {
-		t.Skip("/dev/fuse is closed to users on this machine")
-	}
-	m := mount(t, func(s *setup) { open(t, s); s.As = 65534 })
+	m := mount(t, func(s *setup) {
+		s.Helper = true
+		s.Mount.FsName, s.Mount.Subtype = `host:/a,b\c`, "sshfs"
+		s.Mount.AllowOther, s.Mount.DefaultPermissions, s.Mount.MaxRead = true, true, 65536
+	})
 	line := mountLine(t, m.dir)
-	for _, want := range []string{"user_id=65534", "nosuid", "nodev", "max_read=1048576"} {
+	for _, want := range []string{`host:/a,b\134c `, "fuse.sshfs", "allow_other", "default_permissions", "nosuid", "nodev", "max_read=65536"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%q is not in %s", want, line)
 		}
 	}
-	check(t, as(t, 65534, "sh", "-c", `echo content >"$0"`, m.path("file")))
-	has(t, m.server("file"), "content\n")
+	put(t, m.path("file"), "content")
+	has(t, m.server("file"), "content")
+
+	_, err := tryMount(t, func(s *setup) { s.Helper, s.Mount.MountOptions = true, []string{"no_such_option"} })
+	if err == nil || !strings.Contains(err.Error(), "no_such_option") || !strings.Contains(err.Error(), "fusermount") {
+		t.Errorf("an option that the helper does not know gives %v", err)
+	}
+}
+
+func TestUnmountInUseIsRefused(t *testing.T) {
+	for name, helper := range map[string]bool{"by mount(2)": false, "by fusermount3": true} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath("fusermount3"); err != nil && helper {
+				t.Skip("fusermount3, with which users unmount, is not installed")
+			}
+			if os.Geteuid() != 0 && !helper {
+				t.Skip("only root unmounts without the helper")
+			}
+			m := mount(t, func(s *setup) { s.Helper = helper && os.Geteuid() == 0 })
+			f, err := os.Create(m.path("file"))
+			check(t, err)
+			defer f.Close()
+			if a := m.ask("umount"); !strings.Contains(a.Err, "busy") {
+				t.Errorf("an unmount in use says %q", a.Err)
+			}
+			check(t, f.Close())
+			eventually(t, "the unmount", func() bool { return m.ask("umount").Err == "" })
+			if isMounted(t, m.dir) {
+				t.Error("it is still mounted")
+			}
+		})
+	}
 }
 
 func TestOthersEndTheMount(t *testing.T) {

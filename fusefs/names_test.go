@@ -2,6 +2,7 @@ package fusefs_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -194,7 +195,7 @@ func TestDirectoryOfManyNames(t *testing.T) {
 		name := map[bool]string{true: "with attributes", false: "names alone"}[plus]
 		t.Run(name, func(t *testing.T) {
 			m := mount(t, func(s *setup) { s.Mount.NoReaddirplus = !plus })
-			const n = 3000
+			const n = 1200
 			dir := m.server("dir")
 			check(t, os.Mkdir(dir, 0o755))
 			var want []string
@@ -243,4 +244,58 @@ func TestRewoundDirectoryShowsWhatIsThereNow(t *testing.T) {
 	if !slices.Equal(first, []string{"before"}) || !slices.Equal(second, []string{"after"}) {
 		t.Errorf("listed are first %q and then %q", first, second)
 	}
+}
+
+func TestOpenNeverFollowsALinkOnTheServer(t *testing.T) {
+	m := mount(t, func(s *setup) { s.Cache.FreeSymlinks = true })
+	outside := filepath.Join(t.TempDir(), "outside")
+	put(t, outside, "not of this mount")
+	put(t, m.path("name"), "")
+	dev := lstat(t, m.path("name")).Dev
+
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() { // makes name a file and a link in turn
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			f, err := os.Create(m.path("tmp"))
+			if err == nil {
+				err = f.Close()
+			}
+			for _, step := range []func() error{
+				func() error { return os.Rename(m.path("tmp"), m.path("name")) },
+				func() error { return os.Symlink(outside, m.path("tmp")) },
+				func() error { return os.Rename(m.path("tmp"), m.path("name")) },
+			} {
+				if err == nil {
+					err = step()
+				}
+			}
+			if err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	for range 300 {
+		f, err := os.Open(m.path("name"))
+		if err != nil {
+			if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ESTALE) && !errors.Is(err, unix.ELOOP) {
+				t.Errorf("an open gives %v", err)
+			}
+			continue
+		}
+		var st unix.Stat_t
+		check(t, unix.Fstat(int(f.Fd()), &st))
+		if st.Dev == dev && st.Size != 0 {
+			t.Errorf("a file of %d bytes was opened through the server's link", st.Size)
+		}
+		f.Close()
+	}
+	close(stop)
+	check(t, <-stopped)
 }

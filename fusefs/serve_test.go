@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sshmount/cache"
 	"sshmount/fusefs"
@@ -33,7 +36,7 @@ type setup struct {
 	Mount  fusefs.Options
 	Args   []string // of sftp-server
 	IDMap  string   // "", "user" (the remote user 1234:1234 is 0:0 here)
-	As     uint32   // user and group that serves; 0: as the test
+	Helper bool     // mount as one who may not, by way of fusermount3
 }
 
 // answer is what the child says to each command.
@@ -46,9 +49,10 @@ type answer struct {
 
 // TestServe is the child. It does one command for each line of its input:
 //
-//	status, waiting, counts, reset, cut, freeze, thaw, unmount
+//	status, waiting, counts, reset, cut, freeze, thaw, umount, unmount
 //
-// and unmounts at the end of the input.
+// of which the last insists: lazily, where the mount is in use. It is done at the
+// end of the input as well.
 func TestServe(t *testing.T) {
 	encoded := os.Getenv(serveVar)
 	if encoded == "" {
@@ -67,6 +71,9 @@ func TestServe(t *testing.T) {
 	}
 	defer conn.Close()
 
+	if s.Helper {
+		mayNotMount(t)
+	}
 	var c *cache.Cache
 	s.Cache.Conn, s.Cache.Logger, s.Mount.Logger = conn, logger, logger
 	if s.IDMap == "user" {
@@ -119,6 +126,8 @@ func TestServe(t *testing.T) {
 				server.Freeze()
 			case "thaw":
 				server.Thaw()
+			case "umount":
+				a.Err = text(m.Unmount(false))
 			case "unmount":
 				err := m.Unmount(false)
 				if err != nil {
@@ -143,6 +152,17 @@ func TestServe(t *testing.T) {
 	c.Close()
 	for range commands { // until the parent has no more to say
 	}
+}
+
+// mayNotMount takes the right to mount from this thread, and keeps the test on it.
+func mayNotMount(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	check(t, unix.Capget(&header, &caps[0]))
+	caps[0].Effective &^= 1 << unix.CAP_SYS_ADMIN
+	check(t, unix.Capset(&header, &caps[0]))
 }
 
 func reply(a answer) {
