@@ -249,8 +249,10 @@ func bench(ctx context.Context, r *rig, profiles []*profile, s settings, profili
 		notes = append(notes, "The short form ran out of its time before the last round was through: what is missing below was not measured.")
 	}
 	var profiled string
-	if profiling && ctx.Err() == nil && slices.ContainsFunc(t.peers, func(p *peer) bool { return p.name == nameMount }) {
-		profiled = r.profile(ctx, profiles[0], binary, s.out)
+	for _, pe := range t.peers {
+		if pe.name == nameMount && profiling && ctx.Err() == nil {
+			profiled = r.profile(ctx, profiles[0], pe, s.out)
+		}
 	}
 	text, err := t.report(s.out, began, notes, profiled)
 	if err != nil {

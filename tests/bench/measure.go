@@ -172,6 +172,7 @@ func (m *measure) mountForeground() (unmount func() error, kill func(), err erro
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+m.scratch) // where sshmount's control socket is found
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
@@ -179,6 +180,11 @@ func (m *measure) mountForeground() (unmount func() error, kill func(), err erro
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	kill = func() {
+		select {
+		case <-ended:
+			return
+		default:
+		}
 		tree := proc.Tree(m.pid)
 		for _, pid := range tree {
 			syscall.Kill(pid, syscall.SIGKILL)

@@ -2,6 +2,161 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
 )
 
-func (r *rig) profile(ctx context.Context, p *profile, binary, out string) string { return "" }
+// profileTime is how long each kind of bulk work is repeated under the profiler.
+const profileTime = 4 * time.Second
+
+// profile has sshmount read and write as fast as it can, and asks its control socket where
+// the time and the memory went. What goes wrong is told in the text: it is no reason to
+// lose the figures.
+func (r *rig) profile(ctx context.Context, p *profile, pe *peer, out string) string {
+	var b strings.Builder
+	for _, w := range []struct {
+		name string
+		do   func(m *measure) (bytes int64, err error)
+	}{
+		{"reading", func(m *measure) (int64, error) {
+			// Content of another name each time, since what was read is in the page cache.
+			name := fmt.Sprint("again", m.progress.Load())
+			if err := os.Link(filepath.Join(r.data.server, "bulk"), m.onServer(name)); err != nil {
+				return 0, err
+			}
+			return bulkSize, m.readFile(m.onMount(m.out, name), r.data.bulk)
+		}},
+		{"writing", func(m *measure) (int64, error) { return bulkSize, m.writeFile("written", r.data.bulk, 1<<20) }},
+	} {
+		text, err := r.profileOne(ctx, p, pe, out, w.name, w.do)
+		if err != nil {
+			text = "could not be profiled: " + err.Error()
+		}
+		fmt.Fprintf(&b, "### %s, %s\n\n%s\n\n", strings.ToUpper(w.name[:1])+w.name[1:], p.describe(), text)
+	}
+	return b.String()
+}
+
+func (r *rig) profileOne(ctx context.Context, p *profile, pe *peer, out, name string, do func(*measure) (int64, error)) (string, error) {
+	r.count++
+	limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	m := &measure{ctx: limited, rig: r, profile: p, peer: pe, scratch: filepath.Join(r.dir, fmt.Sprintf("measure%d", r.count))}
+	m.mnt, m.out = filepath.Join(m.scratch, "mnt"), fmt.Sprintf("out%d", r.count)
+	for _, dir := range []string{m.mnt, m.onServer()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
+	}
+	defer os.RemoveAll(m.scratch)
+	defer os.RemoveAll(m.onServer())
+	unmount, kill, err := m.mountForeground()
+	if err != nil {
+		return "", err
+	}
+	defer kill()
+	var sockets []string
+	err = within(m, 10*time.Second, func() bool {
+		sockets, _ = filepath.Glob(filepath.Join(m.scratch, "sshmount", "*.sock"))
+		return len(sockets) == 1
+	})
+	if err != nil {
+		return "", fmt.Errorf("%d control sockets below %s", len(sockets), m.scratch)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", sockets[0])
+	}}}
+	get := func(path string) ([]byte, error) {
+		req, err := http.NewRequestWithContext(limited, http.MethodGet, "http://mount/debug/pprof/"+path, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %s", path, resp.Status)
+		}
+		return body, err
+	}
+	before, err := get("allocs?debug=1")
+	if err != nil {
+		return "", err
+	}
+	type outcome struct {
+		profile []byte
+		err     error
+	}
+	profiled := make(chan outcome, 1)
+	go func() {
+		data, err := get(fmt.Sprintf("profile?seconds=%d", int(profileTime.Seconds())))
+		profiled <- outcome{data, err}
+	}()
+	var total int64
+	for begin := time.Now(); time.Since(begin) < profileTime; {
+		n, err := do(m)
+		if err != nil {
+			<-profiled
+			return "", err
+		}
+		total += n
+	}
+	got := <-profiled
+	if got.err != nil {
+		return "", got.err
+	}
+	after, err := get("allocs?debug=1")
+	if err != nil {
+		return "", err
+	}
+	allocs, err := get("allocs")
+	if err != nil {
+		return "", err
+	}
+	if err := unmount(); err != nil {
+		return "", err
+	}
+	gib := float64(total) / (1 << 30)
+	text := fmt.Sprintf("%.2f GiB; for each GiB %.1f MiB were allocated in %.0f pieces.\n", gib,
+		(memStat(after, "TotalAlloc")-memStat(before, "TotalAlloc"))/mib/gib, (memStat(after, "Mallocs")-memStat(before, "Mallocs"))/gib)
+	for _, f := range []struct {
+		kind string
+		data []byte
+		args []string
+	}{{"cpu", got.profile, nil}, {"allocs", allocs, []string{"-sample_index=alloc_space"}}} {
+		file := filepath.Join(out, "sshmount-"+name+"-"+f.kind+".pprof")
+		if err := os.WriteFile(file, f.data, 0o644); err != nil {
+			return "", err
+		}
+		args := append([]string{"tool", "pprof", "-top", "-nodecount=12"}, f.args...)
+		top, err := output(exec.CommandContext(limited, "go", append(args, pe.program, file)...))
+		if err != nil {
+			top = []byte(err.Error())
+		}
+		text += fmt.Sprintf("\n`%s`:\n\n```\n%s\n```\n", filepath.Base(file), strings.TrimSpace(string(top)))
+	}
+	return text, nil
+}
+
+// memStat finds a figure of runtime.MemStats at the end of a profile in text form.
+func memStat(profile []byte, name string) float64 {
+	found := regexp.MustCompile(`(?m)^# ` + name + ` = (\d+)$`).FindSubmatch(profile)
+	if found == nil {
+		return 0
+	}
+	v, _ := strconv.ParseFloat(string(found[1]), 64)
+	return v
+}
