@@ -52,7 +52,7 @@ func startBackground(set *cmdline.Settings, args []string) error {
 	if _, err := unix.FcntlInt(uintptr(pipe[1]), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("cannot make a pipe: %w", err)
 	}
-	cmd := exec.Command("/proc/self/exe", args...)
+	cmd := exec.Command(program(), args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), readyVar+"="+strconv.Itoa(pipe[1]))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -78,6 +78,22 @@ func startBackground(set *cmdline.Settings, args []string) error {
 			return finishStart(set, cmd, err)
 		}
 	}
+}
+
+// program is the file of this program. Its own name is what ps and killall
+// show; where it has been replaced meanwhile the kernel still has the old one.
+func program() string {
+	const self = "/proc/self/exe"
+	name, err := os.Readlink(self)
+	if err != nil {
+		return self
+	}
+	named, err1 := os.Stat(name)
+	running, err2 := os.Stat(self)
+	if err1 != nil || err2 != nil || !os.SameFile(named, running) {
+		return self
+	}
+	return name
 }
 
 func finishStart(set *cmdline.Settings, cmd *exec.Cmd, err error) error {

@@ -95,11 +95,15 @@ func (s *Server) Addr() *net.TCPAddr { return s.listener.Addr().(*net.TCPAddr) }
 // HostKey is what a client should see.
 func (s *Server) HostKey() ssh.PublicKey { return s.o.HostKey.PublicKey() }
 
-// Close ends every connection and returns when nothing of the server runs any more.
+// Close ends every connection and returns when nothing of the server runs any
+// more. A second Close does nothing.
 func (s *Server) Close() error {
 	s.mu.Lock()
+	var err error
+	if !s.closed {
+		err = s.listener.Close()
+	}
 	s.closed = true
-	err := s.listener.Close()
 	for c := range s.conns {
 		c.Close()
 	}

@@ -171,6 +171,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		{"", []string{"nothing to mount", "host:[dir]"}},
 		{"h:", []string{"mount point is missing"}},
 		{"/mnt", []string{"remote side is missing"}},
+		{"host /mnt", []string{"host", "/mnt", "colon"}},
 		{"h: /mnt /other", []string{"/other", "too many"}},
 		{"h: /mnt -o recconnect", []string{"recconnect", `did you mean "reconnect"?`}},
 		{"h: /mnt -o identityfle=/x", []string{`did you mean "IdentityFile"?`}},

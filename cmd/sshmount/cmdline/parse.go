@@ -234,6 +234,9 @@ func (p *parser) option(o string) error {
 }
 
 func (p *parser) takeOperands() error {
+	if len(p.operands) == 2 && !isTarget(p.operands[0]) && !isTarget(p.operands[1]) {
+		return faultf("neither %q nor %q has a colon, so which is the remote side? write [user@]host:[dir]", p.operands[0], p.operands[1])
+	}
 	for _, o := range p.operands {
 		switch {
 		case p.s.Source == "" && isTarget(o):

@@ -38,16 +38,17 @@ func (r Record) file() string   { return base(r.dir, r.Mountpoint) + ".json" }
 // Alive says whether the process that made the record still runs.
 func (r Record) Alive() bool { return r.Born != "" && born(r.PID) == r.Born }
 
-// born reads when a process started; "" where there is none.
+// born reads when a process started; "" where there is none, or only what a
+// killed one leaves until its parent asks.
 func born(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
-	// The second field is the program's name in brackets and may hold anything; the 22nd of all is the time.
-	_, rest, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
-	fields := bytes.Fields(rest)
-	if len(fields) < 20 {
+	// The second field is the program's name in brackets and may hold anything.
+	// The third is the state, the 22nd the time.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 || bytes.ContainsAny(fields[0], "ZX") {
 		return ""
 	}
 	return string(fields[19])

@@ -1,0 +1,200 @@
+package mountpoint
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkVariable makes this program check the mount point that it holds, in
+// place of the tests: another user's view needs another process.
+const checkVariable = "SSHMOUNT_TEST_CHECK"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(checkVariable); name != "" {
+		if _, _, err := Check(name, Options{}); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// refused checks a mount point that won't do.
+func refused(t *testing.T, name string, o Options, words ...string) {
+	t.Helper()
+	_, _, err := Check(name, o)
+	var place *Error
+	if !errors.As(err, &place) {
+		t.Fatalf("%s: error %v, want a refusal", name, err)
+	}
+	for _, w := range append(words, name) {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("the error does not say %q: %v", w, err)
+		}
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("the error has more than one line: %q", err)
+	}
+}
+
+func TestWrongMountPoints(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	loop := filepath.Join(t.TempDir(), "loop")
+	if err := os.Symlink(loop, loop); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, filepath.Join(dir, "missing"), Options{}, "does not exist", "mkdir")
+	refused(t, filepath.Join(dir, "missing", "below"), Options{}, "does not exist")
+	refused(t, file, Options{}, "not a directory")
+	refused(t, filepath.Join(file, "below"), Options{}, "not a directory")
+	refused(t, dir, Options{}, "not empty", "nonempty")
+	refused(t, loop, Options{}, "symbolic links")
+}
+
+func TestGoodMountPoints(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.Mkdir(empty, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("empty", link); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, name := range []string{empty, empty + "/", link, "empty", "./link/"} {
+		if path, removed, err := Check(name, Options{}); err != nil || path != empty || removed != "" {
+			t.Errorf("%s: %q, %q, %v; want %s", name, path, removed, err, empty)
+		}
+	}
+	if _, _, err := Check(dir, Options{NonEmpty: true}); err != nil {
+		t.Errorf("nonempty: %v", err)
+	}
+}
+
+func TestAnotherUsersDirectoryIsRefused(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	dir := t.TempDir()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copied := filepath.Join(dir, "check")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", self, copied).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for what, perm := range map[string]os.FileMode{"can't be written": 0o755, "shared directory": 0o777 | os.ModeSticky} {
+		place := filepath.Join(t.TempDir(), "place")
+		if err := os.Mkdir(place, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Chmod(place, perm), os.Chmod(filepath.Dir(place), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(copied)
+		cmd.Dir = "/"
+		cmd.Env = []string{checkVariable + "=" + place}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), what) || !strings.Contains(string(out), place) {
+			t.Errorf("%v: %v, says %q; want %q", perm, err, out, what)
+		}
+	}
+}
+
+// deadMount makes a FUSE mount that nobody serves.
+func deadMount(t *testing.T, fstype string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can make a mount without a program behind it")
+	}
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("there is no FUSE on this machine: %v", err)
+	}
+	point := t.TempDir()
+	data := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fd)
+	err = unix.Mount("host:/dir", point, fstype, unix.MS_NOSUID|unix.MS_NODEV, data)
+	unix.Close(fd)
+	if err != nil {
+		t.Skipf("mounting is not allowed here: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(point, unix.MNT_DETACH) })
+	return point
+}
+
+func TestDeadMountsOfOurKindAreTakenAway(t *testing.T) {
+	for _, fstype := range []string{"fuse.sshmount", "fuse.sshfs"} {
+		point := deadMount(t, fstype)
+		if kind, source, ok := Mounted(point); !ok || kind != fstype || source != "host:/dir" {
+			t.Errorf("the table says %q from %q, %v", kind, source, ok)
+		}
+		path, removed, err := Check(point, Options{})
+		if err != nil || path != point || removed != "host:/dir" {
+			t.Errorf("%s: %q, %q, %v", fstype, path, removed, err)
+		}
+		if _, _, ok := Mounted(point); ok {
+			t.Errorf("%s: the mount is still there", fstype)
+		}
+	}
+}
+
+func TestDeadMountOfAnotherKindIsNamed(t *testing.T) {
+	point := deadMount(t, "fuse.other")
+	refused(t, point, Options{}, "fuse.other", "host:/dir", "fusermount3 -uz")
+	if _, _, ok := Mounted(point); !ok {
+		t.Error("somebody else's mount was taken away")
+	}
+}
+
+func TestDeadMountAboveIsNamed(t *testing.T) {
+	point := deadMount(t, "fuse.sshfs")
+	refused(t, filepath.Join(point, "below"), Options{}, "dead mount hangs at "+point)
+}
+
+func TestServedMountIsNamedWithoutATouch(t *testing.T) {
+	point := deadMount(t, "fuse.sshmount") // nobody would answer
+	served := func(string) (int, string) { return 4711, "me@host:" }
+	refused(t, point, Options{Live: served}, "already mounted", "me@host:", "4711", "sshmount umount")
+	if err := Unmount(point); err != nil {
+		t.Errorf("unmount: %v", err)
+	}
+}
+
+func TestUsersOfAMountAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("sleep", "60")
+	cmd.Dir = dir
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	want := fmt.Sprintf("sleep (%d)", cmd.Process.Pid)
+	if users := Users(dir); len(users) != 1 || users[0] != want {
+		t.Errorf("users %q, want %q", users, want)
+	}
+	if users := Users(dir + "/other"); len(users) != 0 {
+		t.Errorf("users of another directory: %q", users)
+	}
+}
