@@ -39,6 +39,7 @@ type server struct {
 
 	delay func() time.Duration                       // nil: none
 	gate  func(ctx context.Context, r request) error // called before anything is done; nil: none
+	after func(r request)                            // called when a read has come to the end of the file, before its answer goes out; nil: none
 	short func(n int) int                            // how many of n bytes an answer has; nil: all
 }
 
@@ -78,10 +79,15 @@ func (s *server) ReadAt(ctx context.Context, dst []byte, off int64) (int, error)
 		return 0, err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	after := s.after
 	if off >= int64(len(s.data)) {
+		s.mu.Unlock()
+		if after != nil {
+			after(request{"read", off, 0})
+		}
 		return 0, io.EOF
 	}
+	defer s.mu.Unlock()
 	n := min(len(dst), len(s.data)-int(off))
 	if s.short != nil {
 		n = s.short(n)

@@ -167,6 +167,33 @@ func TestFileCutOnTheServerEndsThere(t *testing.T) {
 	}
 }
 
+// While the answer 'the file ends here' is on its way a program makes the file longer.
+func TestEndSeenBeforeAWriteIsNotBelieved(t *testing.T) {
+	s := newServer(random(500))
+	p := newPool(t, Options{})
+	f := p.NewFile(nil, 1000) // it was longer once
+	h := f.Open(s)
+	defer h.Close()
+	reached, open := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s.after = func(request) {
+		once.Do(func() { close(reached) })
+		<-open
+	}
+	read := make(chan []byte)
+	go func() { read <- mustRead(t, h, 0, 1000) }()
+	<-reached
+	mustWrite(t, h, []byte("x"), 2000)
+	mustFlush(t, h)
+	close(open)
+	if got := <-read; !bytes.Equal(got, s.content()[:1000]) {
+		t.Fatalf("read %d bytes, or wrong ones", len(got))
+	}
+	if n, _ := f.Size(); n != 2001 {
+		t.Fatalf("size %d", n)
+	}
+}
+
 func TestSmallerRemoteSizeDropsWhatIsBehind(t *testing.T) {
 	s := newServer(bytes.Repeat([]byte("a"), 60_000))
 	_, f, h := opened(t, Options{}, s)
@@ -299,13 +326,16 @@ func TestNoReadAheadReadsWhatIsAskedFor(t *testing.T) {
 // A view's bytes are what they were when it was made, whatever happens to the file until its release.
 func TestViewDoesNotChange(t *testing.T) {
 	s := newServer(random(60_000))
-	_, f, h := opened(t, Options{}, s)
+	p, f, h := opened(t, Options{}, s)
+	slowIdle(p)
 	mustWrite(t, h, bytes.Repeat([]byte("w"), 5000), 10_000)
 	v, err := h.Read(context.Background(), 0, 60_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := flat(v)
+	mustWrite(t, h, bytes.Repeat([]byte("y"), 100), 11_000)
+	mustWrite(t, h, bytes.Repeat([]byte("z"), 100), 15_000)
 	for range 3 {
 		mustWrite(t, h, bytes.Repeat([]byte("x"), 30_000), 0)
 		mustFlush(t, h)

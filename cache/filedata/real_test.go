@@ -173,6 +173,8 @@ func TestSmallFileTakesOneFlightEachWay(t *testing.T) {
 	r := newRemote(t, nil, filedata.Options{}, sftptest.WithTap(tap))
 	ctx := limited(t)
 	h := r.open(t)
+	// A near server would answer the first request before the second is written, and make two flights of them.
+	tap.SetDelay(200 * time.Millisecond)
 	tap.Reset()
 	data := bytesOf(20_000)
 	if err := h.Write(ctx, data, 0); err != nil {
