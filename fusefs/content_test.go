@@ -236,6 +236,27 @@ func TestMappings(t *testing.T) {
 	same(t, m.server("file"), want)
 }
 
+func TestMappingOfAnAppendersFile(t *testing.T) {
+	m := mount(t)
+	want := noise(1, 2*4096)
+	check(t, os.WriteFile(m.server("file"), want, 0o644))
+	f, err := os.OpenFile(m.path("file"), os.O_RDWR|os.O_APPEND, 0)
+	check(t, err)
+	defer f.Close()
+	shared, err := unix.Mmap(int(f.Fd()), 0, len(want), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	check(t, err)
+	copy(shared[4000:], "in the middle of it")
+	copy(want[4000:], "in the middle of it")
+	check(t, unix.Msync(shared, unix.MS_SYNC))
+	check(t, unix.Munmap(shared))
+	_, err = f.WriteString("and behind it")
+	check(t, err)
+	check(t, f.Close())
+	want = append(want, "and behind it"...)
+	same(t, m.server("file"), want)
+	same(t, m.path("file"), want)
+}
+
 func TestCopyFileRange(t *testing.T) {
 	m := mount(t)
 	want := noise(2, 3<<20)

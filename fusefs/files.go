@@ -107,7 +107,11 @@ func (fs *filesystem) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byt
 	}
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
-	n, err := h.Write(op, data, int64(in.Offset))
+	write := h.Write
+	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
+		write = h.WriteAt // a page of a mapping has its place, whatever the handle's O_APPEND says
+	}
+	n, err := write(op, data, int64(in.Offset))
 	if err != nil && n == 0 {
 		return 0, fs.status("write", in.NodeId, "", err)
 	}
