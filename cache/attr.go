@@ -191,7 +191,7 @@ func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.gen == gen && sameType(n, a) {
+	if n.gen == gen && n.sent == 0 && sameType(n, a) {
 		c.keepAttr(n, a)
 	}
 	return nil

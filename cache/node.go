@@ -23,6 +23,7 @@ type Node struct {
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node
 
+	sent  int          // changes of its attributes answered here and not yet done on the server (-o async)
 	gen   uint64       // counts changes made here; see the package comment
 	attr  session.Attr // as the server said, with our changes
 	until int64        // attr may be trusted until then (Cache.now)

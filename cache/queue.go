@@ -71,7 +71,9 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	p := &pending{change: ch, done: make(chan struct{})}
 	before := q.enter(p)
 	if ch.sure {
+		q.c.beginChange(ch.node)
 		if !q.c.background(func(ctx context.Context) { q.later(ctx, p, before) }) {
+			q.c.endChange(ch.node)
 			q.leave(p)
 			<-q.room
 			return true, q.c.fail(ch.op, ch.paths[0], syscall.EIO, errors.New("the mount is being ended"))
@@ -89,6 +91,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 func (q *queue) later(ctx context.Context, p *pending, before []*pending) {
 	defer func() { <-q.room }()
 	defer q.leave(p)
+	defer q.c.endChange(p.node)
 	if err := waitAll(ctx, before); err != nil {
 		q.failed(p, err)
 		return
@@ -103,6 +106,30 @@ func (q *queue) later(ctx context.Context, p *pending, before []*pending) {
 	if err := p.run(sftpconn.Patient(ctx)); err != nil {
 		q.failed(p, err)
 	}
+}
+
+// beginChange notes that a node's attributes here run ahead of the server's.
+func (c *Cache) beginChange(n *Node) {
+	if n == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n.sent++
+	c.pin(n)
+}
+
+// endChange notes that the server has caught up: answers that crossed with the change are not kept.
+func (c *Cache) endChange(n *Node) {
+	if n == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n.sent--
+	n.gen++
+	n.pins--
+	c.settle(n)
 }
 
 // failed reports a change that failed after its program was told that it is done, and forgets what was predicted.

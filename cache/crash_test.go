@@ -1,0 +1,108 @@
+package cache
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// forgetful makes the server acknowledge writes at once and store them only at fsync, as a machine does that
+// crashes before its disk has them.
+type forgetful struct {
+	mu     sync.Mutex // guards unsafe
+	file   string
+	unsafe []write
+}
+
+type write struct {
+	off  int64
+	data []byte
+}
+
+func (f *forgetful) install(tap *sftptest.Tap) {
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		switch p.Name {
+		case "WRITE":
+			// WRITE is handle, offset, data (draft-ietf-secsh-filexfer-02 section 6.4).
+			rest := p.Body[4+binary.BigEndian.Uint32(p.Body):]
+			f.unsafe = append(f.unsafe, write{int64(binary.BigEndian.Uint64(rest)), append([]byte(nil), rest[12:]...)})
+			return sftptest.Answer(session.StatusOK, "")
+		case "fsync@openssh.com":
+			disk, err := os.OpenFile(f.file, os.O_WRONLY, 0)
+			if err != nil {
+				return sftptest.Answer(session.StatusFailure, err.Error())
+			}
+			defer disk.Close()
+			for _, w := range f.unsafe {
+				if _, err := disk.WriteAt(w.data, w.off); err != nil {
+					return sftptest.Answer(session.StatusFailure, err.Error())
+				}
+			}
+			f.unsafe = nil
+		}
+		return sftptest.Pass()
+	})
+}
+
+func TestAfterFsyncACrashOfTheServerLosesNothing(t *testing.T) {
+	for _, async := range []bool{false, true} {
+		name := "default"
+		if async {
+			name = "async"
+		}
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(o *Options) { o.Async = async })
+			disk := &forgetful{file: filepath.Join(r.dir, "db")}
+			disk.install(r.tap)
+			r.list(r.Root())
+			_, h, err := r.Create(ctxOf(t), r.Root(), "db", syscall.O_RDWR, 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Release()
+			if _, err := h.Write(ctxOf(t), []byte("committed"), 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Fsync(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			r.srv.Cut() // and what was only acknowledged is forgotten
+			disk.mu.Lock()
+			disk.unsafe = nil
+			disk.mu.Unlock()
+			if got := r.remote("db"); got != "committed" {
+				t.Errorf("after the crash the server has %q", got)
+			}
+			if got := r.readOpen(h); got != "committed" {
+				t.Errorf("read %q", got)
+			}
+		})
+	}
+}
+
+func TestFsyncReportsThatTheServerCouldNot(t *testing.T) {
+	r := newRig(t, nil)
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "fsync@openssh.com" {
+			return sftptest.Answer(session.StatusFailure, "disk on fire")
+		}
+		return sftptest.Pass()
+	})
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	if _, err := h.Write(ctxOf(t), []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
+}
