@@ -120,7 +120,7 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 		return nil, err
 	}
 	line := newGatherConn(p)
-	if _, err := line.Write(hello); err == nil {
+	if _, err = line.Write(hello); err == nil {
 		err = waitFirst(ctx, line)
 	}
 	if err != nil {

@@ -133,7 +133,7 @@ func dialDirect(ctx context.Context, host, port string, timeout time.Duration, d
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeUp)
 	defer cancel()
 	o := tcpOptions{network: "tcp", keepAlive: true, delay: delay, userTimeout: minUserTimeout}
-	conn, err := dialTCP(ctx, host, host, port, o)
+	conn, err := dialTCP(ctx, host+" port "+port, host, port, o)
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errTimeUp) {
 			err = &timeoutError{host: host + " port " + port, limit: timeout}

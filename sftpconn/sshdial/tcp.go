@@ -129,7 +129,10 @@ func connectError(ctx context.Context, name, host, port string, err error) error
 		}
 		return fmt.Errorf("the address of host %s cannot be looked up: %w", name, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s refused the connection on port %s: no SSH server is running there, or it uses another port (%w)", name, port, err)
+		if !strings.HasSuffix(name, " port "+port) {
+			name += " port " + port
+		}
+		return fmt.Errorf("%s refused the connection: no server is running there, or it uses another port (%w)", name, err)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return fmt.Errorf("%s cannot be reached: %w", name, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

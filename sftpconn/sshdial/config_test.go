@@ -1,0 +1,169 @@
+package sshdial
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func logTo(b *strings.Builder) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+func TestConfigurationIsTheSameWithAndWithoutSSH(t *testing.T) {
+	included := config(t, "Host srv", "ServerAliveCountMax 7")
+	file := config(t,
+		"Include "+included,
+		"Host srv other", "HostName real.%h.example", "User anna", "Port 2222", "IdentityFile ~/.ssh/one",
+		"ConnectTimeout 7", "ServerAliveInterval 5", "StrictHostKeyChecking accept-new",
+		"Host s*", "User someone", "IdentityFile ~/.ssh/two", "ProxyJump jump")
+	d, err := New(ctxOf(t), Options{Host: "srv", ConfigFile: file, SSHOptions: []string{"ProxyJump=none", "HashKnownHosts = yes", "Port=33", "Port=44"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Settings{Host: "real.srv.example", User: "anna", Port: "33", ServerAliveInterval: 5 * time.Second, ServerAliveCountMax: 7, ConnectTimeout: 7 * time.Second}
+	if got := d.Settings(); got != want {
+		t.Errorf("by ssh: %+v", got)
+	}
+	src := configSource{file: file, options: []string{"ProxyJump=none", "HashKnownHosts = yes", "Port=33", "Port=44"}}
+	lib, err := src.resolve(ctxOf(t), target{host: "srv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"hostname", "user", "port", "connecttimeout", "serveraliveinterval", "serveralivecountmax", "stricthostkeychecking", "hashknownhosts"} {
+		if a, b := d.target.get(key), lib.get(key); a != b {
+			t.Errorf("%s is %q by ssh and %q by the library", key, a, b)
+		}
+	}
+	if a, b := d.target.values["identityfile"], lib.values["identityfile"]; !slices.Equal(a, b) {
+		t.Errorf("identityfile is %q by ssh and %q by the library", a, b)
+	}
+	if lib.given("proxyjump") != "" {
+		t.Error("ProxyJump=none means something")
+	}
+}
+
+func TestLoginWithoutSSHInstalled(t *testing.T) {
+	dir := t.TempDir()
+	key := keygen(t, dir, "k", "ed25519", "")
+	s := startServer(t, []string{key})
+	cfg := config(t, s.hostBlock(t, "srv", key))
+	t.Setenv("PATH", dir)
+	tr := dial(t, Options{Host: "srv", ConfigFile: cfg})
+	speaksSFTP(t, tr)
+	if c := tr.Info().Client; c != "native" {
+		t.Error(c)
+	}
+	_, err := New(ctxOf(t), Options{Host: "srv", ConfigFile: filepath.Join(dir, "absent")})
+	if err == nil || !isPermanent(err) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAlgorithms(t *testing.T) {
+	src := configSource{ssh: "/usr/bin/ssh", file: "none"}
+	c, err := src.resolve(ctxOf(t), target{host: "h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := c.algorithms()
+	if a.missing != "" || fastAES() && a.ciphers[0] != ssh.CipherAES128GCM || a.kex[0] != ssh.KeyExchangeMLKEM768X25519 {
+		t.Errorf("%+v", a)
+	}
+	src.options = []string{"Ciphers=aes256-ctr,aes128-gcm@openssh.com", "KexAlgorithms=curve25519-sha256", "MACs=umac-64@openssh.com,hmac-sha2-256"}
+	if c, err = src.resolve(ctxOf(t), target{host: "h"}); err != nil {
+		t.Fatal(err)
+	}
+	a = c.algorithms()
+	if !slices.Equal(a.ciphers, []string{"aes256-ctr", "aes128-gcm@openssh.com"}) || !slices.Equal(a.kex, []string{"curve25519-sha256"}) || !slices.Equal(a.macs, []string{"hmac-sha2-256"}) {
+		t.Errorf("a wish was changed: %+v", a)
+	}
+	src.options = []string{"MACs=umac-64@openssh.com"}
+	if c, err = src.resolve(ctxOf(t), target{host: "h"}); err != nil {
+		t.Fatal(err)
+	}
+	says(t, c.needsSSH(), "umac-64@openssh.com")
+}
+
+func TestNeedsSSH(t *testing.T) {
+	for line, want := range map[string]string{
+		"Compression=yes": "Compression", "KnownHostsCommand=/bin/true": "KnownHostsCommand",
+		"PKCS11Provider=/usr/lib/x.so": "PKCS11Provider", "KnownHostsCommand=none": "", "GSSAPIAuthentication=yes": "",
+	} {
+		c, err := configSource{ssh: "/usr/bin/ssh", file: "none", options: []string{line}}.resolve(ctxOf(t), target{host: "h"})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if got := c.needsSSH(); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+}
+
+func TestSplitWords(t *testing.T) {
+	for in, want := range map[string][]string{
+		`ssh -v`:                  {"ssh", "-v"},
+		`  a  b	c `:               {"a", "b", "c"},
+		`"a b" 'c "d' e\ f`:       {"a b", `c "d`, "e f"},
+		`'' x`:                    {"", "x"},
+		`a"b c"d`:                 {"ab cd"},
+		`'no \escape' "an \"esc"`: {`no \escape`, `an "esc`},
+	} {
+		if got := splitWords(in); !slices.Equal(got, want) {
+			t.Errorf("%q gives %q", in, got)
+		}
+	}
+}
+
+func TestSplitFilesKeepsNamesWithSpaces(t *testing.T) {
+	file := write(t, filepath.Join(t.TempDir(), "known hosts of mine"), "")
+	if got := splitFiles(file + " /nonexistent/b"); !slices.Equal(got, []string{file, "/nonexistent/b"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestParseSeconds(t *testing.T) {
+	for in, want := range map[string]time.Duration{
+		"": 0, "none": 0, "0": 0, "15": 15 * time.Second, "1m30s": 90 * time.Second, "2h": 2 * time.Hour,
+		"1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "10m5": 605 * time.Second, "x": 0, "5x": 0, "99999999999999999999w": 0,
+	} {
+		if got := parseSeconds(in); got != want {
+			t.Errorf("%q gives %v", in, got)
+		}
+	}
+}
+
+func TestParseTarget(t *testing.T) {
+	for in, want := range map[string]target{
+		"h": {"h", "", ""}, "u@h": {"h", "u", ""}, "u@h:22": {"h", "u", "22"}, "ssh://u@h:1/": {"h", "u", "1"},
+		"[::1]:2": {"::1", "", "2"}, "fe80::1": {"fe80::1", "", ""}, "a@b@h": {"h", "a@b", ""},
+	} {
+		if got, err := parseTarget(in); err != nil || got != want {
+			t.Errorf("%q gives %+v, %v", in, got, err)
+		}
+	}
+}
+
+func TestExpandPath(t *testing.T) {
+	t.Setenv("SOME_DIR", "/some/dir")
+	c := &hostConfig{alias: "al", values: map[string][]string{"hostname": {"real"}, "port": {"2"}, "user": {"u"}}}
+	for in, want := range map[string]string{
+		"~/x":               filepath.Join(homeDir(), "x"),
+		"~root/x":           "/root/x",
+		"%d/%n-%h-%p-%r":    homeDir() + "/al-real-2-u",
+		"${SOME_DIR}/100%%": "/some/dir/100%",
+		"/a/%q":             "/a/%q",
+	} {
+		if got := c.expandPath(in); got != want {
+			t.Errorf("%q gives %q", in, got)
+		}
+	}
+	if _, err := os.Stat("/root"); err != nil {
+		t.Log("no /root here")
+	}
+}

@@ -1,0 +1,226 @@
+package sshdial
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// listener serves each connection with talk, on loopback.
+func listener(t *testing.T, talk func(net.Conn)) (port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wait.Go(func() {
+				defer c.Close()
+				talk(c)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		wait.Wait()
+	})
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// untilClosed reads until the other side is gone.
+func untilClosed(c net.Conn) {
+	buf := make([]byte, 1024)
+	for {
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+func noServer(port int, timeout time.Duration) Options {
+	return Options{
+		Host: "127.0.0.1", Port: o2s(port), User: "u", ConfigFile: "none", ConnectTimeout: timeout,
+		SSHOptions: []string{"IdentityFile=none", "IdentityAgent=none", "UserKnownHostsFile=none", "GlobalKnownHostsFile=none"},
+	}
+}
+
+func TestTroubleIsToldInALine(t *testing.T) {
+	limit := time.Minute
+	t.Run("unknown host", func(t *testing.T) {
+		o := noServer(22, limit)
+		o.Host = "no-such-host.invalid"
+		msg, _ := refused(t, o)
+		says(t, msg, "no-such-host.invalid")
+	})
+	t.Run("port refused", func(t *testing.T) {
+		port := freePort(t)
+		msg, err := refused(t, noServer(port, limit))
+		says(t, msg, "127.0.0.1", "refused the connection", o2s(port))
+		if isPermanent(err) {
+			t.Error("permanent, although a server may come up")
+		}
+	})
+	t.Run("no SSH server", func(t *testing.T) {
+		port := listener(t, func(c net.Conn) { c.Write([]byte("220 mail.example ESMTP\r\n")) })
+		msg, err := refused(t, noServer(port, limit))
+		says(t, msg, "no SSH server", `"220 mail.example ESMTP"`)
+		if !isPermanent(err) {
+			t.Error("not permanent")
+		}
+	})
+	t.Run("closes at once", func(t *testing.T) {
+		port := listener(t, func(c net.Conn) {})
+		msg, err := refused(t, noServer(port, limit))
+		says(t, msg, "closed the connection before it said anything")
+		if isPermanent(err) {
+			t.Error("permanent, although the server may only be busy")
+		}
+	})
+	t.Run("silent", func(t *testing.T) {
+		port := listener(t, untilClosed)
+		msg, _ := refused(t, noServer(port, 300*time.Millisecond))
+		says(t, msg, "said nothing for 300ms", "is it an SSH server?")
+	})
+	t.Run("talks and then falls silent", func(t *testing.T) {
+		port := listener(t, func(c net.Conn) {
+			c.Write([]byte("SSH-2.0-Tired\r\n"))
+			untilClosed(c)
+		})
+		msg, _ := refused(t, noServer(port, 300*time.Millisecond))
+		says(t, msg, "SSH-2.0-Tired", "said nothing for 300ms")
+	})
+	t.Run("talks nonsense after the greeting", func(t *testing.T) {
+		port := listener(t, func(c net.Conn) {
+			c.Write([]byte("SSH-2.0-Odd\r\n" + strings.Repeat("nonsense", 100)))
+			untilClosed(c)
+		})
+		msg, _ := refused(t, noServer(port, limit))
+		says(t, msg, "setting up encryption")
+	})
+	t.Run("gives up by the caller's wish", func(t *testing.T) {
+		port := listener(t, untilClosed)
+		d, err := New(ctxOf(t), noServer(port, limit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wish := errors.New("enough")
+		ctx, cancel := context.WithCancelCause(ctxOf(t))
+		time.AfterFunc(100*time.Millisecond, func() { cancel(wish) })
+		if _, err := d.Dial(ctx); !errors.Is(err, wish) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("no answer", func(t *testing.T) {
+		msg, err := refused(t, noServer(deafPort(t), 400*time.Millisecond))
+		says(t, msg, "no answer from 127.0.0.1", "within 400ms")
+		if isPermanent(err) {
+			t.Error("permanent, although the network may come back")
+		}
+	})
+}
+
+// deafPort is a port where connections are neither taken nor refused: the queue
+// of those that wait to be taken is full, so that the kernel drops what comes.
+func deafPort(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := name.(*unix.SockaddrInet4).Port
+	for range 20 {
+		c, err := net.DialTimeout("tcp", "127.0.0.1:"+o2s(port), time.Second)
+		if err != nil {
+			return port
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Fatal("the queue is never full")
+	return 0
+}
+
+func TestPatienceStandsStillDuringAQuestion(t *testing.T) {
+	ended := false
+	p := newPatience(time.Hour, func() { ended = true })
+	defer p.stop()
+	p.pause()
+	p.until = time.Now().Add(-time.Minute) // the user took his time
+	p.ring()
+	if ended {
+		t.Fatal("the time was up during a question")
+	}
+	p.resume()
+	if left := time.Until(p.until); left < 30*time.Minute {
+		t.Errorf("only %v were left after the question", left)
+	}
+	p.until = time.Now().Add(-time.Minute)
+	p.ring()
+	if !ended || !p.stop() {
+		t.Error("the time was never up")
+	}
+}
+
+func TestBadNamesAreRefusedBeforeAnythingRuns(t *testing.T) {
+	for _, o := range []Options{
+		{Host: "-oProxyCommand=touch /tmp/x"}, {Host: "-v"}, {Host: ""}, {Host: "a b"}, {Host: "a\nb"},
+		{Host: "h", User: "-x"}, {Host: "h", Port: "0"}, {Host: "h", Port: "65536"}, {Host: "h", Port: "x"},
+		{Host: "-h", DirectPort: "1"}, {Host: "h", VSock: "1"}, {Host: "h", VSock: "x:y"},
+		{Host: "h", SSHCommand: "  "}, {Host: "h", SSHOptions: []string{"NoSuchOption=1"}},
+		{Host: "h", ConfigFile: "/nonexistent/config"}, {Host: "h", SSHOptions: []string{"ProxyJump=-v"}},
+	} {
+		_, err := New(ctxOf(t), o)
+		if err == nil || !isPermanent(err) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	// An alias that the configuration turns into an option is refused as well.
+	_, err := New(ctxOf(t), Options{Host: "h", ConfigFile: config(t, "Host h", "HostName -oProxyCommand=x")})
+	if err == nil {
+		t.Error("a HostName that is an option was taken")
+	}
+}
+
+func TestNoCommonAlgorithm(t *testing.T) {
+	key := keygen(t, t.TempDir(), "k", "ed25519", "")
+	s := startServer(t, []string{key}, "KexAlgorithms sntrup761x25519-sha512@openssh.com")
+	o := s.options(t, key)
+	t.Run("without ssh", func(t *testing.T) {
+		d, err := New(ctxOf(t), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.ssh = ""
+		_, err = d.Dial(ctxOf(t))
+		if err == nil {
+			t.Fatal("logged in")
+		}
+		says(t, err.Error(), "key exchange", "in common", "sntrup761x25519-sha512@openssh.com", "curve25519-sha256")
+	})
+	t.Run("ssh takes over", func(t *testing.T) {
+		tr := dial(t, o)
+		if tr.Info().Client != "ssh" {
+			t.Errorf("%+v", tr.Info())
+		}
+		speaksSFTP(t, tr)
+	})
+}
