@@ -18,7 +18,7 @@ func (l *Line) pass(c *conn, w Way) (rate int64, ok bool) {
 		if c.ctx.Err() != nil {
 			return 0, false
 		}
-		if !f.stalled[w] {
+		if !f.stalled[w] && !f.blackHole {
 			return f.trickle[w], true
 		}
 		select {
@@ -47,9 +47,9 @@ func (l *Line) Reset() {
 	})
 }
 
-// BlackHole lets everything vanish and nobody know: bytes, ends of connections, and
-// attempts to connect, which are accepted and never answered. The connections that it has
-// swallowed stay lost after Resume, as after a NAT forgot them; new ones then work.
+// BlackHole lets everything vanish and nobody know. The connections that it has swallowed
+// stay lost after Resume, as after a NAT forgot them. Attempts to connect get no answer
+// before Resume and are carried from then on, since a real client's kernel repeats them.
 func (l *Line) BlackHole() {
 	l.change(func(f *faults, conns map[*conn]struct{}) {
 		f.blackHole = true

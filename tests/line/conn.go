@@ -54,18 +54,17 @@ func (c *conn) run() {
 	pipes.Wait()
 }
 
-// dial connects to the server when the client's handshake would have reached it, which
-// it never does in a black hole.
+// dial connects to the server when the client's handshake would have reached it.
 func (c *conn) dial() error {
 	l := c.line
 	if !c.sleep(c.opened + l.links[Up].get().Delay - l.now()) {
 		return c.ctx.Err()
 	}
-	if c.lost[Up].Load() {
-		<-c.ctx.Done()
+	if _, ok := l.pass(c, Up); !ok {
 		return c.ctx.Err()
 	}
-	if _, ok := l.pass(c, Up); !ok {
+	if c.lost[Up].Load() { // swallowed before it ever reached the server
+		<-c.ctx.Done()
 		return c.ctx.Err()
 	}
 	d := net.Dialer{Control: l.socketOptions(Down)}

@@ -208,10 +208,6 @@ func (l *Line) carry(client *net.TCPConn) {
 	}
 	l.accepted.Add(1)
 	l.conns[c] = struct{}{}
-	if l.faults.blackHole {
-		c.lost[Up].Store(true)
-		c.lost[Down].Store(true)
-	}
 	l.wg.Add(1)
 	l.mu.Unlock()
 	go func() {

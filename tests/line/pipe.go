@@ -144,7 +144,7 @@ func (p *pipe) write() {
 
 func (p *pipe) deliver(dst *net.TCPConn, pk packet) {
 	c, l := p.conn, p.conn.line
-	for rest := pk.data; len(rest) > 0; {
+	for rest := pk.data; len(rest) > 0 && !c.lost[p.way].Load(); {
 		rate, ok := l.pass(c, p.way)
 		if !ok || c.lost[p.way].Load() {
 			return
@@ -165,7 +165,7 @@ func (p *pipe) deliver(dst *net.TCPConn, pk packet) {
 		}
 		rest = rest[len(piece):]
 	}
-	if pk.end == nil {
+	if pk.end == nil || c.lost[p.way].Load() {
 		return
 	}
 	if _, ok := l.pass(c, p.way); !ok || c.lost[p.way].Load() {

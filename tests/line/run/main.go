@@ -18,7 +18,7 @@ import (
 
 const help = `commands:
   reset                 end all connections with a RST to both sides
-  blackhole             everything vanishes, nothing fails; what is swallowed stays lost
+  blackhole             everything vanishes, nothing fails; present connections stay lost
   halfopen              answers of present connections vanish, requests still arrive
   servergone            the server loses the present connections, the client is not told
   stall up|down|both    hold back one direction, or both
