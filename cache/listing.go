@@ -113,6 +113,18 @@ func (c *Cache) dropListing(dir *Node) {
 	c.lists.Remove(dir.id)
 }
 
+// distrust makes the next question about a directory's names go to the server: its listing is known to be wrong, or, where it
+// is still on its way, to have crossed with what is wrong. Called with mu held.
+func (c *Cache) distrust(dir *Node) {
+	switch l := dir.dir.list; {
+	case l == nil:
+	case l.whole():
+		l.until = 0 // its order and inode numbers stay good
+	default:
+		c.dropListing(dir)
+	}
+}
+
 // trimListings forgets the listings used longest ago until the rest is within bounds. Called with mu held.
 func (c *Cache) trimListings() {
 	for tries := c.lists.Len(); c.listed > maxListed && tries > 0; tries-- {

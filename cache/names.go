@@ -142,9 +142,7 @@ func (c *Cache) notMade(dir *Node, name string, err error) {
 	}
 	c.mu.Lock()
 	delete(dir.dir.missing, name)
-	if l := dir.dir.list; l != nil && l.whole() {
-		l.until = 0 // the listing is older than that name
-	}
+	c.distrust(dir) // its listing is older than that name
 	c.mu.Unlock()
 	c.notifyName(dir.id, name)
 }
@@ -373,9 +371,7 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	if n == nil {
 		// Only the server knows what it was: the new name is asked for when somebody wants it.
 		delete(newdir.dir.missing, newname)
-		if l := newdir.dir.list; l != nil && l.whole() {
-			l.until = 0
-		}
+		c.distrust(newdir)
 		c.touched(newdir)
 		return
 	}

@@ -145,9 +145,7 @@ func (q *queue) failed(p *pending, err error) {
 		}
 		delete(at.dir.dir.missing, at.name)
 		q.c.forgetName(at.dir, at.name)
-		if l := at.dir.dir.list; l != nil && l.whole() {
-			l.until = 0
-		}
+		q.c.distrust(at.dir)
 	}
 	if p.node != nil {
 		q.c.changed(p.node)

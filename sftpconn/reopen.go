@@ -58,14 +58,15 @@ func (f *File) opened(h *handle, open func(ch *channel) (string, error)) {
 // find opens the file by its present path, which must lead to the same file as
 // before. What says for good that it doesn't is ErrStale.
 func (f *File) find(ch *channel) (string, error) {
-	deadline := time.Now()
+	var deadline time.Time
 	for {
 		path := f.r.Path()
 		if path == "" {
 			return "", fmt.Errorf("%w: it was removed", ErrStale)
 		}
-		// A rename of the file itself may have been done without our knowing yet.
-		if f.c.settled(ch) {
+		// A rename of the file itself may have been done without our knowing yet, or without
+		// its having reached those who say what the path is.
+		if f.c.settled(ch) || deadline.IsZero() {
 			deadline = time.Now().Add(settleNames)
 		}
 		id, err := f.findAt(ch, path)
