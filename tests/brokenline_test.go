@@ -64,6 +64,34 @@ func breakWhile(t *testing.T, s *server, l *line.Line, f fault, working func() b
 	}
 }
 
+// resetAgainAndAgain resets the line whenever it has carried some more than a login. stop ends it and says how often it was.
+func resetAgainAndAgain(l *line.Line) (stop func() int) {
+	const more = 15_000 // bytes; a login takes about 5,000
+	end := make(chan struct{})
+	ended := make(chan int)
+	go func() {
+		resets := 0
+		before := l.Stats()
+		for {
+			select {
+			case <-end:
+				ended <- resets
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			if now := l.Stats(); now.BytesUp+now.BytesDown > before.BytesUp+before.BytesDown+more {
+				l.Reset()
+				before = l.Stats()
+				resets++
+			}
+		}
+	}()
+	return func() int {
+		close(end)
+		return <-ended
+	}
+}
+
 func TestRaceReadOverABreakingLine(t *testing.T) {
 	t.Parallel()
 	onlySshmount(t)
@@ -198,14 +226,19 @@ func TestWaitingProgramsCanBeInterrupted(t *testing.T) {
 	write(t, s.local("old"), "x")
 	m := s.mount("-o", "dir_cache=no,attr_timeout=0,entry_timeout=0")
 	wantContent(t, m.path("old"), "x")
+	proceed := filepath.Join(testDir(t, "flag"), "proceed")
+	closer := startHelper(t, "write-later", m.path("opened before"), proceed)
+	eventually(t, 20*time.Second, "the file is open", func() (bool, string) { return exists(s.local("opened before")), "no file" })
 	s.down()
 	waiting := map[string]*background{
-		"read":  start(t, "", nil, "cat", m.path("f")),
-		"stat":  start(t, "", nil, "stat", m.path("old")),
-		"list":  start(t, "", nil, "ls", "-l", m.point),
-		"mkdir": start(t, "", nil, "mkdir", m.path("d")),
-		"write": start(t, "", nil, "sh", "-c", `exec dd if=/dev/zero of="$1" bs=1k count=1 status=none`, "sh", m.path("new")),
+		"read":   start(t, "", nil, "cat", m.path("f")),
+		"stat":   start(t, "", nil, "stat", m.path("old")),
+		"list":   start(t, "", nil, "ls", "-l", m.point),
+		"mkdir":  start(t, "", nil, "mkdir", m.path("d")),
+		"create": start(t, "", nil, "sh", "-c", `echo x >"$1"`, "sh", m.path("new")),
+		"close":  closer,
 	}
+	write(t, proceed, "")
 	time.Sleep(time.Second)
 	for what, b := range waiting {
 		if !b.running() {
@@ -416,24 +449,13 @@ func TestRaceWalkOverABreakingLine(t *testing.T) {
 	makeTree(t, s.local("tree"), 200)
 	l, config := s.over(t, line.Config{Delay: 2 * time.Millisecond})
 	m := s.mountOver(t, config, append(aliveOptions, "-o", "dcache_timeout=1,attr_timeout=0,entry_timeout=0")...)
-	stop := make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(150 * time.Millisecond):
-				l.Reset()
-			}
-		}
-	}()
+	stop := resetAgainAndAgain(l)
 	for range 3 {
 		sameTrees(t, m.path("tree"), s.local("tree"), whatOf{modes: true, times: true})
 	}
-	close(stop)
-	<-stopped
+	if resets := stop(); resets < 2 {
+		t.Errorf("the line was reset %d times only", resets)
+	}
 }
 
 // Names made, renamed and removed while the line breaks: each operation succeeds, and the server has just what it should.
@@ -443,19 +465,7 @@ func TestRaceNamesOverABreakingLine(t *testing.T) {
 	s := newServer(t)
 	l, config := s.over(t, line.Config{Delay: time.Millisecond})
 	m := s.mountOver(t, config, aliveOptions...)
-	stop := make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(120 * time.Millisecond):
-				l.Reset()
-			}
-		}
-	}()
+	stop := resetAgainAndAgain(l)
 	var want bytes.Buffer
 	for i := range 60 {
 		d := m.path(fmt.Sprintf("d%02d", i))
@@ -472,8 +482,9 @@ func TestRaceNamesOverABreakingLine(t *testing.T) {
 		}
 		fmt.Fprintf(&want, "./d%02d\n./d%02d/g\n", i, i)
 	}
-	close(stop)
-	<-stopped
+	if resets := stop(); resets < 2 {
+		t.Errorf("the line was reset %d times only", resets)
+	}
 	if got := run(t, s.root, "sh", "-c", "find . -mindepth 1 | sort"); got != want.String() {
 		t.Errorf("the server has:\n%s\nwant:\n%s", got, want.String())
 	}

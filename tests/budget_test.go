@@ -28,6 +28,7 @@ func newCountedMount(t *testing.T, options ...string) *countedMount {
 	t.Helper()
 	onlySshmount(t)
 	tap := sftptest.NewTap()
+	tap.SetDelay(roundTrip) // always the same: the mount measures it
 	root := testDir(t, "root")
 	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.InDir(root))
 	port := serveDirect(t, func(conn net.Conn) {
@@ -54,27 +55,26 @@ func newCountedMount(t *testing.T, options ...string) *countedMount {
 	return &countedMount{mountArgs(t, args, nil), t, tap, root}
 }
 
+// roundTrip is how long every answer takes: long beside what a busy machine needs between the requests of one flight.
+const roundTrip = 50 * time.Millisecond
+
 // costs asserts the round trips of some work: at most flights, where a flight is requests that went out without waiting
-// for each other. It is done up to three times, with answers that take ever longer: on a busy machine what belongs
-// to one flight can be torn apart, but what waits for an answer always waits. n tells the times apart.
+// for each other. It is done up to three times: on a very busy machine what belongs to one flight can be torn apart,
+// but what waits for an answer always waits. n tells the times apart.
 func (m *countedMount) costs(what string, flights int, prepare, work func(n int)) {
 	m.t.Helper()
 	var log []string
 	got := 0
 	for n := range 3 {
-		m.tap.SetDelay(0)
 		prepare(n)
 		m.settle()
-		m.tap.SetDelay(time.Duration(n+1) * 40 * time.Millisecond)
 		m.tap.Reset()
 		work(n)
 		got, log = m.tap.Flights(), m.tap.Log()
 		if got <= flights {
-			m.tap.SetDelay(0)
 			return
 		}
 	}
-	m.tap.SetDelay(0)
 	m.t.Errorf("%s: %d flights, at most %d wanted:\n%s", what, got, flights, strings.Join(log[:min(len(log), 120)], "\n"))
 }
 
@@ -86,13 +86,15 @@ func (m *countedMount) settle() {
 		if now := m.tap.Total(); now != last {
 			last, since = now, time.Now()
 		}
-		if time.Since(since) > 150*time.Millisecond {
+		if time.Since(since) > 4*roundTrip {
 			return
 		}
 	}
 }
 
 func none(int) {}
+
+var longAgo = time.Unix(1_500_000_000, 0)
 
 // list reads a directory as `ls -l` does, and returns the number of its names.
 func list(t *testing.T, dir string) int {
@@ -110,7 +112,10 @@ func (m *countedMount) makeFiles(dir string, files, size int) {
 	m.t.Helper()
 	must(m.t, os.MkdirAll(m.root+"/"+dir, 0o755))
 	for i := range files {
-		must(m.t, os.WriteFile(fmt.Sprintf("%s/%s/f%04d", m.root, dir, i), pseudoRandom(uint64(i), size), 0o644))
+		file := fmt.Sprintf("%s/%s/f%04d", m.root, dir, i)
+		must(m.t, os.WriteFile(file, pseudoRandom(uint64(i), size), 0o644))
+		// Of a file changed this very second no time can tell whether it has changed again.
+		must(m.t, os.Chtimes(file, longAgo, longAgo))
 	}
 }
 
@@ -166,6 +171,8 @@ func TestBudgetOfAWalk(t *testing.T) {
 			}
 		}
 	}
+	m.makeFiles("single/x/y", 3, 1)
+	m.makeFiles("single/z", 3, 1)
 	m.costs(fmt.Sprintf("find over %d directories", 1+across+across*across), 30,
 		func(int) { list(t, m.point) },
 		func(n int) {
@@ -175,9 +182,9 @@ func TestBudgetOfAWalk(t *testing.T) {
 			}
 		})
 	// A single look into a directory fetches nothing ahead.
-	m.makeFiles("single/x/y", 3, 1)
-	m.makeFiles("single/z", 3, 1)
-	exists(m.path("single"))
+	if !exists(m.path("single")) {
+		t.Fatal("no directory")
+	}
 	m.settle()
 	m.tap.Reset()
 	list(t, m.path("single"))
@@ -288,6 +295,7 @@ func TestBudgetOfACopyWithinTheMount(t *testing.T) {
 	m := newCountedMount(t)
 	const size = 16 << 20
 	must(t, os.WriteFile(m.root+"/big", pseudoRandom(1, size), 0o644))
+	must(t, os.Chtimes(m.root+"/big", longAgo, longAgo))
 	list(t, m.point)
 	m.costs("cp of 16 MiB", 8, none, func(n int) {
 		run(t, m.point, "cp", "big", fmt.Sprintf("copy%d", n))

@@ -107,6 +107,24 @@ var helpers = map[string]func(args []string) error{
 		return nil
 	},
 
+	// write-later FILE FLAG: creates FILE, waits until FLAG is there, writes and closes.
+	"write-later": func(args []string) error {
+		f, err := os.Create(args[0])
+		if err != nil {
+			return err
+		}
+		for {
+			if _, err := os.Stat(args[1]); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if _, err := f.WriteString("late"); err != nil {
+			return err
+		}
+		return f.Close()
+	},
+
 	// mmap FILE TEXT OFFSET: writes TEXT through a shared mapping, and syncs it.
 	"mmap": func(args []string) error {
 		f, err := os.OpenFile(args[0], os.O_RDWR, 0)

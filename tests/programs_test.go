@@ -166,8 +166,8 @@ func TestVimSavesAFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := strings.ReplaceAll(name, " ", "-") + ".txt"
-			write(t, s.local(file), "first line\n")
-			must(t, os.Chmod(s.local(file), 0o640))
+			write(t, m.path(file), "first line\n")
+			must(t, os.Chmod(m.path(file), 0o640))
 			vim(t, file, settings...)
 			vim(t, file, settings...)
 			want := "first line\nadded by vim\nadded by vim\n"
