@@ -20,10 +20,11 @@ func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) 
 	if err := c.mustBeFree(dir, name, op, p); err != nil {
 		return Found{}, err
 	}
+	var got session.Attr
 	done, err := c.queue.submit(ctx, change{
 		op: op, paths: []string{p}, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
-		run: func(ctx context.Context) error {
-			if err := c.conn.Mkdir(ctx, p, perm&0o7777); err != nil {
+		run: func(ctx context.Context) (err error) {
+			if got, err = c.conn.Mkdir(ctx, p, perm&0o7777); err != nil {
 				return c.whyNotMade(ctx, op, p, err)
 			}
 			return nil
@@ -36,7 +37,7 @@ func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) 
 	if !done {
 		return c.predict(dir, name, session.Attr{Mode: syscall.S_IFDIR | perm&0o7777, Size: 4096}), nil
 	}
-	return c.made(ctx, dir, name, p, session.Attr{Mode: syscall.S_IFDIR | perm&0o7777})
+	return c.made(dir, name, p, syscall.S_IFDIR, got)
 }
 
 // Symlink makes a link to target, which is stored as it is.
@@ -52,10 +53,11 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	if err := c.mustBeFree(dir, name, op, p); err != nil {
 		return Found{}, err
 	}
+	var got session.Attr
 	done, err := c.queue.submit(ctx, change{
 		op: op, paths: []string{p}, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
-		run: func(ctx context.Context) error {
-			if err := c.conn.Symlink(ctx, target, p); err != nil {
+		run: func(ctx context.Context) (err error) {
+			if got, err = c.conn.Symlink(ctx, target, p); err != nil {
 				return c.whyNotMade(ctx, op, p, err)
 			}
 			return nil
@@ -68,7 +70,10 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	if !done {
 		return c.predict(dir, name, session.Attr{Mode: syscall.S_IFLNK | 0o777, Size: uint64(len(target))}), nil
 	}
-	return c.made(ctx, dir, name, p, session.Attr{Mode: syscall.S_IFLNK | 0o777, Size: uint64(len(target))})
+	if c.o.FollowSymlinks {
+		return c.Lookup(ctx, dir, name)
+	}
+	return c.made(dir, name, p, syscall.S_IFLNK, got)
 }
 
 // Link gives a node one more name. Where hard links are not to be had it is EOPNOTSUPP.
@@ -161,14 +166,9 @@ func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 // creator guesses who will own what is made in a directory: its owner, as most people work in their own. Called with mu held.
 func (c *Cache) creator(dir *Node) (uid, gid uint32) { return dir.attr.UID, dir.attr.GID }
 
-// made enters a name that the server has made. Owner and times are the server's to say: they are known only
-// where they were set; so attributes are asked for when somebody wants them.
-func (c *Cache) made(ctx context.Context, dir *Node, name, p string, a session.Attr) (Found, error) {
-	got, err := c.conn.Lstat(ctx, p)
-	if err != nil {
-		return Found{}, c.errno(ctx, "stat", p, err)
-	}
-	if got.Mode&syscall.S_IFMT != a.Mode&syscall.S_IFMT {
+// made enters a name that the server has made, with the attributes that it showed in the same flight.
+func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (Found, error) {
+	if withType(got)&syscall.S_IFMT != kind {
 		return Found{}, c.fail("stat", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
 	c.mu.Lock()

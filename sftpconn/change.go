@@ -44,8 +44,9 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 // umask. What the server made is looked at in the same flight, and set right where
 // it differs: never before it is known that the directory is ours, because a
 // directory that another client had made first must not be touched.
-// After a lost line 'exists' and a directory there counts as made.
-func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) error {
+// After a lost line 'exists' and a directory there counts as made. The attributes are those of what was made.
+func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error) {
+	var found Attr
 	err := c.change(ctx, func(ch *channel, again bool) error {
 		made := ch.s.Mkdir(path, Attr{Flags: session.HasMode, Mode: perm})
 		look := ch.s.Lstat(path)
@@ -67,10 +68,12 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) error {
 		if a.Mode&modeAccess != perm&modeAccess {
 			// A set-group-ID bit that came from the parent stays.
 			c.setLater(ch, path, a.Mode, perm|a.Mode&^modeAccess&modePerm)
+			a.Mode = a.Mode&^modeAccess | perm&modePerm
 		}
+		found = a
 		return nil
 	})
-	return wrap(err, "mkdir", path)
+	return found, wrap(err, "mkdir", path)
 }
 
 // setLater gives what was just made, with the bits made, the bits perm, without
@@ -139,23 +142,36 @@ func (c *Conn) exists(ctx context.Context, ch *channel, path string) (bool, erro
 	}
 }
 
-// Symlink makes a symbolic link. After a lost line a link there with the same target counts as made.
-func (c *Conn) Symlink(ctx context.Context, target, path string) error {
+// Symlink makes a symbolic link, and looks at it in the same flight: the attributes are those of what has the name then.
+// After a lost line a link there with the same target counts as made.
+func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
+	var found Attr
 	err := c.change(ctx, func(ch *channel, again bool) error {
-		err := ch.wait(ctx, ch.s.Symlink(target, path))
-		if !again || !refused(err) {
+		made := ch.s.Symlink(target, path)
+		look := ch.s.Lstat(path)
+		err := ch.wait(ctx, made)
+		if err != nil && again && refused(err) {
+			read := ch.s.Readlink(path)
+			switch readErr := ch.wait(ctx, read); {
+			case isLost(readErr):
+				return readErr
+			case readErr == nil && read.Name() == target:
+				err = nil
+			}
+		}
+		if err != nil {
 			return err
 		}
-		look := ch.s.Readlink(path)
-		switch lookErr := ch.wait(ctx, look); {
-		case isLost(lookErr):
+		if lookErr := ch.wait(ctx, look); lookErr != nil {
+			if isLost(lookErr) {
+				return &session.LostError{Sent: true, Err: lookErr}
+			}
 			return lookErr
-		case lookErr == nil && look.Name() == target:
-			return nil
 		}
-		return err
+		found = look.Attr()
+		return nil
 	})
-	return wrap2(err, "symlink", path, target)
+	return found, wrap2(err, "symlink", path, target)
 }
 
 // Link makes newpath a further name of oldpath (hardlink@openssh.com; ErrUnsupported

@@ -19,10 +19,10 @@ const (
 
 	// A line may take longer than its smallest round trip for other reasons than our
 	// own queue (a busy server, radio, others' traffic). Then rate × smallest round
-	// trip is too little, the rate falls with it, and so on down. So every probeEvery
+	// trip is too little, the rate falls with it, and so on down. So every probeEvery rounds
 	// probeGain times as much is tried: where that moves probeProof times as much,
 	// it is kept (stretch), at most stretchMost times; where not, some is given back.
-	probeEvery  = time.Second
+	probeEvery  = 10
 	probeGain   = 1.5
 	probeProof  = 1.2
 	probeBack   = 0.85
@@ -80,7 +80,7 @@ type pacer struct {
 	starting    bool
 	stretch     float64 // 1 and more: what is in flight beyond rate × smallest round trip, because it proved useful
 	probing     int     // 0; 1 in the first round with more in flight; 2 in the second, whose rate tells
-	probeAt     time.Time
+	probeAt     int     // the round from which on a probe may begin
 	roundRate   float64 // smoothed, of the last rounds without a probe
 	crowded     bool    // an answer came late enough to say that the line is slow
 	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
@@ -231,7 +231,7 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 	rate := float64(p.delivered-p.roundEnd) / now.Sub(p.roundAt).Seconds()
 	p.roundEnd, p.roundAt = p.delivered, now
 	if !p.starting && !spare {
-		p.probe(rate, now)
+		p.probe(rate)
 	}
 	if p.starting && !spare {
 		switch rate := p.rate(); {
@@ -252,13 +252,13 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 }
 
 // probe sees whether more in flight moves more. rate is that of the last round. With mu held.
-func (p *pacer) probe(rate float64, now time.Time) {
+func (p *pacer) probe(rate float64) {
 	switch {
 	case p.target() > p.l.capacity():
 		p.probing = 0
 	case p.probing == 0:
 		p.roundRate = (p.roundRate + rate) / 2
-		if now.After(p.probeAt) {
+		if p.round >= p.probeAt {
 			p.probing = 1
 		}
 	case p.probing == 1:
@@ -270,7 +270,7 @@ func (p *pacer) probe(rate float64, now time.Time) {
 	default:
 		p.stretch = max(p.stretch*probeBack, 1)
 		p.probing = 0
-		p.probeAt = now.Add(probeEvery)
+		p.probeAt = p.round + probeEvery
 	}
 }
 

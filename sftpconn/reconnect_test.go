@@ -163,7 +163,7 @@ func TestNameOperationsSurviveCutsAtAnyMoment(t *testing.T) {
 			for i := range 25 {
 				a, b, d, l := in("a"), in("b"), in("d"), in("l")
 				steps := []func() error{
-					func() error { return c.Mkdir(ctx, d, 0o750) },
+					func() error { return second(c.Mkdir(ctx, d, 0o750)) },
 					func() error {
 						f, _, err := c.Open(ctx, OpenRequest{Path: at(a), Pflags: wr | cre | session.OpenTrunc, Perm: 0o640})
 						if err != nil {
@@ -175,7 +175,7 @@ func TestNameOperationsSurviveCutsAtAnyMoment(t *testing.T) {
 					func() error { return c.Rename(ctx, a, b, false) },
 					func() error { return c.Rename(ctx, b, d+"/x", true) },
 					func() error { return c.Link(ctx, d+"/x", a) },
-					func() error { return c.Symlink(ctx, "target", l) },
+					func() error { return second(c.Symlink(ctx, "target", l)) },
 					func() error {
 						got, at, err := c.ReadSmall(ctx, a, len(want), 1<<20)
 						if err == nil && (!bytes.Equal(got, want) || at.Mtime != uint32(i) || at.Mode&0o777 != 0o640) {
@@ -232,7 +232,7 @@ func TestUnansweredChangesAreAskedAgainAndLookedAt(t *testing.T) {
 		work    func(s setup) error
 		after   func(s setup) error
 	}{
-		{"MKDIR", nil, func(s setup) error { return s.c.Mkdir(s.ctx, s.in("d"), 0o755) },
+		{"MKDIR", nil, func(s setup) error { return second(s.c.Mkdir(s.ctx, s.in("d"), 0o755)) },
 			func(s setup) error { _, err := os.Stat(s.in("d")); return err }},
 		{"RMDIR", func(s setup) { os.Mkdir(s.in("d"), 0o755) }, func(s setup) error { return s.c.Rmdir(s.ctx, s.in("d")) }, nil},
 		{"REMOVE", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644) }, func(s setup) error { return s.c.Remove(s.ctx, s.in("f")) }, nil},
@@ -242,7 +242,7 @@ func TestUnansweredChangesAreAskedAgainAndLookedAt(t *testing.T) {
 		{"posix-rename@openssh.com", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644); os.WriteFile(s.in("g"), []byte("x"), 0o644) },
 			func(s setup) error { return s.c.Rename(s.ctx, s.in("f"), s.in("g"), false) },
 			func(s setup) error { _, err := os.Stat(s.in("g")); return err }},
-		{"SYMLINK", nil, func(s setup) error { return s.c.Symlink(s.ctx, "t", s.in("l")) },
+		{"SYMLINK", nil, func(s setup) error { return second(s.c.Symlink(s.ctx, "t", s.in("l"))) },
 			func(s setup) error { _, err := os.Readlink(s.in("l")); return err }},
 		{"hardlink@openssh.com", func(s setup) { os.WriteFile(s.in("f"), nil, 0o644) },
 			func(s setup) error { return s.c.Link(s.ctx, s.in("f"), s.in("g")) },
@@ -324,10 +324,10 @@ func TestARefusalIsNoSuccessWithoutALostLine(t *testing.T) {
 	in := func(n string) string { return filepath.Join(srv.Dir(), n) }
 	for what, err := range map[string]error{
 		"remove":  c.Remove(ctx, in("absent")),
-		"symlink": c.Symlink(ctx, "t", in("l")),
+		"symlink": second(c.Symlink(ctx, "t", in("l"))),
 		"link":    c.Link(ctx, in("f"), in("f")),
 		"rename":  c.Rename(ctx, in("absent"), in("f"), false),
-		"mkdir":   c.Mkdir(ctx, srv.Dir(), 0o755),
+		"mkdir":   second(c.Mkdir(ctx, srv.Dir(), 0o755)),
 	} {
 		if !refused(err) {
 			t.Errorf("%s: %v", what, err)
@@ -682,7 +682,7 @@ func TestCloseEndsEveryWait(t *testing.T) {
 	errs := make(chan error, 3)
 	go func() { _, err := c.Lstat(Patient(limited(t)), path); errs <- err }()
 	go func() { _, err := f.ReadAt(Patient(limited(t)), make([]byte, 1), 0); errs <- err }()
-	go func() { errs <- c.Mkdir(Patient(limited(t)), path+"d", 0o755) }()
+	go func() { errs <- second(c.Mkdir(Patient(limited(t)), path+"d", 0o755)) }()
 	eventually(t, "they wait", func() bool { return c.Status().InFlight == 3 })
 	closed := make(chan struct{})
 	go func() { c.Close(); close(closed) }()

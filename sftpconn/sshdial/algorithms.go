@@ -2,6 +2,7 @@ package sshdial
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -94,4 +95,21 @@ func (c *hostConfig) keyAlgorithms(format string) []string {
 	}
 	list := strings.Split(accepted, ",")
 	return slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(list, n) })
+}
+
+// rekeyBytes is after how many bytes new keys are agreed upon (RekeyLimit); 0 for
+// what suits the cipher.
+func (c *hostConfig) rekeyBytes() uint64 {
+	amount, _, _ := strings.Cut(c.get("rekeylimit"), " ")
+	shift := 0
+	if n := len(amount); n > 0 {
+		if i := strings.IndexByte("KMG", amount[n-1]&^0x20); i >= 0 {
+			amount, shift = amount[:n-1], 10*(i+1)
+		}
+	}
+	v, err := strconv.ParseUint(amount, 10, 33)
+	if err != nil {
+		return 0
+	}
+	return v << shift
 }

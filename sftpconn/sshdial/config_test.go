@@ -92,7 +92,7 @@ func TestAlgorithms(t *testing.T) {
 func TestNeedsSSH(t *testing.T) {
 	for line, want := range map[string]string{
 		"Compression=yes": "Compression", "KnownHostsCommand=/bin/true": "KnownHostsCommand",
-		"PKCS11Provider=/usr/lib/x.so": "PKCS11Provider", "KnownHostsCommand=none": "", "GSSAPIAuthentication=yes": "",
+		"PKCS11Provider=/usr/lib/x.so": "PKCS11Provider", "KnownHostsCommand=none": "", "RevokedHostKeys=/x": "RevokedHostKeys", "GSSAPIAuthentication=yes": "",
 	} {
 		c, err := configSource{ssh: "/usr/bin/ssh", file: "none", options: []string{line}}.resolve(ctxOf(t), target{host: "h"})
 		if err != nil {
@@ -166,4 +166,34 @@ func TestExpandPath(t *testing.T) {
 	if _, err := os.Stat("/root"); err != nil {
 		t.Log("no /root here")
 	}
+}
+
+func TestRekeyLimit(t *testing.T) {
+	for in, want := range map[string]uint64{"": 0, "default none": 0, "0 0": 0, "1G 1h": 1 << 30, "1073741824 3600": 1 << 30, "16k": 16 << 10, "4294967296 0": 1 << 32} {
+		c := &hostConfig{values: map[string][]string{"rekeylimit": {in}}}
+		if got := c.rekeyBytes(); got != want {
+			t.Errorf("%q gives %d", in, got)
+		}
+	}
+}
+
+func TestBindAddressAndInterface(t *testing.T) {
+	key := keygen(t, t.TempDir(), "k", "ed25519", "")
+	s := startServer(t, []string{key})
+	for _, option := range []string{"BindAddress=127.0.0.3", "BindInterface=lo"} {
+		tr := dial(t, s.options(t, key, option, "AddressFamily=inet"))
+		want := "127.0.0.3:"
+		if option == "BindInterface=lo" {
+			want = "127.0.0.1:"
+		}
+		if a := tr.(*sshTransport).line.LocalAddr().String(); !strings.HasPrefix(a, want) {
+			t.Errorf("%s: connected from %s", option, a)
+		}
+	}
+	_, err := refused(t, s.options(t, key, "BindAddress=192.0.2.7"))
+	if !isPermanent(err) {
+		t.Errorf("%v", err)
+	}
+	msg, _ := refused(t, s.options(t, key, "BindInterface=nosuch0"))
+	says(t, msg, "BindInterface nosuch0")
 }

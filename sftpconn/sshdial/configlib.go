@@ -22,7 +22,7 @@ var libraryKeys = map[string]string{
 	"preferredauthentications": "", "pubkeyauthentication": "yes", "passwordauthentication": "yes",
 	"kbdinteractiveauthentication": "yes", "numberofpasswordprompts": "3", "batchmode": "no",
 	"tcpkeepalive": "yes", "hashknownhosts": "no", "nohostauthenticationforlocalhost": "no",
-	"controlpath": "", "compression": "no", "knownhostscommand": "", "pkcs11provider": "",
+	"controlpath": "", "compression": "no", "knownhostscommand": "", "pkcs11provider": "", "revokedhostkeys": "", "rekeylimit": "",
 	"proxyusefdpass": "no",
 }
 

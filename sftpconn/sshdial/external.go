@@ -30,6 +30,8 @@ func (c *hostConfig) needsSSH() string {
 		return "KnownHostsCommand is set"
 	case c.given("pkcs11provider") != "":
 		return "PKCS11Provider is set"
+	case c.given("revokedhostkeys") != "":
+		return "RevokedHostKeys is set"
 	case c.yes("proxyusefdpass", false):
 		return "ProxyUseFdpass is on"
 	}

@@ -64,8 +64,11 @@ func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, err
 		return nil, err
 	}
 	if !release() {
-		g.Close()
-		return nil, context.Cause(ctx)
+		t.Close()
+		if err = context.Cause(ctx); errors.Is(err, errTimeUp) {
+			err = &timeoutError{host: h.cfg.name(), limit: h.timeout}
+		}
+		return nil, err
 	}
 	t.under = under
 	return t, nil
@@ -109,7 +112,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 	defer l.close()
 	algos := h.cfg.algorithms()
 	config := &ssh.ClientConfig{
-		Config:            ssh.Config{KeyExchanges: algos.kex, Ciphers: algos.ciphers, MACs: algos.macs},
+		Config:            ssh.Config{KeyExchanges: algos.kex, Ciphers: algos.ciphers, MACs: algos.macs, RekeyThreshold: h.cfg.rekeyBytes()},
 		User:              h.cfg.user(),
 		HostKeyCallback:   check.callback,
 		HostKeyAlgorithms: known.order(algos.hostKeys),
@@ -127,6 +130,9 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 		return nil, h.loginError(ctx, g, check, l, timeUp, err)
 	}
 	l.succeeded()
+	if l.last == "" {
+		l.last = "none" // the server asked for nothing
+	}
 	return newSSHTransport(conn, channels, requests, g, h, check, l.last), nil
 }
 

@@ -26,6 +26,19 @@ type identity struct {
 // defaultIdentityFiles are tried where the configuration names none.
 var defaultIdentityFiles = []string{"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk"}
 
+// putFirst moves the key that worked at the last login to the front: each key
+// that is offered costs a round trip, and one of the server's patience.
+func putFirst(list []identity, blob string) {
+	i := slices.IndexFunc(list, func(id identity) bool {
+		return id.signer != nil && string(id.signer.PublicKey().Marshal()) == blob
+	})
+	if i > 0 {
+		first := list[i]
+		copy(list[1:], list[:i])
+		list[0] = first
+	}
+}
+
 // A keyring finds the keys of a hop.
 type keyring struct {
 	cfg     *hostConfig
@@ -218,6 +231,9 @@ func (k *keyring) readKeyFile(path string) (keyFile, error) {
 		k.lacking = fmt.Sprintf("%s is on a security key", path)
 		f.public = pub
 		return f, nil
+	}
+	if bytes.Contains(content, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----")) {
+		k.lacking = fmt.Sprintf("%s is an encrypted PKCS#8 key", path)
 	}
 	return f, fmt.Errorf("%s cannot be read as a private key: %w", path, plain(err))
 }

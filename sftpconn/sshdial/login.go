@@ -42,6 +42,7 @@ type login struct {
 	givenInKbd              bool // the kept password answered a question
 
 	last     string   // the method used last
+	lastKey  string   // the public key offered last
 	offered  []string // keys that were offered
 	tried    []string // methods other than publickey that were tried
 	accepted []string // methods the server accepts, as it said last
@@ -107,6 +108,7 @@ func (l *login) publicKey() ssh.AuthMethod {
 		}
 		l.agent = conn
 		l.identities = l.keys.identities(fromAgent)
+		putFirst(l.identities, l.kept.getWorked())
 		l.notes = append(l.notes, l.keys.notes...)
 	}
 	for len(l.identities) > 0 {
@@ -123,6 +125,7 @@ func (l *login) publicKey() ssh.AuthMethod {
 			}
 		}
 		l.offered = append(l.offered, id.name)
+		l.lastKey = string(id.signer.PublicKey().Marshal())
 		return ssh.PublicKeys(&watchedSigner{inner: id.signer.(ssh.MultiAlgorithmSigner), login: l, name: id.name})
 	}
 	return nil
@@ -258,6 +261,9 @@ func (l *login) succeeded() {
 		answers = l.answers
 	}
 	l.kept.keep(password, answers, l.keys.opened)
+	if l.last == "publickey" && len(l.partial) == 0 {
+		l.kept.setWorked(l.lastKey)
+	}
 }
 
 // attempts says what was tried.

@@ -223,3 +223,39 @@ func TestTwoKeysAreNeeded(t *testing.T) {
 	s := startServer(t, []string{a, b}, "AuthenticationMethods publickey,publickey")
 	speaksSFTP(t, dial(t, s.options(t, a, "IdentityFile="+a, "IdentityFile="+b)))
 }
+
+func TestTheKeyThatWorkedGoesFirstNextTime(t *testing.T) {
+	dir := t.TempDir()
+	a, b, c := keygen(t, dir, "a", "ed25519", ""), keygen(t, dir, "b", "ed25519", ""), keygen(t, dir, "c", "ed25519", "")
+	s := startServer(t, []string{c})
+	d, err := New(ctxOf(t), s.options(t, a, "IdentityFile="+a, "IdentityFile="+b, "IdentityFile="+c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	offered := func() int { return strings.Count(read(t, s.log), "userauth_pubkey: publickey test") }
+	dialWith(t, d)
+	if n := offered(); n != 3 {
+		t.Errorf("%d keys were offered at first", n)
+	}
+	dialWith(t, d)
+	if n := offered() - 3; n != 1 {
+		t.Errorf("%d keys were offered the second time", n)
+	}
+}
+
+func TestRekeyingGoesUnnoticed(t *testing.T) {
+	key := keygen(t, t.TempDir(), "k", "ed25519", "")
+	s := startServer(t, []string{key})
+	tr := dial(t, s.options(t, key, "RekeyLimit=32K"))
+	ch := speaksSFTP(t, tr)
+	deadline := time.Now().Add(40 * time.Second)
+	for strings.Count(read(t, s.log), "SSH2_MSG_NEWKEYS received") < 3 {
+		if time.Now().After(deadline) {
+			t.Fatal("no new keys were agreed upon")
+		}
+		greetAgain(t, ch)
+	}
+	if err := tr.Probe(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+}

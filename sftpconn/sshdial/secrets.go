@@ -13,6 +13,7 @@ type secrets struct {
 	password []byte                // given beforehand, or typed and taken by the server
 	answers  map[string][]byte     // keyboard-interactive: question → answer
 	signers  map[string]ssh.Signer // file of an encrypted key → the key, decrypted
+	worked   string                // the public key of the last login; no secret
 }
 
 func (s *secrets) getPassword() []byte {
@@ -38,6 +39,18 @@ func (s *secrets) getSigner(file string) ssh.Signer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.signers[file]
+}
+
+func (s *secrets) getWorked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.worked
+}
+
+func (s *secrets) setWorked(blob string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.worked = blob
 }
 
 // keep notes what a login used, after it worked. Nil values change nothing.
