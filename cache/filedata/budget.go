@@ -193,30 +193,34 @@ func (p *Pool) startJanitorLocked() {
 	}
 }
 
+// old takes a span off its list that nobody has read for long; nil where there is none.
+func (p *Pool) old(now time.Time) *span {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range []*span{p.consumed.first, p.unread.first} {
+		if s != nil && now.Sub(s.touched) >= p.age {
+			s.unlist()
+			return s
+		}
+	}
+	return nil
+}
+
 // clear is the janitor's round. There is a next one only where something is left to clear.
 func (p *Pool) clear() {
 	now := time.Now()
-	for {
-		p.mu.Lock()
-		victim := p.consumed.first
-		if victim == nil || now.Sub(victim.touched) < p.age {
-			victim = p.unread.first
-		}
-		if victim == nil || now.Sub(victim.touched) < p.age {
-			break
-		}
-		victim.unlist()
-		p.mu.Unlock()
-		victim.file.evict(victim)
+	for s := p.old(now); s != nil; s = p.old(now) {
+		s.file.evict(s)
 	}
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.streams {
 		if now.Sub(time.Unix(0, s.used.Load())) > p.age {
 			delete(p.streams, s)
 		}
 	}
-	p.janitor = nil
 	p.slabs.trim()
+	p.janitor = nil
 	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 || len(p.slabs.empty) > 0 {
 		p.startJanitorLocked()
 	}

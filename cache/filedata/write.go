@@ -48,7 +48,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 	}
 	f.writer = h
 	if h.pool.waiting.Load() > 0 {
-		f.makeDue()
+		f.makeDueIn(at, at+int64(len(p))) // the rest was made due by who waits
 		f.pump()
 	} else {
 		f.settle() // an epoch may have been written over as a whole

@@ -1,0 +1,66 @@
+package filedata
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sshmount/sftpconn"
+)
+
+const (
+	retryFirst = 250 * time.Millisecond // the wait before a request that only the line made fail is sent again; it doubles
+	retryLast  = 5 * time.Second        // up to this
+)
+
+// deliver writes e, and sets times after it. It returns when the server has answered for good, however long that takes.
+func (f *File) deliver(e *extent, times *sftpconn.Attr) (err, timesErr error) {
+	b, data := e.handle.backend, e.data()
+	if times == nil {
+		return f.insist(e.handle, func(ctx context.Context) error { return b.WriteAt(ctx, data, e.off) }), nil
+	}
+	both := f.insist(e.handle, func(ctx context.Context) error { return b.WriteSetstat(ctx, data, e.off, *times) })
+	if both == nil || errors.Is(both, ErrClosed) || errors.Is(both, sftpconn.ErrStale) {
+		return both, nil
+	}
+	// Which of the two was refused?
+	err = f.insist(e.handle, func(ctx context.Context) error { return b.WriteAt(ctx, data, e.off) })
+	if err != nil {
+		return err, nil
+	}
+	// The time of this write is now the last, so the other times have to follow once more to know.
+	return nil, f.insist(e.handle, func(ctx context.Context) error { return b.Setstat(ctx, *times) })
+}
+
+// insist repeats a request for as long as only the line is to blame.
+func (f *File) insist(h *Handle, do func(context.Context) error) error {
+	wait := f.pool.retry
+	for {
+		f.mu.Lock()
+		stale := h.stale
+		f.mu.Unlock()
+		if stale != nil {
+			return stale
+		}
+		if f.pool.ctx.Err() != nil {
+			return ErrClosed
+		}
+		err := do(sftpconn.Patient(f.pool.ctx))
+		if err == nil {
+			return nil
+		}
+		if f.pool.ctx.Err() != nil {
+			return ErrClosed
+		}
+		if !errors.Is(err, sftpconn.ErrUnreachable) && !errors.Is(err, sftpconn.ErrUncertain) {
+			return err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-f.pool.ctx.Done():
+			t.Stop()
+		}
+		wait = min(2*wait, retryLast)
+	}
+}
