@@ -88,6 +88,36 @@ func (f *File) nextGap(x, hi int64) (lo, end int64) {
 	return hi, hi
 }
 
+// bridge makes the gap [lo, end) reach over small clean islands behind it, as far as limit, by forgetting them: one request for
+// all costs less than one for each piece between them, as long as it does not fetch more again than is missing.
+func (f *File) bridge(lo, end, limit int64) int64 {
+	for _, l := range []*ranges[*extent]{&f.pending, &f.flying} {
+		if i := l.search(lo); i < len(l.s) {
+			limit = min(limit, l.s[i].off)
+		}
+	}
+	missing, again, to := end-lo, int64(0), end
+	for i := f.clean.search(lo); i < len(f.clean.s); i++ {
+		s := f.clean.s[i]
+		next := limit
+		if i+1 < len(f.clean.s) {
+			next = min(next, f.clean.s[i+1].off)
+		}
+		again += s.end - s.off
+		if s.end >= limit || again > missing || !s.ready() {
+			break
+		}
+		if next > s.end {
+			missing += next - s.end
+			to = next
+		}
+	}
+	if to > end {
+		f.cutClean(lo, to)
+	}
+	return to
+}
+
 // ask makes spans for the gap [lo, hi) in pieces of one request, and adds them to asked; send starts them.
 func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 	f := h.file

@@ -121,7 +121,11 @@ func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
 			x = next
 			continue
 		}
-		lo, hi := h.widen(x, min(next, begin))
+		hi := min(next, begin)
+		if hi < next {
+			hi = f.bridge(x, hi, next)
+		}
+		lo, hi := h.widen(x, hi)
 		asked = h.ask(asked, lo, hi)
 	}
 	return asked

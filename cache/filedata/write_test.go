@@ -184,6 +184,23 @@ func TestNewFileIsReadWithoutTheServer(t *testing.T) {
 	}
 }
 
+// Small writes that were acknowledged stay here, and must not make many requests of a read around them.
+func TestReadAroundSmallWritesIsOneRequest(t *testing.T) {
+	s := newServer(random(60_000))
+	_, _, h := opened(t, Options{}, s)
+	for off := int64(1000); off < 60_000; off += 5000 {
+		mustWrite(t, h, []byte("0123456789"), off)
+	}
+	mustFlush(t, h)
+	s.asked()
+	if got := mustRead(t, h, 0, 60_000); !bytes.Equal(got, s.content()) {
+		t.Fatal("wrong bytes")
+	}
+	if r := s.asked(); len(r) != 1 {
+		t.Fatalf("requests: %v", r)
+	}
+}
+
 func TestAppendersDoNotMeet(t *testing.T) {
 	s := newServer([]byte("begin"))
 	_, f, h := opened(t, Options{}, s)
