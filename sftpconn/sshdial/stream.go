@@ -130,8 +130,11 @@ func (c *streamChannel) Remarks() string {
 
 // dialDirect connects to an SFTP server that speaks on TCP without SSH.
 func dialDirect(ctx context.Context, host, port string, timeout time.Duration, delay bool) (transport.Transport, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeUp)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Not a deadline of the context: the dialer would make an error of its own of it.
+	limit := time.AfterFunc(timeout, func() { cancel(errTimeUp) })
+	defer limit.Stop()
 	o := tcpOptions{network: "tcp", keepAlive: true, delay: delay, userTimeout: minUserTimeout}
 	conn, err := dialTCP(ctx, host+" port "+port, host, port, o)
 	if err != nil {

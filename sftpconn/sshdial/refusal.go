@@ -1,0 +1,68 @@
+package sshdial
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// attempts says what was tried.
+func (l *login) attempts() string {
+	var parts []string
+	if len(l.offered) > 0 {
+		parts = append(parts, "publickey ("+strings.Join(l.offered, ", ")+")")
+	}
+	counts := map[string]int{}
+	for _, m := range l.tried {
+		counts[m]++
+	}
+	for _, m := range []string{"keyboard-interactive", "password"} {
+		switch n := counts[m]; {
+		case n == 1:
+			parts = append(parts, m)
+		case n > 1:
+			parts = append(parts, fmt.Sprintf("%s (%d times)", m, n))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing, for want of a key or password to try"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// refusal is the error of a login that failed.
+func (l *login) refusal() error {
+	msg := fmt.Sprintf("login as %s on %s refused: tried %s; the server accepts %s",
+		l.cfg.user(), l.cfg.name(), l.attempts(), listOf(l.accepted))
+	if len(l.notes) > 0 {
+		msg += "; " + strings.Join(slices.Compact(l.notes), "; ")
+	}
+	switch {
+	case !l.mayType():
+		msg += "; no password is given to a server whose host key has changed"
+	case slices.Contains(l.accepted, "password") || slices.Contains(l.accepted, "keyboard-interactive"):
+		if !l.ask.possible() && len(l.tried) == 0 {
+			msg += "; a password cannot be asked for without a terminal"
+		} else {
+			msg += "; check user name and password"
+		}
+	default:
+		msg += "; check the user name, and that one of these keys is in the server's authorized_keys"
+	}
+	return permanent("%s", msg)
+}
+
+// lacks names a method that the server would take and the native client can't
+// do, although the configuration allows it; "" where there is none.
+func (l *login) lacks() string {
+	if slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) {
+		return "the server accepts GSSAPI"
+	}
+	if slices.Contains(l.accepted, "hostbased") && l.cfg.yes("hostbasedauthentication", false) {
+		return "the server accepts hostbased authentication"
+	}
+	if slices.Contains(l.accepted, "publickey") && l.keys != nil {
+		return l.keys.lacking
+	}
+	return ""
+}
