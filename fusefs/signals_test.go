@@ -2,8 +2,10 @@ package fusefs_test
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -59,10 +61,15 @@ func (w *waiter) waitsOn(d time.Duration) {
 	}
 }
 
-func TestSignalsOfWaitingPrograms(t *testing.T) {
+func needPerl(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("perl"); err != nil {
 		t.Skip("perl, the program that is interrupted, is not installed")
 	}
+}
+
+func TestSignalsOfWaitingPrograms(t *testing.T) {
+	needPerl(t)
 	m := mount(t)
 	put(t, m.server("file"), "content")
 	frozen := func() {
@@ -106,27 +113,71 @@ func TestSignalsOfWaitingPrograms(t *testing.T) {
 	has(t, m.path("file"), "content")
 }
 
-func TestKilledWriterDoesNotWaitForItsBytes(t *testing.T) {
-	m := mount(t)
-	put(t, m.server("file"), "")
-	cmd := exec.Command("sh", "-c", `exec 3>"$0"; echo unsaved >&3; echo ready; exec sleep 1000`, m.path("file"))
+// writer starts a program that has written a line to path, which waits here for a frozen line. A shell would not do:
+// it closes a copy of the descriptor after each redirection.
+func writer(t *testing.T, m *mounted, path string) (cmd *exec.Cmd, in io.WriteCloser, done chan error) {
+	t.Helper()
+	cmd = exec.Command("perl", "-e", `$| = 1; open(my $f, ">", $ARGV[0]) or die; print "open\n"; sysread(STDIN, my $x, 10);
+		syswrite($f, "unsaved\n"); print "written\n"; sysread(STDIN, $x, 10)`, path)
+	in, err := cmd.StdinPipe()
+	check(t, err)
 	out, err := cmd.StdoutPipe()
 	check(t, err)
 	check(t, cmd.Start())
-	_, err = out.Read(make([]byte, 10))
-	check(t, err)
+	says := func(want string) {
+		t.Helper()
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(out, got); err != nil || string(got) != want {
+			t.Fatalf("the writer says %q, %v, want %q", got, err, want)
+		}
+	}
+	says("open\n")
 	m.tell("freeze")
-	check(t, cmd.Process.Kill())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	_, err = io.WriteString(in, "write\n")
+	check(t, err)
+	says("written\n")
+	done = make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	return cmd, in, done
+}
+
+func TestKilledWriterDoesNotWaitForItsBytes(t *testing.T) {
+	needPerl(t)
+	m := mount(t)
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGQUIT} {
+		name := "killed by " + strings.ReplaceAll(sig.String(), " ", "_")
+		cmd, in, done := writer(t, m, m.path(name))
+		check(t, cmd.Process.Signal(sig))
+		select {
+		case <-done:
+		case <-time.After(deadline):
+			t.Errorf("%s, the program waits for a frozen line", name)
+		}
+		in.Close()
+		has(t, m.server(name), "")
+		m.tell("thaw")
+		eventually(t, "its bytes on the server", func() bool {
+			got, _ := os.ReadFile(m.server(name))
+			return string(got) == "unsaved\n"
+		})
+	}
+}
+
+func TestExitWaitsForTheBytes(t *testing.T) {
+	needPerl(t)
+	m := mount(t)
+	_, in, done := writer(t, m, m.path("file"))
+	check(t, in.Close())
 	select {
-	case <-ended:
-	case <-time.After(deadline):
-		t.Error("a killed program waits for a frozen line")
+	case <-done:
+		t.Error("the program ended before its bytes were stored")
+	case <-time.After(4 * time.Second):
 	}
 	m.tell("thaw")
-	eventually(t, "its bytes on the server", func() bool {
-		got, _ := os.ReadFile(m.server("file"))
-		return string(got) == "unsaved\n"
-	})
+	select {
+	case <-done:
+	case <-time.After(deadline):
+		t.Error("the program still waits")
+	}
+	has(t, m.server("file"), "unsaved\n")
 }
