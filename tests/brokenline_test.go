@@ -238,7 +238,7 @@ func TestWaitingProgramsCanBeInterrupted(t *testing.T) {
 		"create": start(t, "", nil, "sh", "-c", `echo x >"$1"`, "sh", m.path("new")),
 		"close":  closer,
 	}
-	write(t, proceed, "")
+	write(t, proceed, "late")
 	time.Sleep(time.Second)
 	for what, b := range waiting {
 		if !b.running() {
@@ -265,21 +265,23 @@ func TestReconnectTimeoutEndsTheWaiting(t *testing.T) {
 	s := newServer(t)
 	write(t, s.local("f"), "content")
 	m := s.mount("-o", "reconnect_timeout=3,dir_cache=no,attr_timeout=0,entry_timeout=0")
-	f, err := os.Create(m.path("dirty"))
-	must(t, err)
-	defer f.Close()
+	proceed := filepath.Join(testDir(t, "flag"), "proceed")
+	writer := startHelper(t, "write-later", m.path("dirty"), proceed)
+	eventually(t, 20*time.Second, "the file is open", func() (bool, string) { return exists(s.local("dirty")), "no file" })
 	wantContent(t, m.path("f"), "content")
 	s.down()
-	_, err = f.WriteString("kept")
-	must(t, err)
+	write(t, proceed, "late")
 	began := time.Now()
-	err = within(t, 40*time.Second, "a read with reconnect_timeout=3", func() error {
+	err := within(t, 40*time.Second, "a read with reconnect_timeout=3", func() error {
 		_, err := os.ReadFile(m.path("f"))
 		return err
 	})
 	wantErrno(t, "a read after reconnect_timeout", err, syscall.EIO)
 	if took := time.Since(began); took < 1500*time.Millisecond {
 		t.Errorf("it gave up after %v already", took)
+	}
+	if err := writer.end(t, 30*time.Second); err == nil {
+		t.Error("close says that the bytes are saved")
 	}
 	// New requests fail at once from now on.
 	err = within(t, 10*time.Second, "a later read", func() error { _, err := os.Stat(m.path("f")); return err })
@@ -292,7 +294,7 @@ func TestReconnectTimeoutEndsTheWaiting(t *testing.T) {
 	})
 	eventually(t, 30*time.Second, "the kept bytes are on the server", func() (bool, string) {
 		b, _ := os.ReadFile(s.local("dirty"))
-		return string(b) == "kept", string(b)
+		return string(b) == "late", string(b)
 	})
 }
 
@@ -371,6 +373,7 @@ func TestOpenFilesAfterAReconnect(t *testing.T) {
 	defer appender.Close()
 	_, err = appender.WriteString("one ")
 	must(t, err)
+	must(t, appender.Sync())
 	dir, err := os.Open(m.point)
 	must(t, err)
 	defer dir.Close()
@@ -419,14 +422,13 @@ func TestUnmountWhileTheServerIsDown(t *testing.T) {
 	m := mountArgs(t, []string{"-F", s.config, s.remote(), mountPoint(t), "-o", "reconnect_timeout=3"}, func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+state)
 	})
-	content := pseudoRandom(1, 300_000)
-	f, err := os.Create(m.path("unsaved"))
-	must(t, err)
+	proceed := filepath.Join(testDir(t, "flag"), "proceed")
+	writer := startHelper(t, "write-later", m.path("unsaved"), proceed)
+	eventually(t, 20*time.Second, "the file is open", func() (bool, string) { return exists(s.local("unsaved")), "no file" })
 	s.down()
-	_, err = f.Write(content)
-	must(t, err)
-	err = within(t, 60*time.Second, "close with the server down", f.Close)
-	if err == nil {
+	content := pseudoRandom(1, 300_000)
+	write(t, proceed, string(content))
+	if err := writer.end(t, 60*time.Second); err == nil {
 		t.Error("close says that the bytes are saved")
 	}
 	run(t, "", "fusermount3", "-u", "-z", m.point)

@@ -8,6 +8,11 @@
 // same disk here. The program under test always runs as a process of its own:
 // a process that serves a mount and touches it too can deadlock in the kernel.
 //
+// Nor may a test hold a file with unsaved bytes on a mount whose server is away:
+// each program that the test starts closes the copy that it inherits, which
+// waits for the server, and while one program is being started no other can be.
+// Programs of their own (startHelper) hold such files.
+//
 // The environment changes what is tested:
 //
 //	SSHMOUNT_BIN=/path       this binary instead of one built from the sources;

@@ -143,6 +143,12 @@ func TestFullDiskIsReportedAndTheRestSaved(t *testing.T) {
 	// The mount works on.
 	write(t, m.path("small"), "fits")
 	wantContent(t, s.local("small"), "fits")
+	// Its end says that not all was saved.
+	run(t, "", "fusermount3", "-u", m.point)
+	<-m.ended
+	if m.exit == nil {
+		t.Error("the process ended with status 0, although bytes were left in the rescue files")
+	}
 }
 
 // coverage counts the bytes of content that are at their place on the server or anywhere in the rescue files.

@@ -107,19 +107,18 @@ var helpers = map[string]func(args []string) error{
 		return nil
 	},
 
-	// write-later FILE FLAG: creates FILE, waits until FLAG is there, writes and closes.
+	// write-later FILE FLAG: creates FILE, waits until there is something in FLAG, writes that and closes.
 	"write-later": func(args []string) error {
 		f, err := os.Create(args[0])
 		if err != nil {
 			return err
 		}
-		for {
-			if _, err := os.Stat(args[1]); err == nil {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
+		var content []byte
+		for size := -1; len(content) == 0 || len(content) != size; time.Sleep(20 * time.Millisecond) {
+			size = len(content) // twice the same: it has been written whole
+			content, _ = os.ReadFile(args[1])
 		}
-		if _, err := f.WriteString("late"); err != nil {
+		if _, err := f.Write(content); err != nil {
 			return err
 		}
 		return f.Close()

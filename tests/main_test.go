@@ -174,15 +174,28 @@ func unescapeMountinfo(s string) string {
 // process is a running program as /proc shows it.
 type process struct {
 	pid, parent int
-	command     string
+	name        string // the first 15 bytes of the program's file name, or what it calls itself
 }
 
-// processes lists the running programs whose command line contains text.
+func (p process) String() string { return fmt.Sprintf("%d %s", p.pid, p.commandLine()) }
+
+// commandLine is what the program was started with. The kernel reads it from the program's memory and waits for it
+// where the program hangs in a mapping of a mount that does not answer, so it is asked of no program that might.
+func (p process) commandLine() string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid))
+	return string(bytes.ReplaceAll(bytes.TrimRight(b, "\x00"), []byte{0}, []byte{' '}))
+}
+
+// processes lists the programs under test, and the servers, whose command line contains text.
 func processes(text string) []process {
 	var found []process
 	for _, p := range allProcesses() {
-		if p.pid != os.Getpid() && strings.Contains(p.command, text) {
-			found = append(found, p)
+		switch name := p.name; {
+		case strings.HasPrefix(name, "sshmount"), strings.HasPrefix(name, "sshd"), strings.HasPrefix(name, "mount."),
+			name == "sshfs", name == "ssh", name == "sftp-server":
+			if strings.Contains(p.commandLine(), text) {
+				found = append(found, p)
+			}
 		}
 	}
 	return found
@@ -203,14 +216,17 @@ func allProcesses() []process {
 		if err != nil {
 			continue // it has ended
 		}
-		// The name in brackets may itself hold brackets and spaces: fields are counted from its end.
-		rest := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(rest) < 2 || rest[0] == "Z" {
+		// The name in brackets may itself hold brackets and spaces: it ends with the last one.
+		name, rest := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
+		if name < 0 || rest < name {
 			continue
 		}
-		parent, _ := strconv.Atoi(rest[1])
-		command, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		all = append(all, process{pid, parent, string(bytes.ReplaceAll(bytes.TrimRight(command, "\x00"), []byte{0}, []byte{' '}))})
+		fields := strings.Fields(string(stat[rest+1:]))
+		if len(fields) < 2 || fields[0] == "Z" {
+			continue
+		}
+		parent, _ := strconv.Atoi(fields[1])
+		all = append(all, process{pid, parent, string(stat[name+1 : rest])})
 	}
 	return all
 }
@@ -242,7 +258,7 @@ func leftOver(patience time.Duration) string {
 			fmt.Fprintf(&b, "  mount %s\n", m)
 		}
 		for _, p := range processes(scratch) {
-			fmt.Fprintf(&b, "  process %d: %s\n", p.pid, p.command)
+			fmt.Fprintf(&b, "  process %v\n", p)
 		}
 		if b.Len() == 0 || time.Now().After(deadline) {
 			return b.String()
