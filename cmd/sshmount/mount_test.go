@@ -1,0 +1,373 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/crypto/ssh"
+
+	"sshmount/cmd/sshmount/control"
+	"sshmount/cmd/sshmount/mountpoint"
+)
+
+func TestFromTheMountToItsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "there"), "from the server")
+	r := w.mount()
+	w.holds(filepath.Join(w.mnt, "there"), "from the server")
+	w.write(filepath.Join(w.mnt, "here"), "from the mount")
+	w.holds(filepath.Join(w.data, "here"), "from the mount")
+
+	w.want(exitOK, []string{w.mnt, "from try:", "connected since", "everything is saved"}, "status", w.mnt)
+	var one control.Status
+	if err := json.Unmarshal([]byte(w.want(exitOK, nil, "status", "--json", w.mnt)), &one); err != nil || !one.Connected || one.Login.Method != "publickey" {
+		t.Errorf("status in JSON: %+v, %v", one, err)
+	}
+	var all []control.Status
+	if err := json.Unmarshal([]byte(w.want(exitOK, nil, "status", "--json")), &all); err != nil || len(all) != 1 {
+		t.Errorf("status of all in JSON: %+v, %v", all, err)
+	}
+	w.want(exitOK, nil, "sync", w.mnt)
+	w.want(exitOK, nil, "kick", w.mnt)
+	w.want(exitMountPoint, []string{"already mounted from try:"}, "-F", w.client.Config, "try:", w.mnt)
+
+	held, err := os.Open(filepath.Join(w.mnt, "there"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want(exitBusy, []string{"in use by", fmt.Sprintf("(%d)", os.Getpid()), "--lazy"}, "umount", w.mnt)
+	w.want(exitOK, nil, "umount", "--lazy", w.mnt)
+	if _, _, mounted := mountpoint.Mounted(w.mnt); mounted {
+		t.Error("the mount is still there after a lazy end")
+	}
+	if b := make([]byte, 20); !readsAt(held, b) {
+		t.Error("a file that was open when the mount was detached can't be read")
+	}
+	held.Close()
+	w.ended(r)
+	w.want(exitOK, []string{"no mounts"}, "status")
+	w.want(exitNotMounted, []string{w.mnt}, "umount", w.mnt)
+	w.want(exitNotMounted, []string{w.mnt}, "sync", w.mnt)
+	if left, _ := os.ReadDir(filepath.Join(w.runtime(), "sshmount")); len(left) != 0 {
+		t.Errorf("left in the runtime directory: %v", left)
+	}
+}
+
+func readsAt(f *os.File, b []byte) bool {
+	n, _ := f.ReadAt(b, 0)
+	return n > 0
+}
+
+func TestEndsByFusermountAndBySignals(t *testing.T) {
+	ends := map[string]func(*world, control.Record) error{
+		"fusermount3": func(w *world, _ control.Record) error { return exec.Command("fusermount3", "-u", w.mnt).Run() },
+	}
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		ends[s.String()] = func(_ *world, r control.Record) error { return syscall.Kill(r.PID, s) }
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.mount()
+			if err := end(w, r); err != nil {
+				t.Fatal(err)
+			}
+			w.ended(r)
+			if !strings.Contains(w.log(), "all is saved") {
+				t.Errorf("the log does not say that all is saved:\n%s", w.log())
+			}
+		})
+	}
+}
+
+func TestASignalEndsAMountThatIsInUse(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "f"), "x")
+	r := w.mount()
+	held, err := os.Open(filepath.Join(w.mnt, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	w.ended(r)
+}
+
+func TestForegroundEndsWithZero(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := w.command(ctx, "sshfs", "-f", "-F", w.client.Config, "try:", w.mnt)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the mount is there", func() bool {
+		kind, _, _ := mountpoint.Mounted(w.mnt)
+		return kind == "fuse.sshfs"
+	})
+	eventually(t, "unmounted", func() bool { return exec.Command("fusermount3", "-u", w.mnt).Run() == nil })
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "file"), "x")
+	base := []string{"-F", w.client.Config}
+	tests := []struct {
+		status int
+		words  []string
+		args   []string
+	}{
+		{exitRemoteDir, []string{"missing", "does not exist"}, []string{"try:missing", w.mnt}},
+		{exitRemoteDir, []string{"file", "not a directory"}, []string{"try:file", w.mnt}},
+		{exitConnect, []string{"refused"}, []string{"try:", w.mnt, "-p", "1"}},
+		{exitMountPoint, []string{"not empty"}, []string{"try:", w.data}},
+		{exitUsage, []string{"idmap"}, []string{"try:", w.mnt, "-o", "idmp=user"}},
+		{exitUsage, []string{"below the mount point"}, []string{"try:", w.mnt, "-o", "log_file=" + filepath.Join(w.mnt, "log")}},
+		{exitUsage, []string{"colon"}, []string{"try", w.mnt}},
+	}
+	for _, test := range tests {
+		out := w.want(test.status, test.words, append(base, test.args...)...)
+		if strings.Count(strings.TrimSpace(out), "\n") != 0 || !strings.HasPrefix(out, "sshmount: ") {
+			t.Errorf("%q: want one line:\n%s", test.args, out)
+		}
+	}
+	if _, _, mounted := mountpoint.Mounted(w.mnt); mounted {
+		t.Error("something is mounted")
+	}
+}
+
+func TestHelpersOfMountHaveItsExitStatuses(t *testing.T) {
+	w := newWorld(t)
+	for status, args := range map[int][]string{
+		helperFailure: {"host:", filepath.Join(w.dir, "missing"), "-o", "rw"},
+		helperUsage:   {"host:", w.mnt, "-o", "rw,nonsense_option"},
+	} {
+		err := w.command(t.Context(), "mount.fuse.sshmount", args...).Run()
+		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != status {
+			t.Errorf("%q ends with %v, want %d", args, err, status)
+		}
+	}
+}
+
+func TestAKilledMountIsClearedUp(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	kill := func() {
+		t.Helper()
+		if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the process is gone", func() bool { return !r.Alive() })
+	}
+	kill()
+	w.want(exitOK, []string{"DEAD", "sshmount umount"}, "status", w.mnt)
+	// By the next mount …
+	w.want(exitOK, []string{"took away a dead mount of try:"}, "-F", w.client.Config, "try:", w.mnt)
+	r = w.record()
+	kill()
+	// … or by umount.
+	w.want(exitOK, []string{"dead mount is taken away"}, "umount", w.mnt)
+	if _, _, mounted := mountpoint.Mounted(w.mnt); mounted {
+		t.Error("a dead mount is left")
+	}
+	w.want(exitOK, []string{"no mounts"}, "status")
+}
+
+func TestBytesThatCantBeDeliveredAreKept(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount("-o", "drain_timeout=2")
+	f, err := os.Create(filepath.Join(w.mnt, "report"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("not to be lost"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "status knows of the bytes and of the line", func() bool {
+		s := control.StatusOf(t.Context(), r)
+		return !s.Connected && s.Unsaved.Bytes > 0
+	})
+	// Another process can't be started to ask: closing its copy of f would wait for the line.
+	var told strings.Builder
+	if err := control.StatusOf(t.Context(), r).Write(&told, time.Now()); err != nil || !strings.Contains(told.String(), "NOT CONNECTED") || !strings.Contains(told.String(), "NOT SAVED YET") {
+		t.Errorf("status says, %v:\n%s", err, told.String())
+	}
+	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	w.ended(r)
+	var found string
+	filepath.WalkDir(filepath.Join(w.state(), "sshmount", "rescue"), func(name string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if b, _ := os.ReadFile(name); strings.Contains(string(b), "not to be lost") {
+				found = name
+			}
+		}
+		return nil
+	})
+	if found == "" || !strings.Contains(w.log(), "not saved") {
+		t.Errorf("no rescue file has the bytes, or the log is silent:\n%s", w.log())
+	}
+}
+
+func TestALineThatBreaksComesBack(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	f, err := os.Create(filepath.Join(w.mnt, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	addr, key := w.server.Addr().String(), w.hostKey
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("written while the line was down"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "status says that the line is down", func() bool { return !control.StatusOf(t.Context(), r).Connected })
+	w.serve(addr, key)
+	if err := control.Connect(r).Kick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	w.holds(filepath.Join(w.data, "f"), "written while the line was down")
+	s := control.StatusOf(t.Context(), r)
+	if !s.Connected || s.Reconnects != 1 || !s.Unsaved.None() {
+		t.Errorf("status %+v", s)
+	}
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
+func TestAServerWithAnotherHostKeyIsNotComeBackTo(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "f"), "x")
+	r := w.mount()
+	addr := w.server.Addr().String()
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.serve(addr, nil)
+	why := func() string { return control.StatusOf(t.Context(), r).LastError }
+	for deadline := time.Now().Add(limit); !strings.Contains(strings.ToLower(why()), "host key"); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("status does not say that the host key has changed, but: %s", why())
+		}
+	}
+	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	w.ended(r)
+}
+
+// encryptKey puts a passphrase on the client's key.
+func (w *world) encryptKey(passphrase string) {
+	w.t.Helper()
+	text, err := os.ReadFile(w.client.KeyFile)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	key, err := ssh.ParseRawPrivateKey(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(*key.(*ed25519.PrivateKey), "", []byte(passphrase))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(w.client.KeyFile, string(pem.EncodeToMemory(block)))
+}
+
+// onTerminal runs a mount on a terminal of its own and types an answer to its question.
+func (w *world) onTerminal(answer string) (status int, shown string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
+	defer cancel()
+	cmd := w.command(ctx, "sshmount", "-F", w.client.Config, "try:", w.mnt)
+	tty, err := pty.Start(cmd)
+	if err != nil {
+		w.t.Skipf("there are no pseudo-terminals here: %v", err)
+	}
+	defer tty.Close()
+	answered := false
+	var text strings.Builder
+	for b := make([]byte, 1024); ; {
+		n, err := tty.Read(b)
+		text.Write(b[:n])
+		if !answered && strings.Contains(strings.ToLower(text.String()), "passphrase") {
+			answered = true
+			if _, err := tty.WriteString(answer); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		if err != nil {
+			break // the last process has left the terminal
+		}
+	}
+	err = cmd.Wait()
+	if exit, ok := err.(*exec.ExitError); ok {
+		return exit.ExitCode(), text.String()
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return 0, text.String()
+}
+
+func TestTheLoginAsksOnTheTerminalBeforeItGoesAway(t *testing.T) {
+	w := newWorld(t)
+	w.encryptKey("open sesame")
+	status, shown := w.onTerminal("open sesame\n")
+	if status != exitOK {
+		t.Fatalf("it ends with %d and shows:\n%s\nlog:\n%s", status, shown, w.log())
+	}
+	if strings.Contains(shown, "sesame") || strings.Contains(w.log(), "sesame") {
+		t.Error("the passphrase is shown, or in the log")
+	}
+	r := w.record()
+	if sid, err := syscall.Getpgid(r.PID); err != nil || sid != r.PID {
+		t.Errorf("the process group of the background process %d is %d, %v", r.PID, sid, err)
+	}
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
+func TestCtrlCAtTheQuestionEndsBothProcesses(t *testing.T) {
+	w := newWorld(t)
+	w.encryptKey("open sesame")
+	before := time.Now()
+	status, shown := w.onTerminal("\x03")
+	if status != exitInterrupted {
+		t.Errorf("it ends with %d after %v and shows:\n%s", status, time.Since(before), shown)
+	}
+	if _, _, mounted := mountpoint.Mounted(w.mnt); mounted {
+		t.Error("something is mounted")
+	}
+	t.Setenv("XDG_RUNTIME_DIR", w.runtime())
+	if _, ok := control.Find(w.mnt); ok {
+		t.Error("a record is left")
+	}
+}
