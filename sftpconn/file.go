@@ -88,7 +88,7 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 		if h := f.best(dir, n, nil); h != nil {
 			h.refs++
 			if n > 0 {
-				f.widen(n)
+				f.widen()
 			}
 			f.mu.Unlock()
 			return h, nil

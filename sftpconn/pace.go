@@ -40,7 +40,9 @@ const (
 
 	// lateBy is what an answer takes, beyond half a round trip more than the smallest,
 	// on a line that is slow or full.
-	lateBy = 20 * time.Millisecond
+	lateBy = 40 * time.Millisecond
+	// lateMany late answers, less those that were not late, say so.
+	lateMany = 3
 
 	// floorPieces are in flight at least.
 	floorPieces = 2
@@ -82,7 +84,7 @@ type pacer struct {
 	probing     int     // 0; 1 in the first round with more in flight; 2 in the second, whose rate tells
 	probeAt     int     // the round from which on a probe may begin
 	roundRate   float64 // smoothed, of the last rounds without a probe
-	crowded     bool    // an answer came late enough to say that the line is slow
+	late        int     // late answers of late, less the others
 	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
 	fullRounds  int
 	timer       *time.Timer // wakes those held back by a drain; nil where none is set
@@ -98,8 +100,16 @@ type grant struct {
 	spare       bool // less was in flight than allowed: it tells nothing about the line's limit
 }
 
+// want says what acquire is asked for.
+type want struct {
+	n     int  // bytes
+	whole bool // all of them; else as many as one request should carry by then
+	ahead bool // nobody waits for it
+	next  bool // the rest of what has begun: it goes before those who have not
+}
+
 type waiter struct {
-	n     int64
+	want
 	ready chan grant // capacity 1; closed without a grant when the link is over
 	gone  bool
 }
@@ -134,20 +144,24 @@ func (p *pacer) stop() {
 	}
 }
 
-// acquire waits until n bytes more may be in flight.
-func (p *pacer) acquire(ctx context.Context, n int, ahead bool) (grant, error) {
+// acquire waits until more may be in flight. The grant says how much.
+func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 	p.mu.Lock()
 	if p.stopped {
 		p.mu.Unlock()
 		return grant{}, errLinkOver
 	}
-	w := &waiter{n: int64(n), ready: make(chan grant, 1)}
-	if ahead {
-		p.ahead = append(p.ahead, w)
-	} else {
-		p.front = append(p.front, w)
+	w := &waiter{want: ask, ready: make(chan grant, 1)}
+	q := &p.front
+	if ask.ahead {
+		q = &p.ahead
 	}
-	p.waiting += w.n
+	if ask.next {
+		*q = append(waitQueue{w}, *q...)
+	} else {
+		*q = append(*q, w)
+	}
+	p.waiting += int64(w.n)
 	more := p.serve()
 	wide := p.waiting > 0 && p.delivered > widenAfter
 	p.mu.Unlock()
@@ -174,7 +188,7 @@ func (p *pacer) acquire(ctx context.Context, n int, ahead bool) (grant, error) {
 		}
 	default:
 		w.gone = true
-		p.waiting -= w.n
+		p.waiting -= int64(w.n)
 		p.mu.Unlock()
 	}
 	return grant{}, context.Cause(ctx)
@@ -187,7 +201,9 @@ func (p *pacer) release(g grant, done int, took time.Duration) {
 	p.mu.Lock()
 	p.inFlight -= g.n
 	if took > p.l.rtt.get()*3/2+lateBy {
-		p.crowded = true
+		p.late = min(p.late+1, 2*lateMany)
+	} else if done > 0 {
+		p.late = max(p.late-1, 0)
 	}
 	if done > 0 {
 		p.sample(g, int64(done), now)
@@ -325,13 +341,17 @@ func (p *pacer) serve() (channels int) {
 				break
 			}
 		}
-		p.waiting -= w.n
-		p.inFlight += w.n
-		if p.inFlight == w.n && time.Since(p.deliveredAt) > p.l.rtt.get() {
+		n := int64(w.n)
+		p.waiting -= n
+		if !w.whole {
+			n = min(n, int64(p.piece()))
+		}
+		p.inFlight += n
+		if p.inFlight == n && time.Since(p.deliveredAt) > p.l.rtt.get() {
 			// After a pause the time before counts for nothing.
 			p.deliveredAt = time.Now()
 		}
-		w.ready <- grant{n: w.n, delivered: p.delivered, deliveredAt: p.deliveredAt, spare: p.waiting == 0 && p.inFlight < limit}
+		w.ready <- grant{n: n, delivered: p.delivered, deliveredAt: p.deliveredAt, spare: p.waiting == 0 && p.inFlight < limit}
 	}
 	if p.waiting == 0 || target < capacity/2 {
 		return 0
@@ -355,18 +375,11 @@ func (p *pacer) afterDrain() {
 // rate may just come of little having been asked for. With mu held.
 func (p *pacer) piece() int {
 	rate := p.rate()
-	if rate == 0 || p.starting && !p.crowded {
+	if rate == 0 || p.starting && p.late < lateMany {
 		return maxPiece
 	}
 	n := int(min(rate*pieceTime.Seconds(), maxPiece))
 	return max(n/minPiece*minPiece, minPiece)
-}
-
-// pieceSize is piece for those who don't hold mu.
-func (p *pacer) pieceSize() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.piece()
 }
 
 // busy says whether more would only wait.

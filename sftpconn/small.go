@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"time"
 
 	"sshmount/sftpconn/session"
 )
@@ -85,34 +87,43 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, ma
 
 // readFlight reads up to len(dst) bytes at off in one flight. It gives what came in one piece.
 func (c *Conn) readFlight(ctx context.Context, ch *channel, handle string, dst []byte, off int) (int, error) {
-	g, err := ch.link.read.acquire(ctx, len(dst), true)
-	if err != nil {
-		if errors.Is(err, errLinkOver) {
-			err = &session.LostError{Err: err}
-		}
-		return 0, err
-	}
 	most := c.maxRead()
-	var calls []*session.Call
-	for at := 0; at < len(dst); at += most {
-		calls = append(calls, ch.s.Read(handle, uint64(off+at), dst[at:min(at+most, len(dst))]))
-	}
-	n, whole := 0, true
-	for i, call := range calls {
-		k := 0
-		if waitErr := ch.wait(ctx, call); waitErr == nil {
-			k = call.N()
-		} else if err == nil && whole {
-			err = waitErr
+	var parts []*part
+	var others sync.WaitGroup
+	for at := 0; at < len(dst); {
+		g, err := ch.link.read.acquire(ctx, want{n: min(most, len(dst)-at), ahead: true, next: at > 0})
+		if err != nil {
+			if errors.Is(err, errLinkOver) {
+				err = &session.LostError{Err: err}
+			}
+			parts = append(parts, &part{err: err})
+			break
 		}
-		if whole {
-			n += k
-			whole = k == min(most, len(dst)-i*most)
+		one := &part{size: int(g.n)}
+		parts = append(parts, one)
+		call := ch.s.Read(handle, uint64(off+at), dst[at:at+one.size])
+		at += one.size
+		others.Go(func() {
+			var took time.Duration
+			if one.err = ch.wait(ctx, call); one.err == nil {
+				one.n, took = call.N(), call.RTT()
+			}
+			ch.link.read.release(g, one.n, took)
+		})
+	}
+	others.Wait()
+	n := 0
+	for _, p := range parts {
+		n += p.n
+		if p.err != nil {
+			if n > 0 && errors.Is(p.err, io.EOF) {
+				return n, nil
+			}
+			return n, p.err
+		}
+		if p.n < p.size {
+			break
 		}
 	}
-	ch.link.read.release(g, n, 0)
-	if n > 0 && errors.Is(err, io.EOF) && n < len(dst) {
-		return n, nil
-	}
-	return n, err
+	return n, nil
 }

@@ -25,10 +25,8 @@ type anchor struct {
 	taken time.Time // when it was asked for
 }
 
-// widen has the file opened on further channels where it moves enough data. n is
-// what it is about to move, in bytes. With mu held.
-func (f *File) widen(n int) {
-	f.moved += int64(n)
+// widen has the file opened on further channels where it moves enough data. With mu held.
+func (f *File) widen() {
 	if f.moved < bulkAfter {
 		return
 	}

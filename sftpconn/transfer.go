@@ -21,23 +21,13 @@ type ticket struct {
 // offset. dst is free again when it returns, also on ctx's end.
 func (f *File) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	dst = dst[:min(len(dst), f.MaxRead())]
-	if len(dst) == 0 {
-		return 0, nil
-	}
-	ahead := f.r.Ahead || isAhead(ctx)
-	size := f.c.pieceSize(reading, len(dst))
-	if size >= len(dst) {
-		n, err := f.move(ctx, reading, dst, off, ahead, nil)
-		return n, f.readError(n, err)
-	}
-	counts, errs := f.cut(ctx, reading, dst, off, size, ahead)
 	n := 0
-	for i, k := range counts {
-		n += k
-		if errs[i] != nil {
-			return n, f.readError(n, errs[i])
+	for _, p := range f.pass(ctx, reading, dst, off, f.r.Ahead || isAhead(ctx)) {
+		n += p.n
+		if p.err != nil {
+			return n, f.readError(n, p.err)
 		}
-		if k < min(size, len(dst)-i*size) {
+		if p.n < p.size {
 			break
 		}
 	}
@@ -57,19 +47,10 @@ func (f *File) readError(n int, err error) error {
 
 // WriteAt writes all of p, acknowledged by the server, or fails. p is free again when it returns.
 func (f *File) WriteAt(ctx context.Context, p []byte, off int64) error {
-	if len(p) == 0 {
-		return nil
-	}
 	f.extend(off + int64(len(p)))
-	size := f.c.pieceSize(writing, f.MaxWrite())
-	if size >= len(p) {
-		_, err := f.move(ctx, writing, p, off, f.r.Ahead, nil)
-		return f.wrap(err, "write")
-	}
-	_, errs := f.cut(ctx, writing, p, off, size, f.r.Ahead)
-	for _, err := range errs {
-		if err != nil {
-			return f.wrap(err, "write")
+	for _, part := range f.pass(ctx, writing, p, off, f.r.Ahead) {
+		if part.err != nil {
+			return f.wrap(part.err, "write")
 		}
 	}
 	return nil
@@ -82,83 +63,81 @@ func (f *File) extend(end int64) {
 	f.end = max(f.end, end)
 }
 
-// pieceSize is what one request should carry of n bytes, at most the server's limit.
-func (c *Conn) pieceSize(dir, n int) int {
-	limit := c.maxRead()
-	if dir == writing {
-		limit = c.maxWrite()
-	}
-	links := c.allLinks()
-	if len(links) == 0 {
-		return min(limit, n)
-	}
-	p := &links[0].read
-	if dir == writing {
-		p = &links[0].write
-	}
-	return min(p.pieceSize(), limit)
+// part is what one request of several moves.
+type part struct {
+	size int // bytes asked for
+	n    int // bytes moved
+	err  error
 }
 
-// cut moves p in pieces of size bytes: they are sent in order, and wait for each other in none.
-// When one fails, no more are sent.
-func (f *File) cut(ctx context.Context, dir int, p []byte, off int64, size int, ahead bool) ([]int, []error) {
-	pieces := (len(p) + size - 1) / size
-	counts, errs := make([]int, pieces), make([]error, pieces)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for i := range pieces {
-		part := p[i*size : min((i+1)*size, len(p))]
-		at := off + int64(i*size)
-		f.pending.Add(int64(len(part)))
-		t, err := f.ticket(ctx, dir, len(part), ahead)
-		f.pending.Add(-int64(len(part)))
-		if err != nil {
-			errs[i] = err
-			return counts[:i+1], errs[:i+1]
-		}
-		wg.Go(func() { counts[i], errs[i] = f.move(ctx, dir, part, at, ahead, &t) })
+// pass moves p in as many requests as the line and the server make sensible: they
+// are sent in order, and wait for each other in none. When one can't be sent, no more are.
+func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead bool) []*part {
+	f.pending.Add(int64(len(p)))
+	defer f.pending.Add(-int64(len(p)))
+	f.count(len(p))
+	limit := f.MaxRead()
+	if dir == writing {
+		limit = f.MaxWrite()
 	}
-	return counts, errs
+	var parts []*part
+	var others sync.WaitGroup
+	defer others.Wait()
+	for at := 0; at < len(p); {
+		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), ahead: ahead, next: at > 0})
+		if err != nil {
+			return append(parts, &part{err: err})
+		}
+		one := &part{size: int(t.g.n)}
+		parts = append(parts, one)
+		piece, pos := p[at:at+one.size], off+int64(at)
+		if at += one.size; at < len(p) {
+			others.Go(func() { one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t) })
+		} else {
+			one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t)
+		}
+	}
+	return parts
+}
+
+// count notes that n bytes more are to be moved.
+func (f *File) count(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.moved += int64(n)
 }
 
 // move is one READ or WRITE of p, sent again for as long as the session is lost
-// under it. t is the ticket for the first time; nil where there is none yet.
-func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t *ticket) (int, error) {
-	f.pending.Add(int64(len(p)))
-	defer f.pending.Add(-int64(len(p)))
+// under it. t is the ticket for the first time.
+func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket) (int, error) {
 	for {
-		if t == nil {
-			got, err := f.ticket(ctx, dir, len(p), ahead)
-			if err != nil {
-				return 0, err
-			}
-			t = &got
-		}
 		var call *session.Call
 		if dir == reading {
 			call = t.h.ch.s.Read(t.h.id, uint64(off), p)
 		} else {
 			call = t.h.ch.s.Write(t.h.id, uint64(off), p)
 		}
-		err := f.finish(ctx, dir, *t, call, len(p))
-		t = nil
-		if !isLost(err) {
-			if err != nil {
-				return 0, err
-			}
+		err := f.finish(ctx, dir, t, call)
+		if err == nil {
 			return call.N(), nil
+		}
+		if !isLost(err) {
+			return 0, err
+		}
+		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, ahead: ahead}); err != nil {
+			return 0, err
 		}
 	}
 }
 
-// ticket waits for an open handle, and for room on its link for n bytes.
-func (f *File) ticket(ctx context.Context, dir, n int, ahead bool) (ticket, error) {
+// ticket waits for an open handle, and for room on its link.
+func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
 	for {
-		h, err := f.use(ctx, dir, n)
+		h, err := f.use(ctx, dir, ask.n)
 		if err != nil {
 			return ticket{}, err
 		}
-		g, err := h.ch.pacer(dir).acquire(ctx, n, ahead)
+		g, err := h.ch.pacer(dir).acquire(ctx, ask)
 		if err != nil {
 			f.drop(h)
 			if errors.Is(err, errLinkOver) {
@@ -168,12 +147,12 @@ func (f *File) ticket(ctx context.Context, dir, n int, ahead bool) (ticket, erro
 		}
 		// Another channel of the link may have become the better one meanwhile.
 		f.mu.Lock()
-		if best := f.best(dir, n, h.ch.link); best != nil && best != h {
+		if best := f.best(dir, ask.n, h.ch.link); best != nil && best != h {
 			h.refs--
 			best.refs++
 			h = best
 		}
-		h.ch.load[dir].Add(int64(n))
+		h.ch.load[dir].Add(g.n)
 		f.mu.Unlock()
 		return ticket{h, g}, nil
 	}
@@ -181,10 +160,10 @@ func (f *File) ticket(ctx context.Context, dir, n int, ahead bool) (ticket, erro
 
 // finish waits for the call of a ticket, which it gives back. The call's buffer is
 // free when it returns.
-func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call, n int) error {
+func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call) error {
 	ch := t.h.ch
 	end := func(done int) {
-		ch.load[dir].Add(int64(-n))
+		ch.load[dir].Add(-t.g.n)
 		ch.pacer(dir).release(t.g, done, call.RTT())
 		f.drop(t.h)
 	}
@@ -225,21 +204,21 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		if len(p) > f.MaxWrite() {
 			break
 		}
-		t, err := f.ticket(ctx, writing, len(p), false)
+		t, err := f.ticket(ctx, writing, want{n: len(p), whole: true})
 		if err != nil {
 			return f.wrap(err, "write")
 		}
 		s := t.h.ch.s
 		if !ordered(s) {
 			call := s.Write(t.h.id, uint64(off), p)
-			if err = f.finish(ctx, writing, t, call, len(p)); err == nil {
+			if err = f.finish(ctx, writing, t, call); err == nil {
 				return f.Setstat(ctx, a)
 			}
 		} else {
 			f.hold(t.h)
 			call := s.Write(t.h.id, uint64(off), p)
 			set := s.Fsetstat(t.h.id, a)
-			err = f.finish(ctx, writing, t, call, len(p))
+			err = f.finish(ctx, writing, t, call)
 			if setErr := t.h.ch.wait(ctx, set); err == nil && setErr != nil {
 				err = setErr
 			}
