@@ -43,12 +43,22 @@ func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp b
 		return fmt.Errorf("%s began to talk SSH (%q) and then said nothing for %v: %w", name, line, limit, errTimeUp)
 	case isSSH:
 		return fmt.Errorf("the connection to %s ended while setting up encryption: %w", name, plain(err))
+	case busy(line):
+		return fmt.Errorf("%s takes no further logins at the moment: it said %q (MaxStartups, or a penalty for failed logins)", name, clip(line, 120))
 	case line != "":
-		return permanent("what answers at %s is no SSH server: it said %q; check host and port", name, clip(line, 120))
+		// Not for good: a captive portal answers in the place of every server
+		// until somebody has clicked on something.
+		return fmt.Errorf("what answers at %s is no SSH server: it said %q; check host and port", name, clip(line, 120))
 	case timeUp:
 		return fmt.Errorf("%s took the connection and then said nothing for %v: is it an SSH server? (%w)", name, limit, errTimeUp)
 	}
 	return fmt.Errorf("%s closed the connection before it said anything (too many logins at once, a firewall, or no SSH server): %w", name, plain(err))
+}
+
+// busy reports that a line which came in the place of a greeting is how sshd
+// turns a connection away that it might take in a moment.
+func busy(line string) bool {
+	return strings.Contains(line, "MaxStartups") || strings.Contains(line, "Not allowed at this time")
 }
 
 // hidden wraps an error for errors.As without adding to the message.

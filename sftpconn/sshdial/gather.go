@@ -15,6 +15,8 @@ const (
 	gatherLimit = 128 << 10
 	// readSize is how much is asked from the socket at once, in bytes.
 	readSize = 128 << 10
+	// lastWords is how long a connection that can't be written to is still read.
+	lastWords = time.Second
 	// headSize is how much of the beginning is kept, to be able to say what
 	// answered where no SSH server did.
 	headSize = 512
@@ -24,7 +26,7 @@ const (
 // the library writes each packet (at most 32 KiB) by itself and in up to three
 // parts, and reads 4 KiB at a time. Writes return when the bytes are in a buffer,
 // and one goroutine writes what has come together; an error of it ends the
-// connection, and is returned by the next Write. Nothing waits for more to come,
+// connection in a moment, and is returned by the next Write. Nothing waits for more to come,
 // so a lone packet leaves at once.
 type gatherConn struct {
 	net.Conn
@@ -148,7 +150,10 @@ func (g *gatherConn) flush() {
 
 		if _, err := g.Conn.Write(out); err != nil {
 			g.fail(err)
-			g.Conn.Close()
+			// What the other side said before it hung up is why it did.
+			if g.Conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+				g.Conn.Close()
+			}
 			return
 		}
 		spare = out

@@ -160,8 +160,11 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		}
 		return l.refusal()
 	case strings.Contains(err.Error(), "Too many authentication failures"):
-		return permanent("login as %s on %s refused: too many attempts; tried %s. Name the right key with IdentityFile and set IdentitiesOnly=yes",
-			h.cfg.user(), h.cfg.name(), l.attempts())
+		hint := ""
+		if len(l.offered) > 1 {
+			hint = "; name the right key with IdentityFile and set IdentitiesOnly=yes"
+		}
+		return permanent("login as %s on %s refused: too many attempts; tried %s%s", h.cfg.user(), h.cfg.name(), l.attempts(), hint)
 	case timeUp:
 		return &timeoutError{host: h.cfg.name() + " during the login", limit: l.step}
 	}

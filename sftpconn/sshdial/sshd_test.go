@@ -113,11 +113,12 @@ func (s *server) start(t *testing.T, authorized []string, config ...string) {
 	}
 	write(t, filepath.Join(s.dir, "authorized"), keys.String())
 	s.log = filepath.Join(s.dir, "log")
-	all := append(config,
+	// Of two lines the first counts, but of MaxStartups the last.
+	all := append(append([]string{"MaxStartups 100"}, config...),
 		"Port "+strconv.Itoa(s.port), "ListenAddress 127.0.0.1", "HostKey "+s.hostKey,
 		"AuthorizedKeysFile "+filepath.Join(s.dir, "authorized"), "StrictModes no", "UsePAM no",
 		"PidFile none", "PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-		"LogLevel DEBUG1", "MaxStartups 100",
+		"LogLevel DEBUG1",
 		// bash reads .bashrc when sshd runs it, which may take long; an empty home has none.
 		"SetEnv HOME="+s.dir, "Subsystem sftp "+sftpServer)
 	file := write(t, filepath.Join(s.dir, "sshd_config"), strings.Join(all, "\n")+"\n")

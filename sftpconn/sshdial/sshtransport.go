@@ -144,6 +144,9 @@ func (t *sshTransport) Probe(ctx context.Context) error {
 	t.probeMu.Unlock()
 	select {
 	case <-p.done:
+		if p.err != nil && t.ended() {
+			return t.err
+		}
 		return p.err
 	case <-ctx.Done():
 		return context.Cause(ctx)

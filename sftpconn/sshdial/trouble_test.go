@@ -3,6 +3,7 @@ package sshdial
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -76,8 +77,8 @@ func TestTroubleIsToldInALine(t *testing.T) {
 		port := listener(t, func(c net.Conn) { c.Write([]byte("220 mail.example ESMTP\r\n")) })
 		msg, err := refused(t, noServer(port, limit))
 		says(t, msg, "no SSH server", `"220 mail.example ESMTP"`)
-		if !isPermanent(err) {
-			t.Error("not permanent")
+		if isPermanent(err) {
+			t.Error("permanent, although it may be a captive portal")
 		}
 	})
 	t.Run("closes at once", func(t *testing.T) {
@@ -177,6 +178,34 @@ func TestPatienceStandsStillDuringAQuestion(t *testing.T) {
 	p.ring()
 	if !ended || !p.stop() {
 		t.Error("the time was never up")
+	}
+}
+
+func TestServerThatIsBusyIsTriedAgain(t *testing.T) {
+	key := keygen(t, t.TempDir(), "k", "ed25519", "")
+	s := startServer(t, []string{key}, "MaxStartups 1")
+	// Somebody else is logging in, and takes his time.
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		c, err := net.Dial("tcp", s.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		greeting := make([]byte, 4)
+		if _, err := io.ReadFull(c, greeting); err == nil && string(greeting) == "SSH-" {
+			break
+		}
+		c.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("sshd takes no connection")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	msg, err := refused(t, s.options(t, key))
+	says(t, msg, "no further logins at the moment", "MaxStartups")
+	if isPermanent(err) {
+		t.Error("permanent")
 	}
 }
 
