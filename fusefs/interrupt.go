@@ -101,6 +101,7 @@ func (o *operation) Value(key any) any {
 // watcher ends the waiting of requests whose program is to stop.
 type watcher struct {
 	dead func() bool   // whether the kernel has given the mount up
+	deaf bool          // interrupts don't get through: go-fuse handles one request at a time, and they are requests too
 	wake chan struct{} // capacity 1: waiting is no longer empty; never closed
 	quit chan struct{} // closed by close
 	done chan struct{} // closed by run at its end
@@ -110,9 +111,10 @@ type watcher struct {
 }
 
 // newWatcher starts the watcher's goroutine, which ends with close.
-func newWatcher(dead func() bool) *watcher {
+func newWatcher(deaf bool, dead func() bool) *watcher {
 	w := &watcher{
 		dead:    dead,
+		deaf:    deaf,
 		wake:    make(chan struct{}, 1),
 		quit:    make(chan struct{}),
 		done:    make(chan struct{}),
@@ -196,22 +198,23 @@ func (w *watcher) sweep() bool {
 // isToStop judges by what /proc says of the waiting thread, again at each sweep:
 // after its first signal the kernel sends no further interrupt for the request.
 func (o *operation) isToStop() bool {
-	waited := time.Since(o.start)
+	long, interrupted := time.Since(o.start) > patience, false
 	select {
 	case <-o.cancel:
+		interrupted = true
 	default:
-		return o.flush && waited > patience && diesBySignal(o.pid)
+	}
+	if !interrupted && !(long && (o.flush || o.watch.deaf)) {
+		return false
 	}
 	s, err := pendingSignals(o.pid)
 	if err != nil {
 		// Another PID namespace, or a /proc that hides other users' processes.
-		return waited > patience
+		return interrupted && long
 	}
 	if s.has(syscall.SIGKILL) {
 		return true
 	}
-	if o.flush && waited > patience && diesBySignal(o.pid) {
-		return true
-	}
-	return waited > patience && (s.has(syscall.SIGINT) || s.has(syscall.SIGTERM) || s.has(syscall.SIGQUIT) || s.has(syscall.SIGHUP))
+	asked := s.has(syscall.SIGINT) || s.has(syscall.SIGTERM) || s.has(syscall.SIGQUIT) || s.has(syscall.SIGHUP)
+	return long && (asked || o.flush && diesBySignal(o.pid))
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func testWatcher(t *testing.T, dead func() bool) *filesystem {
-	w := newWatcher(dead)
+	w := newWatcher(false, dead)
 	t.Cleanup(w.close)
 	return &filesystem{watch: w}
 }

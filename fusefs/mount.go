@@ -65,7 +65,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	m := &Mounted{
 		mountpoint: mountpoint,
 		direct:     direct,
-		watch:      newWatcher(func() bool { return abandoned(fd) }),
+		watch:      newWatcher(o.SingleThreaded, func() bool { return abandoned(fd) }),
 		done:       make(chan struct{}),
 	}
 	fs := newFilesystem(c, o, uint32(os.Getuid()), m.watch)

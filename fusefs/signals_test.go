@@ -113,6 +113,21 @@ func TestSignalsOfWaitingPrograms(t *testing.T) {
 	has(t, m.path("file"), "content")
 }
 
+func TestSignalsWithOneRequestAtATime(t *testing.T) {
+	needPerl(t)
+	m := mount(t, func(s *setup) { s.Mount.SingleThreaded = true })
+	put(t, m.server("file"), "content")
+	m.tell("freeze")
+	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT} {
+		w := wait(t, m, m.path("file"), "WINCH")
+		w.signal(syscall.SIGWINCH)
+		w.signal(s)
+		w.ends()
+	}
+	m.tell("thaw")
+	has(t, m.path("file"), "content")
+}
+
 // writer starts a program that has written a line to path, which waits here for a frozen line. A shell would not do:
 // it closes a copy of the descriptor after each redirection.
 func writer(t *testing.T, m *mounted, path string) (cmd *exec.Cmd, in io.WriteCloser, done chan error) {
