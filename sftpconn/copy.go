@@ -93,11 +93,11 @@ func bothOn(ctx context.Context, src, dst *File, ch *channel) (from, to *handle,
 // on gives a handle of the file on ch, with a reference that drop gives back; errStripe where it can't be had.
 func (f *File) on(ctx context.Context, ch *channel) (*handle, error) {
 	// A handle must be open somewhere: after a reconnect the file is found again first.
-	any, err := f.use(ctx, reading, 0)
+	found, err := f.use(ctx, reading, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer f.drop(any)
+	defer f.drop(found)
 	f.mu.Lock()
 	h := f.handles[ch]
 	if h == nil {

@@ -2,8 +2,6 @@ package sftpconn
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +31,6 @@ type link struct {
 	ctx    context.Context // ends with the link
 	cancel context.CancelFunc
 	done   chan struct{} // closed by close
-	since  time.Time
 
 	suspected chan struct{} // capacity 1: probe now
 	noProbe   atomic.Bool   // the transport has no probe of its own
@@ -87,7 +84,7 @@ func (ch *channel) pacer(dir int) *pacer {
 }
 
 func (c *Conn) newLink(t transport.Transport) *link {
-	l := &link{c: c, t: t, done: make(chan struct{}), suspected: make(chan struct{}, 1), since: time.Now()}
+	l := &link{c: c, t: t, done: make(chan struct{}), suspected: make(chan struct{}, 1)}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	l.read.start(l)
 	l.write.start(l)
@@ -208,157 +205,9 @@ func (l *link) capacity() int64 {
 	return int64(n) * (window + 256<<10)
 }
 
-// grow opens channels in the background until there are n for bulk data, as far
-// as they are granted.
-func (l *link) grow(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return
-	}
-	most := l.c.o.MaxChannels
-	if l.full || time.Now().Before(l.openAfter) {
-		return
-	}
-	for len(l.bulk)+l.opening < min(n, most) {
-		l.opening++
-		l.c.spawn(l.openBulk)
-	}
-}
-
-// openBulk opens one channel for bulk data, and drops it when its session ends.
-func (l *link) openBulk() {
-	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
-	ch, err := l.openChannel(ctx)
-	cancel()
-	l.mu.Lock()
-	l.opening--
-	if err != nil {
-		l.refused(err)
-		l.mu.Unlock()
-		return
-	}
-	if l.err != nil {
-		l.mu.Unlock()
-		ch.s.Close()
-		return
-	}
-	l.bulk = append(append([]*channel{}, l.bulk...), ch)
-	l.nBulk.Store(int32(len(l.bulk)))
-	l.mu.Unlock()
-	l.read.pump()
-	l.write.pump()
-
-	<-ch.s.Done()
-	l.drop(ch)
-}
-
-// refused notes that a channel could not be had. With mu held.
-func (l *link) refused(err error) {
-	if errors.Is(err, transport.ErrNoMoreChannels) {
-		l.full = true
-	} else {
-		l.openAfter = time.Now().Add(refusedPause)
-	}
-	if l.err == nil {
-		l.c.o.Logger.Debug("no further channel is to be had", "channels", len(l.all()), "cause", err)
-	}
-}
-
-// drop takes a channel out whose session is over while the link may be well (its
-// sftp-server was killed).
-func (l *link) drop(ch *channel) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var rest []*channel
-	for _, o := range l.bulk {
-		if o != ch {
-			rest = append(rest, o)
-		}
-	}
-	l.bulk = rest
-	l.nBulk.Store(int32(len(l.bulk)))
-	if l.err == nil && time.Since(ch.since) < steady {
-		l.openAfter = time.Now().Add(refusedPause)
-	}
-}
-
 // sample takes the round trip of a small request.
 func (l *link) sample(call *session.Call) {
 	if rtt := call.RTT(); rtt > 0 {
 		l.rtt.add(rtt)
 	}
-}
-
-// allLinks gives the links that are up; the slice is not to be changed.
-func (c *Conn) allLinks() []*link {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.links
-}
-
-// widen makes a further connection in the background where the user asked for
-// more and bulk data would use it.
-func (c *Conn) widen() {
-	if c.o.MaxConns == 1 {
-		return
-	}
-	c.mu.Lock()
-	if c.closed || c.names == nil || c.extra >= c.o.MaxConns-1 || time.Now().Before(c.extraAfter) {
-		c.mu.Unlock()
-		return
-	}
-	c.extra++
-	first := c.names.link
-	c.mu.Unlock()
-	c.spawn(func() {
-		err := c.further(first)
-		c.mu.Lock()
-		c.extra--
-		c.extraAfter = time.Now().Add(refusedPause)
-		c.mu.Unlock()
-		if err != nil && first.ctx.Err() == nil {
-			c.o.Logger.Debug("a further connection ended or could not be made", "cause", err)
-		}
-	})
-}
-
-// further dials one more link, which lasts no longer than the first.
-func (c *Conn) further(first *link) error {
-	ctx, cancel := context.WithTimeout(first.ctx, dialLimit)
-	defer cancel()
-	t, err := c.o.Dial(ctx)
-	if err != nil {
-		return err
-	}
-	l := c.newLink(t)
-	defer func() { l.close(fmt.Errorf("further connection ended: %w", err)) }()
-	l.grow(1)
-	c.mu.Lock()
-	if c.names == nil || c.names.link != first {
-		c.mu.Unlock()
-		return errors.New("the first connection was lost meanwhile")
-	}
-	c.links = append(append([]*link{}, c.links...), l)
-	c.mu.Unlock()
-	c.spawn(l.watchAlive)
-	select {
-	case <-l.done:
-		err = l.cause()
-	case <-l.t.Done():
-		err = lossOf(l.t)
-	case <-first.ctx.Done():
-		err = errors.New("the first connection is gone")
-	}
-	c.mu.Lock()
-	var rest []*link
-	for _, o := range c.links {
-		if o != l {
-			rest = append(rest, o)
-		}
-	}
-	c.links = rest
-	c.countPast(l)
-	c.mu.Unlock()
-	return err
 }

@@ -1,0 +1,81 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// allLinks gives the links that are up; the slice is not to be changed.
+func (c *Conn) allLinks() []*link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.links
+}
+
+// widen makes a further connection in the background where the user asked for
+// more and bulk data would use it.
+func (c *Conn) widen() {
+	if c.o.MaxConns == 1 {
+		return
+	}
+	c.mu.Lock()
+	if c.closed || c.names == nil || c.extra >= c.o.MaxConns-1 || time.Now().Before(c.extraAfter) {
+		c.mu.Unlock()
+		return
+	}
+	c.extra++
+	first := c.names.link
+	c.mu.Unlock()
+	c.spawn(func() {
+		err := c.further(first)
+		c.mu.Lock()
+		c.extra--
+		c.extraAfter = time.Now().Add(refusedPause)
+		c.mu.Unlock()
+		if err != nil && first.ctx.Err() == nil {
+			c.o.Logger.Debug("a further connection ended or could not be made", "cause", err)
+		}
+	})
+}
+
+// further dials one more link, which lasts no longer than the first.
+func (c *Conn) further(first *link) error {
+	ctx, cancel := context.WithTimeout(first.ctx, dialLimit)
+	defer cancel()
+	t, err := c.o.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	l := c.newLink(t)
+	defer func() { l.close(fmt.Errorf("further connection ended: %w", err)) }()
+	l.grow(1)
+	c.mu.Lock()
+	if c.names == nil || c.names.link != first {
+		c.mu.Unlock()
+		return errors.New("the first connection was lost meanwhile")
+	}
+	c.links = append(append([]*link{}, c.links...), l)
+	c.mu.Unlock()
+	c.spawn(l.watchAlive)
+	select {
+	case <-l.done:
+		err = l.cause()
+	case <-l.t.Done():
+		err = lossOf(l.t)
+	case <-first.ctx.Done():
+		err = errors.New("the first connection is gone")
+	}
+	c.mu.Lock()
+	var rest []*link
+	for _, o := range c.links {
+		if o != l {
+			rest = append(rest, o)
+		}
+	}
+	c.links = rest
+	c.countPast(l)
+	c.mu.Unlock()
+	return err
+}

@@ -1,0 +1,84 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+// grow opens channels in the background until there are n for bulk data, as far
+// as they are granted.
+func (l *link) grow(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return
+	}
+	most := l.c.o.MaxChannels
+	if l.full || time.Now().Before(l.openAfter) {
+		return
+	}
+	for len(l.bulk)+l.opening < min(n, most) {
+		l.opening++
+		l.c.spawn(l.openBulk)
+	}
+}
+
+// openBulk opens one channel for bulk data, and drops it when its session ends.
+func (l *link) openBulk() {
+	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
+	ch, err := l.openChannel(ctx)
+	cancel()
+	l.mu.Lock()
+	l.opening--
+	if err != nil {
+		l.refused(err)
+		l.mu.Unlock()
+		return
+	}
+	if l.err != nil {
+		l.mu.Unlock()
+		ch.s.Close()
+		return
+	}
+	l.bulk = append(append([]*channel{}, l.bulk...), ch)
+	l.nBulk.Store(int32(len(l.bulk)))
+	l.mu.Unlock()
+	l.read.pump()
+	l.write.pump()
+
+	<-ch.s.Done()
+	l.drop(ch)
+}
+
+// refused notes that a channel could not be had. With mu held.
+func (l *link) refused(err error) {
+	if errors.Is(err, transport.ErrNoMoreChannels) {
+		l.full = true
+	} else {
+		l.openAfter = time.Now().Add(refusedPause)
+	}
+	if l.err == nil {
+		l.c.o.Logger.Debug("no further channel is to be had", "channels", len(l.all()), "cause", err)
+	}
+}
+
+// drop takes a channel out whose session is over while the link may be well (its
+// sftp-server was killed).
+func (l *link) drop(ch *channel) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var rest []*channel
+	for _, o := range l.bulk {
+		if o != ch {
+			rest = append(rest, o)
+		}
+	}
+	l.bulk = rest
+	l.nBulk.Store(int32(len(l.bulk)))
+	if l.err == nil && time.Since(ch.since) < steady {
+		l.openAfter = time.Now().Add(refusedPause)
+	}
+}

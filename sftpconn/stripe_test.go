@@ -1,0 +1,128 @@
+package sftpconn
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/sftptest"
+)
+
+func TestALostChannelIsReplacedOnTheSameConnection(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	ctx := limited(t)
+	want := content(7, 6<<20)
+	f := openFile(t, c, file(t, srv, "f", want), rd)
+	tap.SetDelay(20 * time.Millisecond)
+	var broken atomic.Int32
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		// A bulk channel that breaks the protocol is ended, and that alone.
+		if p.Channel == 2 && p.Name == "DATA" && broken.CompareAndSwap(0, 1) {
+			return sftptest.ReplaceRaw([]byte{0xff, 0xff, 0xff, 0xff})
+		}
+		return sftptest.Pass()
+	})
+	eventually(t, "a bulk channel is broken", func() bool {
+		got, err := readAll(ctx, f, len(want), 32)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+		}
+		return broken.Load() > 0
+	})
+	if c.Status().Reconnects != 0 || srv.Dials() != 1 {
+		t.Errorf("%d dials for one lost channel", srv.Dials())
+	}
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Channel == 1 && broken.CompareAndSwap(1, 2) {
+			return sftptest.ReplaceRaw([]byte{0xff, 0xff, 0xff, 0xff})
+		}
+		return sftptest.Pass()
+	})
+	if _, err := c.Lstat(ctx, srv.Dir()); err != nil {
+		t.Error(err)
+	}
+	if n, err := f.ReadAt(ctx, make([]byte, 10), 0); n != 10 || err != nil {
+		t.Errorf("read %d, %v", n, err)
+	}
+	if srv.Dials() != 1 {
+		t.Errorf("%d dials for a lost channel of names", srv.Dials())
+	}
+}
+
+func TestRefusedChannelsAreLivedWith(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			tap := sftptest.NewTap()
+			srv := sftptest.New(t, sftptest.MaxChannels(n), sftptest.WithTap(tap))
+			c := connect(t, srv)
+			ctx := limited(t)
+			tap.SetDelay(20 * time.Millisecond)
+			want := content(8, 8<<20)
+			f := openFile(t, c, file(t, srv, "f", want), rd)
+			got, err := readAll(ctx, f, len(want), 32)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+			}
+			path := filepath.Join(srv.Dir(), "g")
+			g := openFile(t, c, path, wr|cre)
+			if err := writeAll(ctx, g, want, 32); err != nil {
+				t.Fatal(err)
+			}
+			sameAs(t, path, want)
+			if s := c.Status(); s.Channels > n || s.Reconnects != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestFurtherConnectionsCarryBulkData(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv, func(o *Options) { o.MaxConns, o.MaxChannels = 3, 2 })
+	ctx := limited(t)
+	tap.SetDelay(20 * time.Millisecond)
+	want := content(9, 16<<20)
+	f := openFile(t, c, file(t, srv, "f", want), rd)
+	eventually(t, "there is a further connection", func() bool {
+		got, err := readAll(ctx, f, len(want), 64)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+		}
+		return c.Status().Connections > 1
+	})
+	if n := c.Status().Connections; n > 3 {
+		t.Errorf("%d connections", n)
+	}
+	srv.Cut()
+	if got, err := readAll(ctx, f, len(want), 64); err != nil || !bytes.Equal(got, want) {
+		t.Fatal("read after a cut", err)
+	}
+}
+
+func TestAFurtherChannelNeverReadsAnotherFile(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	ctx := limited(t)
+	tap.SetDelay(20 * time.Millisecond)
+	want := content(10, 8<<20)
+	path := file(t, srv, "f", want)
+	f := openFile(t, c, path, rd)
+	// Another file of the same size takes the name before the channels are open.
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	file(t, srv, "f", content(11, len(want)))
+	os.Chtimes(path, time.Now(), time.Now().Add(-time.Hour))
+	got, err := readAll(ctx, f, len(want), 32)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+	}
+}
