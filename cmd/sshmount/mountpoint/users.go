@@ -4,25 +4,50 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// usersPatience is how long the look at the processes may take.
+const usersPatience = 5 * time.Second
 
 // Users names the processes that hold a mount busy: those that work in it,
 // have a file of it open or run a program from it, as far as this user may see
-// them. It reads links of /proc alone, which never touch the mount.
+// them. It reads links of /proc alone, which never touch the mount. A process
+// in the middle of an exec can hold up even that, so each is looked at apart,
+// and those that take too long are left out.
 func Users(path string) []string {
-	var users []string
 	procs, _ := filepath.Glob("/proc/[0-9]*")
+	found := make(chan string, len(procs)) // room for all: those who are late find nobody
 	for _, proc := range procs {
-		pid, err := strconv.Atoi(filepath.Base(proc))
-		if err != nil || pid == os.Getpid() || !holds(proc, path) {
-			continue
-		}
-		comm, _ := os.ReadFile(proc + "/comm")
-		users = append(users, fmt.Sprintf("%s (%d)", strings.TrimSpace(string(comm)), pid))
+		go func() { found <- user(proc, path) }()
 	}
+	var users []string
+	late := time.After(usersPatience)
+	for range procs {
+		select {
+		case u := <-found:
+			if u != "" {
+				users = append(users, u)
+			}
+		case <-late:
+			return users
+		}
+	}
+	slices.Sort(users)
 	return users
+}
+
+// user is the name and number of a process that uses path; "" for one that doesn't.
+func user(proc, path string) string {
+	pid, err := strconv.Atoi(filepath.Base(proc))
+	if err != nil || pid == os.Getpid() || !holds(proc, path) {
+		return ""
+	}
+	comm, _ := os.ReadFile(proc + "/comm")
+	return fmt.Sprintf("%s (%d)", strings.TrimSpace(string(comm)), pid)
 }
 
 func holds(proc, path string) bool {
