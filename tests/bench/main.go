@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,6 +78,9 @@ func main() {
 	flag.StringVar(&s.out, "out", "", "`folder` for the report (default bench-out-DATE in the temporary folder)")
 	flag.StringVar(&s.binary, "sshmount", "bin/sshmount", "`file` to measure")
 	flag.Parse()
+	// Go takes some milliseconds to notice that a system call on a mount does not return, and
+	// to lend its processor to others: there must be enough for all that are in one.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 16))
 	given := make(map[string]bool)
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	if s.short && !given["rtt"] {

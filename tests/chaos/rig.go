@@ -1,0 +1,433 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"sshmount/tests/line"
+	"sshmount/tests/proc"
+	"sshmount/tests/sshd"
+)
+
+const (
+	maxStartups = 6
+	processors  = 32 // more than works do system calls at the same time
+	// workTime is allowed to each work besides what the outage excuses. A round with
+	// every work at once, on a busy machine and with the race detector, needs much of it.
+	workTime = 90 * time.Second
+)
+
+// Config of a rig. The zero value of a field means its default.
+type Config struct {
+	Dir       string   // everything is made below it
+	Command   []string // the program that mounts: called with remote, mount point and options
+	Options   []string // more of its arguments
+	Line      line.Config
+	Namespace bool // mount in a network namespace
+	Log       func(format string, args ...any)
+}
+
+// Rig is a server, a line and a mount. One goroutine at a time may use it.
+type Rig struct {
+	cfg    Config
+	ctx    context.Context // ends when the rig must stop waiting
+	server *sshd.Server
+	line   *line.Line
+	ns     *netns // nil unless Config.Namespace
+	data   string // what the server serves
+	mnt    string
+	mounts int // so far
+	rounds int // so far
+	inputs int // how many sets of prepared files of this mount have been used
+
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed when cmd has ended
+	output *os.File
+}
+
+// NewRig starts server and line, and mounts.
+func NewRig(ctx context.Context, cfg Config) (r *Rig, err error) {
+	// A system call on a mount takes a round trip, and Go takes some milliseconds to notice
+	// that one does not return and to lend its processor to others. With as few processors
+	// as the machine has, the works would keep the fault from ever having its turn.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), processors))
+	r = &Rig{cfg: cfg, ctx: ctx, data: filepath.Join(cfg.Dir, "data")}
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	sshdDir := filepath.Join(cfg.Dir, "sshd")
+	for _, dir := range []string{sshdDir, r.data, filepath.Join(cfg.Dir, "run"), filepath.Join(cfg.Dir, "state")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	r.server, err = sshd.Start(sshd.Config{Dir: sshdDir, Extra: fmt.Sprintf("MaxStartups %d\nLoginGraceTime 20", maxStartups)})
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Line.Delay == 0 {
+		cfg.Line.Delay, cfg.Line.BytesPerSecond = 5*time.Millisecond, 25e6
+	}
+	if cfg.Namespace {
+		if r.ns, err = newNetns(cfg.Dir); err != nil {
+			return nil, err
+		}
+		cfg.Line.Listen = net.JoinHostPort(r.ns.host, "0")
+	}
+	r.line, err = line.New(net.JoinHostPort(r.server.Listen, fmt.Sprint(r.server.Port)), cfg.Line)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.server.KnownHosts(r.line.Addr()); err != nil {
+		return nil, err
+	}
+	return r, r.mount()
+}
+
+// mount makes fresh input files and mounts; what the mount before it knew is of no use.
+func (r *Rig) mount() error {
+	if err := os.RemoveAll(filepath.Join(r.data, "in")); err != nil {
+		return err
+	}
+	if err := r.makeInputs(); err != nil {
+		return err
+	}
+	r.inputs = 0
+	r.mounts++
+	r.mnt = filepath.Join(r.cfg.Dir, fmt.Sprintf("mnt%d", r.mounts))
+	if err := os.Mkdir(r.mnt, 0o700); err != nil {
+		return err
+	}
+	config, err := r.server.ClientConfig()
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(r.line.Addr())
+	if err != nil {
+		return err
+	}
+	args := append([]string{}, r.cfg.Command...)
+	args = append(args, r.server.User+"@"+host+":"+r.data, r.mnt, "-f", "-F", config, "-p", port,
+		"-o", "ServerAliveInterval=1,ServerAliveCountMax=3")
+	args = append(args, r.cfg.Options...)
+	if r.ns != nil {
+		args = r.ns.command(args)
+	}
+	if r.output, err = os.Create(filepath.Join(r.cfg.Dir, fmt.Sprintf("mount%d.log", r.mounts))); err != nil {
+		return err
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = r.output, r.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+filepath.Join(r.cfg.Dir, "run"),
+		"XDG_STATE_HOME="+filepath.Join(r.cfg.Dir, "state"), "GORACE=halt_on_error=0 exitcode=66")
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	r.cmd, r.ended = cmd, ended
+	for deadline := time.Now().Add(time.Minute); !mounted(r.mnt); {
+		select {
+		case <-ended:
+			r.cmd = nil
+			return fmt.Errorf("could not mount: %s", r.tail())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			r.kill()
+			return fmt.Errorf("not mounted after a minute: %s", r.tail())
+		}
+	}
+	// Ready is when it answers.
+	return r.bounded(time.Minute, func() error { _, err := os.Stat(r.mnt); return err })
+}
+
+// mounted asks the kernel's table, which cannot hang as a look at the mount could.
+func mounted(dir string) bool {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	return err == nil && strings.Contains(string(data), " "+dir+" ")
+}
+
+// bounded does something on the mount, and breaks the mount if it hangs.
+func (r *Rig) bounded(limit time.Duration, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		report := r.diagnose()
+		r.kill()
+		<-done
+		return fmt.Errorf("hung for %v\n%s", limit, report)
+	}
+}
+
+// kill ends the mount without any courtesy, which also frees whoever hangs in it.
+func (r *Rig) kill() {
+	if r.cmd == nil {
+		return
+	}
+	for _, pid := range proc.Tree(r.cmd.Process.Pid) {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	exec.Command("fusermount3", "-uz", r.mnt).Run()
+	<-r.ended
+	r.cmd = nil
+}
+
+// unmount ends the mount as a user would, and says what is wrong with how it ended.
+func (r *Rig) unmount() error {
+	if r.cmd == nil {
+		return nil
+	}
+	var out []byte
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if out, err = exec.Command("fusermount3", "-u", r.mnt).CombinedOutput(); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			r.kill()
+			return fmt.Errorf("unmounting: %w: %s", err, out)
+		}
+	}
+	select {
+	case <-r.ended:
+	case <-time.After(time.Minute):
+		held := heldElsewhere(r.mnt)
+		report := r.diagnose()
+		r.kill()
+		if held {
+			return nil
+		}
+		return fmt.Errorf("did not end within a minute of being unmounted\n%s", report)
+	}
+	state := r.cmd.ProcessState
+	r.cmd = nil
+	if !state.Success() {
+		return fmt.Errorf("the mount ended with %v: %s", state, r.tail())
+	}
+	return r.blemish()
+}
+
+// heldElsewhere says whether another process still has the mount in a mount namespace of its
+// own, made while it was mounted here. It then lives on, whatever is unmounted here.
+func heldElsewhere(dir string) bool {
+	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
+	for _, t := range tables {
+		if data, err := os.ReadFile(t); err == nil && bytes.Contains(data, []byte(" "+dir+" ")) {
+			return true
+		}
+	}
+	return false
+}
+
+// blemish finds what no work would notice: races, panics, and rescued writes.
+func (r *Rig) blemish() error {
+	text, err := os.ReadFile(r.output.Name())
+	if err != nil {
+		return err
+	}
+	for _, word := range []string{"WARNING: DATA RACE", "panic:", "fatal error:"} {
+		if i := bytes.Index(text, []byte(word)); i >= 0 {
+			return fmt.Errorf("in the log of the mount:\n%s", text[i:min(len(text), i+4000)])
+		}
+	}
+	rescued, _ := filepath.Glob(filepath.Join(r.cfg.Dir, "state", "sshmount", "rescue", "*"))
+	if len(rescued) > 0 {
+		for _, f := range rescued {
+			os.RemoveAll(f)
+		}
+		return fmt.Errorf("writes could not be delivered and were put into %s", strings.Join(rescued, ", "))
+	}
+	return nil
+}
+
+func (r *Rig) tail() string {
+	text, _ := os.ReadFile(r.output.Name())
+	return string(text[max(0, len(text)-3000):])
+}
+
+// diagnose asks sshmount's control socket what it is doing; "" where there is none.
+func (r *Rig) diagnose() string {
+	sockets, _ := filepath.Glob(filepath.Join(r.cfg.Dir, "run", "sshmount", "*.sock"))
+	var b strings.Builder
+	for _, s := range sockets {
+		client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, "unix", s)
+			}}}
+		for _, path := range []string{"status", "debug/pprof/goroutine?debug=2"} {
+			resp, err := client.Get("http://mount/" + path)
+			if err != nil {
+				continue
+			}
+			text, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if len(text) > 8000 { // too long for an error, and kept in full beside the log
+				file := filepath.Join(r.cfg.Dir, fmt.Sprintf("goroutines%d.txt", r.mounts))
+				if os.WriteFile(file, text, 0o600) == nil {
+					text = []byte("goroutines are in " + file)
+				}
+			}
+			fmt.Fprintf(&b, "%s: %s\n", path, text)
+		}
+	}
+	return b.String()
+}
+
+// Close unmounts, and ends server and line. It is safe to call on a rig half made.
+func (r *Rig) Close() error {
+	err := r.unmount()
+	if r.line != nil {
+		err = errors.Join(err, r.line.Close())
+	}
+	if r.server != nil {
+		r.server.Stop()
+	}
+	if r.ns != nil {
+		r.ns.close()
+	}
+	if r.output != nil {
+		r.output.Close()
+	}
+	return err
+}
+
+func (r *Rig) sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-r.ctx.Done():
+	}
+}
+
+// Round has works at work, all at once, while a fault happens, and returns how each fared.
+// After a failure the rig gets a new mount.
+func (r *Rig) Round(fault Fault, works []Work, seed uint64, least, most time.Duration) []Result {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	outage := least + time.Duration(rng.Int64N(int64(most-least)+1))
+	moment := 50*time.Millisecond + time.Duration(rng.Int64N(int64(time.Second)))
+	limit := (outage+5*time.Second)*12/10 + workTime
+	r.rounds++
+	results := make([]Result, len(works))
+	for i, w := range works {
+		results[i] = Result{Fault: fault.Name, Work: w.Name, Seed: seed, Outage: outage}
+	}
+	fail := func(err error) []Result {
+		for i := range results {
+			if results[i].Err == nil {
+				results[i].Err = err
+			}
+		}
+		return results
+	}
+	if r.cmd == nil || r.inputs+1 >= inputSets {
+		if err := r.unmount(); err != nil {
+			return fail(err)
+		}
+		if err := r.mount(); err != nil {
+			return fail(err)
+		}
+	}
+	input := fmt.Sprint("in/", r.inputs)
+	r.inputs++
+	top := fmt.Sprintf("round%d", r.rounds)
+	if err := r.bounded(limit, func() error { return os.Mkdir(filepath.Join(r.mnt, top), 0o755) }); err != nil {
+		return fail(fmt.Errorf("before the fault: %w", err))
+	}
+
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	over := make(chan struct{})
+	var struck time.Time
+	var wg sync.WaitGroup
+	ended := make([]time.Time, len(works))
+	for i, w := range works {
+		sub := filepath.Join(top, w.Name)
+		name := fnv.New64a() // so that a work alone does what it does among others
+		io.WriteString(name, w.Name)
+		j := &Job{
+			ctx: ctx, over: over, rng: rand.New(rand.NewPCG(seed, name.Sum64())),
+			mnt: filepath.Join(r.mnt, sub), srv: filepath.Join(r.data, sub), in: filepath.Join(r.mnt, input), inputs: r,
+		}
+		wg.Go(func() {
+			err := os.Mkdir(j.mnt, 0o755)
+			if err == nil {
+				err = w.run(j)
+			}
+			results[i].Err, ended[i] = err, time.Now()
+		})
+	}
+	var faultErr error
+	go func() {
+		defer close(over)
+		r.sleep(moment)
+		struck = time.Now()
+		faultErr = fault.strike(r, outage)
+	}()
+	worked := make(chan struct{})
+	go func() { wg.Wait(); close(worked) }()
+	hung := ""
+	select {
+	case <-worked:
+	case <-time.After(limit + moment):
+		hung = r.diagnose()
+		cancel()
+		r.kill()
+		<-worked
+	}
+	<-over
+	for i := range results {
+		results[i].Took = ended[i].Sub(struck)
+		if hung != "" && results[i].Took > limit {
+			results[i].Err = fmt.Errorf("not done within %v of the fault; after the mount was broken up: %v\n%s", limit, results[i].Err, hung)
+		}
+	}
+	if faultErr != nil {
+		for i := range results {
+			results[i].Err = fmt.Errorf("the fault itself did not work: %w", errors.Join(faultErr, results[i].Err))
+		}
+		return results
+	}
+	if r.cmd != nil {
+		if err := r.blemish(); err != nil {
+			return fail(err)
+		}
+		select {
+		case <-r.ended:
+			r.cmd = nil
+			return fail(fmt.Errorf("the mount's process has ended: %s", r.tail()))
+		default:
+		}
+	}
+	for _, res := range results {
+		if res.Err != nil {
+			r.kill()
+			return results
+		}
+	}
+	if err := r.bounded(limit, func() error { return os.RemoveAll(filepath.Join(r.mnt, top)) }); err != nil {
+		return fail(fmt.Errorf("removing what was made, after the fault: %w", err))
+	}
+	return results
+}
