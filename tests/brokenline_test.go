@@ -64,9 +64,9 @@ func breakWhile(t *testing.T, s *server, l *line.Line, f fault, working func() b
 	}
 }
 
-// resetAgainAndAgain resets the line whenever it has carried some more than a login. stop ends it and says how often it was.
-func resetAgainAndAgain(l *line.Line) (stop func() int) {
-	const more = 15_000 // bytes; a login takes about 5,000
+// resetAgainAndAgain resets the line whenever it has carried so many bytes more; a login takes about 5,000.
+// stop ends it and says how often it was.
+func resetAgainAndAgain(l *line.Line, more int64) (stop func() int) {
 	end := make(chan struct{})
 	ended := make(chan int)
 	go func() {
@@ -451,7 +451,7 @@ func TestRaceWalkOverABreakingLine(t *testing.T) {
 	makeTree(t, s.local("tree"), 200)
 	l, config := s.over(t, line.Config{Delay: 2 * time.Millisecond})
 	m := s.mountOver(t, config, append(aliveOptions, "-o", "dcache_timeout=1,attr_timeout=0,entry_timeout=0")...)
-	stop := resetAgainAndAgain(l)
+	stop := resetAgainAndAgain(l, 1_500_000)
 	for range 3 {
 		sameTrees(t, m.path("tree"), s.local("tree"), whatOf{modes: true, times: true})
 	}
@@ -467,7 +467,7 @@ func TestRaceNamesOverABreakingLine(t *testing.T) {
 	s := newServer(t)
 	l, config := s.over(t, line.Config{Delay: time.Millisecond})
 	m := s.mountOver(t, config, aliveOptions...)
-	stop := resetAgainAndAgain(l)
+	stop := resetAgainAndAgain(l, 15_000)
 	var want bytes.Buffer
 	for i := range 60 {
 		d := m.path(fmt.Sprintf("d%02d", i))

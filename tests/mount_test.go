@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -122,13 +121,42 @@ func startMount(t *testing.T, args []string, prepare func(*exec.Cmd)) *mounted {
 // abort frees everything that hangs on the mount. The stacks of the process go to its log first.
 func (m *mounted) abort() {
 	m.aborted.Store(true)
+	m.quit()
+	detach(m.point)
+}
+
+// quit ends the process and has it write the stacks of its goroutines to its log.
+func (m *mounted) quit() {
 	_ = m.cmd.Process.Signal(syscall.SIGQUIT)
 	select {
 	case <-m.ended:
 	case <-time.After(2 * time.Second):
 		_ = m.cmd.Process.Kill()
 	}
-	detach(m.point)
+}
+
+// stacks gives what the stacks in a log tell: of each goroutine that is in the program's own code, its state and functions.
+func stacks(log string) string {
+	_, rest, found := strings.Cut(log, "\ngoroutine ")
+	if !found {
+		return ""
+	}
+	var b strings.Builder
+	for g := range strings.SplitSeq(rest, "\ngoroutine ") {
+		if !strings.Contains(g, "sshmount/") {
+			continue
+		}
+		n := 0
+		for l := range strings.Lines(g) {
+			if n++; n == 1 {
+				fmt.Fprintf(&b, "goroutine %s", l)
+			} else if !strings.HasPrefix(l, "\t") && n < 30 && !strings.HasPrefix(l, "runtime.") {
+				name, _, _ := strings.Cut(strings.TrimSpace(l), "({")
+				fmt.Fprintf(&b, "    %.110s\n", name)
+			}
+		}
+	}
+	return b.String()
 }
 
 // path is a path in the mount.
@@ -187,6 +215,7 @@ func (m *mounted) cleanup() {
 				}
 			case <-time.After(45 * time.Second):
 				m.t.Errorf("the process is still there 45 s after the end of its mount")
+				m.quit()
 			}
 		}
 	}
@@ -210,16 +239,12 @@ func (m *mounted) cleanup() {
 		text, _ := os.ReadFile(file)
 		m.t.Errorf("data race:\n%s", text)
 	}
-	text, _ := os.ReadFile(m.log)
-	if bytes.Contains(text, []byte("\ngoroutine ")) && !m.t.Failed() {
+	text, trace, _ := strings.Cut(m.logText(), "SIGQUIT: quit")
+	if strings.Contains(text, "\ngoroutine ") && !m.t.Failed() {
 		m.t.Errorf("the log shows a panic")
 	}
 	if m.t.Failed() {
-		lines := 25
-		if m.aborted.Load() {
-			lines = 400 // of the stacks of what hangs
-		}
-		m.t.Logf("the log of %s, its end:\n%s", filepath.Base(m.point), tail(text, lines))
+		m.t.Logf("the log of %s, its end:\n%s%s", filepath.Base(m.point), tail([]byte(text), 25), stacks(trace))
 	}
 }
 
