@@ -53,6 +53,9 @@ func (p *pacer) probe(rate float64) {
 	case p.target() > p.l.capacity():
 		p.probing = 0
 	case p.probing == 0:
+		if p.roundRate == 0 {
+			p.roundRate = rate
+		}
 		p.roundRate = (p.roundRate + rate) / 2
 		if p.round >= p.probeAt {
 			p.probing = 1
