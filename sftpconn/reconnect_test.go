@@ -276,7 +276,8 @@ func TestWaitingEndsAfterReconnectTimeout(t *testing.T) {
 	if !errors.Is(context.Cause(late), ErrUnreachable) {
 		t.Errorf("a bounded context made afterwards: %v", context.Cause(late))
 	}
-	if s := c.Status(); s.Connected || !s.GaveUp || s.LastError != refusal.Error() || s.Waiting != 1 || s.NextTry.IsZero() {
+	eventually(t, "the patient request is the one that waits", func() bool { return c.Status().Waiting == 1 })
+	if s := c.Status(); s.Connected || !s.GaveUp || s.LastError != refusal.Error() || s.NextTry.IsZero() {
 		t.Errorf("%+v", s)
 	}
 	srv.Refuse(nil)
