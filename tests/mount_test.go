@@ -170,16 +170,6 @@ func (m *mounted) logText() string {
 	return string(text)
 }
 
-// unmount ends the mount as a user would, and waits for the process to end.
-func (m *mounted) unmount() {
-	m.t.Helper()
-	out, err := command(30*time.Second, "", "fusermount3", "-u", m.point)
-	if err != nil {
-		m.t.Fatalf("fusermount3 -u: %v\n%s", err, out)
-	}
-	m.waitEnd(0)
-}
-
 // waitEnd waits for the process's end, which must have this status.
 func (m *mounted) waitEnd(status int) {
 	m.t.Helper()
