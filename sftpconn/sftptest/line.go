@@ -117,14 +117,20 @@ type lineChannel struct {
 	transport.Channel
 	closed chan struct{}
 	once   sync.Once
+	holed  atomic.Bool // bytes were cut off what the server sent: nothing behind them may pass
 }
 
 func (c *lineChannel) Read(p []byte) (int, error) {
+	if c.holed.Load() {
+		<-c.l.done
+		return 0, c.reason()
+	}
 	n, err := c.Channel.Read(p)
 	if c.l.s.pass(c.closed, c.l.done) != nil {
 		return 0, c.reason()
 	}
 	ok, cut := c.l.s.spend(n)
+	c.holed.Store(ok < n)
 	if cut {
 		go c.l.s.Cut() // not here: it waits for the processes
 		if ok == 0 {

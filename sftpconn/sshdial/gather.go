@@ -174,6 +174,11 @@ func (g *gatherConn) fail(err error) {
 // Close ends the connection; what is pending is dropped. It does not wait.
 func (g *gatherConn) Close() error {
 	g.fail(net.ErrClosed)
+	if tcp, ok := g.Conn.(*net.TCPConn); ok {
+		// What the kernel still has to send must not reach the server: a write in it could arrive after one
+		// that the next connection sent for the same bytes.
+		_ = tcp.SetLinger(0)
+	}
 	return g.Conn.Close()
 }
 
