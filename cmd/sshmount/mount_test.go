@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -153,6 +154,17 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 	if _, _, mounted := mountpoint.Mounted(w.mnt); mounted {
 		t.Error("something is mounted")
 	}
+}
+
+// A server that lets in and then is mute must not hold the user for longer than ConnectTimeout.
+func TestAMuteSFTPServerIsSaidWithinTheTimeout(t *testing.T) {
+	w := newWorld(t)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close() // connections wait in its queue: nobody accepts them
+	w.want(exitConnect, []string{"SFTP", "within 1s"}, "-o", fmt.Sprintf("directport=%d,ConnectTimeout=1", mute.Addr().(*net.TCPAddr).Port), "127.0.0.1:", w.mnt)
 }
 
 func TestHelpersOfMountHaveItsExitStatuses(t *testing.T) {

@@ -165,11 +165,12 @@ func (m *mount) connect(ctx context.Context) error {
 	}
 	c := m.set.Conn
 	c.Dial, c.Logger = m.dialer.Dial, m.log
-	if s := m.dialer.Settings(); s.ServerAliveInterval > 0 {
+	s := m.dialer.Settings()
+	if s.ServerAliveInterval > 0 {
 		c.AliveInterval, c.AliveCountMax = s.ServerAliveInterval, s.ServerAliveCountMax
 	}
 	c.NoReconnect = c.NoReconnect || m.set.Passive
-	m.conn, err = sftpconn.New(ctx, c)
+	m.conn, err = firstConnection(ctx, c, s.ConnectTimeout, m.set.Source)
 	return err
 }
 

@@ -85,6 +85,7 @@ func TestOptionsSetWhatTheySay(t *testing.T) {
 		{"-F none", func(s *Settings) any { return s.Dial.ConfigFile }, "none"},
 		{"-o Port=2222", func(s *Settings) any { return s.Dial.SSHOptions }, []string{"Port=2222"}},
 		{"-oidentityfile=/k,ServerAliveInterval=15", func(s *Settings) any { return s.Dial.SSHOptions }, []string{"IdentityFile=/k", "ServerAliveInterval=15"}},
+		{"-o connecttimeout=3", func(s *Settings) any { return s.Dial.ConnectTimeout }, 3 * time.Second},
 		{"-o User=joe", func(s *Settings) any { return s.Dial.SSHOptions }, []string{"User=joe"}},
 		{"-o user", func(s *Settings) any { return len(s.Dial.SSHOptions) }, 0},
 		{"-o ssh_command=ssh\\ -x\\,y,ro", func(s *Settings) any { return s.Dial.SSHCommand }, "ssh -x,y"},

@@ -51,6 +51,12 @@ func (s *Settings) setSSH(keyword, value string) error {
 			return err
 		}
 	}
+	if keyword == "ConnectTimeout" && s.Dial.ConnectTimeout == 0 {
+		// It holds without SSH too (directport), where nobody reads ssh's options. "none" is ssh's own word.
+		if d, err := parseSeconds(value); err == nil {
+			s.Dial.ConnectTimeout = d
+		}
+	}
 	if slices.Contains(sshFileKeywords, keyword) {
 		value = completePath(value)
 	}
