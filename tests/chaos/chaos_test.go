@@ -14,7 +14,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	BecomeWorker()
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	least = 500 * time.Millisecond
@@ -43,7 +46,7 @@ func TestNobodyNotices(t *testing.T) {
 	random := rand.Uint64() >> 1
 	t.Logf("the random seed is %d", random)
 	begin := time.Now()
-	r, err := NewRig(context.Background(), Config{Dir: rigDir(t, dir), Command: []string{binary}, Namespace: namespace, Log: t.Logf})
+	r, err := NewRig(context.Background(), Config{Dir: rigDir(t, dir), Command: []string{binary}, Namespace: namespace})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,8 @@ type Result struct {
 	Fault, Work string
 	Seed        uint64
 	Outage      time.Duration
-	Took        time.Duration // from the fault to the end of the work
+	Answered    time.Duration // from the beginning of the fault to the first answer after its end
+	Took        time.Duration // from the beginning of the fault to the end of the work
 	Err         error         // nil: nobody noticed
 }
 
@@ -30,6 +31,6 @@ func (r Result) String() string {
 	if r.Err != nil {
 		verdict = "FAILED: " + r.Err.Error()
 	}
-	return fmt.Sprintf("%-14s %-11s seed %-20d outage %4.1fs, ended %5.1fs after the fault: %s",
-		r.Fault, r.Work, r.Seed, r.Outage.Seconds(), r.Took.Seconds(), verdict)
+	return fmt.Sprintf("%-14s %-11s seed %-20d outage %4.1fs, answer after %4.1fs, ended %5.1fs after the fault: %s",
+		r.Fault, r.Work, r.Seed, r.Outage.Seconds(), r.Answered.Seconds(), r.Took.Seconds(), verdict)
 }

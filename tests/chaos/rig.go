@@ -5,17 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -24,13 +20,7 @@ import (
 	"sshmount/tests/sshd"
 )
 
-const (
-	maxStartups = 6
-	processors  = 32 // more than works do system calls at the same time
-	// workTime is allowed to each work besides what the outage excuses. A round with
-	// every work at once, on a busy machine and with the race detector, needs much of it.
-	workTime = 90 * time.Second
-)
+const maxStartups = 6 // logins at once that the server takes
 
 // Config of a rig. The zero value of a field means its default.
 type Config struct {
@@ -39,7 +29,7 @@ type Config struct {
 	Options   []string // more of its arguments
 	Line      line.Config
 	Namespace bool // mount in a network namespace
-	Log       func(format string, args ...any)
+	Async     bool // it is sshmount, and promises no more than its -o async
 }
 
 // Rig is a server, a line and a mount. One goroutine at a time may use it.
@@ -62,10 +52,6 @@ type Rig struct {
 
 // NewRig starts server and line, and mounts.
 func NewRig(ctx context.Context, cfg Config) (r *Rig, err error) {
-	// A system call on a mount takes a round trip, and Go takes some milliseconds to notice
-	// that one does not return and to lend its processor to others. With as few processors
-	// as the machine has, the works would keep the fault from ever having its turn.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), processors))
 	r = &Rig{cfg: cfg, ctx: ctx, data: filepath.Join(cfg.Dir, "data")}
 	defer func() {
 		if err != nil {
@@ -126,6 +112,9 @@ func (r *Rig) mount() error {
 	args := append([]string{}, r.cfg.Command...)
 	args = append(args, r.server.User+"@"+host+":"+r.data, r.mnt, "-f", "-F", config, "-p", port,
 		"-o", "ServerAliveInterval=1,ServerAliveCountMax=3")
+	if r.cfg.Async {
+		args = append(args, "-o", "async")
+	}
 	args = append(args, r.cfg.Options...)
 	if r.ns != nil {
 		args = r.ns.command(args)
@@ -136,7 +125,7 @@ func (r *Rig) mount() error {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = r.output, r.output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+filepath.Join(r.cfg.Dir, "run"),
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+r.runDir(),
 		"XDG_STATE_HOME="+filepath.Join(r.cfg.Dir, "state"), "GORACE=halt_on_error=0 exitcode=66")
 	if err := cmd.Start(); err != nil {
 		return err
@@ -159,6 +148,9 @@ func (r *Rig) mount() error {
 	// Ready is when it answers.
 	return r.bounded(time.Minute, func() error { _, err := os.Stat(r.mnt); return err })
 }
+
+// runDir is where the mount keeps its control socket.
+func (r *Rig) runDir() string { return filepath.Join(r.cfg.Dir, "run") }
 
 // mounted asks the kernel's table, which cannot hang as a look at the mount could.
 func mounted(dir string) bool {
@@ -269,7 +261,7 @@ func (r *Rig) tail() string {
 
 // diagnose asks sshmount's control socket what it is doing; "" where there is none.
 func (r *Rig) diagnose() string {
-	sockets, _ := filepath.Glob(filepath.Join(r.cfg.Dir, "run", "sshmount", "*.sock"))
+	sockets, _ := filepath.Glob(filepath.Join(r.runDir(), "sshmount", "*.sock"))
 	var b strings.Builder
 	for _, s := range sockets {
 		client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
@@ -319,115 +311,4 @@ func (r *Rig) sleep(d time.Duration) {
 	case <-time.After(d):
 	case <-r.ctx.Done():
 	}
-}
-
-// Round has works at work, all at once, while a fault happens, and returns how each fared.
-// After a failure the rig gets a new mount.
-func (r *Rig) Round(fault Fault, works []Work, seed uint64, least, most time.Duration) []Result {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	outage := least + time.Duration(rng.Int64N(int64(most-least)+1))
-	moment := 50*time.Millisecond + time.Duration(rng.Int64N(int64(time.Second)))
-	limit := (outage+5*time.Second)*12/10 + workTime
-	r.rounds++
-	results := make([]Result, len(works))
-	for i, w := range works {
-		results[i] = Result{Fault: fault.Name, Work: w.Name, Seed: seed, Outage: outage}
-	}
-	fail := func(err error) []Result {
-		for i := range results {
-			if results[i].Err == nil {
-				results[i].Err = err
-			}
-		}
-		return results
-	}
-	if r.cmd == nil || r.inputs+1 >= inputSets {
-		if err := r.unmount(); err != nil {
-			return fail(err)
-		}
-		if err := r.mount(); err != nil {
-			return fail(err)
-		}
-	}
-	input := fmt.Sprint("in/", r.inputs)
-	r.inputs++
-	top := fmt.Sprintf("round%d", r.rounds)
-	if err := r.bounded(limit, func() error { return os.Mkdir(filepath.Join(r.mnt, top), 0o755) }); err != nil {
-		return fail(fmt.Errorf("before the fault: %w", err))
-	}
-
-	ctx, cancel := context.WithCancel(r.ctx)
-	defer cancel()
-	over := make(chan struct{})
-	var struck time.Time
-	var wg sync.WaitGroup
-	ended := make([]time.Time, len(works))
-	for i, w := range works {
-		sub := filepath.Join(top, w.Name)
-		name := fnv.New64a() // so that a work alone does what it does among others
-		io.WriteString(name, w.Name)
-		j := &Job{
-			ctx: ctx, over: over, rng: rand.New(rand.NewPCG(seed, name.Sum64())),
-			mnt: filepath.Join(r.mnt, sub), srv: filepath.Join(r.data, sub), in: filepath.Join(r.mnt, input), inputs: r,
-		}
-		wg.Go(func() {
-			err := os.Mkdir(j.mnt, 0o755)
-			if err == nil {
-				err = w.run(j)
-			}
-			results[i].Err, ended[i] = err, time.Now()
-		})
-	}
-	var faultErr error
-	go func() {
-		defer close(over)
-		r.sleep(moment)
-		struck = time.Now()
-		faultErr = fault.strike(r, outage)
-	}()
-	worked := make(chan struct{})
-	go func() { wg.Wait(); close(worked) }()
-	hung := ""
-	select {
-	case <-worked:
-	case <-time.After(limit + moment):
-		hung = r.diagnose()
-		cancel()
-		r.kill()
-		<-worked
-	}
-	<-over
-	for i := range results {
-		results[i].Took = ended[i].Sub(struck)
-		if hung != "" && results[i].Took > limit {
-			results[i].Err = fmt.Errorf("not done within %v of the fault; after the mount was broken up: %v\n%s", limit, results[i].Err, hung)
-		}
-	}
-	if faultErr != nil {
-		for i := range results {
-			results[i].Err = fmt.Errorf("the fault itself did not work: %w", errors.Join(faultErr, results[i].Err))
-		}
-		return results
-	}
-	if r.cmd != nil {
-		if err := r.blemish(); err != nil {
-			return fail(err)
-		}
-		select {
-		case <-r.ended:
-			r.cmd = nil
-			return fail(fmt.Errorf("the mount's process has ended: %s", r.tail()))
-		default:
-		}
-	}
-	for _, res := range results {
-		if res.Err != nil {
-			r.kill()
-			return results
-		}
-	}
-	if err := r.bounded(limit, func() error { return os.RemoveAll(filepath.Join(r.mnt, top)) }); err != nil {
-		return fail(fmt.Errorf("removing what was made, after the fault: %w", err))
-	}
-	return results
 }

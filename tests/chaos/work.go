@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -10,8 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
-	"syscall"
-	"time"
 )
 
 // Work is what a program does on a mount.
@@ -36,13 +33,24 @@ func Works() []Work {
 
 // Job is one run of a work.
 type Job struct {
-	ctx    context.Context // ends when the work has taken too long
-	over   chan struct{}   // closed when the fault is over
-	rng    *rand.Rand
-	mnt    string // a folder of its own on the mount
-	srv    string // the same folder on the server's disk
-	in     string // files that were on the server before it was mounted, for this round
-	inputs *Rig
+	over chan struct{} // closed when the fault is over
+	rng  *rand.Rand
+	mnt  string // a folder of its own on the mount
+	srv  string // the same folder on the server's disk
+	in   string // files that were on the server before it was mounted, for this round
+	repo string // of git, on the local disk
+
+	settle []string // see order
+}
+
+// settled returns when what was done must be on the server: after close, rename and so on
+// that is at once, unless the mount promises less.
+func (j *Job) settled() error {
+	if j.settle == nil {
+		return nil
+	}
+	_, err := j.program(nil, j.settle[0], j.settle[1:]...)
+	return err
 }
 
 // until repeats f until the fault is over, and then once more, to see all work again.
@@ -54,9 +62,6 @@ func (j *Job) during(f func(i int) error) error { return j.repeat(f, false) }
 func (j *Job) repeat(f func(i int) error, afterwards bool) error {
 	for i := 0; ; i++ {
 		over := j.faultOver()
-		if err := j.ctx.Err(); err != nil {
-			return err
-		}
 		if err := f(i); err != nil {
 			return fmt.Errorf("in repetition %d: %w", i, err)
 		}
@@ -87,14 +92,10 @@ func (j *Job) bytes(n int) []byte {
 	return b
 }
 
-// program runs to its end, or to that of the job.
+// program runs one to its end.
 func (j *Job) program(stdin []byte, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(j.ctx, name, args...)
+	cmd := exec.Command(name, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%s %v: %w: %s", name, args, err, bytes.TrimSpace(out))
@@ -103,7 +104,10 @@ func (j *Job) program(stdin []byte, name string, args ...string) ([]byte, error)
 }
 
 // compare says where the server's folder differs from the model: path to content, nil for a directory.
-func compare(root string, model map[string][]byte) error {
+func (j *Job) compare(root string, model map[string][]byte) error {
+	if err := j.settled(); err != nil {
+		return err
+	}
 	left := make(map[string]bool)
 	for name := range model {
 		left[name] = true

@@ -38,6 +38,9 @@ func sequentialWrite(j *Job) error {
 		if err = errors.Join(err, f.Close()); err != nil {
 			return err
 		}
+		if err := j.settled(); err != nil {
+			return err
+		}
 		got, err := os.ReadFile(filepath.Join(j.srv, name))
 		return errors.Join(err, same(name, got, content))
 	})
@@ -63,7 +66,7 @@ func smallFiles(j *Job) error {
 				return err
 			}
 		}
-		return compare(filepath.Join(j.srv, dir), model)
+		return j.compare(filepath.Join(j.srv, dir), model)
 	})
 }
 
@@ -153,6 +156,9 @@ func randomAccess(j *Job) error {
 			if err := h.Close(); err != nil {
 				return fmt.Errorf("close: %w", err)
 			}
+		}
+		if err := j.settled(); err != nil {
+			return err
 		}
 		got, err := os.ReadFile(filepath.Join(j.srv, f.name))
 		if err := errors.Join(err, same(f.name+" on the server", got, f.model)); err != nil {
@@ -272,5 +278,5 @@ func renames(j *Job) error {
 			return err
 		}
 	}
-	return compare(j.srv, model)
+	return j.compare(j.srv, model)
 }

@@ -11,7 +11,10 @@ import (
 func gitClone(j *Job) error {
 	return j.during(func(i int) error {
 		name := fmt.Sprint("clone", i)
-		if _, err := j.program(nil, "git", "clone", "-q", "--no-hardlinks", j.inputs.repo(), filepath.Join(j.mnt, name)); err != nil {
+		if _, err := j.program(nil, "git", "clone", "-q", "--no-hardlinks", j.repo, filepath.Join(j.mnt, name)); err != nil {
+			return err
+		}
+		if err := j.settled(); err != nil {
 			return err
 		}
 		// On the server's disk, where nothing of the mount's is between.
@@ -47,6 +50,9 @@ func database(j *Job) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := j.settled(); err != nil {
 		return err
 	}
 	want := fmt.Sprintf("ok\n%d|%d", rows, sum)

@@ -20,6 +20,7 @@ import (
 )
 
 func main() {
+	chaos.BecomeWorker()
 	var (
 		length  = flag.Duration("for", time.Hour, "go on for this `time`; what has begun is finished")
 		mounts  = flag.Int("mounts", 2, "`number` of mounts at work at the same time, each with a server and a line of its own")
@@ -32,12 +33,13 @@ func main() {
 		command = flag.String("command", "bin/sshmount-race", "`program` that mounts, with its arguments; sshfs shows what happens without the work that was put into this")
 		options = flag.String("options", "", "more `arguments` for it")
 		dir     = flag.String("dir", "", "`folder` for the servers' files and the logs (default: a temporary one, kept after a failure)")
+		async   = flag.Bool("async", false, "mount with -o async, and sync before looking at the server")
 		stop    = flag.Bool("stop", false, "stop at the first failure")
 	)
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	c := campaign{length: *length, rounds: *rounds, least: *least, most: *most, stopEarly: *stop, stop: cancel, began: time.Now()}
+	c := campaign{length: *length, rounds: *rounds, least: *least, most: *most, async: *async, stopEarly: *stop, stop: cancel, began: time.Now()}
 	err := func() error {
 		f, err := regexp.Compile(*faults)
 		if err != nil {
@@ -75,6 +77,7 @@ func main() {
 		}
 		c.options = strings.Fields(*options)
 		if *dir == "" {
+			c.temporary = true
 			if *dir, err = os.MkdirTemp("", "sshmount-chaos-"); err != nil {
 				return err
 			}
@@ -101,10 +104,12 @@ type campaign struct {
 	command     []string
 	options     []string
 	dir         string
+	temporary   bool // dir goes away after success
 	length      time.Duration
 	rounds      int
 	least, most time.Duration
 	began       time.Time
+	async       bool
 	stopEarly   bool
 	stop        func()
 
@@ -127,7 +132,10 @@ func (c *campaign) run(ctx context.Context, mounts int, seed uint64) error {
 	if len(c.failed) > 0 || errors.Join(errs...) != nil {
 		return fmt.Errorf("failed (logs are in %s)", c.dir)
 	}
-	return os.RemoveAll(c.dir)
+	if c.temporary {
+		return os.RemoveAll(c.dir)
+	}
+	return nil
 }
 
 // one keeps one mount busy.
@@ -136,7 +144,7 @@ func (c *campaign) one(ctx context.Context, number int, seed uint64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	r, err := chaos.NewRig(ctx, chaos.Config{Dir: dir, Command: c.command, Options: c.options, Namespace: c.namespace})
+	r, err := chaos.NewRig(ctx, chaos.Config{Dir: dir, Command: c.command, Options: c.options, Namespace: c.namespace, Async: c.async})
 	if err != nil {
 		fmt.Printf("mount %d: %v\n", number, err)
 		return err
