@@ -26,6 +26,7 @@ type Options struct {
 
 	NoDirCache bool          // ask the server each time (dir_cache=no)
 	Timeout    time.Duration // trust of attributes, listings and absent names (dcache_timeout); default 20 s
+	NoAbsence  bool          // what was not there is asked for again each time
 	MaxNames   int           // nodes kept beyond what the kernel holds (dcache_max_size); default 10,000
 
 	ReadBudget, WriteBudget, PrefetchBudget int64 // bytes; defaults 64, 64 and 32 MiB
@@ -78,6 +79,9 @@ type Cache struct {
 	warnLink sync.Once // one line about links that lead out of the mount is enough
 
 	maxRead, maxWrite atomic.Int64 // the largest requests that the server takes, bytes; 0 until a file was opened
+
+	clock      atomic.Int64 // seconds by which the server's clock is ahead of ours, where clockKnown
+	clockKnown atomic.Bool
 
 	ctx    context.Context // ends with Close: for requests that no program waits for
 	cancel context.CancelFunc
@@ -164,7 +168,16 @@ func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string,
 			ask = "."
 		}
 	}
+	// Both questions go out in one flight.
+	var abs string
+	resolved := make(chan error, 1)
+	go func() {
+		var err error
+		abs, err = conn.Realpath(ctx, ask)
+		resolved <- err
+	}()
 	attr, err := conn.Stat(ctx, ask)
+	resolveErr := <-resolved
 	if err != nil {
 		var se *session.StatusError
 		if errors.As(err, &se) && se.Code == session.StatusNoSuchFile {
@@ -178,9 +191,8 @@ func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string,
 	if attr.Flags&session.HasMode != 0 && attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		return "", attr, fmt.Errorf("%s is not a directory on the server: %w", shown, syscall.ENOTDIR)
 	}
-	abs, err := conn.Realpath(ctx, ask)
-	if err != nil {
-		return "", attr, fmt.Errorf("resolving the remote directory %s: %w", shown, err)
+	if resolveErr != nil {
+		return "", attr, fmt.Errorf("resolving the remote directory %s: %w", shown, resolveErr)
 	}
 	if !path.IsAbs(abs) {
 		abs = "/" + abs

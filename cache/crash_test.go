@@ -106,3 +106,40 @@ func TestFsyncReportsThatTheServerCouldNot(t *testing.T) {
 	}
 	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
 }
+
+func TestAnExclusiveCreationWithoutAnAnswerIsFoundAgain(t *testing.T) {
+	r := newRig(t, nil)
+	r.list(r.Root())
+	create := func(name string) error {
+		_, h, err := r.Create(ctxOf(t), r.Root(), name, syscall.O_WRONLY|syscall.O_EXCL, 0o644)
+		if err == nil {
+			h.Release()
+		}
+		return err
+	}
+	if err := create("first"); err != nil { // tells the server's clock
+		t.Fatal(err)
+	}
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request.Name == "OPEN" {
+			r.tap.OnReply(nil)
+			go r.srv.Cut()
+			return sftptest.Drop()
+		}
+		return sftptest.Pass()
+	})
+	if err := create("second"); err != nil {
+		t.Errorf("made by us, empty and just now: %v", err)
+	}
+	// Somebody else's is there before us, and has something in it.
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request.Name == "OPEN" {
+			r.tap.OnReply(nil)
+			r.put("third", "theirs")
+			go r.srv.Cut()
+			return sftptest.Drop()
+		}
+		return sftptest.Pass()
+	})
+	wantErrno(t, create("third"), syscall.EIO)
+}

@@ -174,3 +174,13 @@ func TestAForgottenTreeLeavesNoNodes(t *testing.T) {
 		t.Errorf("%d nodes are left, at most 10 idle ones, the root and d wanted", got)
 	}
 }
+
+func TestAbsencesAreAskedAboutAgainWhereTheyAreNotTrusted(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.NoAbsence = true })
+	if _, err := r.find("f"); err == nil {
+		t.Fatal("found what is not there")
+	}
+	r.list(r.Root())
+	r.put("f", "x")
+	r.mustFind("f")
+}

@@ -122,7 +122,7 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 			}
 			return nil, 0, unknown
 		}
-		if l.whole() && l.until > now {
+		if l.whole() && l.until > now && !c.o.NoAbsence {
 			return nil, time.Duration(l.until - now), absent
 		}
 	}
@@ -147,6 +147,9 @@ func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Fou
 	}
 	c.forgetName(dir, name)
 	c.absent(dir, name)
+	if c.o.NoAbsence {
+		return Found{}, err
+	}
 	return Found{TTL: c.timeout}, err
 }
 
@@ -175,14 +178,14 @@ func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 
 // absent notes that a name is not there. Called with mu held.
 func (c *Cache) absent(dir *Node, name string) {
-	if c.timeout == 0 {
-		return
-	}
 	d := dir.dir
 	if l := d.list; l != nil {
 		if i, ok := l.index[name]; ok {
 			l.ents[i].gone = true
 		}
+	}
+	if c.timeout == 0 || c.o.NoAbsence {
+		return
 	}
 	if d.missing == nil {
 		d.missing = map[string]int64{}

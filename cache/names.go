@@ -76,11 +76,11 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	return c.made(dir, name, p, syscall.S_IFLNK, got)
 }
 
-// Link gives a node one more name. Where hard links are not to be had it is EOPNOTSUPP.
+// Link gives a node one more name. EPERM where hard links are switched off, EOPNOTSUPP where the server has none.
 func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Found, error) {
 	const op = "link"
 	if c.o.DisableHardlink {
-		return Found{}, c.fail(op, name, syscall.EOPNOTSUPP, errors.New("hard links are switched off (disable_hardlink)"))
+		return Found{}, c.fail(op, name, syscall.EPERM, errors.New("hard links are switched off (disable_hardlink)"))
 	}
 	from, err := c.pathWait(ctx, n)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"syscall"
+	"time"
 
 	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
@@ -232,12 +233,45 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 		own := req
 		own.Pflags |= session.OpenExcl
 		own.SetPerm = true
+		sent := time.Now()
 		f, a, err := c.conn.Open(ctx, own)
-		if err == nil || excl || !failure(err) && !errors.Is(err, sftpconn.ErrUncertain) {
+		if err == nil {
+			c.learnClock(a)
+			return f, a, nil
+		}
+		switch {
+		case errors.Is(err, sftpconn.ErrUncertain) && excl && !(sure && c.oursSince(ctx, req.Path(), sent)):
+			return f, a, err
+		case errors.Is(err, sftpconn.ErrUncertain), failure(err) && !excl:
+		default:
 			return f, a, err
 		}
 	}
 	return c.conn.Open(ctx, req)
+}
+
+// learnClock compares the server's clock with ours, by a file just made.
+func (c *Cache) learnClock(a session.Attr) {
+	if a.Flags&session.HasTimes != 0 {
+		c.clock.Store(int64(a.Mtime) - time.Now().Unix())
+		c.clockKnown.Store(true)
+	}
+}
+
+// oursSince says whether a file that is there now can only have been made by the creation that was sent at the time
+// given and got no answer: a moment before the name was free, and it is empty and not older. Without an idea of the
+// server's clock it can't be told.
+func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool {
+	if !c.clockKnown.Load() {
+		return false
+	}
+	a, err := c.conn.Lstat(ctx, path)
+	if err != nil || withType(a)&syscall.S_IFMT != syscall.S_IFREG || a.Size != 0 {
+		return false
+	}
+	const blur = 2 // seconds: what whole seconds and a flight leave unsure
+	made := int64(a.Mtime) - c.clock.Load()
+	return made >= sent.Unix()-blur && made <= time.Now().Unix()+blur
 }
 
 // createLater answers a creation whose outcome is known, and has it done in its turn.

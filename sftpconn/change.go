@@ -2,6 +2,7 @@ package sftpconn
 
 import (
 	"context"
+	"fmt"
 
 	"sshmount/sftpconn/session"
 )
@@ -67,35 +68,19 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 		}
 		if a.Mode&modeAccess != perm&modeAccess {
 			// A set-group-ID bit that came from the parent stays.
-			c.setLater(ch, path, a.Mode, perm|a.Mode&^modeAccess&modePerm)
-			a.Mode = a.Mode&^modeAccess | perm&modePerm
+			want := perm | a.Mode&^modeAccess&modePerm
+			if err := ch.wait(ctx, ch.s.Setstat(path, Attr{Flags: session.HasMode, Mode: want})); err != nil {
+				if isLost(err) {
+					return &session.LostError{Sent: true, Err: err}
+				}
+				return fmt.Errorf("made, but its permission bits could not be set: %w", err)
+			}
+			a.Mode = a.Mode&modeType | want
 		}
 		found = a
 		return nil
 	})
 	return found, wrap(err, "mkdir", path)
-}
-
-// setLater gives what was just made, with the bits made, the bits perm, without
-// waiting: what is asked on the channel of names afterwards finds them set. After a
-// lost line they are set again where nobody has changed them meanwhile.
-func (c *Conn) setLater(ch *channel, path string, made, perm uint32) {
-	a := Attr{Flags: session.HasMode, Mode: perm}
-	call := ch.s.Setstat(path, a)
-	c.spawn(func() {
-		<-call.Done()
-		err := call.Wait(c.ctx)
-		if isLost(err) {
-			ctx := Patient(c.ctx)
-			var now Attr
-			if now, err = c.Lstat(ctx, path); err == nil && now.Mode == made {
-				err = c.Setstat(ctx, path, a, true)
-			}
-		}
-		if err != nil && c.ctx.Err() == nil {
-			c.o.Logger.Warn("permission bits could not be set as wished", "path", path, "cause", err)
-		}
-	})
 }
 
 // Rmdir removes an empty directory. After a lost line 'no such file' counts as done.

@@ -33,6 +33,7 @@ type Conn struct {
 	extra      int      // further links, up or being dialled
 	extraAfter time.Time
 	final      error // no connection ever again
+	trial      bool  // a loss now is final (Options.Trial)
 	gaveUp     bool
 	since      time.Time
 	lastErr    error
@@ -61,6 +62,7 @@ func New(ctx context.Context, o Options) (*Conn, error) {
 		changed: make(chan struct{}),
 		bounded: make(map[*context.CancelCauseFunc]struct{}),
 		since:   time.Now(),
+		trial:   o.Trial,
 	}
 	c.clock.start()
 	c.journal.start()

@@ -96,17 +96,25 @@ func (c *Conn) setDown(cause error) bool {
 	c.names, c.links = nil, nil
 	c.countPast(links...)
 	c.lastErr, c.since = cause, time.Now()
-	if c.o.NoReconnect {
+	final := c.o.NoReconnect || c.trial
+	if final {
 		c.final = fmt.Errorf("%w: the connection was lost, and no other is wanted: %w", ErrUnreachable, cause)
 		c.cancelBounded()
 	}
 	c.broadcast()
 	c.mu.Unlock()
-	c.o.Logger.Warn("connection lost", "cause", cause, "reconnect", !c.o.NoReconnect)
+	c.o.Logger.Warn("connection lost", "cause", cause, "reconnect", !final)
 	for _, l := range links {
 		l.close(cause)
 	}
-	return !c.o.NoReconnect
+	return !final
+}
+
+// Settle ends the time of trial (Options.Trial): from now on a lost connection is replaced by another.
+func (c *Conn) Settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trial = false
 }
 
 // cancelBounded ends the contexts of Bounded. With mu held.

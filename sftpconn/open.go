@@ -118,7 +118,9 @@ func (c *Conn) openOn(ctx context.Context, ch *channel, path string, r OpenReque
 	return f, a, nil
 }
 
-// chmodLater gives a file that was just made the bits perm without waiting, like Conn.setLater.
+// chmodLater gives a file that was just made the bits perm without waiting.
+// What is asked on the channel of names afterwards finds them set; after a lost line they are set again where
+// nobody has changed them meanwhile.
 func (f *File) chmodLater(ch *channel, handle string, made, perm uint32) {
 	perm = perm&modeAccess | made&^modeAccess&modePerm
 	call := ch.s.Fsetstat(handle, Attr{Flags: session.HasMode, Mode: perm})

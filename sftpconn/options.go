@@ -23,6 +23,9 @@ type Options struct {
 
 	// NoReconnect makes the first loss final: every request fails with ErrUnreachable from then on.
 	NoReconnect bool
+	// Trial makes a loss before Conn.Settle as final as with NoReconnect: what goes wrong while somebody waits
+	// for a mount to be made is his to hear of, at once.
+	Trial bool
 	// ReconnectTimeout is how long requests wait for a connection; default 2 min; negative: for ever.
 	ReconnectTimeout time.Duration
 

@@ -170,6 +170,7 @@ func (m *mount) connect(ctx context.Context) error {
 		c.AliveInterval, c.AliveCountMax = s.ServerAliveInterval, s.ServerAliveCountMax
 	}
 	c.NoReconnect = c.NoReconnect || m.set.Passive
+	c.Trial = true
 	m.conn, err = firstConnection(ctx, c, s.ConnectTimeout, m.set.Source)
 	return err
 }
@@ -198,6 +199,7 @@ func (m *mount) attach(ctx context.Context) error {
 	case err != nil:
 		return failed(exitFuse, fmt.Errorf("cannot mount on %s: %w", m.set.Mountpoint, err))
 	}
+	m.conn.Settle()
 	return nil
 }
 

@@ -32,6 +32,7 @@ type gatherConn struct {
 	net.Conn
 
 	received atomic.Int64 // when the last byte came in, Unix time in ns
+	ended    atomic.Bool  // nothing more comes in
 
 	// Owned by the one reader.
 	in         []byte
@@ -77,6 +78,7 @@ func (g *gatherConn) fill() error {
 			if err == nil {
 				continue
 			}
+			g.ended.Store(true)
 			return err
 		}
 		g.received.Store(time.Now().UnixNano())

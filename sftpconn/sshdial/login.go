@@ -49,7 +49,8 @@ type login struct {
 	partial  []string // methods that were right, and not enough
 	notes    []string // what went wrong on our side
 	refused  bool     // no method is left
-	fatal    error    // the user broke off
+	line     *gatherConn
+	fatal    error // the user broke off
 }
 
 func (l *login) close() {
@@ -62,6 +63,10 @@ func (l *login) close() {
 // choose is the ssh.ClientAuthCallback: it picks the next method.
 func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	l.patience.restart(l.step)
+	if l.line.ended.Load() {
+		// The library asks for the next method also when the line broke under the last one: nobody has refused us.
+		return nil, errors.New("the connection ended during the login")
+	}
 	l.accepted, l.partial = ctx.AllowedMethods, ctx.PartialSuccessMethods
 	if l.fatal != nil {
 		return nil, l.fatal

@@ -1,18 +1,21 @@
 package sshdial
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"crypto/ed25519"
-
 	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
 )
 
 // passwordServer is an SSH server in this process, as sshd can't check passwords
@@ -254,4 +257,37 @@ func TestBannerIsShown(t *testing.T) {
 	o.Prompt = u
 	dial(t, o)
 	says(t, u.heard(), "Authorised[2J users only")
+}
+
+func TestALineThatBreaksDuringTheLoginRefusesNobody(t *testing.T) {
+	var raw atomic.Pointer[net.TCPConn]
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+		c := raw.Load()
+		c.SetLinger(0)
+		c.Close()
+		return nil, errors.New("the line is gone")
+	}}
+	o := passwordServer(t, config)
+	// The server's end of the connection is reached by a listener in between.
+	inner := o.Port
+	o.Port = o2s(listener(t, func(c net.Conn) {
+		raw.Store(c.(*net.TCPConn))
+		server, err := net.Dial("tcp", "127.0.0.1:"+inner)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go io.Copy(server, c)
+		io.Copy(c, server)
+	}))
+	o.SSHOptions = append([]string{"IdentityFile=" + keygen(t, t.TempDir(), "k", "ed25519", "")}, o.SSHOptions...)
+	d, err := New(ctxOf(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Dial(ctxOf(t))
+	var refusal *transport.PermanentError
+	if err == nil || errors.As(err, &refusal) {
+		t.Errorf("a broken line is taken for a refusal: %v", err)
+	}
 }

@@ -55,6 +55,12 @@ func (s *Settings) complete() error {
 			s.Cache.NoDirCache = true
 		}
 	}
+	for _, d := range []*time.Duration{s.Mount.EntryTimeout, s.Mount.NegativeTimeout} {
+		if d != nil && *d == 0 {
+			// Who has the kernel ask each time wants to see what others make at once.
+			s.Cache.NoAbsence = true
+		}
+	}
 	if s.Mount.FsName == "" {
 		s.Mount.FsName = s.Source
 	}
