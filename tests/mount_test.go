@@ -78,6 +78,11 @@ func mountArgs(t *testing.T, args []string, prepare func(*exec.Cmd)) *mounted {
 		}
 		return slices.Contains(mountsUnder(m.point), m.point), "no mount"
 	})
+	// It stands in the table before the kernel and the program have greeted each other.
+	must(t, within(t, 60*time.Second, "the first answer of "+m.point, func() error {
+		var st syscall.Statfs_t
+		return syscall.Statfs(m.point, &st)
+	}))
 	return m
 }
 
