@@ -33,6 +33,7 @@ type Conn struct {
 	extra      int      // further links, up or being dialled
 	extraAfter time.Time
 	final      error // no connection ever again
+	refused    bool  // the last attempt was refused for good
 	trial      bool  // a loss now is final (Options.Trial)
 	gaveUp     bool
 	since      time.Time
@@ -171,7 +172,7 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 		if err != nil && !patient {
 			return nil, err
 		}
-		if first && c.clock.jumped() {
+		if first && (c.clock.jumped() || c.pausesLong()) {
 			c.Kick()
 		}
 		c.waiting.Add(1)
@@ -184,6 +185,14 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// pausesLong says whether the next attempt is further away than somebody who waits should have to wait. After a refusal
+// it stays so: a server that counts failed logins must not be provoked.
+func (c *Conn) pausesLong() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.refused && time.Until(c.nextTry) > 2*backoffWaiting
 }
 
 func (c *Conn) isUp(ch *channel) bool { return ch != nil && !ch.over() }

@@ -13,6 +13,8 @@ import (
 const (
 	backoffFirst = 100 * time.Millisecond
 	backoffMost  = 30 * time.Second
+	// backoffWaiting bounds the pause while a program waits, before it is spread: at most 4 s then.
+	backoffWaiting = 2700 * time.Millisecond
 	// backoffRefused is the pace after a refusal that trying again won't change: a
 	// server that counts failed logins must not be provoked.
 	backoffRefused = time.Minute
@@ -153,7 +155,7 @@ func (c *Conn) redial(tries int) *link {
 	}
 	pause := time.Duration(rand.Int64N(int64(backoffFirst)))
 	if tries > 0 {
-		pause = backoff(tries)
+		pause = c.backoff(tries)
 	}
 	for {
 		c.mu.Lock()
@@ -181,19 +183,28 @@ func (c *Conn) redial(tries int) *link {
 		c.mu.Lock()
 		c.lastErr = err
 		c.mu.Unlock()
-		pause = backoff(tries)
+		pause = c.backoff(tries)
 		var refusal *transport.PermanentError
 		if errors.As(err, &refusal) {
 			pause = spread(backoffRefused)
 		}
+		c.mu.Lock()
+		c.refused = refusal != nil
+		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}
 }
 
-// backoff doubles from backoffFirst to backoffMost, spread so that many mounts of
-// one server don't come back in the same moment.
-func backoff(tries int) time.Duration {
-	return spread(min(backoffFirst<<min(tries, 10), backoffMost))
+// backoff doubles from backoffFirst to backoffMost, or to backoffWaiting while programs
+// wait; spread so that many mounts of one server don't come back in the same moment.
+func (c *Conn) backoff(tries int) time.Duration {
+	most := backoffMost
+	c.mu.Lock()
+	if c.waiting.Load() > 0 && !c.gaveUp {
+		most = backoffWaiting
+	}
+	c.mu.Unlock()
+	return spread(min(backoffFirst<<min(tries, 10), most))
 }
 
 // spread gives a time between half of d and one and a half.
