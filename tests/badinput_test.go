@@ -252,7 +252,10 @@ func TestServersThatSpeakNoSFTP(t *testing.T) {
 		refused(t, 20*time.Second, []string{"-F", s.config, s.remote(), mountPoint(t)}, "sftp")
 	})
 	t.Run("talks before SFTP", func(t *testing.T) {
-		s := newServerWith(t, serverOptions{subsystem: `/bin/sh -c "echo Welcome to this server; exec ` + sftpServer + `"`})
+		script := filepath.Join(testDir(t, "chatty"), "chatty")
+		write(t, script, "#!/bin/sh\necho Welcome to this server\nexec "+sftpServer+"\n")
+		must(t, os.Chmod(script, 0o755))
+		s := newServerWith(t, serverOptions{subsystem: script})
 		refused(t, 20*time.Second, []string{"-F", s.config, s.remote(), mountPoint(t)}, "Welcome")
 	})
 	t.Run("ends at once", func(t *testing.T) {

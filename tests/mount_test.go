@@ -76,13 +76,15 @@ func mountArgs(t *testing.T, args []string, prepare func(*exec.Cmd)) *mounted {
 			t.Fatalf("%s %s ended before it was mounted (%v):\n%s", binary, strings.Join(args, " "), m.exit, text)
 		default:
 		}
-		return slices.Contains(mountsUnder(m.point), m.point), "no mount"
-	})
-	// It stands in the table before the kernel and the program have greeted each other.
-	must(t, within(t, 60*time.Second, "the first answer of "+m.point, func() error {
+		if !slices.Contains(mountsUnder(m.point), m.point) {
+			return false, "no mount"
+		}
+		// It stands in the table before the kernel and the program have greeted each other; and what stands
+		// there may be a dead mount that is about to be replaced.
 		var st syscall.Statfs_t
-		return syscall.Statfs(m.point, &st)
-	}))
+		err := syscall.Statfs(m.point, &st)
+		return err == nil, fmt.Sprint(err)
+	})
 	return m
 }
 
