@@ -168,6 +168,11 @@ func TestHostKeysAreChecked(t *testing.T) {
 		run(t, "", "ssh-keygen", "-q", "-H", "-f", known)
 		mountArgs(t, []string{"-F", config, s.remote(), mountPoint(t)}, nil)
 	})
+	t.Run("alias with a port", func(t *testing.T) {
+		// ssh looks an alias up just as it is written.
+		config := s.clientConfig("config_alias", s.port, fmt.Sprintf("HostKeyAlias [127.0.0.1]:%d", s.port))
+		mountArgs(t, []string{"-F", config, s.remote(), mountPoint(t)}, nil)
+	})
 	t.Run("of another type too", func(t *testing.T) {
 		// An entry of another algorithm beside the right one is no mismatch.
 		rsa := filepath.Join(s.dir, "rsa")

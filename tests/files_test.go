@@ -460,7 +460,7 @@ func TestRenames(t *testing.T) {
 	if !standIn {
 		must(t, unix.Renameat2(unix.AT_FDCWD, m.path("other"), unix.AT_FDCWD, m.path("fresh"), unix.RENAME_NOREPLACE))
 		wantContent(t, s.local("fresh"), "other")
-		wantErrno(t, "rename onto a full directory", os.Rename(m.path("moved"), m.path("full")), syscall.ENOTEMPTY)
+		wantErrno(t, "rename onto a full directory", syscall.Rename(m.path("moved"), m.path("full")), syscall.ENOTEMPTY)
 		wantErrno(t, "rename a directory onto a file", syscall.Rename(m.path("moved"), m.path("old")), syscall.ENOTDIR)
 		wantErrno(t, "rename a file onto a directory", syscall.Rename(m.path("old"), m.path("full")), syscall.EISDIR)
 	}
