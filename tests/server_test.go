@@ -230,7 +230,7 @@ func freePort(t *testing.T) int {
 func testDir(t *testing.T, what string) string {
 	t.Helper()
 	name := strings.Map(func(r rune) rune {
-		if strings.ContainsRune("/ '\"=,", r) {
+		if strings.ContainsRune("/ '\"=,:", r) {
 			return '-'
 		}
 		return r
