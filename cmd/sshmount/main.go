@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func run(argv []string) int {
 	if isCommand(name, args) {
 		return runCommand(args)
 	}
-	tuneMemory()
+	defer runtime.KeepAlive(tuneMemory())
 	code := runMount(name, args)
 	if cmdline.IsHelper(name) {
 		return forHelper(code)
@@ -93,18 +94,17 @@ func printVersion() {
 // headroom is garbage that may come together before it is collected, in bytes, beside what a percentage of the heap allows.
 const headroom = 28 << 20
 
-// ballast is memory that nobody touches, so that it takes none: the collector counts it as in use.
-var ballast []byte
-
 // tuneMemory has the collector run after so many bytes of garbage as a mount can spare. The heap of a mount is small (the
 // bytes of files are not in it), while each packet of SSH leaves one buffer behind: with a percentage alone the collector
 // would run a hundred times a second and give memory back that is wanted again at once; and of a heap that has grown large
 // with a million names the usual percentage would be a lot. Whoever set GOGC knows better.
-func tuneMemory() {
+//
+// What it returns must be kept alive: memory that nobody touches, so that it takes none, and that the collector counts as in use.
+func tuneMemory() (ballast []byte) {
 	if os.Getenv("GOGC") != "" {
-		return
+		return nil
 	}
 	const percent = 40
 	debug.SetGCPercent(percent)
-	ballast = make([]byte, headroom*100/percent)
+	return make([]byte, headroom*100/percent)
 }
