@@ -32,6 +32,14 @@ const (
 	// covers what the two ends need to think.
 	slack = 10 * time.Millisecond
 
+	// Within nearRTT the processors of the two ends are the line, and what they take for a request says little of what
+	// a line would hold: nearLimit bytes may be in flight there, for as long as that makes no answer late.
+	nearRTT   = 5 * time.Millisecond
+	nearLimit = 4 << 20
+	// nearChannels is how many channels are opened there. No window holds a stream up on a short line, and each channel
+	// is a process on the server that takes its time to start.
+	nearChannels = 2
+
 	// pieceTime is how long one request may occupy the line, so that others get in between.
 	pieceTime = 12 * time.Millisecond
 	// minPiece and maxPiece are the bounds of a piece, in bytes.
@@ -259,7 +267,11 @@ func (p *pacer) serve() (channels int) {
 	if p.starting && p.l.rtt.get() > farRTT {
 		return p.l.c.o.MaxChannels
 	}
-	return int((want + window - 1) / window)
+	channels = int((want + window - 1) / window)
+	if p.l.rtt.get() <= nearRTT {
+		channels = min(channels, nearChannels)
+	}
+	return channels
 }
 
 func (p *pacer) afterDrain() {

@@ -100,8 +100,14 @@ func (p *pacer) target() int64 {
 	if p.starting && p.round <= 1 {
 		n = max(n, firstLimit)
 	}
+	if p.near() {
+		n = max(n, nearLimit)
+	}
 	return n + int64(p.piece())
 }
+
+// near says that the two ends are so close together that the line between them hardly counts. With mu held.
+func (p *pacer) near() bool { return p.l.rtt.get() <= nearRTT && p.late < lateMany }
 
 // piece is the size of one request, in bytes, that occupies the line for
 // pieceTime. As long as nothing says that the line is slow, it is the largest: a low
