@@ -136,7 +136,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 			break
 		}
 	}
-	gen := n.gen
+	asked := c.stamp(n)
 	c.mu.Unlock()
 	if nameless {
 		if h == nil {
@@ -165,7 +165,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.gen != gen {
+	if n.gen != asked.gen {
 		// Our own change crossed with the answer: what we know is newer than what was read.
 		n.looks = false
 		return nil
@@ -174,13 +174,15 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		c.replaced(n)
 		return c.fail("stat", p, syscall.ESTALE, nil)
 	}
-	c.keepAttr(n, a)
+	c.keepAsked(n, asked, a)
 	return nil
 }
 
 // refreshOpen asks by an open handle.
 func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
-	gen := c.genOf(n)
+	c.mu.Lock()
+	asked := c.stamp(n)
+	c.mu.Unlock()
 	f, err := h.b.file(ctx)
 	if err != nil {
 		return c.errno(ctx, "stat", "", err)
@@ -191,16 +193,37 @@ func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.gen == gen && n.sent == 0 && sameType(n, a) {
-		c.keepAttr(n, a)
+	if n.gen == asked.gen && n.sent == 0 && sameType(n, a) {
+		c.keepAsked(n, asked, a)
 	}
 	return nil
 }
 
-func (c *Cache) genOf(n *Node) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return n.gen
+// stamp is what a node was when a question about it went out.
+type stamp struct {
+	gen   uint64
+	dirty bool // bytes were on their way to the server: its answer may be of before them, however late it comes
+}
+
+// stamp notes the state of a node before a question. Called with mu held.
+func (c *Cache) stamp(n *Node) stamp {
+	s := stamp{gen: n.gen}
+	if n.file != nil {
+		_, s.dirty = n.file.data.Size()
+	}
+	return s
+}
+
+// keepAsked is keepAttr for an answer with which no change made here has crossed: of a file that had bytes on their way when
+// it was asked about, size and mtime stay ours to tell. Called with mu held.
+func (c *Cache) keepAsked(n *Node, asked stamp, a session.Attr) {
+	if !asked.dirty {
+		c.keepAttr(n, a)
+		return
+	}
+	a.Size, a.Mtime, a.Mode = n.attr.Size, n.attr.Mtime, withType(a)
+	n.attr = a
+	n.until = c.now() + int64(c.timeout)
 }
 
 // lstat asks for the attributes of a path: of the link itself, but for the root and with follow_symlinks.
@@ -227,7 +250,7 @@ func (c *Cache) statPath(ctx context.Context, p string) (session.Attr, error) {
 // may have been moved meanwhile.
 func (c *Cache) gone(n *Node, p string) {
 	c.mu.Lock()
-	if n == c.root || c.path(n) != p {
+	if n.parent == nil || c.path(n) != p {
 		c.mu.Unlock()
 		return
 	}

@@ -78,6 +78,27 @@ func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
 	return f, nil
 }
 
+// openLate opens what the handles of a node have not had to open yet, before its name is taken away: afterwards it could not be
+// found. What can't be opened now is found out when it is needed.
+func (c *Cache) openLate(ctx context.Context, n *Node) {
+	if n == nil {
+		return
+	}
+	var late []*backend
+	c.mu.Lock()
+	if n.file != nil {
+		for h := range n.file.handles {
+			if h.b.open != nil && h.b.f.Load() == nil {
+				late = append(late, h.b)
+			}
+		}
+	}
+	c.mu.Unlock()
+	for _, b := range late {
+		_, _ = b.file(ctx)
+	}
+}
+
 // close gives the file back; one that is still to come is closed when it comes.
 func (b *backend) close() {
 	if b.closed.Swap(true) {

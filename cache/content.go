@@ -47,7 +47,7 @@ func (c *Cache) dropContent(n *Node) {
 func (f *fileState) mark(a session.Attr) {
 	f.known, f.size, f.mtime = true, a.Size, a.Mtime
 	age := time.Now().Unix() - int64(a.Mtime)
-	f.racy = age < 2 && age > -2
+	f.racy = age < 2
 }
 
 // mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
@@ -70,19 +70,23 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 	if _, dirty := f.data.Size(); dirty {
 		return // ours is newer
 	}
+	if h := f.ahead; h != nil && h.ok && (h.attr.Size != a.Size || h.attr.Mtime != a.Mtime) {
+		c.dropAhead(n)
+	}
 	if f.wrote {
 		if size, _ := f.data.Size(); uint64(size) != a.Size {
-			c.contentChanged(n, a)
+			c.contentChanged(n)
 		}
 		f.wrote, f.ownTimes = false, nil
 		f.data.SetRemoteSize(int64(a.Size))
 		f.mark(a)
+		f.own(a.Size, a.Mtime)
 		f.racy = false // the bytes and the pages are our own
 		return
 	}
 	if !f.known || f.size != a.Size || f.mtime != a.Mtime {
 		if f.known {
-			c.contentChanged(n, a)
+			c.contentChanged(n)
 		}
 		f.data.SetRemoteSize(int64(a.Size))
 		f.mark(a)
@@ -90,11 +94,8 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 }
 
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.
-func (c *Cache) contentChanged(n *Node, a session.Attr) {
+func (c *Cache) contentChanged(n *Node) {
 	n.file.data.Drop()
-	if n.file.ahead != nil && (n.file.ahead.attr.Size != a.Size || n.file.ahead.attr.Mtime != a.Mtime) {
-		c.dropAhead(n)
-	}
 	id := n.id
 	go c.notifyContent(id)
 }
@@ -115,5 +116,13 @@ func (c *Cache) settled(n *Node) {
 		n.attr.Atime, n.attr.Mtime = f.ownTimes.Atime, f.ownTimes.Mtime
 		f.wrote, f.ownTimes = false, nil
 		f.known, f.size, f.mtime, f.racy = true, n.attr.Size, n.attr.Mtime, false
+		f.own(f.size, f.mtime)
+	}
+}
+
+// own notes a state of the file that this side has made: open handles must find it again after a reconnect. Called with mu held.
+func (f *fileState) own(size uint64, mtime uint32) {
+	for h := range f.handles {
+		h.size, h.mtime = size, mtime
 	}
 }

@@ -54,6 +54,13 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 		if errors.Is(err, sftpconn.ErrUnsupported) {
 			return 0, c.fail(op, "", syscall.EOPNOTSUPP, err)
 		}
+		// Some of it may have been copied.
+		to.Drop()
+		c.mu.Lock()
+		c.changed(dst.n)
+		c.stale(dst.n)
+		c.mu.Unlock()
+		c.notifyContent(dst.n.id)
 		return 0, c.explainWrite(ctx, dst.n, op, err)
 	}
 	to.Drop()

@@ -45,7 +45,7 @@ func (c *Cache) OpenDir(ctx context.Context, n *Node) (*DirHandle, error) {
 func (c *Cache) take(d *DirHandle) {
 	l := d.n.dir.list
 	switch {
-	case l != nil && !l.done:
+	case l != nil && !l.done && c.timeout > 0:
 	case l != nil && l.whole() && l.until > c.now():
 		c.lists.Get(d.n.id)
 	case d.n.parent == nil && d.n != c.root:
@@ -105,6 +105,10 @@ func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
 			return DirEntry{}, err
 		}
 		d.c.mu.Lock()
+		if i >= len(d.list.ents) {
+			d.c.mu.Unlock()
+			return DirEntry{}, io.EOF // rewound meanwhile to a shorter listing
+		}
 		e := d.list.ents[i]
 		if !e.gone {
 			if n := d.c.child(d.n, e.name); n != nil {

@@ -210,7 +210,7 @@ func (h *Handle) Release() {
 // learnMtime asks for the mtime of a file that was written here, so that the next open finds the kernel's pages good. Nobody waits for it.
 func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 	c.mu.Lock()
-	unknown, gen := c.mtimeUnknown(h.n) && h.n.sent == 0, h.n.gen
+	unknown, asked := c.mtimeUnknown(h.n) && h.n.sent == 0, c.stamp(h.n)
 	c.mu.Unlock()
 	if !unknown || c.timeout == 0 {
 		return
@@ -225,7 +225,7 @@ func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.n.gen == gen && h.n.sent == 0 && h.n.file != nil && h.n.file.writers == 0 && sameType(h.n, a) {
+	if h.n.gen == asked.gen && !asked.dirty && h.n.sent == 0 && h.n.file != nil && h.n.file.writers == 0 && sameType(h.n, a) {
 		c.keepAttr(h.n, a)
 	}
 }

@@ -24,6 +24,7 @@ type listing struct {
 	more  chan struct{}    // closed, by whoever changes ents or done while fetching, and made anew
 	fresh map[string]bool  // while fetching: names changed here, of which the server's word is older than ours
 	users int              // open directory handles
+	early bool             // fetched before anybody asked: counted in walk.underWay until it is done
 	links bool             // the targets of its links have been asked for
 
 	byName []int32 // positions in ents in the order of names, made when it is wanted
@@ -76,8 +77,10 @@ func (c *Cache) changed(n *Node) {
 	if n.parent == nil {
 		return
 	}
-	if l := n.parent.dir.list; l != nil && !l.done {
-		l.fresh[n.name] = true
+	for _, p := range append(n.also[:len(n.also):len(n.also)], place{n.parent, n.name}) {
+		if l := p.dir.dir.list; l != nil && !l.done {
+			l.fresh[p.name] = true
+		}
 	}
 }
 
@@ -226,6 +229,9 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	c.trimListings()
 	dir.pins--
 	c.settle(dir)
+	if l.early {
+		c.walk.underWay--
+	}
 	c.walkListed(dir)
 	c.scanListed(dir)
 }
@@ -289,6 +295,9 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		return
 	}
 	link := n.link
+	if n.attr.Size != e.Attr.Size || n.attr.Mtime != e.Attr.Mtime {
+		link = nil // made anew: it may lead elsewhere
+	}
 	c.keepAttr(n, e.Attr)
 	n.link = link
 }

@@ -28,7 +28,6 @@ type dirState struct {
 	walked   int   // subdirectories that a program listed lately
 	walkedAt int64
 	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
-	fetching bool   // that fetch is under way
 }
 
 // Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.
@@ -49,10 +48,10 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 	c.mu.Lock()
 	c.noteLookup(dir)
 	gen := dir.gen
-	var childGen uint64
+	var asked stamp
 	child := c.child(dir, name)
 	if child != nil {
-		childGen = child.gen
+		asked = c.stamp(child)
 	}
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)
@@ -67,10 +66,12 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 	defer c.mu.Unlock()
 	now := c.child(dir, name)
 	switch {
-	case now != nil && (now != child || now.gen != childGen):
+	case now != nil && (now != child || now.gen != asked.gen):
 		// Made or changed here while the question was on its way: what we know is newer.
 	case now == nil && dir.gen != gen && c.removedHere(dir, name):
 		return Found{}, c.fail("lookup", p, syscall.ENOENT, nil)
+	case now != nil && asked.dirty && sameType(now, a):
+		c.keepAsked(now, asked, a)
 	default:
 		now = c.learn(dir, name, a)
 	}

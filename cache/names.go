@@ -113,7 +113,8 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	_ = done // the same whether the server has answered or will: the node is known
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if dir.dir.children[name] == nil {
+	if dir.dir.children[name] != n {
+		c.forgetName(dir, name)
 		dir.dir.children[name] = n
 		c.idle.Remove(dir.id)
 		n.also = append(n.also, place{dir, name})
@@ -173,6 +174,7 @@ func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.forgetName(dir, name) // what had the name before is not what was made now
 	return c.found(c.enter(dir, name, got)), nil
 }
 
@@ -224,6 +226,7 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	if state == present && n.isDir() {
 		return c.fail(op, p, syscall.EISDIR, nil)
 	}
+	c.openLate(ctx, n)
 	err = c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
 		op: op, paths: []string{p}, sure: sure, names: []place{{dir, name}},
 		run: func(ctx context.Context) error {
@@ -330,6 +333,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	if known != 0 {
 		return c.fail(op, from, known, nil)
 	}
+	c.openLate(ctx, dst)
 	err = c.submitLeaving(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
 		op: op, paths: []string{from, to}, sure: sure, names: []place{{dir, name}, {newdir, newname}},
 		run: func(ctx context.Context) error {

@@ -1,11 +1,16 @@
 package cache
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 func TestErrnoOfRefusedOperations(t *testing.T) {
@@ -234,5 +239,155 @@ func TestCopyOnTheServer(t *testing.T) {
 	dh.Release()
 	if r.remote("dst") != content+"01234" {
 		t.Error("the copy on the server is another")
+	}
+}
+
+func TestAFileFetchedAheadStaysReadableWithoutItsName(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Timeout = 200 * time.Millisecond })
+	for i := range 6 {
+		r.put(fmt.Sprint("f", i), "content")
+	}
+	var open []*Handle
+	for _, e := range r.list(r.Root()) {
+		h, _, err := r.Open(ctxOf(t), r.mustFind(e.Name).Node, syscall.O_RDONLY)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Release()
+		open = append(open, h)
+		if err := r.Unlink(ctxOf(t), r.Root(), e.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(300 * time.Millisecond) // what is known of them has had its time
+	for _, h := range open {
+		if a, _, err := r.Getattr(ctxOf(t), h.Node(), h); err != nil || a.Size != 7 {
+			t.Errorf("fstat: size %d, %v", a.Size, err)
+		}
+		if got := r.readOpen(h); got != "content" {
+			t.Errorf("read %q", got)
+		}
+	}
+}
+
+func TestARefusedTruncationLosesNobodysBytes(t *testing.T) {
+	r := newRig(t, nil)
+	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("hello"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPEN" || p.Name == "SETSTAT" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	if _, _, err := r.Open(ctxOf(t), f.Node, syscall.O_WRONLY|syscall.O_TRUNC); err == nil {
+		t.Error("the opening was not refused")
+	}
+	size := uint64(0)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Size: &size}); err == nil {
+		t.Error("the truncation was not refused")
+	} else {
+		wantErrno(t, err, syscall.EACCES)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	if got := r.remote("f"); got != "hello" {
+		t.Errorf("the server has %q", got)
+	}
+}
+
+func TestAMadeDirectoryIsNotTheOneThatWasThere(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Timeout = 300 * time.Millisecond })
+	r.put("d/x", "1")
+	d := r.mustFind("d")
+	time.Sleep(200 * time.Millisecond)
+	r.list(d.Node) // its listing outlives its attributes
+	if err := os.RemoveAll(filepath.Join(r.dir, "d")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(150 * time.Millisecond)
+	made, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.list(made.Node); len(got) != 0 {
+		t.Errorf("the new directory lists %v", got)
+	}
+}
+
+func TestAHardLinkOfALinkDoesNotLeadOut(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d1/d2/f", "x")
+	if err := os.Symlink("../../k", filepath.Join(r.dir, "d1/d2/l")); err != nil {
+		t.Fatal(err)
+	}
+	l := r.mustFind("d1/d2/l").Node
+	if _, err := r.Link(ctxOf(t), l, r.Root(), "l2"); err != nil {
+		t.Skipf("this server makes no hard links of links: %v", err)
+	}
+	if got, err := r.Readlink(ctxOf(t), l); err == nil {
+		t.Errorf("by its second name it leads to %q, out of the mount", got)
+	}
+}
+
+func TestAReplacedLinkIsReadAgain(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Timeout = 100 * time.Millisecond })
+	if err := os.Symlink("v1", filepath.Join(r.dir, "current")); err != nil {
+		t.Fatal(err)
+	}
+	r.list(r.Root())
+	n := r.mustFind("current").Node
+	if got, err := r.Readlink(ctxOf(t), n); err != nil || got != "v1" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := os.Remove(filepath.Join(r.dir, "current")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("v22", filepath.Join(r.dir, "current")); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the new target shows", func() bool {
+		r.list(r.Root())
+		got, err := r.Readlink(ctxOf(t), n)
+		return err == nil && got == "v22"
+	})
+}
+
+func TestAReaderOutlivesACutAfterAnotherHandleWrote(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	n := r.mustFind("f").Node
+	reader, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Release()
+	writer, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writer.Write(ctxOf(t), []byte("CONTENT!"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	writer.Release()
+	waitFor(t, "the mtime is learnt", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return !n.file.wrote
+	})
+	r.srv.Cut()
+	n.file.data.Drop()
+	if got := r.readOpen(reader); got != "CONTENT!" {
+		t.Errorf("read %q", got)
 	}
 }

@@ -224,8 +224,8 @@ func (c *Cache) submitLeaving(ctx context.Context, nodes []*Node, at []place, ch
 	var undo []func()
 	c.mu.Lock()
 	for i, n := range nodes {
-		if n == nil {
-			continue
+		if n == nil || len(n.also) > 0 {
+			continue // it has another name, which is there
 		}
 		n.leaving = append(n.leaving, at[i])
 		c.pin(n)
@@ -277,13 +277,22 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// depth counts the directories between a node and the root: 0 for what is in the root. Called with mu held.
-func (c *Cache) depth(n *Node) int {
-	d := 0
-	for at := n.parent; at != nil && at != c.root; at = at.parent {
-		d++
+// depth counts the directories between a node and the root: 0 for what is in the root. Of several names it is the least,
+// and same says whether all are equally deep. Called with mu held.
+func (c *Cache) depth(n *Node) (least int, same bool) {
+	count := func(dir *Node) (d int) {
+		for ; dir != nil && dir != c.root; dir = dir.parent {
+			d++
+		}
+		return d
 	}
-	return d
+	least, same = count(n.parent), true
+	for _, p := range n.also {
+		d := count(p.dir)
+		same = same && d == least
+		least = min(least, d)
+	}
+	return least, same
 }
 
 // pathWait gives a node's path once the changes under way that concern it are done; ENOENT where it has no name.

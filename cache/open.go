@@ -34,7 +34,9 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	if flags&syscall.O_TRUNC != 0 {
 		return c.openTruncated(ctx, n, p, flags)
 	}
-	gen := c.genOf(n)
+	c.mu.Lock()
+	asked := c.stamp(n)
+	c.mu.Unlock()
 	self := new(*Handle)
 	f, a, err := c.openRemote(ctx, n, p, openFlags(flags), self)
 	if err != nil {
@@ -45,7 +47,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	fs := c.content(n)
 	_, dirty := fs.data.Size()
 	switch {
-	case dirty || n.gen != gen:
+	case dirty || asked.dirty || n.gen != asked.gen && fs.wrote:
 		keep = true // written here at this moment: the kernel's pages hold it
 	case fs.wrote:
 		size, _ := fs.data.Size()
@@ -53,8 +55,8 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	default:
 		keep = fs.known && !fs.racy && fs.size == a.Size && fs.mtime == a.Mtime
 	}
-	if n.gen == gen {
-		c.keepAttr(n, a)
+	if n.gen == asked.gen {
+		c.keepAsked(n, asked, a)
 	}
 	if c.o.DirectIO || !keep {
 		fs.data.Drop()
@@ -115,6 +117,9 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	c.pin(n)
 	c.mu.Unlock()
 	defer c.unpin(n)
+	if err := c.settleBytes(ctx, n, fs); err != nil {
+		return nil, false, err
+	}
 	var self *Handle
 	var f *sftpconn.File
 	var a session.Attr
@@ -190,6 +195,9 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if excl {
+		c.forgetName(dir, name) // what had the name before is not what was made now
+	}
 	n := c.enter(dir, name, a)
 	if flags&syscall.O_TRUNC != 0 && n.file != nil {
 		n.file.data.Drop()

@@ -86,6 +86,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	}
 	keep := f.known && !f.racy && f.size == a.attr.Size && f.mtime == a.attr.Mtime
 	c.keepAttr(n, a.attr)
+	n.until = min(n.until, a.at+int64(c.timeout))
 	if !keep {
 		f.data.Drop()
 	}
@@ -96,8 +97,13 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	c.release(a)
 	f.ahead = nil
 	var self *Handle
-	self = c.newHandle(n, &backend{c: c, turn: make(chan struct{}, 1), open: func(ctx context.Context) (f2 *sftpconn.File, err error) {
-		f2, _, err = c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, &self)
+	self = c.newHandle(n, &backend{c: c, turn: make(chan struct{}, 1), open: func(ctx context.Context) (*sftpconn.File, error) {
+		f2, a, err := c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, &self)
+		if err == nil {
+			if err = self.check(a); err != nil {
+				f2.Close()
+			}
+		}
 		return f2, err
 	}}, flags)
 	c.scanOpened(n)

@@ -100,6 +100,9 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	c.changed(n)
 	c.mu.Unlock()
 	defer c.unpin(n)
+	if err := c.settleBytes(ctx, n, fs); err != nil {
+		return err
+	}
 	err := fs.data.Truncate(ctx, int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) })
 	if err != nil {
 		return c.explainWrite(ctx, n, "truncate", err)
@@ -115,6 +118,23 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	} else if _, dirty := fs.data.Size(); !dirty {
 		fs.wrote = false
 		fs.known, fs.size, fs.mtime, fs.racy = true, n.attr.Size, n.attr.Mtime, false
+		fs.own(fs.size, fs.mtime)
+	}
+	return nil
+}
+
+// settleBytes has the bytes and the changes that are on their way arrive before a truncation: were they dropped for it and it
+// were refused, they would be lost.
+func (c *Cache) settleBytes(ctx context.Context, n *Node, fs *fileState) error {
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	if p := c.pathOf(n); p != "" {
+		if err := c.queue.wait(ctx, p); err != nil {
+			return c.errno(ctx, "truncate", p, err)
+		}
+	}
+	if err := fs.data.Drain(ctx); err != nil {
+		return c.errno(ctx, "truncate", c.pathOf(n), err)
 	}
 	return nil
 }
@@ -125,11 +145,11 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		return nil
 	}
 	c.mu.Lock()
-	p := c.path(n)
+	p, fs := c.path(n), n.file
 	c.mu.Unlock()
-	if a.Flags&session.HasTimes != 0 && n.file != nil {
+	if a.Flags&session.HasTimes != 0 && fs != nil {
 		// Bytes on their way would change the mtime again after it is set.
-		if err := n.file.data.Drain(ctx); err != nil {
+		if err := fs.data.Drain(ctx); err != nil {
 			return c.errno(ctx, "setattr", p, err)
 		}
 	}
@@ -154,6 +174,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 			// change on the server is gone: the next open reads it again.
 			f.known, f.size, f.mtime, f.racy = f.wrote, n.attr.Size, n.attr.Mtime, false
 			f.wrote, f.ownTimes = false, nil
+			f.own(f.size, f.mtime)
 		}
 	}
 	return nil
@@ -186,20 +207,25 @@ func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr) er
 	link := n.isLink()
 	if p == "" && h == nil && n.file != nil {
 		for other := range n.file.handles {
-			h = other
-			break
+			if h == nil || other.writable {
+				h = other
+			}
 		}
 	}
 	c.mu.Unlock()
+	op := "setattr"
+	if a.Flags&session.HasSize != 0 {
+		op = "truncate" // anybody who may write may do it
+	}
 	switch {
 	case p != "" && (h == nil || a.Flags&session.HasSize == 0 || !h.writable):
-		return c.errno(ctx, "setattr", p, c.conn.Setstat(ctx, p, a, link))
+		return c.errno(ctx, op, p, c.conn.Setstat(ctx, p, a, link))
 	case h != nil:
 		f, err := h.b.file(ctx)
 		if err == nil {
 			err = f.Setstat(ctx, a)
 		}
-		return c.errno(ctx, "setattr", p, err)
+		return c.errno(ctx, op, p, err)
 	}
 	return c.fail("setattr", "", syscall.ENOENT, nil)
 }

@@ -16,9 +16,9 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	c.mu.Lock()
 	if n.link != nil && c.valid(n) {
 		target := *n.link
-		depth := c.depth(n)
+		depth, same := c.depth(n)
 		c.mu.Unlock()
-		return c.contained(n, target, depth)
+		return c.contained(n, target, depth, same)
 	}
 	siblings, paths := c.linksBeside(n)
 	c.mu.Unlock()
@@ -38,12 +38,12 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	if errs[0] == nil {
 		n.link = &targets[0]
 	}
-	depth := c.depth(n)
+	depth, same := c.depth(n)
 	c.mu.Unlock()
 	if errs[0] != nil {
 		return "", c.errno(ctx, "readlink", p, errs[0])
 	}
-	return c.contained(n, targets[0], depth)
+	return c.contained(n, targets[0], depth, same)
 }
 
 // linksBeside gives the links of a node's directory whose targets are not known, pinned, where the listing is known
@@ -81,9 +81,10 @@ func (c *Cache) linksBeside(n *Node) (nodes []*Node, paths []string) {
 }
 
 // contained turns a target into one that stays inside the mount, or refuses it. depth is that of the link:
-// the number of directories between it and the root.
-func (c *Cache) contained(n *Node, target string, depth int) (string, error) {
-	if inside, ok := c.insideRoot(target); ok && (!c.o.FreeSymlinks || c.o.TransformSymlinks) {
+// the number of directories between it and the root; where it has several names that are not equally deep (same is false)
+// an absolute target can't be made relative.
+func (c *Cache) contained(n *Node, target string, depth int, same bool) (string, error) {
+	if inside, ok := c.insideRoot(target); ok && same && (!c.o.FreeSymlinks || c.o.TransformSymlinks) {
 		return strings.Repeat("../", depth) + inside, nil
 	}
 	if c.o.FreeSymlinks || staysInside(target, depth) {

@@ -89,10 +89,6 @@ func (c *Cache) walkAdd(n *Node) {
 // walkListed goes on with what a new listing holds. Called with mu held.
 func (c *Cache) walkListed(n *Node) {
 	w := &c.walk
-	if n.dir.fetching {
-		n.dir.fetching = false
-		w.underWay--
-	}
 	if w.run == 0 || c.now()-w.last > int64(walkWithin) {
 		return
 	}
@@ -144,6 +140,6 @@ func (c *Cache) walkInto(n *Node) bool {
 func (c *Cache) fetchAhead(n *Node) {
 	c.walk.underWay++
 	c.walk.unused++
-	c.startListing(n)
-	n.dir.ahead, n.dir.fetching = c.walk.run, true
+	c.startListing(n).early = true
+	n.dir.ahead = c.walk.run
 }
