@@ -185,8 +185,8 @@ func (m *measure) mountForeground() (unmount func() error, kill func(), err erro
 			return
 		default:
 		}
-		tree := proc.Tree(m.pid)
-		for _, pid := range tree {
+		family := proc.Family(m.pid)
+		for _, pid := range family {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 		exec.Command("fusermount3", "-uz", m.mnt).Run()
@@ -244,7 +244,7 @@ func mounted(dir string) bool {
 func (m *measure) time(bytes int64, f func() error) error {
 	var before time.Duration
 	if m.pid != 0 {
-		before = proc.CPU(proc.Tree(m.pid))
+		before = proc.CPU(proc.Family(m.pid))
 	}
 	m.progress.Store(0)
 	stop := func() int64 { return 0 }
@@ -264,9 +264,9 @@ func (m *measure) time(bytes int64, f func() error) error {
 	}
 	m.sample.Elapsed, m.sample.Bytes, m.sample.Peak = elapsed, bytes, peak
 	if m.pid != 0 {
-		tree := proc.Tree(m.pid)
-		m.sample.CPU = proc.CPU(tree) - before
-		m.sample.Peak = proc.Peak(tree)
+		family := proc.Family(m.pid)
+		m.sample.CPU = proc.CPU(family) - before
+		m.sample.Peak = proc.Peak(family)
 	}
 	return err
 }

@@ -5,7 +5,7 @@ import "time"
 // work is something that people do with a remote directory.
 type work struct {
 	name string
-	// short: part of the short form over the line. All of them are, at 0 ms.
+	// short: part of the short form.
 	short bool
 	// bulk works are shown in bytes per second, others in seconds.
 	bulk bool

@@ -178,7 +178,7 @@ func (r *Rig) kill() {
 	if r.cmd == nil {
 		return
 	}
-	for _, pid := range proc.Tree(r.cmd.Process.Pid) {
+	for _, pid := range proc.Family(r.cmd.Process.Pid) {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	exec.Command("fusermount3", "-uz", r.mnt).Run()

@@ -4,8 +4,10 @@ package proc
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +20,7 @@ const tick = time.Second / 100
 type stat struct {
 	name string
 	ppid int
+	pgrp int
 	cpu  time.Duration // of the process and of those of its children that it has waited for
 }
 
@@ -36,10 +39,11 @@ func read(pid int) (stat, bool) {
 		return stat{}, false
 	}
 	number := func(i int) int64 { n, _ := strconv.ParseInt(f[i], 10, 64); return n }
-	// Counted from the state, which is field 3 of proc(5): ppid is 4, utime to cstime are 14 to 17.
+	// Counted from the state, which is field 3 of proc(5): ppid is 4, pgrp 5, utime to cstime are 14 to 17.
 	return stat{
 		name: string(data[open+1 : end]),
 		ppid: int(number(1)),
+		pgrp: int(number(2)),
 		cpu:  time.Duration(number(11)+number(12)+number(13)+number(14)) * tick,
 	}, true
 }
@@ -53,16 +57,7 @@ func Name(pid int) string {
 // Descendants are the children of a process, their children and so on, without itself.
 func Descendants(pid int) []int {
 	children := make(map[int][]int)
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, d := range dirs {
-		p, err := strconv.Atoi(filepath.Base(d))
-		if err != nil {
-			continue
-		}
-		if s, ok := read(p); ok {
-			children[s.ppid] = append(children[s.ppid], p)
-		}
-	}
+	each(func(p int, s stat) { children[s.ppid] = append(children[s.ppid], p) })
 	var all []int
 	for next := []int{pid}; len(next) > 0; {
 		c := children[next[0]]
@@ -72,8 +67,33 @@ func Descendants(pid int) []int {
 	return all
 }
 
-// Tree is a process with its descendants.
-func Tree(pid int) []int { return append([]int{pid}, Descendants(pid)...) }
+// Family is a process that leads a process group, with its descendants and with the others
+// of its group: programs that start helpers by two forks are no longer their parents.
+func Family(leader int) []int {
+	members := map[int]bool{leader: true}
+	for _, p := range Descendants(leader) {
+		members[p] = true
+	}
+	each(func(p int, s stat) {
+		if s.pgrp == leader {
+			members[p] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(members))
+}
+
+func each(f func(pid int, s stat)) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, d := range dirs {
+		p, err := strconv.Atoi(filepath.Base(d))
+		if err != nil {
+			continue
+		}
+		if s, ok := read(p); ok {
+			f(p, s)
+		}
+	}
+}
 
 // CPU is the time, user's and system's, that processes have used so far.
 func CPU(pids []int) (sum time.Duration) {
@@ -89,14 +109,6 @@ func CPU(pids []int) (sum time.Duration) {
 func Peak(pids []int) (sum int64) {
 	for _, p := range pids {
 		sum += field(p, "VmHWM:")
-	}
-	return sum
-}
-
-// Resident is the sum of resident sizes, in bytes, now.
-func Resident(pids []int) (sum int64) {
-	for _, p := range pids {
-		sum += field(p, "VmRSS:")
 	}
 	return sum
 }
