@@ -18,6 +18,13 @@ import (
 // profileTime is how long each kind of bulk work is repeated under the profiler.
 const profileTime = 4 * time.Second
 
+// profiledNames is how many names the content that is read under the profiler has: what was
+// read of one is in the page cache. They are there before the mount, since a name that the
+// server gets behind its back may be unknown to it for a while.
+const profiledNames = 64
+
+func profiledName(i int) string { return fmt.Sprint("again", i) }
+
 // profile has sshmount read and write as fast as it can, and asks its control socket where
 // the time and the memory went. What goes wrong is told in the text: it is no reason to
 // lose the figures.
@@ -28,11 +35,7 @@ func (r *rig) profile(ctx context.Context, p *profile, pe *peer, out string) str
 		do   func(m *measure) (bytes int64, err error)
 	}{
 		{"reading", func(m *measure) (int64, error) {
-			// Content of another name each time, since what was read is in the page cache.
-			name := fmt.Sprint("again", m.progress.Load())
-			if err := os.Link(filepath.Join(r.data.server, "bulk"), m.onServer(name)); err != nil {
-				return 0, err
-			}
+			name := profiledName(int(m.progress.Load() / bulkSize % profiledNames))
 			return bulkSize, m.readFile(m.onMount(m.out, name), r.data.bulk)
 		}},
 		{"writing", func(m *measure) (int64, error) { return bulkSize, m.writeFile("written", r.data.bulk, 1<<20) }},
@@ -59,6 +62,11 @@ func (r *rig) profileOne(ctx context.Context, p *profile, pe *peer, out, name st
 	}
 	defer os.RemoveAll(m.scratch)
 	defer os.RemoveAll(m.onServer())
+	for i := range profiledNames {
+		if err := os.Link(filepath.Join(r.data.server, "bulk"), m.onServer(profiledName(i))); err != nil {
+			return "", err
+		}
+	}
 	unmount, kill, err := m.mountForeground()
 	if err != nil {
 		return "", err
