@@ -220,6 +220,26 @@ func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
 	r.costs("walk", 40, func() { walk(r.Root()) })
 }
 
+func TestAWalkOfLookupsGrowsWithDepthNotWithWidth(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 30 {
+		for j := range 10 {
+			r.put(fmt.Sprintf("d%02d/f%d", i, j), "x")
+		}
+	}
+	// As git looks at every file that it knows, without listing anything: 30 directories, 300 files.
+	r.costs("look-ups", 40, func() {
+		for i := range 30 {
+			d := r.mustFind(fmt.Sprintf("d%02d", i)).Node
+			for j := range 10 {
+				if f, err := r.Lookup(ctxOf(t), d, fmt.Sprintf("f%d", j)); err != nil || f.Attr.Size != 1 {
+					t.Fatalf("d%02d/f%d: %+v, %v", i, j, f.Attr, err)
+				}
+			}
+		}
+	})
+}
+
 func TestASingleListingFetchesNothingAhead(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 5 {

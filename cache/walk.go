@@ -8,13 +8,14 @@ import (
 const (
 	walkBegins   = 2                // listed children of one directory that make a walk
 	walkWithin   = 10 * time.Second // within which they must follow each other
-	walkWindow   = 4                // listings ahead at the beginning; each that is used doubles it,
+	walkWindow   = 16               // listings ahead at the beginning; each that is used doubles it,
 	walkMost     = 256              // up to here
 	walkUnderWay = 32               // listings fetched at a time
 )
 
 // walk fetches the listings of directories that a program walking a tree will ask for next: when two children
-// of one directory have been listed, the others are fetched, and then what is in them, breadth first.
+// of one directory have been listed, or had so many names looked up that they were, the others are fetched, and
+// then what is in them, breadth first.
 // A listing that was fetched in vain costs its request and is forgotten like any other. Guarded by Cache.mu.
 type walk struct {
 	run      uint64  // the number of the walk; 0: there was none
@@ -50,9 +51,20 @@ func (c *Cache) noteWalked(n *Node) {
 	}
 	w.last = now
 	if p.dir.walked == walkBegins {
-		c.walkAdd(p)
+		c.walkFrom(p)
 	}
 	c.walkPump()
+}
+
+// walkFrom has the subdirectories of n fetched, after n's own listing where a program that only looks names up has not asked
+// for it. Called with mu held.
+func (c *Cache) walkFrom(n *Node) {
+	switch l := n.dir.list; {
+	case l == nil || l.whole() && l.until <= c.now():
+		c.fetchAhead(n) // walkListed goes on
+	case l.done:
+		c.walkAdd(n)
+	}
 }
 
 // walkReset begins a new walk; what the last one fetched in vain no longer counts. Called with mu held.
@@ -92,7 +104,7 @@ func (c *Cache) walkListed(n *Node) {
 	if w.run == 0 || c.now()-w.last > int64(walkWithin) {
 		return
 	}
-	if n.dir.ahead == w.run || n.parent != nil && n.parent.dir.walked >= walkBegins {
+	if n.dir.ahead == w.run || n.dir.walked >= walkBegins || n.parent != nil && n.parent.dir.walked >= walkBegins {
 		c.walkAdd(n)
 	}
 	c.walkPump()
