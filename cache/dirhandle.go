@@ -32,7 +32,7 @@ func (c *Cache) OpenDir(ctx context.Context, n *Node) (*DirHandle, error) {
 	c.mu.Lock()
 	c.pin(n)
 	c.take(d)
-	c.noteWalked(n)
+	c.noteWalked(n, false)
 	c.mu.Unlock()
 	if err := d.wait(ctx, 0); err != nil && err != io.EOF {
 		d.Release()

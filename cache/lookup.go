@@ -10,7 +10,8 @@ import (
 )
 
 // lookupsBeforeListing is the number of names asked for one by one in a directory, within
-// lookupsWithin, after which its listing is fetched in the background.
+// lookupsWithin, after which its listing is fetched in the background. Where its siblings
+// have been walked through like that already, the first is enough.
 const (
 	lookupsBeforeListing = 3
 	lookupsWithin        = 10 * time.Second
@@ -27,6 +28,7 @@ type dirState struct {
 	lookedAt int64 // the first of them
 	walked   int   // subdirectories that a program listed lately
 	walkedAt int64
+	walkedTo string // the one that made it a walk
 	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
 }
 
@@ -223,13 +225,12 @@ func (c *Cache) noteLookup(dir *Node) {
 		d.looked, d.lookedAt = 0, now
 	}
 	d.looked++
-	if d.looked < lookupsBeforeListing || c.o.NoPrefetch || c.timeout == 0 {
-		return
-	}
-	if l := d.list; l != nil && (!l.done || l.whole() && l.until > now) {
+	p := dir.parent
+	walking := p != nil && p.dir.walked >= walkBegins && now-p.dir.walkedAt < int64(walkWithin)
+	if d.looked < lookupsBeforeListing && !walking || c.o.NoPrefetch || c.timeout == 0 || !c.unlisted(dir) {
 		return
 	}
 	d.looked = 0
 	c.startListing(dir)
-	c.noteWalked(dir)
+	c.noteWalked(dir, true)
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"syscall"
 	"time"
 )
@@ -18,16 +19,24 @@ const (
 // then what is in them, breadth first.
 // A listing that was fetched in vain costs its request and is forgotten like any other. Guarded by Cache.mu.
 type walk struct {
-	run      uint64  // the number of the walk; 0: there was none
-	last     int64   // when it was last seen to go on
-	window   int     // listings that may be ahead of the program
-	unused   int     // listings of this walk that nobody has used yet
-	underWay int     // of those, on their way
-	queue    []*Node // directories whose subdirectories are to be fetched; pinned
+	run      uint64     // the number of the walk; 0: there was none
+	last     int64      // when it was last seen to go on
+	window   int        // listings that may be ahead of the program
+	unused   int        // listings of this walk that nobody has used yet
+	underWay int        // of those, on their way
+	byName   bool       // the program goes by the order of names, not by that of the listings
+	queue    []*walkDir // directories whose subdirectories are to be fetched
 }
 
-// noteWalked notes that a program lists a directory. Called with mu held.
-func (c *Cache) noteWalked(n *Node) {
+// walkDir is a directory whose subdirectories are to be fetched.
+type walkDir struct {
+	n    *Node    // pinned
+	subs []string // those to come, in the order in which the program is thought to come to them
+}
+
+// noteWalked notes that a program lists a directory, or, byName, looks up so many names in it that it might as well have.
+// Called with mu held.
+func (c *Cache) noteWalked(n *Node, byName bool) {
 	if c.o.NoPrefetch || c.timeout == 0 {
 		return
 	}
@@ -49,30 +58,20 @@ func (c *Cache) noteWalked(n *Node) {
 	if w.run == 0 || now-w.last > int64(walkWithin) {
 		c.walkReset()
 	}
-	w.last = now
+	w.last, w.byName = now, byName
 	if p.dir.walked == walkBegins {
+		p.dir.walkedTo = n.name
 		c.walkFrom(p)
 	}
 	c.walkPump()
 }
 
-// walkFrom has the subdirectories of n fetched, after n's own listing where a program that only looks names up has not asked
-// for it. Called with mu held.
-func (c *Cache) walkFrom(n *Node) {
-	switch l := n.dir.list; {
-	case l == nil || l.whole() && l.until <= c.now():
-		c.fetchAhead(n) // walkListed goes on
-	case l.done:
-		c.walkAdd(n)
-	}
-}
-
 // walkReset begins a new walk; what the last one fetched in vain no longer counts. Called with mu held.
 func (c *Cache) walkReset() {
 	w := &c.walk
-	for _, n := range w.queue {
-		n.pins--
-		c.settle(n)
+	for _, d := range w.queue {
+		d.n.pins--
+		c.settle(d.n)
 	}
 	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay}
 }
@@ -92,16 +91,43 @@ func (c *Cache) walkUsed(n *Node) {
 	c.walkPump()
 }
 
-// walkAdd queues a directory whose subdirectories are to be fetched. Called with mu held.
+// walkFrom has the subdirectories of n fetched, after n's own listing where a program that only looks names up has not asked
+// for it. Called with mu held.
+func (c *Cache) walkFrom(n *Node) {
+	switch {
+	case c.unlisted(n):
+		c.fetchAhead(n) // and walkListed goes on
+	case n.dir.list.done:
+		c.walkAdd(n)
+	}
+}
+
+// walkAdd queues a directory, whose listing is there, to have its subdirectories fetched: first those that come after the one
+// where the walk was noticed. Called with mu held.
 func (c *Cache) walkAdd(n *Node) {
-	c.pin(n)
-	c.walk.queue = append(c.walk.queue, n)
+	l := n.dir.list
+	d := &walkDir{n: n}
+	for i := range l.ents {
+		if e := &l.ents[i]; !e.gone && e.attr.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+			d.subs = append(d.subs, e.name)
+		}
+	}
+	if c.walk.byName {
+		slices.Sort(d.subs)
+	}
+	if i := slices.Index(d.subs, n.dir.walkedTo); i >= 0 {
+		d.subs = append(d.subs[i+1:len(d.subs):len(d.subs)], d.subs[:i]...)
+	}
+	if len(d.subs) > 0 {
+		c.pin(n)
+		c.walk.queue = append(c.walk.queue, d)
+	}
 }
 
 // walkListed goes on with what a new listing holds. Called with mu held.
 func (c *Cache) walkListed(n *Node) {
 	w := &c.walk
-	if w.run == 0 || c.now()-w.last > int64(walkWithin) {
+	if w.run == 0 || c.now()-w.last > int64(walkWithin) || n.dir.list == nil {
 		return
 	}
 	if n.dir.ahead == w.run || n.dir.walked >= walkBegins || n.parent != nil && n.parent.dir.walked >= walkBegins {
@@ -114,38 +140,28 @@ func (c *Cache) walkListed(n *Node) {
 func (c *Cache) walkPump() {
 	w := &c.walk
 	for len(w.queue) > 0 && !c.closed {
-		n := w.queue[0]
-		if !c.walkInto(n) {
-			return
+		d := w.queue[0]
+		for len(d.subs) > 0 {
+			if w.underWay >= walkUnderWay || w.unused >= w.window {
+				return
+			}
+			sub, _, state := c.peek(d.n, d.subs[0])
+			d.subs = d.subs[1:]
+			if state == present && sub.isDir() && c.unlisted(sub) {
+				c.fetchAhead(sub)
+			}
 		}
 		w.queue[0] = nil
 		w.queue = w.queue[1:]
-		n.pins--
-		c.settle(n)
+		d.n.pins--
+		c.settle(d.n)
 	}
 }
 
-// walkInto fetches the listings of a directory's subdirectories; false where the window is full before the end. Called with mu held.
-func (c *Cache) walkInto(n *Node) bool {
+// unlisted says whether a directory's listing is neither known nor on its way. Called with mu held.
+func (c *Cache) unlisted(n *Node) bool {
 	l := n.dir.list
-	if l == nil || !l.whole() {
-		return true
-	}
-	for i := range l.ents {
-		e := &l.ents[i]
-		if e.gone || e.attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
-			continue
-		}
-		sub, _, state := c.peek(n, e.name)
-		if state != present || !sub.isDir() || sub.dir.list != nil && (!sub.dir.list.done || sub.dir.list.until > c.now()) {
-			continue
-		}
-		if c.walk.underWay >= walkUnderWay || c.walk.unused >= c.walk.window {
-			return false
-		}
-		c.fetchAhead(sub)
-	}
-	return true
+	return l == nil || l.done && l.until <= c.now()
 }
 
 // fetchAhead fetches a listing that nobody has asked for. Called with mu held.
