@@ -12,6 +12,7 @@ const (
 	walkWindow   = 16               // listings ahead at the beginning; each that is used doubles it,
 	walkMost     = 256              // up to here
 	walkUnderWay = 32               // listings fetched at a time
+	walkSteps    = 256              // subdirectories looked at before others get at the tree again
 )
 
 // walk fetches the listings of directories that a program walking a tree will ask for next: when two children
@@ -139,16 +140,21 @@ func (c *Cache) walkListed(n *Node) {
 // walkPump fetches the listings that come next, as far as the window goes. Called with mu held.
 func (c *Cache) walkPump() {
 	w := &c.walk
+	steps := 0
 	for len(w.queue) > 0 && !c.closed {
 		d := w.queue[0]
-		for len(d.subs) > 0 {
-			if w.underWay >= walkUnderWay || w.unused >= w.window {
+		for ; len(d.subs) > 0; steps++ {
+			if w.underWay >= walkUnderWay || w.unused >= w.window || steps >= walkSteps {
 				return
 			}
 			sub, _, state := c.peek(d.n, d.subs[0])
 			d.subs = d.subs[1:]
-			if state == present && sub.isDir() && c.unlisted(sub) {
+			switch {
+			case state != present || !sub.isDir():
+			case c.unlisted(sub):
 				c.fetchAhead(sub)
+			case sub.dir.list.done:
+				c.walkAdd(sub)
 			}
 		}
 		w.queue[0] = nil
