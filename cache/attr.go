@@ -37,6 +37,9 @@ func (c *Cache) valid(n *Node) bool { return n.until > c.now() }
 func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	c.noticeContent(n, a)
 	a.Mode = withType(a)
+	if a.Mode != n.attr.Mode || a.UID != n.attr.UID || a.GID != n.attr.GID {
+		n.ours = 0
+	}
 	n.attr = a
 	n.until = c.now() + int64(c.timeout)
 	n.looks = false

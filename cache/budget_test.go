@@ -137,6 +137,82 @@ func TestCreateWriteSetTimesCloseCostsTwoFlights(t *testing.T) {
 	}
 }
 
+// As root tar sets everything: the times first, then the owner that the file has already, then the mode.
+func TestExtractingAFileCostsTwoFlights(t *testing.T) {
+	r := newRig(t, nil)
+	when := time.Unix(1_000_000_000, 0)
+	uid, gid, mode := uint32(os.Getuid()), uint32(os.Getgid()), uint32(0o644)
+	set := func(n *Node, h *Handle, s SetAttr) {
+		t.Helper()
+		if _, _, err := r.Setattr(ctxOf(t), n, h, s); err != nil {
+			t.Error(err)
+		}
+	}
+	var d Found
+	r.costs("mkdir", 1, func() {
+		var err error
+		if d, err = r.Mkdir(ctxOf(t), r.Root(), "d", 0o700); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r.costs("create, write, set times, owner and mode, close", 2, func() {
+		f, h, err := r.Create(ctxOf(t), d.Node, "f", syscall.O_WRONLY|syscall.O_EXCL, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Write(ctxOf(t), []byte("hello"), 0); err != nil {
+			t.Fatal(err)
+		}
+		set(f.Node, h, SetAttr{Mtime: &when})
+		set(f.Node, h, SetAttr{UID: &uid, GID: &gid})
+		set(f.Node, h, SetAttr{Mode: &mode})
+		if err := h.Flush(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+		h.Release()
+	})
+	r.costs("times, owner and mode of the directory", 2, func() {
+		set(d.Node, nil, SetAttr{Mtime: &when})
+		set(d.Node, nil, SetAttr{UID: &uid, GID: &gid})
+		set(d.Node, nil, SetAttr{Mode: &mode})
+	})
+	for _, name := range []string{"d", "d/f"} {
+		fi, err := os.Stat(filepath.Join(r.dir, name))
+		if err != nil || fi.Mode().Perm() != 0o644 || !fi.ModTime().Equal(when) {
+			t.Errorf("%s on the server: %v %v, %v", name, fi.Mode(), fi.ModTime(), err)
+		}
+	}
+	if got := r.remote("d/f"); got != "hello" {
+		t.Errorf("it holds %q", got)
+	}
+}
+
+func TestAnOwnerThatSomebodyElseChangedIsSetAgain(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	r := newRig(t, nil)
+	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY|syscall.O_EXCL, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	path := filepath.Join(r.dir, "f")
+	if err := os.Chown(path, 12, 13); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.refresh(ctxOf(t), f.Node, nil); err != nil {
+		t.Fatal(err)
+	}
+	zero := uint32(0)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{UID: &zero, GID: &zero}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(path); err != nil || st.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("the owner is %v, %v", st.Sys(), err)
+	}
+}
+
 func TestOperationsOnNamesCostOneFlight(t *testing.T) {
 	r := newRig(t, nil)
 	r.put("f", "content")

@@ -175,7 +175,9 @@ func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forgetName(dir, name) // what had the name before is not what was made now
-	return c.found(c.enter(dir, name, got)), nil
+	n := c.enter(dir, name, got)
+	n.ours = n.until
+	return c.found(n), nil
 }
 
 // enter puts a name made here into the tree. Called with mu held.

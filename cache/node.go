@@ -27,6 +27,7 @@ type Node struct {
 	gen   uint64       // counts changes made here; see the package comment
 	attr  session.Attr // as the server said, with our changes
 	until int64        // attr may be trusted until then (Cache.now)
+	ours  int64        // made here: until then nobody else is thought to have changed its mode and owner
 	looks bool         // attr's times are out of date for an explicit question: something in the directory changed
 
 	dir  *dirState  // directories only

@@ -199,6 +199,9 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 		c.forgetName(dir, name) // what had the name before is not what was made now
 	}
 	n := c.enter(dir, name, a)
+	if excl {
+		n.ours = n.until
+	}
 	if flags&syscall.O_TRUNC != 0 && n.file != nil {
 		n.file.data.Drop()
 	}

@@ -26,7 +26,7 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 		return Attr{}, 0, err
 	}
 	switch {
-	case a.Flags == 0:
+	case a.Flags == 0 || c.asMade(n, a):
 		return c.Getattr(ctx, n, h)
 	case a.Flags&session.HasSize != 0:
 		err = c.truncate(ctx, n, h, a)
@@ -42,13 +42,34 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 	return c.shown(n), c.ttl(n), nil
 }
 
+// asMade says whether a wish asks for the mode and the owner that the server gave to something made here a moment ago: tar and
+// cp say once more what they have just got.
+func (c *Cache) asMade(n *Node, a session.Attr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.ours <= c.now() || a.Flags&^(session.HasMode|session.HasOwner) != 0 {
+		return false
+	}
+	if n.attr.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0 {
+		return false // a chown may clear them
+	}
+	return (a.Flags&session.HasMode == 0 || a.Mode == n.attr.Mode&0o7777) &&
+		(a.Flags&session.HasOwner == 0 || a.UID == n.attr.UID && a.GID == n.attr.GID)
+}
+
 // wish turns a SetAttr into SFTP's attributes, which carry both ids and both times or none: the half that is to
 // stay is filled in from what is known, or asked for.
 func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (session.Attr, error) {
 	var a session.Attr
+	c.mu.Lock()
+	known := c.valid(n)
+	if s.Atime != nil && s.Mtime == nil {
+		known = known && !n.looks && !c.mtimeUnknown(n)
+	}
+	c.mu.Unlock()
 	halves := (s.UID == nil) != (s.GID == nil) || (s.Atime == nil) != (s.Mtime == nil)
-	if halves {
-		if _, _, err := c.Getattr(ctx, n, h); err != nil {
+	if halves && !known {
+		if err := c.refresh(ctx, n, h); err != nil {
 			return a, err
 		}
 	}
@@ -147,11 +168,15 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	c.mu.Lock()
 	p, fs := c.path(n), n.file
 	c.mu.Unlock()
-	if a.Flags&session.HasTimes != 0 && fs != nil {
-		// Bytes on their way would change the mtime again after it is set.
+	switch {
+	case fs == nil:
+	case a.Flags&session.HasTimes != 0 || a.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0:
+		// Bytes on their way would change the mtime again after it is set, and clear these bits.
 		if err := fs.data.Drain(ctx); err != nil {
 			return c.errno(ctx, "setattr", p, err)
 		}
+	default:
+		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
 	_, err := c.queue.submit(ctx, change{
 		op: "setattr", paths: []string{p}, sure: p != "" && c.everKnown(n), node: n,

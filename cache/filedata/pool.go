@@ -76,7 +76,7 @@ func (p *Pool) Close() {
 	p.mu.Unlock()
 	p.cancel()
 	for _, f := range p.dirtyFiles() {
-		f.push()
+		f.Push()
 	}
 	p.mu.Lock()
 	if p.ended == nil {
@@ -164,7 +164,7 @@ func (p *Pool) end() {
 // push sends everything that waits for more to merge with.
 func (p *Pool) push() {
 	for _, f := range p.dirtyFiles() {
-		f.push()
+		f.Push()
 	}
 }
 

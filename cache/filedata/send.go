@@ -36,8 +36,8 @@ func (f *File) makeDueIn(off, end int64) {
 	}
 }
 
-// push sends what waits for more to merge with.
-func (f *File) push() {
+// Push sends what waits for more to merge with.
+func (f *File) Push() {
 	f.mu.Lock()
 	f.makeDue()
 	f.pump()
