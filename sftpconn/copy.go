@@ -20,8 +20,9 @@ const (
 	copyTimeNames = 50 * time.Millisecond
 	copyTimeOwn   = time.Second
 
-	// copyAside is the size from which on a copy gets a channel of its own, in bytes.
-	copyAside = 32 << 20
+	// copyAside is how long the rest of a copy must take, by the rate of the last piece, for it
+	// to get a channel of its own: to open both files there takes some round trips.
+	copyAside = 250 * time.Millisecond
 )
 
 // CopyData copies on the server (copy-data), as far as the source goes; ErrUnsupported where it can't.
@@ -31,14 +32,17 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 	}
 	dst.extend(dstOff + n)
 	piece := int64(copyFirst)
+	aside := false
 	for n > 0 {
 		part := min(piece, n)
 		var took time.Duration
 		limit := copyTimeNames
 		err := c.retry(ctx, func(names *channel, _ bool) error {
 			ch := names
-			if own := names.link.copyChannel(n >= copyAside); own != nil {
-				ch, limit = own, copyTimeOwn
+			if aside {
+				if own := names.link.copyChannel(); own != nil {
+					ch, limit = own, copyTimeOwn
+				}
 			}
 			from, to, err := bothOn(ctx, src, dst, ch)
 			if errors.Is(err, errStripe) && ch != names {
@@ -68,12 +72,10 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 			return wrap2(err, "copy", src.r.Path(), dst.r.Path())
 		}
 		n, srcOff, dstOff = n-part, srcOff+part, dstOff+part
-		switch rtt := c.smallestRTT(); {
-		case took < rtt+limit/2:
-			piece = min(piece*2, copyMost)
-		case took > rtt+limit:
-			piece = max(piece/2, copyLeast)
-		}
+		rate := float64(part) / max(took-c.smallestRTT(), time.Millisecond).Seconds()
+		piece = int64(rate * limit.Seconds())
+		piece = min(max(piece, part/2, copyLeast), part*16, copyMost)
+		aside = float64(n)/rate > copyAside.Seconds()
 	}
 	return nil
 }
@@ -125,15 +127,15 @@ func (f *File) on(ctx context.Context, ch *channel) (*handle, error) {
 	return h, nil
 }
 
-// copyChannel gives the channel for copies; nil while there is none. With want it
-// has one opened in the background.
-func (l *link) copyChannel(want bool) *channel {
+// copyChannel gives the channel for copies. Where there is none it is nil, and one is
+// opened in the background.
+func (l *link) copyChannel() *channel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.copies != nil && !l.copies.over() {
 		return l.copies
 	}
-	if want && l.err == nil && !l.full && !l.copyOpening && time.Now().After(l.openAfter) {
+	if l.err == nil && !l.full && !l.copyOpening && time.Now().After(l.openAfter) {
 		l.copyOpening = true
 		l.opening++
 		l.c.spawn(l.openCopies)
