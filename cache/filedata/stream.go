@@ -8,6 +8,7 @@ import (
 
 const (
 	maxStreams  = 8         // sequences of reads that are told apart in one handle
+	flatRounds  = 3         // rounds without a faster reader that end the growing of its window
 	firstWindow = 256 << 10 // bytes read ahead when a sequence is seen
 	leastWindow = 1 << 20   // a window never ends smaller where its reader has to wait
 	reorder     = 1 << 20   // how far behind the furthest read of a stream another of its reads may come
@@ -23,11 +24,13 @@ type stream struct {
 	growAt   int64 // where the reader meets what the last change of the window brought: the end of a round
 
 	// The rate of a round, in bytes/s, is what the reader took from its beginning to its end. While ramping the window grows
-	// fourfold each round, until that no longer makes the reader much faster.
+	// fourfold with each round that made the reader much faster, until several in a row have not: one that has not may just
+	// have waited for something else, further channels or a pace that is being found.
 	begun   time.Time
 	bytes   int64
 	rate    float64
 	ramping bool
+	flat    int // rounds in a row that were not much faster
 
 	used atomic.Int64 // time of the last read, in ns since 1970
 }
@@ -147,13 +150,17 @@ func (s *stream) endRound(now time.Time, rtt time.Duration) {
 		return
 	}
 	rate := float64(s.bytes) / max(d, time.Microsecond).Seconds()
-	if rate < 1.4*s.rate {
+	faster := rate >= 1.4*s.rate
+	if faster {
+		s.flat = 0
+	} else if s.flat++; s.flat >= flatRounds {
 		s.ramping = false
 	}
 	s.rate = max(rate, s.rate*3/4) // one pause of the reader is not a slow reader
-	if s.ramping {
+	switch {
+	case s.ramping && faster:
 		s.window *= 4
-	} else {
+	case !s.ramping:
 		s.window = max(leastWindow, int64(2*s.rate*rtt.Seconds()))
 	}
 	s.growAt = max(s.ahead, s.next)
