@@ -17,7 +17,7 @@ type ticket struct {
 
 // ReadAt reads up to len(dst) ≤ MaxRead bytes in one flight. On a slow line it is cut
 // into several requests, so that others get in between. n < len(dst) with a nil
-// error is a short read: ask again. io.EOF comes only when the server said so at this
+// error is a short read: ask again (but not for ever where it is 0). io.EOF comes only when the server said so at this
 // offset. dst is free again when it returns, also on ctx's end.
 func (f *File) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	dst = dst[:min(len(dst), f.MaxRead())]
@@ -41,6 +41,8 @@ func (f *File) readError(n int, err error) error {
 		return nil
 	case errors.Is(err, io.EOF):
 		return io.EOF
+	case errors.Is(err, session.ErrNoProgress):
+		return nil // as short as an answer can be
 	}
 	return f.wrap(err, "read")
 }

@@ -55,6 +55,9 @@ func runHelper(name string) {
 }
 
 var helpers = map[string]func(args []string) error{
+	// double WAY: an SFTP server that answers in a way of its own.
+	"double": serveDouble,
+
 	// append FILE MARK N: N lines by O_APPEND, opened once.
 	"append": func(args []string) error {
 		f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_APPEND, 0)

@@ -1,0 +1,91 @@
+package tests
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// newDouble is a server that answers in one of the ways of doubles.
+func newDouble(t *testing.T, way string) *server {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	script := filepath.Join(testDir(t, "double"), "sftp-server")
+	write(t, script, fmt.Sprintf("#!/bin/sh\n%s=double exec '%s' '%s'\n", helperVariable, self, way))
+	must(t, os.Chmod(script, 0o755))
+	return newServerWith(t, serverOptions{subsystem: script})
+}
+
+// However a server cuts and orders its answers, programs see right bytes.
+func TestOddAnswersMakeRightBytes(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"half of what was asked for", "no byte, the first time", "in another order"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			s := newDouble(t, way)
+			want := pseudoRandom(11, 3<<20+77)
+			write(t, s.local("large"), string(want))
+			must(t, os.Mkdir(s.local("d"), 0o755))
+			var names []string
+			for i := range 40 {
+				name := fmt.Sprintf("small%02d", i)
+				names = append(names, name)
+				write(t, s.local("d/"+name), fmt.Sprint("content ", i))
+			}
+			m := s.mount()
+			if got := read(t, m.path("large")); got != string(want) {
+				t.Errorf("a large file differs: %d of %d bytes", len(got), len(want))
+			}
+			f, err := os.Open(m.path("large"))
+			must(t, err)
+			defer f.Close()
+			for _, at := range []int64{2<<20 + 5, 17, 3 << 20, 1 << 20} {
+				buf := make([]byte, 70)
+				if _, err := f.ReadAt(buf, at); err != nil || !bytes.Equal(buf, want[at:][:70]) {
+					t.Errorf("70 bytes at %d are wrong, or: %v", at, err)
+				}
+			}
+			for i, name := range names {
+				wantContent(t, m.path("d/"+name), fmt.Sprint("content ", i))
+			}
+			write(t, m.path("d/new"), string(want))
+			must(t, os.Rename(m.path("d/new"), m.path("moved")))
+			wantContent(t, s.local("moved"), string(want))
+			must(t, os.RemoveAll(m.path("d")))
+			if _, err := os.Stat(s.local("d")); !os.IsNotExist(err) {
+				t.Errorf("the directory is still there: %v", err)
+			}
+		})
+	}
+}
+
+// A server whose answers to READ can't be used makes reads fail, soon and for the file alone: the rest of the mount works on.
+func TestUselessAnswersFailTheReadAlone(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"never a byte"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			s := newDouble(t, way)
+			write(t, s.local("f"), "content")
+			m := s.mount()
+			for range 2 {
+				begun := time.Now()
+				_, err := os.ReadFile(m.path("f"))
+				wantErrno(t, "a read", err, syscall.EIO)
+				if d := time.Since(begun); d > time.Minute {
+					t.Errorf("it took %v to fail", d)
+				}
+			}
+			if st, err := os.Stat(m.path("f")); err != nil || st.Size() != 7 {
+				t.Errorf("stat: %v, %v", st, err)
+			}
+			write(t, m.path("g"), "written")
+			wantContent(t, s.local("g"), "written")
+		})
+	}
+}
