@@ -110,14 +110,16 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 	return f, a, nil
 }
 
-// openTruncated opens with O_TRUNC: bytes of other handles on their way come first, or not at all.
+// openTruncated opens with O_TRUNC: bytes of other handles on their way come first.
 func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint32) (*Handle, bool, error) {
 	c.mu.Lock()
 	fs := c.content(n)
 	c.pin(n)
 	c.mu.Unlock()
 	defer c.unpin(n)
-	if err := c.settleBytes(ctx, n, fs); err != nil {
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	if err := c.settleChanges(ctx, n, "open"); err != nil {
 		return nil, false, err
 	}
 	var self *Handle

@@ -121,7 +121,9 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	c.changed(n)
 	c.mu.Unlock()
 	defer c.unpin(n)
-	if err := c.settleBytes(ctx, n, fs); err != nil {
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	if err := c.settleChanges(ctx, n, "truncate"); err != nil {
 		return err
 	}
 	err := fs.data.Truncate(ctx, int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) })
@@ -144,18 +146,14 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	return nil
 }
 
-// settleBytes has the bytes and the changes that are on their way arrive before a truncation: were they dropped for it and it
-// were refused, they would be lost.
-func (c *Cache) settleBytes(ctx context.Context, n *Node, fs *fileState) error {
-	ctx, stop := c.conn.Bounded(ctx)
-	defer stop()
-	if p := c.pathOf(n); p != "" {
-		if err := c.queue.wait(ctx, p); err != nil {
-			return c.errno(ctx, "truncate", p, err)
-		}
+// settleChanges has the changes of names and attributes that are on their way arrive before a truncation, as its bytes do.
+func (c *Cache) settleChanges(ctx context.Context, n *Node, op string) error {
+	p := c.pathOf(n)
+	if p == "" {
+		return nil
 	}
-	if err := fs.data.Drain(ctx); err != nil {
-		return c.errno(ctx, "truncate", c.pathOf(n), err)
+	if err := c.queue.wait(ctx, p); err != nil {
+		return c.errno(ctx, op, p, err)
 	}
 	return nil
 }

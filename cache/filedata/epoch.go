@@ -102,6 +102,11 @@ func (f *File) waitEvent(ctx context.Context) error {
 func (f *File) Drain(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.drain(ctx)
+}
+
+// drain is Drain with f.mu held, but not while it waits.
+func (f *File) drain(ctx context.Context) error {
 	for f.dirty() {
 		if err := f.flushed(ctx); err != nil {
 			return err

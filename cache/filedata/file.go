@@ -35,7 +35,7 @@ type File struct {
 	idleSet   bool
 
 	truncating bool
-	wake       chan struct{} // closed when epochs or flying shrink, or truncating ends; nil where nobody waits
+	wake       chan struct{} // closed when epochs shrink, or truncating ends; nil where nobody waits
 	nextEpoch  uint64
 }
 

@@ -220,9 +220,6 @@ func (f *File) send(e *extent, times *epoch) {
 		}
 	}
 	f.leave(e)
-	if f.truncating {
-		f.wakeLocked()
-	}
 	f.pump()
 	e.buf.unref()
 }

@@ -241,68 +241,6 @@ func TestSyncWritesWaitForTheServer(t *testing.T) {
 	mustWrite(t, h, []byte("e"), 3)
 }
 
-func TestTruncateWaitsForWritesBehindItAndDropsTheRest(t *testing.T) {
-	s := newServer(nil)
-	p, f, h := opened(t, Options{}, s)
-	slowIdle(p)
-	open, waiting := s.hold(ops("write"))
-	defer open()
-	mustWrite(t, h, bytes.Repeat([]byte("a"), 64<<10), 0)
-	mustWrite(t, h, bytes.Repeat([]byte("b"), 100), 64<<10)
-	eventually(t, "the first is in flight", func() bool { return waiting() == 1 })
-	done := make(chan error)
-	go func() {
-		done <- f.Truncate(context.Background(), 10, func(ctx context.Context) error {
-			return s.Setstat(ctx, sftpconn.Attr{Flags: session.HasSize, Size: 10})
-		})
-	}()
-	eventually(t, "new writes wait", func() bool {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return f.truncating && len(f.pending.s) == 0
-	})
-	wrote := make(chan error)
-	go func() { wrote <- h.Write(context.Background(), []byte("c"), 12) }()
-	open()
-	if err := errors.Join(<-done, <-wrote); err != nil {
-		t.Fatal(err)
-	}
-	mustFlush(t, h)
-	if got := s.content(); string(got) != "aaaaaaaaaa\x00\x00c" {
-		t.Fatalf("%q", got)
-	}
-}
-
-func TestTruncateThatFailsChangesNothing(t *testing.T) {
-	s := newServer(bytes.Repeat([]byte("a"), 1000))
-	_, f, h := opened(t, Options{}, s)
-	mustRead(t, h, 0, 1000)
-	err := f.Truncate(context.Background(), 10, func(context.Context) error { return errRefused })
-	if n, _ := f.Size(); !errors.Is(err, errRefused) || n != 1000 {
-		t.Fatalf("%v, size %d", err, n)
-	}
-	if got := mustRead(t, h, 0, 2000); len(got) != 1000 {
-		t.Fatalf("%d bytes", len(got))
-	}
-	mustWrite(t, h, []byte("b"), 0)
-}
-
-func TestTruncatePutsTimesFirst(t *testing.T) {
-	s := newServer(nil)
-	p, f, h := opened(t, Options{}, s)
-	slowIdle(p)
-	mustWrite(t, h, []byte("abc"), 0)
-	f.SetTimes(mtime(5))
-	if err := f.Truncate(context.Background(), 2, func(context.Context) error {
-		if s.times == nil {
-			t.Error("the times are not set yet")
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestWriterWaitsForTheBudget(t *testing.T) {
 	s := newServer(nil)
 	p, _, h := opened(t, Options{WriteBudget: 256 << 10}, s)
