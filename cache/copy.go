@@ -49,29 +49,25 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 		return 0, c.errno(ctx, op, "", err)
 	}
 	dst.written()
-	err = c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
-	if err != nil {
-		if errors.Is(err, sftpconn.ErrUnsupported) {
-			return 0, c.fail(op, "", syscall.EOPNOTSUPP, err)
-		}
-		// Some of it may have been copied.
-		to.Drop()
-		c.mu.Lock()
-		c.changed(dst.n)
-		c.stale(dst.n)
-		c.mu.Unlock()
-		c.notifyContent(dst.n.id)
-		return 0, c.explainWrite(ctx, dst.n, op, err)
+	copied, err := c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
+	if errors.Is(err, sftpconn.ErrUnsupported) && copied == 0 {
+		return 0, c.fail(op, "", syscall.EOPNOTSUPP, err)
 	}
 	to.Drop()
-	if size, dirty := to.Size(); !dirty && dstOff+n > size {
-		to.SetRemoteSize(dstOff + n)
-	}
+	to.Grown(dstOff+copied, dstOff+n)
+	dst.written()
 	c.mu.Lock()
-	c.changed(dst.n)
 	if size, _ := to.Size(); uint64(size) > dst.n.attr.Size {
 		dst.n.attr.Size = uint64(size)
 	}
+	if copied < n {
+		c.stale(src.n) // it is shorter than it was
+		c.stale(dst.n) // and this may have more of it than was counted
+	}
 	c.mu.Unlock()
-	return n, nil
+	if err != nil {
+		c.notifyContent(dst.n.id)
+		return 0, c.explainWrite(ctx, dst.n, op, err)
+	}
+	return copied, nil
 }

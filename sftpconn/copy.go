@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"sshmount/sftpconn/session"
@@ -25,16 +26,19 @@ const (
 	copyAside = 250 * time.Millisecond
 )
 
-// CopyData copies on the server (copy-data), as far as the source goes; ErrUnsupported where it can't.
-func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *File, dstOff int64) error {
+// CopyData copies on the server (copy-data) and says how many bytes: fewer than n where the source ends before. With an error
+// more may have been copied. ErrUnsupported where the server can't.
+func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *File, dstOff int64) (int64, error) {
 	if src == dst {
-		return ErrUnsupported // the server takes no handle twice
+		return 0, ErrUnsupported // the server takes no handle twice
 	}
 	dst.extend(dstOff + n)
 	piece := int64(copyFirst)
 	aside := false
-	for n > 0 {
-		part := min(piece, n)
+	done := int64(0)
+	for done < n {
+		part := min(piece, n-done)
+		var copied int64
 		var took time.Duration
 		limit := copyTimeNames
 		err := c.retry(ctx, func(names *channel, _ bool) error {
@@ -58,26 +62,58 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 				return ErrUnsupported
 			}
 			begun := time.Now()
-			err = ch.wait(ctx, ch.s.CopyData(from.id, uint64(srcOff), uint64(part), to.id, uint64(dstOff)))
+			copied, err = copyPiece(ctx, ch, from, srcOff+done, part, to, dstOff+done)
 			took = time.Since(begun)
-			if status(err) == session.StatusOpUnsupported {
-				return ErrUnsupported
-			}
 			return err
 		})
 		if errors.Is(err, errStripe) {
-			return fmt.Errorf("%w: the files can't be opened on one channel: %w", ErrUnsupported, err)
+			return done, fmt.Errorf("%w: the files can't be opened on one channel: %w", ErrUnsupported, err)
 		}
 		if err != nil {
-			return wrap2(err, "copy", src.r.Path(), dst.r.Path())
+			return done, wrap2(err, "copy", src.r.Path(), dst.r.Path())
 		}
-		n, srcOff, dstOff = n-part, srcOff+part, dstOff+part
+		done += copied
+		if copied < part {
+			break
+		}
 		rate := float64(part) / max(took-c.smallestRTT(), time.Millisecond).Seconds()
 		piece = int64(rate * limit.Seconds())
 		piece = min(max(piece, part/2, copyLeast), part*16, copyMost)
-		aside = float64(n)/rate > copyAside.Seconds()
+		aside = float64(n-done)/rate > copyAside.Seconds()
 	}
-	return nil
+	return done, nil
+}
+
+// copyPiece copies with one request and says how many bytes. The server tells that the source ended before only if it likes to;
+// so both sizes are asked for behind the copy, in the same flight.
+func copyPiece(ctx context.Context, ch *channel, from *handle, srcOff, n int64, to *handle, dstOff int64) (int64, error) {
+	request := ch.s.CopyData(from.id, uint64(srcOff), uint64(n), to.id, uint64(dstOff))
+	source, target := ch.s.Fstat(from.id), ch.s.Fstat(to.id)
+	err := ch.wait(ctx, request)
+	sourceErr, targetErr := ch.wait(ctx, source), ch.wait(ctx, target)
+	switch {
+	case status(err) == session.StatusOpUnsupported:
+		return 0, ErrUnsupported
+	case status(err) == session.StatusEOF:
+	case err != nil:
+		return 0, err
+	}
+	if err := errors.Join(sourceErr, targetErr); err != nil {
+		return 0, err
+	}
+	there := n
+	for _, end := range []struct {
+		a    Attr
+		from int64
+	}{{source.Attr(), srcOff}, {target.Attr(), dstOff}} {
+		if end.a.Flags&session.HasSize != 0 {
+			there = min(there, max(int64(end.a.Size)-end.from, 0))
+		}
+	}
+	if status(err) == session.StatusEOF && there == n {
+		return 0, fmt.Errorf("the server saw the end of the file before offset %d, and the file is longer: %w", srcOff+n, io.ErrUnexpectedEOF)
+	}
+	return there, nil
 }
 
 // bothOn gives handles of both files on ch, with a reference each.

@@ -310,8 +310,8 @@ func TestCopyDataCopiesOnTheServer(t *testing.T) {
 	path := filepath.Join(srv.Dir(), "dst")
 	dst := openFile(t, c, path, rd|wr|cre)
 	tap.Reset()
-	if err := c.CopyData(ctx, src, 1000, int64(len(want))-1000, dst, 0); err != nil {
-		t.Fatal(err)
+	if n, err := c.CopyData(ctx, src, 1000, int64(len(want))-1000, dst, 0); err != nil || n != int64(len(want))-1000 {
+		t.Fatal(n, err)
 	}
 	sameAs(t, path, want[1000:])
 	if up, down := tap.Bytes(); up+down > 100<<10 {

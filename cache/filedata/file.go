@@ -23,7 +23,7 @@ type File struct {
 
 	size   int64 // what programs see while the file is dirty
 	remote int64 // the size on the server, as far as we know
-	high   int64 // the end of the furthest byte that we ever sent: the server's file may reach that far, whatever remote says
+	high   int64 // the end of the furthest byte that we ever sent, or had copied: the server's file may reach that far, whatever remote says
 	// grown counts what may have moved the end of the server's file. An end of file that the server saw before the last of
 	// those says nothing.
 	grown uint64
@@ -73,6 +73,17 @@ func (f *File) SetRemoteSize(n int64) {
 		f.high = min(f.high, n)
 		f.grown++
 	}
+}
+
+// Grown tells that bytes came into the server's file by another way than Write: it reaches to end at least, and to furthest at
+// the most. Blocks that are here don't know of them: see Drop.
+func (f *File) Grown(end, furthest int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.high = max(f.high, furthest)
+	f.remote = max(f.remote, end)
+	f.size = max(f.size, end)
+	f.grown++
 }
 
 // Size is the size that programs see: ours where bytes are unacknowledged (dirty), else the server's.

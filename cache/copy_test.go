@@ -1,0 +1,94 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/sftptest"
+)
+
+// copyRig is a rig with two open files, src with a content and dst, empty.
+func copyRig(t *testing.T, content string) (r *rig, src, dst *Handle) {
+	t.Helper()
+	r = newRig(t, nil)
+	r.put("src", content)
+	r.put("dst", "")
+	if !r.conn.Has("copy-data") {
+		t.Skip("this sftp-server has no copy-data (it came with OpenSSH 9.0)")
+	}
+	open := func(name string, flags uint32) *Handle {
+		h, _, err := r.Open(ctxOf(t), r.mustFind(name).Node, flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Release)
+		return h
+	}
+	return r, open("src", syscall.O_RDONLY), open("dst", syscall.O_RDWR)
+}
+
+func TestCopiedBytesAreThereBesideAWriter(t *testing.T) {
+	r, src, dst := copyRig(t, strings.Repeat("s", 100_000))
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "copy-data" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Copy(ctxOf(t), src, 0, dst, 4096, 90_000)
+		done <- err
+	}()
+	if !r.tap.WaitHeld(1, 10*time.Second) {
+		t.Fatal("nothing was copied")
+	}
+	if _, err := dst.Write(ctxOf(t), []byte("header"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	want := "header" + strings.Repeat("\x00", 4090) + strings.Repeat("s", 90_000)
+	if got := r.readOpen(dst); got != want {
+		t.Errorf("beside unacknowledged bytes %d bytes are read of %d", len(got), len(want))
+	}
+	if err := dst.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.readOpen(dst); got != want {
+		t.Errorf("after a close %d bytes are read of %d", len(got), len(want))
+	}
+}
+
+func TestACopyCountsWhatTheSourceStillHas(t *testing.T) {
+	r, src, dst := copyRig(t, strings.Repeat("s", 100_000))
+	if err := os.Truncate(filepath.Join(r.dir, "src"), 10); err != nil {
+		t.Fatal(err)
+	}
+	n, err := r.Copy(ctxOf(t), src, 0, dst, 0, 100_000)
+	if err != nil || n != 10 {
+		t.Errorf("%d bytes are said to be copied, 10 are there; %v", n, err)
+	}
+	if n, err = r.Copy(ctxOf(t), src, 10, dst, 10, 99_990); n != 0 || err != nil {
+		t.Errorf("behind the end of the source: %d, %v", n, err)
+	}
+	if got := r.readOpen(dst); got != "ssssssssss" {
+		t.Errorf("the copy has %d bytes", len(got))
+	}
+}
+
+func TestACopyIsOneFlight(t *testing.T) {
+	r, src, dst := copyRig(t, strings.Repeat("s", 100_000))
+	r.costs("a copy on the server", 1, func() {
+		if n, err := r.Copy(ctxOf(t), src, 0, dst, 0, 100_000); n != 100_000 || err != nil {
+			t.Error(n, err)
+		}
+	})
+}
