@@ -1,6 +1,7 @@
 package filedata
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -138,18 +139,34 @@ func (s *span) unlist() {
 	s.list, s.prev, s.next = nil, nil, nil
 }
 
-// touch makes s the most recently used of its list.
-func (p *Pool) touch(s *span, consumed bool) {
+// touch makes s the most recently used of its list. Its File.mu is held.
+func (p *Pool) touch(s *span) {
 	now := time.Now()
 	p.mu.Lock()
 	s.unlist()
 	s.touched = now
-	if consumed {
+	switch {
+	case s.consumed():
 		p.consumed.append(s)
-	} else {
+	case s.spare:
+		p.spare.append(s)
+	default:
 		p.unread.append(s)
 	}
 	p.mu.Unlock()
+}
+
+// spareAll moves spans that nobody is known to come for any more. The File.mu of all is held.
+func (p *Pool) spareAll(spans []*span) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range spans {
+		s.spare = true
+		if s.list == &p.unread {
+			s.unlist()
+			p.spare.append(s)
+		}
+	}
 }
 
 func (p *Pool) forget(s *span) {
@@ -158,11 +175,11 @@ func (p *Pool) forget(s *span) {
 	p.mu.Unlock()
 }
 
-// roomAhead says whether n bytes more may be read ahead: not at the cost of what was read ahead for others.
+// roomAhead says whether n bytes more may be read ahead: not at the cost of what was read ahead for others that are still there.
 func (p *Pool) roomAhead(n int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.clean-p.consumed.bytes+n <= p.o.ReadBudget
+	return p.clean-p.consumed.bytes-p.spare.bytes+n <= p.o.ReadBudget
 }
 
 // trim evicts what has been read, and what is over the budget. No lock is held.
@@ -171,10 +188,10 @@ func (p *Pool) trim() {
 		p.mu.Lock()
 		var victim *span
 		switch {
-		case p.consumed.bytes > keepConsumed, p.clean > p.o.ReadBudget && p.consumed.first != nil:
+		case p.consumed.bytes > keepConsumed:
 			victim = p.consumed.first
 		case p.clean > p.o.ReadBudget:
-			victim = p.unread.first
+			victim = cmp.Or(p.consumed.first, p.spare.first, p.unread.first)
 		}
 		if victim == nil {
 			p.mu.Unlock()
@@ -197,7 +214,7 @@ func (p *Pool) startJanitorLocked() {
 func (p *Pool) old(now time.Time) *span {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range []*span{p.consumed.first, p.unread.first} {
+	for _, s := range []*span{p.consumed.first, p.spare.first, p.unread.first} {
 		if s != nil && now.Sub(s.touched) >= p.age {
 			s.unlist()
 			return s

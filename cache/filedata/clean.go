@@ -31,6 +31,7 @@ type span struct {
 	base     int64 // the offset in the file of buf.data[0]
 	kept     bool
 	read     int64 // bytes that were read
+	spare    bool  // no reader is known to come for it: it was written here, or read for a handle that has closed
 
 	// Guarded by Pool.mu. Only a span that is in File.clean and whose bytes are there is in a list.
 	list       *spanList
@@ -54,12 +55,15 @@ func (s *span) ready() bool {
 	}
 }
 
+// consumed says, under File.mu, whether all of it was read.
+func (s *span) consumed() bool { return s.read >= s.end-s.off }
+
 // keep puts a span whose bytes are there into the clean ones.
 func (f *File) keep(s *span) {
 	s.kept = true
 	s.base = s.off
 	f.clean.insert(s)
-	f.pool.touch(s, false)
+	f.pool.touch(s)
 }
 
 // nextGap finds the first part of [x, hi) that is neither here nor on its way: [lo, end); lo == end where there is none.
@@ -211,7 +215,8 @@ func (f *File) settleSpan(s *span) {
 		f.cutClean(at, maxOffset) // s too: what it got is a span of its own now
 		return
 	}
-	f.pool.touch(s, false)
+	s.spare = s.handle.closed
+	f.pool.touch(s)
 }
 
 // dropSpan takes s, which is kept, out of the clean spans.
@@ -262,7 +267,7 @@ func (f *File) cutClean(off, end int64) {
 	for _, s := range []*span{left, right} {
 		if s != nil {
 			f.clean.insert(s)
-			f.pool.touch(s, s.read >= s.end-s.off)
+			f.pool.touch(s)
 		}
 	}
 }
@@ -270,5 +275,6 @@ func (f *File) cutClean(off, end int64) {
 // part is a span of some of the bytes of s, in the same memory.
 func (s *span) part(off, end int64) *span {
 	s.buf.ref()
-	return &span{file: s.file, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read, cost: end - off}
+	return &span{file: s.file, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read,
+		spare: s.spare, cost: end - off}
 }

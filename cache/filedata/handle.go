@@ -65,6 +65,13 @@ func (h *Handle) Close() {
 		h.pool.idleStream(s)
 	}
 	h.streams = nil
+	var left []*span
+	for _, s := range f.clean.s {
+		if s.handle == h || len(f.handles) == 0 {
+			left = append(left, s)
+		}
+	}
+	h.pool.spareAll(left)
 	f.mu.Unlock()
 	h.cancel()
 	h.fetches.Wait()

@@ -33,8 +33,10 @@ type Pool struct {
 	dirty    int64 // bytes of buffers that count as dirty
 	reserved int64 // bytes that writers may put in buffers now
 	writers  []*budgetWaiter
-	unread   spanList           // clean spans that have bytes nobody read yet, least recently used first
-	consumed spanList           // clean spans that were read to their end
+	// The clean spans, each list least recently used first, in the order in which they are given up.
+	consumed spanList           // those that were read to their end
+	spare    spanList           // those that no reader is known to come for
+	unread   spanList           // those that were read for a handle which is open, and have bytes nobody read yet
 	files    map[*File]struct{} // files with anything unacknowledged
 	drained  chan struct{}      // closed when files becomes empty; nil where nobody waits
 	streams  map[*stream]struct{}

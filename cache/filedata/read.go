@@ -202,9 +202,8 @@ func (h *Handle) assemble(a *assembly, off, end int64) (v View, consumed bool, e
 			}
 			if s.kept {
 				s.read += got - p.off
-				done := s.read >= s.end-s.off
-				consumed = consumed || done
-				f.pool.touch(s, done)
+				consumed = consumed || s.consumed()
+				f.pool.touch(s)
 			}
 		}
 		if p.buf != nil && got > p.off {

@@ -188,7 +188,7 @@ func (f *File) timesWith(e *extent) *epoch {
 	return b
 }
 
-// send delivers an extent in flight and notes how that went.
+// send delivers an extent in flight.
 func (f *File) send(e *extent, times *epoch) {
 	defer f.pool.end()
 	var a *sftpconn.Attr
@@ -201,6 +201,12 @@ func (f *File) send(e *extent, times *epoch) {
 		f.pool.o.Lost(f.tag, e.off, e.data(), err)
 	}
 
+	f.landed(e, times, err, timesErr)
+	f.pool.trim()
+}
+
+// landed notes how the delivery of an extent went.
+func (f *File) landed(e *extent, times *epoch, err, timesErr error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if i := f.flying.index(e.off); i >= 0 {
@@ -233,7 +239,7 @@ func (f *File) acknowledged(e *extent) {
 	if len(e.buf.data) <= keepWritten && !f.pending.overlaps(e.off, e.end) && !f.clean.overlaps(e.off, e.end) {
 		e.buf.ref()
 		e.buf.acknowledged()
-		s := &span{file: f, off: e.off, end: e.end, buf: e.buf, cost: int64(len(e.buf.data))}
+		s := &span{file: f, off: e.off, end: e.end, buf: e.buf, spare: true, cost: int64(len(e.buf.data))}
 		f.keep(s)
 		s.base = e.base
 	}
