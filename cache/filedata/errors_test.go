@@ -141,6 +141,49 @@ func TestStaleHandleLosesItsBytesAndNoOthers(t *testing.T) {
 	}
 }
 
+func TestStaleHandleFailsNoReadOfAnother(t *testing.T) {
+	data := random(10_000)
+	s, gone := newServer(data), newServer(data)
+	lose := make(chan struct{})
+	gone.gate = func(context.Context, request) error {
+		<-lose
+		return sftpconn.ErrStale
+	}
+	_, f, h := opened(t, Options{NoReadAhead: true}, s)
+	old := f.Open(gone)
+	defer old.Close()
+	first := make(chan error, 1)
+	go func() {
+		_, err := old.Read(context.Background(), 0, 10_000)
+		first <- err
+	}()
+	holders := func(n int32) func() bool {
+		return func() bool {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return len(f.clean.s) == 1 && f.clean.s[0].buf.refs.Load() == n
+		}
+	}
+	eventually(t, "the one that is stale waits for its request", holders(3))
+	second := make(chan error, 1)
+	go func() {
+		v, err := h.Read(context.Background(), 0, 10_000)
+		if err == nil && !bytes.Equal(flat(v), data) {
+			err = errors.New("wrong bytes")
+		}
+		v.Release()
+		second <- err
+	}()
+	eventually(t, "the other waits for the same", holders(4))
+	close(lose)
+	if err := <-first; !errors.Is(err, sftpconn.ErrStale) {
+		t.Errorf("the one that is stale: %v", err)
+	}
+	if err := <-second; err != nil {
+		t.Errorf("the other: %v", err)
+	}
+}
+
 func TestTimesThatAreRefusedAreAnError(t *testing.T) {
 	s := newServer(nil)
 	var l lost

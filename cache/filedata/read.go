@@ -173,8 +173,8 @@ func (h *Handle) wait(ctx context.Context, a *assembly) error {
 		}
 		if s.err != nil && failed == nil {
 			failed = s.err
-			if s.handle != h && s.handle.ctx.Err() != nil && h.pool.ctx.Err() == nil {
-				failed = errAgain{} // the one who asked has closed
+			if s.handle != h && h.pool.ctx.Err() == nil {
+				failed = errAgain{} // whoever asked has closed, or has lost its file; what this handle gets is another matter
 			}
 		}
 	}
