@@ -95,7 +95,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.
 func (c *Cache) contentChanged(n *Node) {
-	n.file.data.Drop()
+	n.file.data.Changed()
 	id := n.id
 	go c.notifyContent(id)
 }

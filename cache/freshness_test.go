@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +29,41 @@ func TestOpenSeesWhatChangedOnTheServer(t *testing.T) {
 	}
 	if got := r.readOpen(h); got != "newer" {
 		t.Errorf("read %q", got)
+	}
+}
+
+func TestAReaderOfAReplacedFileDoesNotMixItsBytesIntoTheNewOne(t *testing.T) {
+	r := newRig(t, nil)
+	const size = 4 << 20
+	r.put("f", strings.Repeat("o", size))
+	n := r.mustFind("f").Node
+	open := func() *Handle {
+		h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Release)
+		return h
+	}
+	at := func(h *Handle) string {
+		v, err := h.Read(ctxOf(t), 3<<20, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Release()
+		return string(bytes.Join(v.Vecs, nil))
+	}
+	old := open()
+	r.put("new", strings.Repeat("N", size+1))
+	if err := os.Rename(filepath.Join(r.dir, "new"), filepath.Join(r.dir, "f")); err != nil {
+		t.Fatal(err)
+	}
+	now := open()
+	if got := at(old); got != "oooooooo" {
+		t.Errorf("the handle of the old file reads %q", got)
+	}
+	if got := at(now); got != "NNNNNNNN" {
+		t.Errorf("a handle opened after the replacement reads %q", got)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // span is a part of a file as the server has it, or as it is about to tell.
 type span struct {
 	file *File
+	in   *blocks // where it is while it is kept
 
 	// What the server is asked for: bytes that begin at off when the span is made. They don't change.
 	handle *Handle // whose backend is asked; nil where nobody was
@@ -25,7 +26,7 @@ type span struct {
 	eof  bool
 	err  error
 
-	// Guarded by File.mu: the part that is of use. A span out of File.clean (dropped, or written over) has kept false:
+	// Guarded by File.mu: the part that is of use. A span out of its blocks (dropped, or written over) has kept false:
 	// those who waited get their bytes, nobody else does.
 	off, end int64
 	base     int64 // the offset in the file of buf.data[0]
@@ -33,7 +34,7 @@ type span struct {
 	read     int64 // bytes that were read
 	spare    bool  // no reader is known to come for it: it was written here, or read for a handle that has closed
 
-	// Guarded by Pool.mu. Only a span that is in File.clean and whose bytes are there is in a list.
+	// Guarded by Pool.mu. Only a span that is kept and whose bytes are there is in a list.
 	list       *spanList
 	prev, next *span
 	touched    time.Time
@@ -59,17 +60,18 @@ func (s *span) ready() bool {
 func (s *span) consumed() bool { return s.read >= s.end-s.off }
 
 // keep puts a span whose bytes are there into the clean ones.
-func (f *File) keep(s *span) {
-	s.kept = true
+func (f *File) keep(s *span, in *blocks) {
+	s.kept, s.in = true, in
 	s.base = s.off
-	f.clean.insert(s)
+	in.insert(s)
 	f.pool.touch(s)
 }
 
 // nextGap finds the first part of [x, hi) that is neither here nor on its way: [lo, end); lo == end where there is none.
-func (f *File) nextGap(x, hi int64) (lo, end int64) {
+func (h *Handle) nextGap(x, hi int64) (lo, end int64) {
+	f := h.file
 	for x < hi {
-		s, ok, next := f.clean.at(x)
+		s, ok, next := h.clean.at(x)
 		if ok {
 			x = s.end
 			continue
@@ -94,18 +96,19 @@ func (f *File) nextGap(x, hi int64) (lo, end int64) {
 
 // bridge makes the gap [lo, end) reach over small clean islands behind it, as far as limit, by forgetting them: one request for
 // all costs less than one for each piece between them, as long as it does not fetch more again than is missing.
-func (f *File) bridge(lo, end, limit int64) int64 {
+func (h *Handle) bridge(lo, end, limit int64) int64 {
+	f, clean := h.file, h.clean
 	for _, l := range []*ranges[*extent]{&f.pending, &f.flying} {
 		if i := l.search(lo); i < len(l.s) {
 			limit = min(limit, l.s[i].off)
 		}
 	}
 	missing, again, to := end-lo, int64(0), end
-	for i := f.clean.search(lo); i < len(f.clean.s); i++ {
-		s := f.clean.s[i]
+	for i := clean.search(lo); i < len(clean.s); i++ {
+		s := clean.s[i]
 		next := limit
-		if i+1 < len(f.clean.s) {
-			next = min(next, f.clean.s[i+1].off)
+		if i+1 < len(clean.s) {
+			next = min(next, clean.s[i+1].off)
 		}
 		again += s.end - s.off
 		if s.end >= limit || again > missing || !s.ready() {
@@ -117,7 +120,7 @@ func (f *File) bridge(lo, end, limit int64) int64 {
 		}
 	}
 	if to > end {
-		f.cutClean(lo, to)
+		f.cutBlocks(clean, lo, to)
 	}
 	return to
 }
@@ -127,13 +130,13 @@ func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 	f := h.file
 	for lo < hi {
 		n := min(hi-lo, int64(h.maxRead))
-		s := &span{file: f, handle: h, start: lo, want: int(n), off: lo, end: lo + n, base: lo, kept: true,
+		s := &span{file: f, in: h.clean, handle: h, start: lo, want: int(n), off: lo, end: lo + n, base: lo, kept: true,
 			grown: f.grown, done: make(chan struct{}), buf: f.pool.alloc(int(n), false)}
 		s.cost = int64(len(s.buf.data))
 		s.buf.ref() // fetch's own
 		f.pool.begin()
 		h.fetches.Add(1)
-		f.clean.insert(s)
+		h.clean.insert(s)
 		asked = append(asked, s)
 		lo += n
 	}
@@ -206,13 +209,13 @@ func (f *File) settleSpan(s *span) {
 			f.dropSpan(s)
 			return
 		}
-		if at < f.remote {
+		if at < f.remote && s.in == f.clean { // the end of an earlier file says nothing of this one's
 			f.remote = at
 			if !f.dirty() {
 				f.size = at
 			}
 		}
-		f.cutClean(at, maxOffset) // s too: what it got is a span of its own now
+		f.cutBlocks(s.in, at, maxOffset) // s too: what it got is a span of its own now
 		return
 	}
 	s.spare = s.handle.closed
@@ -221,8 +224,8 @@ func (f *File) settleSpan(s *span) {
 
 // dropSpan takes s, which is kept, out of the clean spans.
 func (f *File) dropSpan(s *span) {
-	if i := f.clean.index(s.off); i >= 0 && f.clean.s[i] == s {
-		f.clean.remove(i, i+1)
+	if i := s.in.index(s.off); i >= 0 && s.in.s[i] == s {
+		s.in.remove(i, i+1)
 	}
 	f.letGo(s)
 }
@@ -243,13 +246,13 @@ func (f *File) evict(s *span) {
 	}
 }
 
-// cutClean forgets what the server said of [off, end). A span on its way is forgotten as a whole.
-func (f *File) cutClean(off, end int64) {
-	i := f.clean.search(off)
+// cutBlocks forgets what the server said of [off, end), in b. A span on its way is forgotten as a whole.
+func (f *File) cutBlocks(b *blocks, off, end int64) {
+	i := b.search(off)
 	j := i
 	var left, right *span
-	for ; j < len(f.clean.s) && f.clean.s[j].off < end; j++ {
-		s := f.clean.s[j]
+	for ; j < len(b.s) && b.s[j].off < end; j++ {
+		s := b.s[j]
 		if s.ready() {
 			if s.off < off {
 				left = s.part(s.off, off)
@@ -263,10 +266,10 @@ func (f *File) cutClean(off, end int64) {
 	if i == j {
 		return
 	}
-	f.clean.remove(i, j)
+	b.remove(i, j)
 	for _, s := range []*span{left, right} {
 		if s != nil {
-			f.clean.insert(s)
+			b.insert(s)
 			f.pool.touch(s)
 		}
 	}
@@ -275,6 +278,6 @@ func (f *File) cutClean(off, end int64) {
 // part is a span of some of the bytes of s, in the same memory.
 func (s *span) part(off, end int64) *span {
 	s.buf.ref()
-	return &span{file: s.file, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read,
+	return &span{file: s.file, in: s.in, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read,
 		spare: s.spare, cost: end - off}
 }

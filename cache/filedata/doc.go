@@ -9,7 +9,8 @@
 //
 //   - pending: extents that a program wrote and that have not been sent,
 //   - flying: extents in flight to the server,
-//   - clean: spans that were read from the server, or are being read.
+//   - clean: spans that were read from the server, or are being read; handles
+//     from before a change on the server have theirs apart.
 //
 // Ranges of one list never overlap. Clean spans never overlap the other two:
 // a write cuts them, so that what the server said before the write can't come

@@ -15,7 +15,8 @@ type File struct {
 	mu      sync.Mutex // guards everything below, and the handles', spans' and extents' fields unless they say otherwise
 	handles map[*Handle]struct{}
 
-	clean   ranges[*span]
+	clean   *blocks
+	earlier []*blocks // of handles opened before the file was seen to change; not empty only where there are such
 	pending ranges[*extent]
 	flying  ranges[*extent]
 	due     int      // extents of pending that are to be sent now
@@ -45,6 +46,7 @@ func (p *Pool) NewFile(tag any, remoteSize int64) *File {
 		pool:    p,
 		tag:     tag,
 		handles: make(map[*Handle]struct{}),
+		clean:   new(blocks),
 		size:    remoteSize,
 		remote:  remoteSize,
 		tail:    -1,
@@ -124,7 +126,7 @@ func (f *File) Preload(data []byte) {
 	if n == 0 {
 		return
 	}
-	f.keep(&span{file: f, off: 0, end: n, buf: f.pool.wrap(data), cost: n})
+	f.keep(&span{file: f, off: 0, end: n, buf: f.pool.wrap(data), cost: n}, f.clean)
 }
 
 // Release gives the file's memory back. The file has no handles and nothing unacknowledged then.

@@ -21,9 +21,10 @@ type Handle struct {
 	closed  bool
 	started bool // something was read
 	streams []*stream
-	err     error // the first write error since the opening, or since the last that was settled
-	refused error // an error of bytes that this handle wrote; like err, settled with it
-	stale   error // the backend's ErrStale: nothing more can be written through it
+	clean   *blocks // what it reads; shared with the handles that have the same
+	err     error   // the first write error since the opening, or since the last that was settled
+	refused error   // an error of bytes that this handle wrote; like err, settled with it
+	stale   error   // the backend's ErrStale: nothing more can be written through it
 }
 
 // Open: b is used for what this handle reads and writes. It must stay open until Close and Drain have returned.
@@ -37,6 +38,7 @@ func (f *File) Open(b Backend) *Handle {
 	}
 	h.ctx, h.cancel = context.WithCancel(f.pool.ctx)
 	f.mu.Lock()
+	h.clean = f.clean
 	f.handles[h] = struct{}{}
 	f.mu.Unlock()
 	return h
@@ -65,13 +67,7 @@ func (h *Handle) Close() {
 		h.pool.idleStream(s)
 	}
 	h.streams = nil
-	var left []*span
-	for _, s := range f.clean.s {
-		if s.handle == h || len(f.handles) == 0 {
-			left = append(left, s)
-		}
-	}
-	h.pool.spareAll(left)
+	f.noReader(h)
 	f.mu.Unlock()
 	h.cancel()
 	h.fetches.Wait()

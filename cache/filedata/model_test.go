@@ -210,7 +210,8 @@ func modelRun(t *rapid.T) {
 				t.Fatalf("sync: %v", err)
 			}
 		},
-		"drop": func(t *rapid.T) { f.Drop() },
+		"drop":    func(t *rapid.T) { f.Drop() },
+		"changed": func(t *rapid.T) { f.Changed() },
 		"times": func(t *rapid.T) {
 			a := sftpconn.Attr{Flags: session.HasTimes, Mtime: rapid.Uint32().Draw(t, "mtime")}
 			if !f.SetTimes(a) {

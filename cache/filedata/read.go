@@ -113,7 +113,7 @@ func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
 				next = min(next, hole)
 			}
 		}
-		s, ok, begin := f.clean.at(x)
+		s, ok, begin := h.clean.at(x)
 		if ok {
 			next = min(next, s.end)
 			s.buf.ref()
@@ -123,7 +123,7 @@ func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
 		}
 		hi := min(next, begin)
 		if hi < next {
-			hi = f.bridge(x, hi, next)
+			hi = h.bridge(x, hi, next)
 		}
 		lo, hi := h.widen(x, hi)
 		asked = h.ask(asked, lo, hi)
@@ -138,7 +138,7 @@ func (h *Handle) widen(lo, hi int64) (int64, int64) {
 		return lo, hi
 	}
 	if from := lo &^ (pageSize - 1); from < lo {
-		if g, end := f.nextGap(from, hi); g < lo && end == hi {
+		if g, end := h.nextGap(from, hi); g < lo && end == hi {
 			lo = g
 		}
 	}
@@ -147,7 +147,7 @@ func (h *Handle) widen(lo, hi int64) (int64, int64) {
 		to = f.remote
 	}
 	if to = min(to, f.remote); to > hi {
-		if g, end := f.nextGap(hi, to); g == hi {
+		if g, end := h.nextGap(hi, to); g == hi {
 			hi = end
 		}
 	}

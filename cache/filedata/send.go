@@ -236,11 +236,15 @@ func (f *File) acknowledged(e *extent) {
 		f.remote = e.end
 		f.grown++
 	}
-	if len(e.buf.data) <= keepWritten && !f.pending.overlaps(e.off, e.end) && !f.clean.overlaps(e.off, e.end) {
+	in := e.handle.clean
+	if in != f.clean && e.handle.closed {
+		return
+	}
+	if len(e.buf.data) <= keepWritten && !f.pending.overlaps(e.off, e.end) && !in.overlaps(e.off, e.end) {
 		e.buf.ref()
 		e.buf.acknowledged()
 		s := &span{file: f, off: e.off, end: e.end, buf: e.buf, spare: true, cost: int64(len(e.buf.data))}
-		f.keep(s)
+		f.keep(s, in)
 		s.base = e.base
 	}
 }

@@ -115,10 +115,10 @@ func (h *Handle) askAhead(asked []*span, s *stream) []*span {
 	want := min(s.next+s.window, f.remote)
 	for s.ahead < want && (want-s.ahead >= block || want == f.remote) {
 		to := min(s.ahead+block, f.remote)
-		lo, hi := f.nextGap(s.ahead, to)
+		lo, hi := h.nextGap(s.ahead, to)
 		if lo < hi {
 			if hi < to {
-				hi = f.bridge(lo, hi, to)
+				hi = h.bridge(lo, hi, to)
 			}
 			if !h.pool.roomAhead(hi - lo) {
 				break

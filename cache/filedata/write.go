@@ -93,8 +93,6 @@ func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) 
 // begin makes way for p at off.
 func (f *File) begin(p []byte, off int64) int64 {
 	f.lastWrite = time.Now()
-	if len(f.clean.s) > 0 {
-		f.cutClean(off, off+int64(len(p)))
-	}
+	f.cutClean(off, off+int64(len(p)))
 	return off
 }

@@ -1,0 +1,52 @@
+package filedata
+
+import "slices"
+
+// blocks are the clean spans that some handles share. The handle of a file that was replaced on the server goes on reading the
+// old one, under the same name; its bytes are not those that a later opening gets, and can't be told from them. So once the
+// file has been seen to change, the handles that were open before share theirs, and those that follow begin anew.
+type blocks struct{ ranges[*span] }
+
+// Changed tells that the file was seen to have changed on the server. It forgets clean blocks as Drop does, and keeps what the
+// handles that are open now will read apart from what others read.
+func (f *File) Changed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cutClean(0, maxOffset)
+	for h := range f.handles {
+		if h.clean == f.clean {
+			f.earlier = append(f.earlier, f.clean)
+			f.clean = new(blocks)
+			return
+		}
+	}
+}
+
+// cutClean forgets what the server said of [off, end).
+func (f *File) cutClean(off, end int64) {
+	f.cutBlocks(f.clean, off, end)
+	for _, b := range f.earlier {
+		f.cutBlocks(b, off, end)
+	}
+}
+
+// noReader sees to the blocks of a handle that has closed: nobody is known to come for what was read for it, and those of
+// earlier times go with the last handle that shares them.
+func (f *File) noReader(h *Handle) {
+	shared := false
+	for o := range f.handles {
+		shared = shared || o.clean == h.clean
+	}
+	if i := slices.Index(f.earlier, h.clean); i >= 0 && !shared {
+		f.cutBlocks(h.clean, 0, maxOffset)
+		f.earlier = slices.Delete(f.earlier, i, i+1)
+		return
+	}
+	var left []*span
+	for _, s := range h.clean.s {
+		if s.handle == h || !shared {
+			left = append(left, s)
+		}
+	}
+	f.pool.spareAll(left)
+}
