@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -241,5 +242,33 @@ func TestCloseOfThePoolRescuesWhatIsLeft(t *testing.T) {
 	}
 	if _, err := h.Read(context.Background(), 200_000, 10); !errors.Is(err, ErrClosed) {
 		t.Fatalf("read: %v", err)
+	}
+}
+
+func TestCloseOfThePoolRescuesWhatWasWrittenAtThatMoment(t *testing.T) {
+	for range 40 { // where the close comes in a write differs
+		var l lost
+		p := NewPool(Options{Lost: l.add})
+		s := newServer(nil)
+		s.gate = func(ctx context.Context, _ request) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		var accepted atomic.Int64
+		var writers sync.WaitGroup
+		for range 4 {
+			writers.Go(func() {
+				for p.NewFile(nil, 0).Open(s).Write(context.Background(), []byte("x"), 0) == nil {
+					accepted.Add(1)
+				}
+			})
+		}
+		eventually(t, "they write", func() bool { return accepted.Load() > 0 })
+		p.Close()
+		rescued := len(l.all())
+		writers.Wait()
+		if n := int(accepted.Load()); rescued != n {
+			t.Fatalf("%d writes were accepted, %d handed over when Close returned", n, rescued)
+		}
 	}
 }

@@ -78,7 +78,7 @@ func (p *Pool) Close() {
 	p.mu.Unlock()
 	p.cancel()
 	for _, f := range p.dirtyFiles() {
-		f.Push()
+		f.Push() // behind the write that is just making it dirty
 	}
 	p.mu.Lock()
 	if p.ended == nil {
@@ -178,6 +178,17 @@ func (p *Pool) dirtyFiles() []*File {
 		files = append(files, f)
 	}
 	return files
+}
+
+// accept enters f, which a write is about to make dirty. False: the pool has closed. So Close knows of every write that succeeds.
+func (p *Pool) accept(f *File) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.files[f] = struct{}{}
+	return true
 }
 
 // setDirty keeps the list of files with anything unacknowledged.

@@ -38,7 +38,10 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 		if err != nil {
 			return 0, err
 		}
-		if at, err = h.mayWrite(ctx, p, off, atEnd); err == nil {
+		if at, err = h.mayWrite(ctx, p, off, atEnd); err == nil && !f.dirty() && !h.pool.accept(f) {
+			err = ErrClosed
+		}
+		if err == nil {
 			f.put(h, p, f.begin(p, at))
 		}
 		h.pool.unreserve(int64(len(p)))
