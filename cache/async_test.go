@@ -8,6 +8,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 func async(o *Options) { o.Async = true }
@@ -117,6 +120,42 @@ func TestAsyncReportsWhatFailedLater(t *testing.T) {
 	}
 	if f := r.mustFind("taken"); f.Attr.Mode&syscall.S_IFMT != syscall.S_IFREG {
 		t.Errorf("what is really there does not show: mode %o", f.Attr.Mode)
+	}
+}
+
+func TestAsyncReportsTimesThatAreRefusedAfterTheBytes(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "FSETSTAT" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "WRITE" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	f := r.create(r.Root(), "f", "content")
+	when := time.Unix(1_000_000_000, 0)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Atime: &when, Mtime: &when}); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	err := r.Sync(ctxOf(t))
+	wantErrno(t, err, syscall.EPERM)
+	if err == nil || !strings.Contains(err.Error(), "/f") {
+		t.Errorf("the error does not name the file: %v", err)
+	}
+	info, err := os.Stat(filepath.Join(r.dir, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, _, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || a.Mtime != info.ModTime().Unix() {
+		t.Errorf("the mtime shown is %d, the server's is %d; %v", a.Mtime, info.ModTime().Unix(), err)
 	}
 }
 

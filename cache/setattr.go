@@ -223,6 +223,20 @@ func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 	return true
 }
 
+// timesRefused is filedata's word that times which timesBehind has answered for can't be set.
+func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
+	n := tag.(*Node)
+	c.mu.Lock()
+	p := c.path(n)
+	if f := n.file; f != nil && f.ownTimes != nil && *f.ownTimes == times {
+		f.ownTimes = nil
+	}
+	c.changed(n)
+	c.stale(n)
+	c.mu.Unlock()
+	c.report("setattr", p, c.errno(c.ctx, "setattr", p, why))
+}
+
 // send makes one request of a wish: by the handle where the file has no name any more, by path else.
 func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
 	c.mu.Lock()

@@ -27,7 +27,7 @@
 // # Locks
 //
 // File.mu comes before Pool.mu. No two files' locks are held together, and no
-// lock is held while the server, a program or Options.Lost is waited for.
+// lock is held while the server, a program or a function of Options is waited for.
 package filedata
 
 import (
@@ -63,8 +63,10 @@ type Options struct {
 
 	// Lost gets the bytes that can't be delivered, before the error is reported to anybody. It may block on a local disk.
 	// data belongs to the callee until it returns.
-	Lost   func(tag any, off int64, data []byte, err error)
-	Logger *slog.Logger
+	Lost func(tag any, off int64, data []byte, err error)
+	// TimesRefused gets the times of File.SetTimes that can't be set, before the error is reported to anybody.
+	TimesRefused func(tag any, times sftpconn.Attr, err error)
+	Logger       *slog.Logger
 }
 
 const defaultBudget = 64 << 20

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sshmount/sftpconn"
 )
 
 // Pool is the budgets, and the goroutines, of all files of a mount.
@@ -53,6 +55,9 @@ func NewPool(o Options) *Pool {
 	}
 	if o.Lost == nil {
 		o.Lost = func(any, int64, []byte, error) {}
+	}
+	if o.TimesRefused == nil {
+		o.TimesRefused = func(any, sftpconn.Attr, error) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -200,6 +200,9 @@ func (f *File) send(e *extent, times *epoch) {
 		f.pool.o.Logger.Error("bytes could not be written", "offset", e.off, "bytes", e.end-e.off, "error", err)
 		f.pool.o.Lost(f.tag, e.off, e.data(), err)
 	}
+	if timesErr != nil {
+		f.timesRefused(*a, timesErr)
+	}
 
 	f.landed(e, times, err, timesErr)
 	f.pool.trim()
@@ -253,17 +256,25 @@ func (f *File) acknowledged(e *extent) {
 func (f *File) sendTimes(e *epoch, h *Handle, a sftpconn.Attr) {
 	defer f.pool.end()
 	err := f.insist(h, func(ctx context.Context) error { return h.backend.Setstat(ctx, a) })
+	if err != nil {
+		f.timesRefused(a, err)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.timesSet(e, h, err)
 	f.pump()
 }
 
+// timesRefused hands on that times can't be set. No lock is held.
+func (f *File) timesRefused(a sftpconn.Attr, err error) {
+	f.pool.o.Logger.Error("times could not be set", "error", err)
+	f.pool.o.TimesRefused(f.tag, a, err)
+}
+
 // timesSet ends the times of an epoch.
 func (f *File) timesSet(e *epoch, h *Handle, err error) {
 	e.times, e.sending = nil, false
 	if err != nil {
-		f.pool.o.Logger.Error("times could not be set", "error", err)
 		f.failed(h, err)
 	}
 }
