@@ -32,10 +32,17 @@ type rig struct {
 
 func newRig(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
+	return newRigOver(t, sftpconn.Options{}, change)
+}
+
+// newRigOver is newRig with a connection that has options of its own.
+func newRigOver(t *testing.T, connect sftpconn.Options, change func(*Options)) *rig {
+	t.Helper()
 	r := &rig{t: t, tap: sftptest.NewTap()}
 	r.srv = sftptest.New(t, sftptest.WithTap(r.tap))
 	r.dir = r.srv.Dir()
-	conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: r.srv.Dial, Logger: slog.New(slog.DiscardHandler)})
+	connect.Dial, connect.Logger = r.srv.Dial, slog.New(slog.DiscardHandler)
+	conn, err := sftpconn.New(t.Context(), connect)
 	if err != nil {
 		t.Fatal(err)
 	}

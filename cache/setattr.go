@@ -170,7 +170,10 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	case fs == nil:
 	case a.Flags&session.HasTimes != 0 || a.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0:
 		// Bytes on their way would change the mtime again after it is set, and clear these bits.
-		if err := fs.data.Drain(ctx); err != nil {
+		bounded, stop := c.conn.Bounded(ctx)
+		err := fs.data.Drain(bounded)
+		stop()
+		if err != nil {
 			return c.errno(ctx, "setattr", p, err)
 		}
 	default:
