@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"sshmount/sftpconn/session"
@@ -16,6 +17,10 @@ const (
 	// settleNames is how long after a change of names was settled its consequence for
 	// the path of an open file may take to arrive here.
 	settleNames = time.Second
+
+	// absentPatience is how long a directory that is missing is waited for where
+	// ReconnectTimeout sets no limit: the line is up then, and the directory may be gone for good.
+	absentPatience = 2 * time.Minute
 )
 
 // reopen begins to open the file anew, on the channel of names of the present connection.
@@ -56,30 +61,70 @@ func (f *File) opened(h *handle, open func(ch *channel) (string, error)) {
 }
 
 // find opens the file by its present path, which must lead to the same file as
-// before. What says for good that it doesn't is ErrStale.
+// before. What says for good that it doesn't is ErrStale. A server that has just
+// started may answer before the file system with the file is mounted, or before
+// it gives access to it: what may come of that is tried again for a while.
 func (f *File) find(ch *channel) (string, error) {
-	var deadline time.Time
-	for {
+	var settling time.Time // until when a rename that was done may become known here
+	for tries := 0; ; {
 		path := f.r.Path()
 		if path == "" {
 			return "", fmt.Errorf("%w: it was removed", ErrStale)
 		}
 		// A rename of the file itself may have been done without our knowing yet, or without
 		// its having reached those who say what the path is.
-		if f.c.settled(ch) || deadline.IsZero() {
-			deadline = time.Now().Add(settleNames)
+		if f.c.settled(ch) || settling.IsZero() {
+			settling = time.Now().Add(settleNames)
 		}
 		id, err := f.findAt(ch, path)
-		if !isAbsent(err) {
+		if isAbsent(err) {
+			for f.r.Path() == path && time.Now().Before(settling) && f.c.ctx.Err() == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if f.r.Path() != path {
+				continue
+			}
+			if f.directoryThere(ch, path) {
+				return "", fmt.Errorf("%w: %w", ErrStale, err)
+			}
+		} else if status(err) != session.StatusPermissionDenied {
 			return id, err
 		}
-		for f.r.Path() == path && time.Now().Before(deadline) && f.c.ctx.Err() == nil {
-			time.Sleep(10 * time.Millisecond)
+		if time.Since(ch.since) > f.c.readyWithin() || !f.wanted() {
+			if isAbsent(err) {
+				err = fmt.Errorf("%w: its directory is not there either: %w", ErrStale, err)
+			}
+			return "", err
 		}
-		if f.r.Path() == path {
-			return "", fmt.Errorf("%w: %w", ErrStale, err)
+		if tries++; tries == 1 {
+			f.c.o.Logger.Warn("an open file cannot be found again yet; the server may not be ready", "path", path, "cause", err)
+		}
+		select {
+		case <-time.After(spread(min(backoffFirst<<min(tries, 10), backoffWaiting))):
+		case <-ch.s.Done():
+		case <-f.c.ctx.Done():
 		}
 	}
+}
+
+// readyWithin is how long after a connection was made its server may still be starting.
+func (c *Conn) readyWithin() time.Duration {
+	if c.o.ReconnectTimeout < 0 {
+		return absentPatience
+	}
+	return c.o.ReconnectTimeout
+}
+
+// directoryThere says whether the directory of a name that is absent is there itself.
+func (f *File) directoryThere(ch *channel, name string) bool {
+	return ch.wait(f.c.ctx, ch.s.Stat(path.Dir(name))) == nil
+}
+
+// wanted says whether the file is still open for somebody.
+func (f *File) wanted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.closed
 }
 
 // settled waits until no change of names is in doubt, or ch is over. It says whether there was one.
@@ -106,7 +151,7 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 	for try := 1; ; try++ {
 		look := ch.s.Lstat(path)
 		if err := ch.wait(f.c.ctx, look); err != nil {
-			return "", f.verdict(err)
+			return "", err
 		}
 		before := look.Attr()
 		if before.Mode&modeType != modeRegular {
@@ -117,7 +162,7 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 		}
 		id, err := f.openAgain(ch, path, before)
 		if err != nil {
-			return "", f.verdict(err)
+			return "", err
 		}
 		stat := ch.s.Fstat(id)
 		err = ch.wait(f.c.ctx, stat)
@@ -157,15 +202,6 @@ func (f *File) check(a Attr) error {
 	err := f.r.Check(a)
 	if err != nil && !errors.Is(err, ErrStale) {
 		err = fmt.Errorf("%w: %w", ErrStale, err)
-	}
-	return err
-}
-
-// verdict tells a refusal that ends the file from one that may pass, such as too
-// many open files. That the name is absent is for find to judge.
-func (f *File) verdict(err error) error {
-	if status(err) == session.StatusPermissionDenied {
-		return fmt.Errorf("%w: %w", ErrStale, err)
 	}
 	return err
 }
