@@ -1,8 +1,13 @@
 package sftpconn
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"sshmount/sftpconn/transport"
 )
 
 func TestPausesBetweenAttemptsAreShortWhileAProgramWaits(t *testing.T) {
@@ -32,4 +37,46 @@ func TestALongPauseEndsForWhoComes(t *testing.T) {
 	if c.pausesLong() {
 		t.Error("after a refused login the next program provokes another")
 	}
+}
+
+func TestAServerThatDropsEveryConnectionIsAskedEverMoreRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			dials.Add(1)
+			tr, err := stubDialer(ctx)
+			time.AfterFunc(100*time.Millisecond, func() { tr.Close() })
+			return tr, err
+		})
+		time.Sleep(5 * time.Minute)
+		before := dials.Load()
+		time.Sleep(5 * time.Minute)
+		if n := dials.Load() - before; n == 0 || n > 20 { // the pause is 15 s at least
+			t.Errorf("%d logins within 5 minutes, and nobody waits", n)
+		}
+	})
+}
+
+func TestAGoodConnectionEndsTheBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		lines := make(chan transport.Transport, 1)
+		underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			tr, err := stubDialer(ctx)
+			if dials.Add(1) < 10 {
+				time.AfterFunc(100*time.Millisecond, func() { tr.Close() })
+			} else {
+				lines <- tr
+			}
+			return tr, err
+		})
+		good := <-lines
+		time.Sleep(2 * steady)
+		good.Close()
+		cut := time.Now()
+		<-lines
+		if down := time.Since(cut); down > backoffFirst {
+			t.Errorf("the first attempt after a good connection came %v after its end", down)
+		}
+	})
 }

@@ -53,21 +53,10 @@ type Conn struct {
 
 // New logs in for the first time; its error is the user's to read.
 func New(ctx context.Context, o Options) (*Conn, error) {
-	o.fill()
 	if o.Dial == nil {
 		return nil, errors.New("no dialer was given for the connection")
 	}
-	c := &Conn{
-		o:       o,
-		kick:    make(chan struct{}, 1),
-		changed: make(chan struct{}),
-		bounded: make(map[*context.CancelCauseFunc]struct{}),
-		since:   time.Now(),
-		trial:   o.Trial,
-	}
-	c.clock.start()
-	c.journal.start()
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c := newConn(o)
 	l, err := c.dial(ctx)
 	if err != nil {
 		c.cancel()
@@ -79,6 +68,22 @@ func New(ctx context.Context, o Options) (*Conn, error) {
 	c.spawn(c.watchNetwork)
 	c.spawn(c.watchClock)
 	return c, nil
+}
+
+func newConn(o Options) *Conn {
+	o.fill()
+	c := &Conn{
+		o:       o,
+		kick:    make(chan struct{}, 1),
+		changed: make(chan struct{}),
+		bounded: make(map[*context.CancelCauseFunc]struct{}),
+		since:   time.Now(),
+		trial:   o.Trial,
+	}
+	c.clock.start()
+	c.journal.start()
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
 }
 
 // Close ends the connection and every goroutine of it; waiting calls fail with ErrClosed.

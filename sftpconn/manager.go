@@ -20,8 +20,8 @@ const (
 	backoffRefused = time.Minute
 
 	// steady is how long a connection must have lasted to count as good. After one that
-	// did not, the back-off begins with triesShort attempts counted, so that a server
-	// which drops everybody at once is not hammered.
+	// did not, the back-off begins with triesShort attempts counted, and one more for each
+	// of the kind before it, so that a server which drops everybody at once is not hammered.
 	steady     = 10 * time.Second
 	triesShort = 2
 
@@ -38,6 +38,7 @@ const (
 // manage owns the state of the connection: it watches the link, and when that is
 // lost dials until there is another.
 func (c *Conn) manage(l *link) {
+	short := 0 // connections in a row that were not steady
 	for {
 		up := time.Now()
 		cause := c.watch(l)
@@ -47,7 +48,10 @@ func (c *Conn) manage(l *link) {
 		}
 		tries := 0
 		if time.Since(up) < steady && c.hasReconnected() {
-			tries = triesShort
+			tries = triesShort + short
+			short++
+		} else {
+			short = 0
 		}
 		if !c.setDown(cause) {
 			return

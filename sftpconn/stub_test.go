@@ -1,0 +1,89 @@
+package sftpconn
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+// stubLine is a transport for tests whose time is not that of this machine (testing/synctest), where no process and
+// no socket may be waited for. Its server greets, says that it is alive, and answers nothing else.
+type stubLine struct {
+	once sync.Once
+	done chan struct{}
+}
+
+var _ = (transport.Transport)((*stubLine)(nil))
+
+// stubDialer makes a line at once.
+func stubDialer(context.Context) (transport.Transport, error) {
+	return &stubLine{done: make(chan struct{})}, nil
+}
+
+// underStub makes a connection by dial that ends with the test. It watches neither network nor clock.
+func underStub(t *testing.T, dial transport.Dialer) *Conn {
+	t.Helper()
+	c := newConn(Options{Dial: dial, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))})
+	l, err := c.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.setUp(l)
+	c.spawn(func() { c.manage(l) })
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (l *stubLine) OpenChannel(context.Context) (transport.Channel, error) {
+	ours, theirs := net.Pipe()
+	go func() {
+		defer theirs.Close()
+		for greeted := false; ; {
+			var length [4]byte
+			if _, err := io.ReadFull(theirs, length[:]); err != nil {
+				return
+			}
+			if _, err := io.CopyN(io.Discard, theirs, int64(binary.BigEndian.Uint32(length[:]))); err != nil {
+				return
+			}
+			if !greeted {
+				greeted = true
+				if _, err := theirs.Write([]byte{0, 0, 0, 5, 2, 0, 0, 0, 3}); err != nil {
+					return
+				}
+			}
+		}
+	}()
+	return stubChannel{ours}, nil
+}
+
+func (l *stubLine) Probe(context.Context) error { return nil }
+func (l *stubLine) LastReceived() time.Time     { return time.Now() }
+func (l *stubLine) Done() <-chan struct{}       { return l.done }
+func (l *stubLine) Info() transport.Info        { return transport.Info{} }
+
+func (l *stubLine) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *stubLine) Err() error {
+	select {
+	case <-l.done:
+		return errors.New("the line was cut")
+	default:
+		return nil
+	}
+}
+
+type stubChannel struct{ net.Conn }
+
+func (stubChannel) Remarks() string { return "" }
