@@ -233,30 +233,39 @@ func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
 	}
 }
 
-// attempt dials once, and anew when the network changes meanwhile.
+// attempt dials once, and anew when the network has changed meanwhile: at once where
+// the attempt is old, else when it is. Each time it must be older than the last, so that
+// a network which changes all the time lets a slow login come to its end.
 func (c *Conn) attempt(patience *<-chan time.Time) (*link, error) {
 	type result struct {
 		l   *link
 		err error
 	}
-	for {
+	for age := redialAge; ; age *= 2 {
 		ctx, cancel := context.WithTimeout(c.ctx, dialLimit)
 		results := make(chan result, 1)
 		c.spawn(func() {
 			l, err := c.dial(ctx)
 			results <- result{l, err}
 		})
-		begun, again := time.Now(), false
-		for !again {
+		old := time.NewTimer(age)
+		for changed, again := false, false; !again; {
+			var due <-chan time.Time
+			if changed {
+				due = old.C
+			}
 			select {
 			case r := <-results:
+				old.Stop()
 				cancel()
 				return r.l, r.err
 			case <-*patience:
 				*patience = nil
 				c.giveUp()
 			case <-c.kick:
-				again = time.Since(begun) > redialAge
+				changed = true
+			case <-due:
+				again = true
 			}
 		}
 		cancel()

@@ -1,0 +1,81 @@
+package sftpconn
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+// begins is a dialer that tells when each attempt begins, from the second on. The first stuck ones of these get
+// nowhere; the next lasts slow.
+func begins(stuck int, slow time.Duration) (dial transport.Dialer, begun chan transport.Transport) {
+	begun = make(chan transport.Transport, 100)
+	first := true
+	return func(ctx context.Context) (transport.Transport, error) {
+		tr, err := stubDialer(ctx)
+		begun <- tr
+		if first {
+			first = false
+			return tr, err
+		}
+		wait := slow
+		if stuck > 0 {
+			stuck--
+			wait = dialLimit
+		}
+		select {
+		case <-time.After(wait):
+			return tr, err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}, begun
+}
+
+func TestAnAttemptIsBegunAnewWhenTheNetworkHasChangedUnderIt(t *testing.T) {
+	for _, row := range []struct {
+		what         string
+		kicked, anew time.Duration // after the beginning of the attempt
+	}{
+		{"young", redialAge / 4, redialAge},
+		{"old", 5 * redialAge, 5 * redialAge},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dial, begun := begins(1, 0)
+				c := underStub(t, dial)
+				(<-begun).Close()
+				<-begun // to an address that is gone
+				start := time.Now()
+				time.Sleep(row.kicked)
+				c.Kick()
+				<-begun
+				if took := time.Since(start); took != row.anew {
+					t.Errorf("begun anew after %v", took)
+				}
+				synctest.Wait()
+				if !c.Status().Connected {
+					t.Error("no connection")
+				}
+			})
+		})
+	}
+}
+
+func TestASlowLoginSucceedsWhileTheNetworkChangesAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, begun := begins(0, 5*redialAge)
+		c := underStub(t, dial)
+		(<-begun).Close()
+		<-begun
+		for start := time.Now(); !c.Status().Connected; time.Sleep(redialAge / 2) {
+			if time.Since(start) > dialLimit {
+				t.Fatalf("no connection after %d attempts", len(begun)+1)
+			}
+			c.Kick()
+		}
+	})
+}
