@@ -2,6 +2,7 @@ package sftpconn
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -33,7 +34,7 @@ func TestALongPauseEndsForWhoComes(t *testing.T) {
 	if !c.pausesLong() {
 		t.Error("a pause of a minute is not cut short")
 	}
-	c.refused = true
+	c.refused = time.Now()
 	if c.pausesLong() {
 		t.Error("after a refused login the next program provokes another")
 	}
@@ -77,6 +78,50 @@ func TestAGoodConnectionEndsTheBackOff(t *testing.T) {
 		<-lines
 		if down := time.Since(cut); down > backoffFirst {
 			t.Errorf("the first attempt after a good connection came %v after its end", down)
+		}
+	})
+}
+
+func TestEventsOfTheNetworkDoNotProvokeAServerThatRefusesLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		var refuses atomic.Bool
+		var line transport.Transport
+		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			dials.Add(1)
+			if refuses.Load() {
+				return nil, &transport.PermanentError{Err: errors.New("key refused")}
+			}
+			var err error
+			line, err = stubDialer(ctx)
+			return line, err
+		})
+		refuses.Store(true)
+		line.Close()
+		const minutes = 5
+		for range minutes * 60 * 2 {
+			time.Sleep(500 * time.Millisecond)
+			c.nudge()
+		}
+		if n := dials.Load(); n < minutes || n > minutes*3+2 {
+			t.Errorf("%d logins within %d minutes of events", n-1, minutes)
+		}
+		before := dials.Load()
+		c.Kick()
+		synctest.Wait()
+		if dials.Load() != before+1 {
+			t.Error("the user's wish does not count")
+		}
+
+		refuses.Store(false)
+		c.Kick()
+		synctest.Wait()
+		line.Close()
+		synctest.Wait()
+		c.nudge()
+		synctest.Wait()
+		if !c.Status().Connected {
+			t.Error("an event does not count although the last login was accepted")
 		}
 	})
 }

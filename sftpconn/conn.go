@@ -32,9 +32,9 @@ type Conn struct {
 	links      []*link  // the first is that of names
 	extra      int      // further links, up or being dialled
 	extraAfter time.Time
-	final      error // no connection ever again
-	refused    bool  // the last attempt was refused for good
-	trial      bool  // a loss now is final (Options.Trial)
+	final      error     // no connection ever again
+	refused    time.Time // when the last attempt was refused for good; zero where it was not
+	trial      bool      // a loss now is final (Options.Trial)
 	gaveUp     bool
 	since      time.Time
 	lastErr    error
@@ -178,7 +178,7 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 			return nil, err
 		}
 		if first && (c.clock.jumped() || c.pausesLong()) {
-			c.Kick()
+			c.nudge()
 		}
 		c.waiting.Add(1)
 		select {
@@ -197,17 +197,27 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 func (c *Conn) pausesLong() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.refused && time.Until(c.nextTry) > 2*backoffWaiting
+	return c.refused.IsZero() && time.Until(c.nextTry) > 2*backoffWaiting
 }
 
 func (c *Conn) isUp(ch *channel) bool { return ch != nil && !ch.over() }
 
-// Kick tries to connect at once where the line is down, and probes it where it is up
-// (a network change, a wake-up, the user's wish).
+// Kick tries to connect at once where the line is down, and probes it where it is up: the user wishes it.
 func (c *Conn) Kick() {
 	select {
 	case c.kick <- struct{}{}:
 	default:
+	}
+}
+
+// nudge is Kick where nobody has asked for it: after a change of the network, or a wake-up. Where logins are refused
+// each of these would be one more that fails, so that they count only once in a while.
+func (c *Conn) nudge() {
+	c.mu.Lock()
+	refused := time.Since(c.refused) < nudgeRefused
+	c.mu.Unlock()
+	if !refused {
+		c.Kick()
 	}
 }
 

@@ -18,6 +18,8 @@ const (
 	// backoffRefused is the pace after a refusal that trying again won't change: a
 	// server that counts failed logins must not be provoked.
 	backoffRefused = time.Minute
+	// nudgeRefused is how long after such a refusal only the user's wish leads to another attempt before its time.
+	nudgeRefused = 20 * time.Second
 
 	// steady is how long a connection must have lasted to count as good. After one that
 	// did not, the back-off begins with triesShort attempts counted, and one more for each
@@ -88,7 +90,7 @@ func (c *Conn) setUp(l *link) {
 	c.names = l.names
 	c.links = []*link{l}
 	c.info = l.t.Info()
-	c.gaveUp, c.nextTry, c.since = false, time.Time{}, time.Now()
+	c.gaveUp, c.refused, c.nextTry, c.since = false, time.Time{}, time.Time{}, time.Now()
 	c.broadcast()
 	if c.closed {
 		l.close(ErrClosed)
@@ -193,7 +195,10 @@ func (c *Conn) redial(tries int) *link {
 			pause = spread(backoffRefused)
 		}
 		c.mu.Lock()
-		c.refused = refusal != nil
+		c.refused = time.Time{}
+		if refusal != nil {
+			c.refused = time.Now()
+		}
 		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}

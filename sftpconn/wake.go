@@ -45,7 +45,7 @@ func (c *Conn) watchClock() {
 		case <-t.C:
 			if c.clock.jumped() {
 				c.o.Logger.Info("this machine seems to have slept; looking whether the connection has survived")
-				c.Kick()
+				c.nudge()
 			}
 		case <-c.ctx.Done():
 			return
@@ -96,7 +96,7 @@ func (c *Conn) watchNetwork() {
 		case <-changed:
 		default:
 		}
-		c.Kick()
+		c.nudge()
 	}
 }
 
