@@ -16,8 +16,8 @@ const (
 	idleProbe = 30 * time.Second
 
 	// busyFactor lengthens the patience with a transport that has no probe of its
-	// own while its channel of names has requests waiting: the probe is then a request
-	// behind them, and a slow answer (an fsync) looks like silence.
+	// own while each of its channels has requests waiting: the probe is then a request
+	// behind them, and a slow answer looks like silence.
 	busyFactor = 4
 )
 
@@ -129,7 +129,7 @@ func (l *link) watchAlive() {
 			quiet = now.Sub(busySince)
 		}
 		limit := interval * time.Duration(l.c.o.AliveCountMax)
-		waits := l.noProbe.Load() && l.namesBusy() // a probe would wait for an answer that may be slow
+		waits, slow := l.probeWaits()
 		if waits {
 			limit *= busyFactor
 		}
@@ -141,7 +141,7 @@ func (l *link) watchAlive() {
 		case !waits && now.Sub(hurry) > interval:
 			limit = min(limit, interval)
 		}
-		if outstanding && quiet > limit {
+		if outstanding && quiet > limit && !slow {
 			l.close(fmt.Errorf("no byte from the server for %v while waiting for an answer", quiet.Round(time.Millisecond)))
 			return
 		}
@@ -169,7 +169,7 @@ func (l *link) probe(done chan struct{}) {
 		}
 		l.noProbe.Store(true)
 	}
-	ch := l.anyChannel()
+	ch := l.soonest()
 	if ch == nil {
 		return
 	}
@@ -179,6 +179,21 @@ func (l *link) probe(done chan struct{}) {
 		l.sample(call)
 	case <-l.ctx.Done():
 	}
+}
+
+// probeWaits says whether the answer to a probe has to wait for that to another request, and whether this may
+// rightly take minutes: then silence proves nothing, and the end of a dead line is for those below to find (ssh has
+// keepalives of its own, and TCP sends the probe again until it gives up).
+func (l *link) probeWaits() (waits, slow bool) {
+	if !l.noProbe.Load() {
+		return false, false
+	}
+	ch := l.soonest()
+	if ch == nil {
+		return false, false
+	}
+	slow = ch.s.Slow()
+	return slow || ch.s.InFlight() > 1, slow // one is the probe itself
 }
 
 // attemptLevel keeps a long outage from filling the log.

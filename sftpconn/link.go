@@ -173,14 +173,22 @@ func (l *link) bulkChannels() []*channel {
 	return l.bulk // replaced as a whole, never changed
 }
 
-// anyChannel gives an open channel, that of names where there is one; nil where there is none.
-func (l *link) anyChannel() *channel {
+// soonest gives the open channel that a small request is answered on first: one with nothing slow, and with the
+// fewest in flight; nil where there is none.
+func (l *link) soonest() *channel {
+	var best *channel
+	var slow bool
+	var least int
 	for _, ch := range l.channels() {
-		if !ch.over() {
-			return ch
+		if ch.over() {
+			continue
+		}
+		s, n := ch.s.Slow(), ch.s.InFlight()
+		if best == nil || slow && !s || s == slow && n < least {
+			best, slow, least = ch, s, n
 		}
 	}
-	return nil
+	return best
 }
 
 func (l *link) inFlight() int {
@@ -191,11 +199,6 @@ func (l *link) inFlight() int {
 		n += ch.s.InFlight()
 	}
 	return n
-}
-
-func (l *link) namesBusy() bool {
-	ch := l.anyChannel()
-	return ch != nil && ch.s.InFlight() > 1 // one is the probe itself
 }
 
 // capacity is what the windows of the channels carry in a round trip, in bytes.

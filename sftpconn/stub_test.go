@@ -17,6 +17,9 @@ import (
 // stubLine is a transport for tests whose time is not that of this machine (testing/synctest), where no process and
 // no socket may be waited for. Its server greets, says that it is alive, and answers nothing else.
 type stubLine struct {
+	pipe bool // it can't be asked whether it is alive
+	born time.Time
+
 	once sync.Once
 	done chan struct{}
 }
@@ -25,7 +28,14 @@ var _ = (transport.Transport)((*stubLine)(nil))
 
 // stubDialer makes a line at once.
 func stubDialer(context.Context) (transport.Transport, error) {
-	return &stubLine{done: make(chan struct{})}, nil
+	return newStub(false), nil
+}
+
+// stubPipe is stubDialer where the line is a pipe to some program, which can't be asked whether the server is alive.
+func stubPipe(context.Context) (transport.Transport, error) { return newStub(true), nil }
+
+func newStub(pipe bool) *stubLine {
+	return &stubLine{pipe: pipe, born: time.Now(), done: make(chan struct{})}
 }
 
 // underStub makes a connection by dial that ends with the test. It watches neither network nor clock.
@@ -65,10 +75,22 @@ func (l *stubLine) OpenChannel(context.Context) (transport.Channel, error) {
 	return stubChannel{ours}, nil
 }
 
-func (l *stubLine) Probe(context.Context) error { return nil }
-func (l *stubLine) LastReceived() time.Time     { return time.Now() }
-func (l *stubLine) Done() <-chan struct{}       { return l.done }
-func (l *stubLine) Info() transport.Info        { return transport.Info{} }
+func (l *stubLine) Probe(context.Context) error {
+	if l.pipe {
+		return transport.ErrNoProbe
+	}
+	return nil
+}
+
+func (l *stubLine) LastReceived() time.Time {
+	if l.pipe {
+		return l.born
+	}
+	return time.Now()
+}
+
+func (l *stubLine) Done() <-chan struct{} { return l.done }
+func (l *stubLine) Info() transport.Info  { return transport.Info{} }
 
 func (l *stubLine) Close() error {
 	l.once.Do(func() { close(l.done) })

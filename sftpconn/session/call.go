@@ -40,6 +40,7 @@ type Call struct {
 	payload []byte        // of WRITE; nil once given up
 	dst     []byte        // of READ; nil once given up
 	asked   int           // bytes a READ asks for
+	slow    bool          // the server may rightly take minutes; not changed after start
 	sent    bool          // the writer has begun with it
 	ended   bool          // err is final
 	held    uint8

@@ -54,7 +54,9 @@ func (s *Session) Fstatvfs(handle string) *Call {
 
 // Fsync has the server write the file to its disk.
 func (s *Session) Fsync(handle string) *Call {
-	return s.startExtended(extFsync, answerStatus, handle)
+	b := newExtended(extFsync)
+	b.AppendString(handle)
+	return s.start(&Call{want: answerStatus, frame: b, slow: true})
 }
 
 // CopyData is copy-data: n == 0 copies to the end of the source.
@@ -65,7 +67,7 @@ func (s *Session) CopyData(src string, srcOff, n uint64, dst string, dstOff uint
 	b.AppendUint64(n)
 	b.AppendString(dst)
 	b.AppendUint64(dstOff)
-	return s.start(&Call{want: answerStatus, frame: b})
+	return s.start(&Call{want: answerStatus, frame: b, slow: true})
 }
 
 // UserGroupNames is users-groups-by-id@openssh.com; unknown ids give "".

@@ -39,6 +39,7 @@ type Session struct {
 	queue    callQueue
 	lastID   uint32
 	inFlight int
+	slow     int // of these, how many are slow
 }
 
 // Open exchanges INIT and VERSION on ch, and asks for the limits. It owns ch
@@ -117,6 +118,14 @@ func (s *Session) InFlight() int {
 	return s.inFlight
 }
 
+// Slow says whether a request is among those in flight whose answer may rightly
+// take minutes (FSYNC, COPY-DATA): a server that answers in order is silent until then.
+func (s *Session) Slow() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slow > 0
+}
+
 // start queues c, whose request is in c.frame with an id of 0.
 func (s *Session) start(c *Call) *Call {
 	c.s = s
@@ -126,6 +135,9 @@ func (s *Session) start(c *Call) *Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight++
+	if c.slow {
+		s.slow++
+	}
 	if s.err != nil {
 		s.end(c, &LostError{Err: s.err})
 		return c
@@ -155,6 +167,9 @@ func (s *Session) start(c *Call) *Call {
 func (s *Session) end(c *Call, err error) {
 	c.ended, c.err = true, err
 	s.inFlight--
+	if c.slow {
+		s.slow--
+	}
 	if c.held == 0 {
 		close(c.done)
 	}

@@ -1,0 +1,69 @@
+package sftpconn
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// A pipe that carries one session can be asked nothing that doesn't wait for the answer before it.
+func TestSilenceBehindASlowRequestIsNoEndOfAPipe(t *testing.T) {
+	for _, row := range []struct {
+		what string
+		ask  func(s *session.Session)
+		ends bool
+	}{
+		{"fsync", func(s *session.Session) { s.Fsync("h") }, false},
+		{"copy-data", func(s *session.Session) { s.CopyData("h", 0, 1<<30, "i", 0) }, false},
+		{"lstat", func(s *session.Session) { s.Lstat("/") }, true},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := underStub(t, stubPipe)
+				first := c.newest.Load()
+				row.ask(first)
+				limit := c.o.AliveInterval * time.Duration(c.o.AliveCountMax) * busyFactor
+				time.Sleep(limit - time.Second)
+				if first.Err() != nil {
+					t.Errorf("ended before %v: %v", limit, first.Err())
+				}
+				time.Sleep(10 * limit)
+				if ended := first.Err() != nil; ended != row.ends {
+					t.Errorf("after %v the end is %v", 11*limit, first.Err())
+				}
+			})
+		})
+	}
+}
+
+func TestAChannelThatIsIdleTellsThatTheServerIsAliveDuringAnFsync(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.NoProbe())
+	c := connect(t, srv, func(o *Options) { o.AliveInterval = 50 * time.Millisecond })
+	c.allLinks()[0].grow(1)
+	eventually(t, "a bulk channel", func() bool { return len(c.allLinks()[0].bulkChannels()) == 1 })
+	f := openFile(t, c, file(t, srv, "f", []byte("x")), rd|wr)
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Channel == 1 { // of names: the server answers in order, so that all waits there for the fsync
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	tap.Reset()
+	done := make(chan error, 1)
+	go func() { done <- f.Fsync(limited(t)) }()
+	// Each probe comes an interval or more after the answer to the last.
+	const probes = 2 * busyFactor * 3
+	eventually(t, "probes are answered", func() bool { return tap.Count("REALPATH") > probes })
+	tap.OnReply(nil)
+	tap.Release()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if s := c.Status(); s.Reconnects != 0 {
+		t.Errorf("%d reconnects: %s", s.Reconnects, s.LastError)
+	}
+}
