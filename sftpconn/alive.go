@@ -39,13 +39,12 @@ func (c *Conn) watch(l *link) error {
 			cause := l.names.s.Err()
 			ch, err := c.replaceNames(l)
 			if err != nil {
+				if why := l.cause(); why != nil {
+					return why
+				}
 				return cause
 			}
 			c.o.Logger.Warn("the channel of names was lost and opened again", "cause", cause)
-			ch.names = true
-			l.mu.Lock()
-			l.names = ch
-			l.mu.Unlock()
 			c.newest.Store(ch.s)
 			c.mu.Lock()
 			c.names = ch
@@ -57,7 +56,8 @@ func (c *Conn) watch(l *link) error {
 }
 
 // replaceNames opens another channel of names on the same link. A link that loses
-// it again and again is no good.
+// it again and again is no good. While the opening goes on it counts as outstanding, so
+// that silence ends it with the link.
 func (c *Conn) replaceNames(l *link) (*channel, error) {
 	if time.Since(l.names.since) < steady && !l.firstLoss() {
 		return nil, errors.New("the channel of names was lost again")
@@ -68,9 +68,25 @@ func (c *Conn) replaceNames(l *link) (*channel, error) {
 		return nil, lossOf(l.t)
 	case <-time.After(20 * time.Millisecond):
 	}
+	l.mu.Lock()
+	l.opening++
+	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()
-	return l.openChannel(ctx)
+	ch, err := l.openChannel(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening--
+	switch {
+	case err != nil:
+		return nil, err
+	case l.err != nil:
+		ch.s.Close()
+		return nil, l.err
+	}
+	ch.names = true
+	l.names = ch
+	return ch, nil
 }
 
 func lossOf(t transport.Transport) error {

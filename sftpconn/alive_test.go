@@ -1,12 +1,15 @@
 package sftpconn
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
+	"sshmount/sftpconn/transport"
 )
 
 // A pipe that carries one session can be asked nothing that doesn't wait for the answer before it.
@@ -66,4 +69,70 @@ func TestAChannelThatIsIdleTellsThatTheServerIsAliveDuringAnFsync(t *testing.T) 
 	if s := c.Status(); s.Reconnects != 0 {
 		t.Errorf("%d reconnects: %s", s.Reconnects, s.LastError)
 	}
+}
+
+// stubLines is a dialer that hands the lines it makes to the test.
+func stubLines() (transport.Dialer, chan *stubLine) {
+	lines := make(chan *stubLine, 10)
+	return func(context.Context) (transport.Transport, error) {
+		l := newStub(false)
+		lines <- l
+		return l, nil
+	}, lines
+}
+
+func TestALineThatIsSilentWhileTheChannelOfNamesIsReplacedIsGivenUpAsSoonAsAnyOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, lines := stubLines()
+		c := underStub(t, dial)
+		line := <-lines
+		time.Sleep(time.Minute)
+		line.freeze()
+		c.newest.Load().Close() // the server process was killed
+		begun := time.Now()
+		<-lines
+		limit := c.o.AliveInterval * time.Duration(c.o.AliveCountMax)
+		if took := time.Since(begun); took > limit+3*time.Second {
+			t.Errorf("given up after %v", took)
+		}
+		if why := c.Status().LastError; !strings.Contains(why, "no byte") {
+			t.Errorf("the reason is given as %q", why)
+		}
+	})
+}
+
+func TestAKickFindsALineThatIsUpAndDeadSoonerThanSilenceWould(t *testing.T) {
+	for _, kick := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			dial, lines := stubLines()
+			c := underStub(t, dial)
+			line := <-lines
+			time.Sleep(time.Minute)
+			line.freeze()
+			begun := time.Now()
+			if kick {
+				c.Kick()
+			}
+			<-lines
+			took := time.Since(begun)
+			if soon := took < c.o.AliveInterval+2*time.Second; soon != kick {
+				t.Errorf("kicked %v: given up after %v", kick, took)
+			}
+		})
+	}
+}
+
+func TestAKickLeavesALineThatAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, lines := stubLines()
+		c := underStub(t, dial)
+		<-lines
+		for range 100 {
+			c.Kick()
+			time.Sleep(time.Second)
+		}
+		if s := c.Status(); !s.Connected || len(lines) != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
 }

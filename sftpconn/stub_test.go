@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 type stubLine struct {
 	pipe bool // it can't be asked whether it is alive
 	born time.Time
+
+	frozen atomic.Pointer[time.Time] // since when no byte passes; nil where all do
 
 	once sync.Once
 	done chan struct{}
@@ -52,7 +55,17 @@ func underStub(t *testing.T, dial transport.Dialer) *Conn {
 	return c
 }
 
-func (l *stubLine) OpenChannel(context.Context) (transport.Channel, error) {
+// freeze makes the line a black hole.
+func (l *stubLine) freeze() {
+	now := time.Now()
+	l.frozen.Store(&now)
+}
+
+func (l *stubLine) OpenChannel(ctx context.Context) (transport.Channel, error) {
+	if l.frozen.Load() != nil {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
 	ours, theirs := net.Pipe()
 	go func() {
 		defer theirs.Close()
@@ -75,9 +88,13 @@ func (l *stubLine) OpenChannel(context.Context) (transport.Channel, error) {
 	return stubChannel{ours}, nil
 }
 
-func (l *stubLine) Probe(context.Context) error {
+func (l *stubLine) Probe(ctx context.Context) error {
 	if l.pipe {
 		return transport.ErrNoProbe
+	}
+	if l.frozen.Load() != nil {
+		<-ctx.Done()
+		return context.Cause(ctx)
 	}
 	return nil
 }
@@ -85,6 +102,9 @@ func (l *stubLine) Probe(context.Context) error {
 func (l *stubLine) LastReceived() time.Time {
 	if l.pipe {
 		return l.born
+	}
+	if since := l.frozen.Load(); since != nil {
+		return *since
 	}
 	return time.Now()
 }
