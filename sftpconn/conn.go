@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vishvananda/netns"
+
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/transport"
 )
@@ -65,7 +67,7 @@ func New(ctx context.Context, o Options) (*Conn, error) {
 	}
 	c.setUp(l)
 	c.spawn(func() { c.manage(l) })
-	c.spawn(c.watchNetwork)
+	c.spawn(func() { c.watchNetwork(netns.None()) })
 	c.spawn(c.watchClock)
 	return c, nil
 }

@@ -1,10 +1,12 @@
 package sftpconn
 
 import (
+	"context"
 	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 )
 
 const (
@@ -14,6 +16,9 @@ const (
 
 	// settle gathers the events of one change of network into one.
 	settle = 300 * time.Millisecond
+
+	// resubscribe is the pause before events of the network are asked for again.
+	resubscribe = time.Second
 )
 
 // clock notices that the machine has slept.
@@ -54,10 +59,9 @@ func (c *Conn) watchClock() {
 }
 
 // watchNetwork tries at once when an address, a route or a link of this machine
-// changes. Where that can't be watched (no netlink), reconnecting follows its
-// back-off alone.
-func (c *Conn) watchNetwork() {
-	done := make(chan struct{})
+// changes (of the namespace ns where there is one). Where that can't be watched (no
+// netlink), reconnecting follows its back-off alone.
+func (c *Conn) watchNetwork(ns netns.NsHandle) {
 	changed := make(chan struct{}, 1)
 	note := func() {
 		select {
@@ -67,20 +71,22 @@ func (c *Conn) watchNetwork() {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer close(done)
-
-	addrs := make(chan netlink.AddrUpdate)
-	if c.watching(netlink.AddrSubscribe(addrs, done)) {
-		wg.Go(func() { drain(addrs, note) })
-	}
-	routes := make(chan netlink.RouteUpdate)
-	if c.watching(netlink.RouteSubscribe(routes, done)) {
-		wg.Go(func() { drain(routes, note) })
-	}
-	links := make(chan netlink.LinkUpdate)
-	if c.watching(netlink.LinkSubscribe(links, done)) {
-		wg.Go(func() { drain(links, note) })
-	}
+	failed := func(err error) { c.o.Logger.Debug("watching the network", "cause", err) }
+	wg.Go(func() {
+		follow(c, note, func(events chan<- netlink.AddrUpdate, done <-chan struct{}) error {
+			return netlink.AddrSubscribeWithOptions(events, done, netlink.AddrSubscribeOptions{Namespace: &ns, ErrorCallback: failed})
+		})
+	})
+	wg.Go(func() {
+		follow(c, note, func(events chan<- netlink.RouteUpdate, done <-chan struct{}) error {
+			return netlink.RouteSubscribeWithOptions(events, done, netlink.RouteSubscribeOptions{Namespace: &ns, ErrorCallback: failed})
+		})
+	})
+	wg.Go(func() {
+		follow(c, note, func(events chan<- netlink.LinkUpdate, done <-chan struct{}) error {
+			return netlink.LinkSubscribeWithOptions(events, done, netlink.LinkSubscribeOptions{Namespace: &ns, ErrorCallback: failed})
+		})
+	})
 	for {
 		select {
 		case <-changed:
@@ -100,16 +106,33 @@ func (c *Conn) watchNetwork() {
 	}
 }
 
-func (c *Conn) watching(err error) bool {
-	if err != nil {
-		c.o.Logger.Debug("changes of the network cannot be watched", "cause", err)
-	}
-	return err == nil
-}
-
-// drain reports each event until the subscription, which closes events, ends.
-func drain[T any](events <-chan T, note func()) {
-	for range events {
-		note()
+// follow reports each event of a subscription, and subscribes again when that ends:
+// more events at once than the kernel keeps for us are an error that ends it, and the
+// change that counts may be among those that were lost.
+func follow[T any](c *Conn, note func(), subscribe func(events chan<- T, done <-chan struct{}) error) {
+	for first := true; ; first = false {
+		events, done := make(chan T), make(chan struct{})
+		err := subscribe(events, done)
+		if err != nil {
+			c.o.Logger.Debug("changes of the network cannot be watched", "cause", err)
+			if first {
+				return
+			}
+		} else {
+			stop := context.AfterFunc(c.ctx, func() { close(done) })
+			for range events {
+				note()
+			}
+			if !stop() {
+				return
+			}
+			close(done) // gives the socket back
+			note()
+		}
+		select {
+		case <-time.After(resubscribe):
+		case <-c.ctx.Done():
+			return
+		}
 	}
 }
