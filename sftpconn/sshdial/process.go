@@ -31,8 +31,9 @@ type process struct {
 	out    *os.File // our end of its standard output
 	stderr remarks
 	cmd    *exec.Cmd
-	name   string // for messages
-	group  bool   // it leads a process group of its own
+	name   string    // for messages
+	group  bool      // it leads a process group of its own
+	up     sync.Once // something came out of it, so that it has its connections
 	once   sync.Once
 	done   chan struct{} // closed when it has been reaped
 	err    error         // how it ended; set before done is closed
@@ -103,19 +104,31 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-func (p *process) Read(b []byte) (int, error)  { return p.out.Read(b) }
+func (p *process) Read(b []byte) (int, error) {
+	n, err := p.out.Read(b)
+	if n > 0 {
+		p.up.Do(func() { dropUnsentLater(p.cmd.Process.Pid) })
+	}
+	return n, err
+}
+
 func (p *process) Write(b []byte) (int, error) { return p.in.Write(b) }
 
-// Close ends the program: its input ends, it is asked to go, and after a while
-// it is made to.
+// Close ends the program: its connections and its input end, it is asked to go, and
+// after a while it is made to.
 func (p *process) Close() error {
 	p.once.Do(func() {
-		p.in.Close()
-		p.out.Close()
+		ended := false
 		select {
 		case <-p.done:
-			return
+			ended = true
 		default:
+			dropUnsent(p.cmd.Process.Pid)
+		}
+		p.in.Close()
+		p.out.Close()
+		if ended {
+			return
 		}
 		p.signal(syscall.SIGTERM)
 		go func() {
