@@ -148,10 +148,7 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 			return err
 		}
 		if lookErr := ch.wait(ctx, look); lookErr != nil {
-			if isLost(lookErr) {
-				return &session.LostError{Sent: true, Err: lookErr}
-			}
-			return lookErr
+			return seen(lookErr)
 		}
 		found = look.Attr()
 		return nil

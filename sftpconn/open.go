@@ -34,88 +34,124 @@ const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | ses
 // flight on the channel of names. The attributes are those of LSTAT, after the opening.
 //
 // An exclusive creation that was sent and not answered is tried again where the
-// name is still absent afterwards; where it is there, it is ErrUncertain.
+// name is still absent afterwards; where it is there, it is ErrUncertain. One that was
+// answered has made the file, whatever becomes of the line behind it.
 func (c *Conn) Open(ctx context.Context, r OpenRequest) (*File, Attr, error) {
-	path := r.Path()
-	var f *File
-	var a Attr
-	err := c.change(ctx, func(ch *channel, again bool) error {
-		if again && r.Pflags&session.OpenExcl != 0 {
-			switch there, err := c.exists(ctx, ch, path); {
-			case err != nil:
-				return err
-			case there:
-				c.o.Logger.Warn("a file was to be made when the connection was lost, and is there now: "+
-					"whether this mount has made it cannot be told", "path", path)
-				return ErrUncertain
-			}
+	o := opening{c: c, r: r, path: r.Path()}
+	if err := c.change(ctx, func(ch *channel, again bool) error { return o.try(ctx, ch, again) }); err != nil {
+		if o.f != nil {
+			o.f.Close()
 		}
-		var err error
-		f, a, err = c.openOn(ctx, ch, path, r)
-		return err
-	})
-	if err != nil {
-		return nil, Attr{}, wrap(err, "open", path)
+		return nil, Attr{}, wrap(err, "open", o.path)
 	}
-	return f, a, nil
+	return o.f, o.a, nil
 }
 
-// openOn opens path on ch.
-func (c *Conn) openOn(ctx context.Context, ch *channel, path string, r OpenRequest) (*File, Attr, error) {
+// opening is one Open, over as many connections as it takes.
+type opening struct {
+	c    *Conn
+	r    OpenRequest
+	path string
+
+	// What came of it. A file that was made with EXCL is kept over the loss of its
+	// connection: it can't be made twice, and is opened again when it is used.
+	f      *File
+	ch     *channel // the one that f was opened on
+	handle string
+	a      Attr
+}
+
+func (o *opening) creates() bool   { return o.r.Pflags&session.OpenCreate != 0 }
+func (o *opening) exclusive() bool { return o.creates() && o.r.Pflags&session.OpenExcl != 0 }
+
+// try opens on ch.
+func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
+	if o.f != nil {
+		return o.lookAgain(ctx, ch)
+	}
+	if again && o.exclusive() {
+		switch there, err := o.c.exists(ctx, ch, o.path); {
+		case err != nil:
+			return err
+		case there:
+			o.c.o.Logger.Warn("a file was to be made when the connection was lost, and is there now: "+
+				"whether this mount has made it cannot be told", "path", o.path)
+			return ErrUncertain
+		}
+	}
+	err := o.open(ctx, ch)
+	if err != nil && o.f != nil && !(isLost(err) && o.exclusive()) {
+		o.f.Close()
+		o.f = nil
+	}
+	return err
+}
+
+// open is the flight. It sets f as soon as the file is open.
+func (o *opening) open(ctx context.Context, ch *channel) error {
 	var before, chmod, after *session.Call
 	wish := Attr{}
-	creates := r.Pflags&session.OpenCreate != 0
-	exclusive := creates && r.Pflags&session.OpenExcl != 0
-	if creates {
-		wish = Attr{Flags: session.HasMode, Mode: r.Perm}
+	perm := Attr{Flags: session.HasMode, Mode: o.r.Perm}
+	if o.creates() {
+		wish = perm
 	}
-	if creates && !exclusive && !r.SetPerm {
-		before = ch.s.Lstat(path) // tells whether this OPEN makes the file
+	if o.creates() && !o.exclusive() && !o.r.SetPerm {
+		before = ch.s.Lstat(o.path) // tells whether this OPEN makes the file
 	}
-	open := ch.s.OpenFile(path, r.Pflags, wish)
-	if r.SetPerm && !exclusive {
-		chmod = ch.s.Setstat(path, Attr{Flags: session.HasMode, Mode: r.Perm})
+	open := ch.s.OpenFile(o.path, o.r.Pflags, wish)
+	if o.r.SetPerm && !o.exclusive() {
+		chmod = ch.s.Setstat(o.path, perm)
 	}
-	if !r.NoStat || creates {
-		after = ch.s.Lstat(path)
+	if !o.r.NoStat || o.creates() {
+		after = ch.s.Lstat(o.path)
 	}
 
 	if err := ch.wait(ctx, open); err != nil {
-		closeWhenOpen(c, ch, open)
-		return nil, Attr{}, err
+		closeWhenOpen(o.c, ch, open)
+		return err
 	}
-	f := newFile(c, r, ch, open.Handle())
-	fail := func(err error) (*File, Attr, error) {
-		f.Close()
-		return nil, Attr{}, err
-	}
+	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, open.Handle()), ch, open.Handle()
 	if chmod != nil {
 		if err := ch.wait(ctx, chmod); err != nil {
-			return fail(fmt.Errorf("set its permission bits: %w", err))
+			return seen(fmt.Errorf("set its permission bits: %w", err))
 		}
 	}
-	made := exclusive
+	made := o.exclusive()
 	if before != nil {
 		err := ch.wait(ctx, before)
 		if err != nil && !refused(err) {
-			return fail(err)
+			return seen(err)
 		}
 		made = isAbsent(err)
 	}
-	var a Attr
-	if after != nil {
-		err := ch.wait(ctx, after)
-		if err != nil {
-			return fail(err)
-		}
-		a = after.Attr()
+	if after == nil {
+		return nil
 	}
-	if made && a.Mode&modeType == modeRegular && a.Mode&modeAccess != r.Perm&modeAccess {
+	if err := ch.wait(ctx, after); err != nil {
+		return seen(err)
+	}
+	o.found(after.Attr(), made)
+	return nil
+}
+
+// lookAgain finishes, on another connection, what made a file.
+func (o *opening) lookAgain(ctx context.Context, ch *channel) error {
+	look := ch.s.Lstat(o.path)
+	if err := ch.wait(ctx, look); err != nil {
+		return err
+	}
+	o.found(look.Attr(), true)
+	return nil
+}
+
+// found takes the attributes of what was opened, and sets its permission bits right where this opening has made it.
+func (o *opening) found(a Attr, made bool) {
+	if made && a.Mode&modeType == modeRegular && a.Mode&modeAccess != o.r.Perm&modeAccess {
 		// Through the handle: it is the file that was made, whatever has its name by now.
-		f.chmodLater(ch, open.Handle(), a.Mode, r.Perm)
-		a.Mode = a.Mode&^modeAccess | r.Perm&modeAccess
+		o.f.chmodLater(o.ch, o.handle, a.Mode, o.r.Perm)
+		a.Mode = a.Mode&^modeAccess | o.r.Perm&modeAccess
 	}
-	return f, a, nil
+	o.a = a
 }
 
 // chmodLater gives a file that was just made the bits perm without waiting.

@@ -58,6 +58,18 @@ func wasSent(err error) bool {
 	return errors.As(err, &lost) && lost.Sent
 }
 
+// seen makes of the loss of a session under a look behind a change the loss of the
+// change: the server has answered that, so it has been seen although the look was not sent.
+func seen(err error) error {
+	var lost *session.LostError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	change := *lost
+	change.Sent = true
+	return &change
+}
+
 // wait waits for a small request on ch. A request that was not sent when ctx ends is never sent.
 func (ch *channel) wait(ctx context.Context, call *session.Call) error {
 	e := ch.link.c.journal.begin()
