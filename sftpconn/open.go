@@ -30,8 +30,11 @@ type OpenRequest struct {
 
 const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | session.OpenAppend
 
-// Open opens a file: OPEN, LSTAT (of the path) and, where asked, SETSTAT in one
-// flight on the channel of names. The attributes are those of LSTAT, after the opening.
+// Open opens a file: LSTAT (of the path), OPEN and, where asked, SETSTAT in one
+// flight on the channel of names. The attributes are those of LSTAT: before the opening,
+// so that they are never newer than the content (another client may give the name to
+// another file in between, and older ones show that at the next look); of a file that
+// the opening makes or truncates, after it.
 //
 // An exclusive creation that was sent and not answered is tried again where the
 // name is still absent afterwards; where it is there, it is ErrUncertain. One that was
@@ -95,17 +98,25 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	if o.creates() {
 		wish = perm
 	}
-	if o.creates() && !o.exclusive() && !o.r.SetPerm {
-		before = ch.s.Lstat(o.path) // tells whether this OPEN makes the file
+	sets := o.r.SetPerm && !o.exclusive()
+	changes := o.creates() || sets || o.r.Pflags&session.OpenTrunc != 0
+	if o.creates() && !o.exclusive() && !sets || !changes && !o.r.NoStat {
+		before = ch.s.Lstat(o.path) // tells as well whether this OPEN makes the file
 	}
 	open := ch.s.OpenFile(o.path, o.r.Pflags, wish)
-	if o.r.SetPerm && !o.exclusive() {
+	if sets {
 		chmod = ch.s.Setstat(o.path, perm)
 	}
-	if !o.r.NoStat || o.creates() {
+	if changes && (o.creates() || !o.r.NoStat) {
 		after = ch.s.Lstat(o.path)
 	}
 
+	var found Attr
+	var beforeErr error
+	if before != nil {
+		beforeErr = ch.wait(ctx, before)
+		found = before.Attr()
+	}
 	if err := ch.wait(ctx, open); err != nil {
 		closeWhenOpen(o.c, ch, open)
 		return err
@@ -116,21 +127,18 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 			return seen(fmt.Errorf("set its permission bits: %w", err))
 		}
 	}
-	made := o.exclusive()
-	if before != nil {
-		err := ch.wait(ctx, before)
-		if err != nil && !refused(err) {
+	if beforeErr != nil && (!changes || !refused(beforeErr)) {
+		return seen(beforeErr)
+	}
+	if after != nil {
+		if err := ch.wait(ctx, after); err != nil {
 			return seen(err)
 		}
-		made = isAbsent(err)
+		if before == nil || beforeErr != nil || o.r.Pflags&session.OpenTrunc != 0 {
+			found = after.Attr()
+		}
 	}
-	if after == nil {
-		return nil
-	}
-	if err := ch.wait(ctx, after); err != nil {
-		return seen(err)
-	}
-	o.found(after.Attr(), made)
+	o.found(found, o.exclusive() || isAbsent(beforeErr))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package sftpconn
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -65,4 +66,74 @@ func TestAnExclusiveCreationThatWasAnsweredSurvivesTheLine(t *testing.T) {
 		info, err := os.Stat(path)
 		return err == nil && info.Mode().Perm() == 0o644
 	})
+}
+
+// Another client gives the name to a new file between the OPEN and the LSTAT of one flight.
+func TestAttributesAreNeverNewerThanTheContent(t *testing.T) {
+	type found struct {
+		content []byte
+		a       Attr
+		err     error
+	}
+	through := func(pflags uint32) func(context.Context, *Conn, string) found {
+		return func(ctx context.Context, c *Conn, path string) found {
+			f, a, err := c.Open(ctx, OpenRequest{Path: at(path), Pflags: pflags, Perm: 0o644})
+			if err != nil {
+				return found{err: err}
+			}
+			defer f.Close()
+			b := make([]byte, 10)
+			n, err := f.ReadAt(ctx, b, 0)
+			return found{b[:n], a, err}
+		}
+	}
+	for _, row := range []struct {
+		what string
+		at   int // the request of the flight before which it happens
+		read func(context.Context, *Conn, string) found
+	}{
+		{"open", 2, through(rd)},
+		{"open that would make one", 2, through(rd | wr | cre)},
+		{"open that would make one, later", 3, through(rd | wr | cre)},
+		{"read of a small file", 2, func(ctx context.Context, c *Conn, path string) found {
+			b, a, err := c.ReadSmall(ctx, path, 3, 100)
+			return found{b, a, err}
+		}},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			tap := sftptest.NewTap()
+			srv := sftptest.New(t, sftptest.WithTap(tap))
+			c := connect(t, srv)
+			path := file(t, srv, "f", []byte("old"))
+			next := file(t, srv, "next", []byte("newer"))
+			answered := make(chan struct{}, 10)
+			tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				if p.Request != nil && (p.Request.Name == "LSTAT" || p.Request.Name == "OPEN") {
+					answered <- struct{}{}
+				}
+				return sftptest.Pass()
+			})
+			n := 0
+			tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				if p.Name == "LSTAT" || p.Name == "OPEN" {
+					if n++; n == row.at {
+						for range n - 1 {
+							<-answered
+						}
+						if err := os.Rename(next, path); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				return sftptest.Pass()
+			})
+			got := row.read(limited(t), c, path)
+			if _, err := os.Stat(next); got.err != nil || err == nil {
+				t.Fatalf("%v; renamed: %v", got.err, err != nil)
+			}
+			if string(got.content) == "old" && got.a.Size != 3 {
+				t.Errorf("the content is %q, and its size is told as %d: no later look will ever show that it is stale", got.content, got.a.Size)
+			}
+		})
+	}
 }

@@ -16,7 +16,7 @@ import (
 const smallBeforeBulk = 4
 
 // ReadSmall opens, reads up to max bytes and closes, in two flights at most, without a
-// File: the content and the attributes (LSTAT before the read). size is what the
+// File: the content and the attributes (LSTAT before the opening, as with Open). size is what the
 // caller believes its size to be. Files that are no regular files, or are longer
 // than max, give an error. It yields to whatever a program waits for.
 // The name must be known to lead to a regular file: opening a FIFO blocks the server.
@@ -47,15 +47,16 @@ func (c *Conn) aside(names *channel) *channel {
 }
 
 func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, max int) ([]byte, Attr, error) {
-	open := ch.s.OpenFile(path, session.OpenRead, Attr{})
 	stat := ch.s.Lstat(path)
+	open := ch.s.OpenFile(path, session.OpenRead, Attr{})
+	statErr := ch.wait(ctx, stat)
 	if err := ch.wait(ctx, open); err != nil {
 		closeWhenOpen(c, ch, open)
 		return nil, Attr{}, err
 	}
 	defer ch.s.CloseHandle(open.Handle())
-	if err := ch.wait(ctx, stat); err != nil {
-		return nil, Attr{}, err
+	if statErr != nil {
+		return nil, Attr{}, statErr
 	}
 	a := stat.Attr()
 	switch {
