@@ -1,0 +1,169 @@
+package sftpconn
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path"
+)
+
+// replacement is a rename that replaces, on a server whose RENAME only refuses: the file
+// that is replaced gets another name, the new one takes its place, and it is removed.
+// Between the first two steps nothing has the name. So once it has begun, it is brought
+// to an end whatever becomes of the line and of the program that wanted it: done, or undone.
+type replacement struct {
+	c        *Conn
+	wanted   context.Context // ends when nobody waits for the rename any more
+	old, new string
+	aside    string // the name of what is replaced, meanwhile
+	state    replaceState
+	begun    bool  // the first step was sent, and its answer is not known
+	undone   error // why it is undone
+}
+
+type replaceState int
+
+const (
+	movesAside replaceState = iota
+	takesPlace
+	removesOld
+	undoes
+	settled
+)
+
+// replace runs a replacement. refusal is the answer to the plain RENAME.
+func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal error) error {
+	err := c.retry(ctx, func(ch *channel, _ bool) error {
+		before, after := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
+		if err := ch.wait(ctx, before); err != nil {
+			return err
+		}
+		if err := ch.wait(ctx, after); err != nil {
+			if isAbsent(err) {
+				return refusal
+			}
+			return err
+		}
+		if before.Attr().Mode&modeType == modeDir || after.Attr().Mode&modeType == modeDir {
+			return refusal // directories are replaced by nobody's RENAME in steps that can be undone
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	wanted, cancel := ctx, func() {}
+	if !isPatient(ctx) {
+		wanted, cancel = c.Bounded(ctx)
+	}
+	defer cancel()
+	r := &replacement{
+		c: c, wanted: wanted, old: oldpath, new: newpath,
+		aside: path.Join(path.Dir(newpath), fmt.Sprintf(".sshmount-%016x", rand.Uint64())),
+	}
+	done := make(chan error, 1)
+	c.spawn(func() { done <- r.run() })
+	select {
+	case err := <-done:
+		return err
+	case <-wanted.Done():
+		return context.Cause(wanted)
+	case <-c.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// run takes all the steps.
+func (r *replacement) run() error {
+	ctx := Patient(r.c.ctx)
+	err := r.c.change(ctx, func(ch *channel, again bool) error {
+		for r.state != settled {
+			if err := r.step(ctx, ch, again); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+	case r.state == removesOld:
+		r.c.o.Logger.Warn("the file that a rename replaced could not be removed", "path", r.aside, "cause", err)
+		err = nil
+	case r.begun || r.state == takesPlace || r.state == undoes:
+		r.c.o.Logger.Error("a rename failed half way; the file that it was to replace may have another name now",
+			"path", r.new, "look for", r.aside, "cause", err)
+	}
+	if r.undone != nil {
+		return r.undone
+	}
+	return err
+}
+
+// step takes the next step. With again, an earlier one may have been taken without our knowing.
+func (r *replacement) step(ctx context.Context, ch *channel, again bool) error {
+	switch r.state {
+	case movesAside:
+		if again {
+			switch there, err := r.c.exists(ctx, ch, r.aside); {
+			case err != nil:
+				return err
+			case there:
+				r.state = takesPlace
+				return nil
+			}
+		}
+		if r.wanted.Err() != nil {
+			return context.Cause(r.wanted)
+		}
+		if err := ch.wait(ctx, ch.s.Rename(r.new, r.aside)); err != nil {
+			r.begun = wasSent(err)
+			return err
+		}
+		r.state = takesPlace
+
+	case takesPlace:
+		if again {
+			switch done, err := r.c.renamed(ctx, ch, r.old, r.new); {
+			case err != nil:
+				return err
+			case done:
+				r.state = removesOld
+				return nil
+			}
+		}
+		if r.wanted.Err() != nil {
+			r.state, r.undone = undoes, context.Cause(r.wanted)
+			return nil
+		}
+		switch err := ch.wait(ctx, ch.s.Rename(r.old, r.new)); {
+		case refused(err):
+			r.state, r.undone = undoes, err
+		case err != nil:
+			return err
+		default:
+			r.state = removesOld
+		}
+
+	case removesOld:
+		if err := ch.wait(ctx, ch.s.Remove(r.aside)); err != nil && !isAbsent(err) {
+			return err
+		}
+		r.state = settled
+
+	case undoes:
+		if again {
+			switch there, err := r.c.exists(ctx, ch, r.aside); {
+			case err != nil:
+				return err
+			case !there:
+				r.state = settled
+				return nil
+			}
+		}
+		if err := ch.wait(ctx, ch.s.Rename(r.aside, r.new)); err != nil {
+			return err
+		}
+		r.state = settled
+	}
+	return nil
+}
