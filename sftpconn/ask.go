@@ -1,6 +1,7 @@
 package sftpconn
 
 import (
+	"cmp"
 	"context"
 
 	"sshmount/sftpconn/session"
@@ -8,7 +9,7 @@ import (
 
 // Lstat gives the attributes of path, of the link itself where it is one.
 func (c *Conn) Lstat(ctx context.Context, path string) (a Attr, err error) {
-	err = c.retry(ctx, func(ch *channel, _ bool) error {
+	err = c.retry(ctx, "lstat", path, func(ch *channel, _ bool) error {
 		call := ch.s.Lstat(path)
 		if err := ch.wait(ctx, call); err != nil {
 			return err
@@ -21,7 +22,7 @@ func (c *Conn) Lstat(ctx context.Context, path string) (a Attr, err error) {
 
 // Stat follows links.
 func (c *Conn) Stat(ctx context.Context, path string) (a Attr, err error) {
-	err = c.retry(ctx, func(ch *channel, _ bool) error {
+	err = c.retry(ctx, "stat", path, func(ch *channel, _ bool) error {
 		call := ch.s.Stat(path)
 		if err := ch.wait(ctx, call); err != nil {
 			return err
@@ -34,13 +35,13 @@ func (c *Conn) Stat(ctx context.Context, path string) (a Attr, err error) {
 
 // Realpath makes path absolute; "." is the login directory.
 func (c *Conn) Realpath(ctx context.Context, path string) (string, error) {
-	name, err := c.name(ctx, func(s *session.Session) *session.Call { return s.Realpath(path) })
+	name, err := c.name(ctx, "realpath", path, func(s *session.Session) *session.Call { return s.Realpath(path) })
 	return name, wrap(err, "realpath", path)
 }
 
 // Expand is expand-path@openssh.com ("~user/x"); ErrUnsupported where the server lacks it.
 func (c *Conn) Expand(ctx context.Context, path string) (string, error) {
-	name, err := c.name(ctx, func(s *session.Session) *session.Call {
+	name, err := c.name(ctx, "expand", path, func(s *session.Session) *session.Call {
 		if !s.Has("expand-path@openssh.com") {
 			return nil
 		}
@@ -51,13 +52,13 @@ func (c *Conn) Expand(ctx context.Context, path string) (string, error) {
 
 // Readlink gives the target of a symbolic link.
 func (c *Conn) Readlink(ctx context.Context, path string) (string, error) {
-	name, err := c.name(ctx, func(s *session.Session) *session.Call { return s.Readlink(path) })
+	name, err := c.name(ctx, "readlink", path, func(s *session.Session) *session.Call { return s.Readlink(path) })
 	return name, wrap(err, "readlink", path)
 }
 
 // name asks for one name; start returns nil where the server lacks the request.
-func (c *Conn) name(ctx context.Context, start func(*session.Session) *session.Call) (name string, err error) {
-	err = c.retry(ctx, func(ch *channel, _ bool) error {
+func (c *Conn) name(ctx context.Context, op, path string, start func(*session.Session) *session.Call) (name string, err error) {
+	err = c.retry(ctx, op, path, func(ch *channel, _ bool) error {
 		call := start(ch.s)
 		if call == nil {
 			return ErrUnsupported
@@ -74,11 +75,14 @@ func (c *Conn) name(ctx context.Context, start func(*session.Session) *session.C
 // Readlinks asks for all in one flight; the error of each stands beside it.
 func (c *Conn) Readlinks(ctx context.Context, paths []string) ([]string, []error) {
 	targets, errs := make([]string, len(paths)), make([]error, len(paths))
+	if len(paths) == 0 {
+		return targets, errs
+	}
 	todo := make([]int, len(paths))
 	for i := range todo {
 		todo[i] = i
 	}
-	err := c.retry(ctx, func(ch *channel, _ bool) error {
+	err := c.retry(ctx, "readlink", paths[0], func(ch *channel, _ bool) error {
 		calls := make([]*session.Call, len(todo))
 		for k, i := range todo {
 			calls[k] = ch.s.Readlink(paths[i])
@@ -88,7 +92,8 @@ func (c *Conn) Readlinks(ctx context.Context, paths []string) ([]string, []error
 		for k, i := range todo {
 			switch err := ch.wait(ctx, calls[k]); {
 			case isLost(err):
-				lost, cause = append(lost, i), err
+				lost = append(lost, i)
+				cause = cmp.Or(cause, err)
 			case err != nil:
 				errs[i] = wrap(err, "readlink", paths[i])
 			default:
@@ -108,7 +113,7 @@ func (c *Conn) Readlinks(ctx context.Context, paths []string) ([]string, []error
 
 // Statvfs asks about the file system that holds path; ErrUnsupported where the server lacks it.
 func (c *Conn) Statvfs(ctx context.Context, path string) (v StatVFS, err error) {
-	err = c.retry(ctx, func(ch *channel, _ bool) error {
+	err = c.retry(ctx, "statvfs", path, func(ch *channel, _ bool) error {
 		if !ch.s.Has("statvfs@openssh.com") {
 			return ErrUnsupported
 		}
@@ -125,7 +130,7 @@ func (c *Conn) Statvfs(ctx context.Context, path string) (v StatVFS, err error) 
 // UserGroupNames is users-groups-by-id@openssh.com: the names of ids, "" where unknown;
 // ErrUnsupported where the server lacks it.
 func (c *Conn) UserGroupNames(ctx context.Context, uids, gids []uint32) (users, groups []string, err error) {
-	err = c.retry(ctx, func(ch *channel, _ bool) error {
+	err = c.retry(ctx, "names of users and groups", "", func(ch *channel, _ bool) error {
 		if !ch.s.Has("users-groups-by-id@openssh.com") {
 			return ErrUnsupported
 		}

@@ -22,7 +22,7 @@ const (
 // A size always follows: links have none to set.
 func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) error {
 	nofollow = nofollow && a.Flags&session.HasSize == 0
-	err := c.retry(ctx, func(ch *channel, _ bool) error {
+	err := c.retry(ctx, "setstat", path, func(ch *channel, _ bool) error {
 		switch {
 		case !nofollow:
 			return ch.wait(ctx, ch.s.Setstat(path, a))
@@ -48,7 +48,7 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 // After a lost line 'exists' and a directory there counts as made. The attributes are those of what was made.
 func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error) {
 	var found Attr
-	err := c.change(ctx, func(ch *channel, again bool) error {
+	err := c.change(ctx, "mkdir", path, func(ch *channel, again bool) error {
 		made := ch.s.Mkdir(path, Attr{Flags: session.HasMode, Mode: perm})
 		look := ch.s.Lstat(path)
 		err := ch.wait(ctx, made)
@@ -58,7 +58,7 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 		if lookErr := ch.wait(ctx, look); lookErr != nil {
 			if isLost(lookErr) {
 				// It was made, or tried; what is there is seen on the next connection.
-				return &session.LostError{Sent: true, Err: lookErr}
+				return seen(lookErr)
 			}
 			return err
 		}
@@ -71,7 +71,7 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 			want := perm | a.Mode&^modeAccess&modePerm
 			if err := ch.wait(ctx, ch.s.Setstat(path, Attr{Flags: session.HasMode, Mode: want})); err != nil {
 				if isLost(err) {
-					return &session.LostError{Sent: true, Err: err}
+					return seen(err)
 				}
 				return fmt.Errorf("made, but its permission bits could not be set: %w", err)
 			}
@@ -85,16 +85,16 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 
 // Rmdir removes an empty directory. After a lost line 'no such file' counts as done.
 func (c *Conn) Rmdir(ctx context.Context, path string) error {
-	return wrap(c.remove(ctx, path, (*session.Session).Rmdir), "rmdir", path)
+	return wrap(c.remove(ctx, "rmdir", path, (*session.Session).Rmdir), "rmdir", path)
 }
 
 // Remove removes what is no directory. After a lost line 'no such file' counts as done.
 func (c *Conn) Remove(ctx context.Context, path string) error {
-	return wrap(c.remove(ctx, path, (*session.Session).Remove), "remove", path)
+	return wrap(c.remove(ctx, "remove", path, (*session.Session).Remove), "remove", path)
 }
 
-func (c *Conn) remove(ctx context.Context, path string, ask func(*session.Session, string) *session.Call) error {
-	return c.change(ctx, func(ch *channel, again bool) error {
+func (c *Conn) remove(ctx context.Context, op, path string, ask func(*session.Session, string) *session.Call) error {
+	return c.change(ctx, op, path, func(ch *channel, again bool) error {
 		err := ch.wait(ctx, ask(ch.s, path))
 		if !again || !refused(err) {
 			return err
@@ -131,7 +131,7 @@ func (c *Conn) exists(ctx context.Context, ch *channel, path string) (bool, erro
 // After a lost line a link there with the same target counts as made.
 func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 	var found Attr
-	err := c.change(ctx, func(ch *channel, again bool) error {
+	err := c.change(ctx, "symlink", path, func(ch *channel, again bool) error {
 		made := ch.s.Symlink(target, path)
 		look := ch.s.Lstat(path)
 		err := ch.wait(ctx, made)
@@ -159,7 +159,7 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 // Link makes newpath a further name of oldpath (hardlink@openssh.com; ErrUnsupported
 // where the server lacks it). After a lost line the same file there counts as made.
 func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
-	err := c.change(ctx, func(ch *channel, again bool) error {
+	err := c.change(ctx, "link", newpath, func(ch *channel, again bool) error {
 		if !ch.s.Has("hardlink@openssh.com") {
 			return ErrUnsupported
 		}

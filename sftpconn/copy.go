@@ -41,7 +41,7 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 		var copied int64
 		var took time.Duration
 		limit := copyTimeNames
-		err := c.retry(ctx, func(names *channel, _ bool) error {
+		err := c.retry(ctx, "copy", src.r.Path(), func(names *channel, _ bool) error {
 			ch := names
 			if aside {
 				if own := names.link.copyChannel(); own != nil {

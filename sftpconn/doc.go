@@ -18,7 +18,8 @@
 // in flight when a session was lost end with session.LostError inside this
 // package only: each method waits for the next connection and asks again. What
 // can't simply be asked twice is looked at (see retry). Handles belong to a
-// channel; a File opens new ones when it is next used (see File).
+// channel; a File opens new ones when it is next used (see File). A request at which
+// sessions end again and again is given up (see losses).
 //
 // # In-flight control
 //

@@ -75,6 +75,7 @@ func (h *handle) open() bool {
 // bytes are to be moved in direction dir; 0 for a small request, which goes to the
 // channel of names where that has a handle.
 func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
+	var lost losses
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -114,6 +115,9 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 		f.mu.Unlock()
 		if err != nil && !isLost(err) && !errors.Is(err, errStripe) {
 			return nil, err
+		}
+		if !errors.Is(err, errStripe) && lost.tooMany(err, lossesFile) {
+			return nil, f.c.giveUpOn("reopen", f.r.Path(), err)
 		}
 	}
 }
@@ -215,6 +219,7 @@ func (c *Conn) maxWrite() int {
 
 // small runs a small request on a handle, again after a lost session.
 func (f *File) small(ctx context.Context, op string, ask func(h *handle) *session.Call) (*session.Call, error) {
+	var lost losses
 	for {
 		h, err := f.use(ctx, reading, 0)
 		if err != nil {
@@ -229,6 +234,9 @@ func (f *File) small(ctx context.Context, op string, ask func(h *handle) *sessio
 		f.drop(h)
 		if !isLost(err) {
 			return call, f.wrap(err, op)
+		}
+		if lost.tooMany(err, lossesFile) {
+			return nil, f.wrap(f.c.giveUpOn(op, f.r.Path(), err), op)
 		}
 	}
 }

@@ -27,7 +27,7 @@ type errStop struct{ error }
 // called with restart true first.
 func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, restart bool) error) error {
 	given := false
-	err := c.retry(ctx, func(ch *channel, _ bool) error {
+	err := c.retry(ctx, "list", path, func(ch *channel, _ bool) error {
 		restart := given
 		return c.list(ctx, ch, path, func(names []Entry) error {
 			if len(names) == 0 && !restart {

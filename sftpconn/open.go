@@ -41,7 +41,7 @@ const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | ses
 // answered has made the file, whatever becomes of the line behind it.
 func (c *Conn) Open(ctx context.Context, r OpenRequest) (*File, Attr, error) {
 	o := opening{c: c, r: r, path: r.Path()}
-	if err := c.change(ctx, func(ch *channel, again bool) error { return o.try(ctx, ch, again) }); err != nil {
+	if err := c.change(ctx, "open", o.path, func(ch *channel, again bool) error { return o.try(ctx, ch, again) }); err != nil {
 		if o.f != nil {
 			o.f.Close()
 		}
@@ -119,6 +119,9 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	}
 	if err := ch.wait(ctx, open); err != nil {
 		closeWhenOpen(o.c, ch, open)
+		if isLost(beforeErr) {
+			return beforeErr // the server was at this one
+		}
 		return err
 	}
 	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, open.Handle()), ch, open.Handle()

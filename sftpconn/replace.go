@@ -33,7 +33,7 @@ const (
 
 // replace runs a replacement. refusal is the answer to the plain RENAME.
 func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal error) error {
-	err := c.retry(ctx, func(ch *channel, _ bool) error {
+	err := c.retry(ctx, "rename", oldpath, func(ch *channel, _ bool) error {
 		before, after := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
 		if err := ch.wait(ctx, before); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal err
 // run takes all the steps.
 func (r *replacement) run() error {
 	ctx := Patient(r.c.ctx)
-	err := r.c.change(ctx, func(ch *channel, again bool) error {
+	err := r.c.change(ctx, "rename", r.old, func(ch *channel, again bool) error {
 		for r.state != settled {
 			if err := r.step(ctx, ch, again); err != nil {
 				return err

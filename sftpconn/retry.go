@@ -13,9 +13,10 @@ import (
 // retry runs ask on the channel of names, and again on that of the next connection
 // for as long as the session is lost under it. again says that the server may have
 // seen the request before: then a refusal may come of its having been done, and
-// ask looks.
-func (c *Conn) retry(ctx context.Context, ask func(ch *channel, again bool) error) error {
+// ask looks. op and path say what it is about, for the log.
+func (c *Conn) retry(ctx context.Context, op, path string, ask func(ch *channel, again bool) error) error {
 	again := false
+	var lost losses
 	for {
 		ch, err := c.channel(ctx)
 		if err != nil {
@@ -25,15 +26,18 @@ func (c *Conn) retry(ctx context.Context, ask func(ch *channel, again bool) erro
 		if !isLost(err) {
 			return err
 		}
+		if lost.tooMany(err, lossesMost) {
+			return c.giveUpOn(op, path, err)
+		}
 		again = again || wasSent(err)
 	}
 }
 
 // change is retry for what changes names. While it isn't known whether the server
 // has done it, files that are reopened don't take an absent name for their end.
-func (c *Conn) change(ctx context.Context, ask func(ch *channel, again bool) error) error {
+func (c *Conn) change(ctx context.Context, op, path string, ask func(ch *channel, again bool) error) error {
 	doubt := false
-	err := c.retry(ctx, func(ch *channel, again bool) error {
+	err := c.retry(ctx, op, path, func(ch *channel, again bool) error {
 		err := ask(ch, again)
 		if wasSent(err) && !doubt {
 			doubt = true

@@ -21,7 +21,7 @@ const smallBeforeBulk = 4
 // than max, give an error. It yields to whatever a program waits for.
 // The name must be known to lead to a regular file: opening a FIFO blocks the server.
 func (c *Conn) ReadSmall(ctx context.Context, path string, size int, max int) (content []byte, a Attr, err error) {
-	err = c.retry(ctx, func(names *channel, _ bool) error {
+	err = c.retry(ctx, "read", path, func(names *channel, _ bool) error {
 		var err error
 		content, a, err = c.readSmall(ctx, c.aside(names), path, min(size, max), max)
 		return err
@@ -52,6 +52,9 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, ma
 	statErr := ch.wait(ctx, stat)
 	if err := ch.wait(ctx, open); err != nil {
 		closeWhenOpen(c, ch, open)
+		if isLost(statErr) {
+			err = statErr // the server was at this one
+		}
 		return nil, Attr{}, err
 	}
 	defer ch.s.CloseHandle(open.Handle())

@@ -112,6 +112,7 @@ func (f *File) count(n int) {
 // move is one READ or WRITE of p, sent again for as long as the session is lost
 // under it. t is the ticket for the first time.
 func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket) (int, error) {
+	var lost losses
 	for {
 		var call *session.Call
 		if dir == reading {
@@ -125,6 +126,9 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		}
 		if !isLost(err) {
 			return 0, err
+		}
+		if lost.tooMany(err, lossesFile) {
+			return 0, f.c.giveUpOn([]string{reading: "read", writing: "write"}[dir], f.r.Path(), err)
 		}
 		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, ahead: ahead}); err != nil {
 			return 0, err
@@ -202,6 +206,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		return f.Setstat(ctx, a)
 	}
 	f.extend(off + int64(len(p)))
+	var lost losses
 	for {
 		if len(p) > f.MaxWrite() {
 			break
@@ -228,6 +233,9 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		}
 		if !isLost(err) {
 			return f.wrap(err, "write")
+		}
+		if lost.tooMany(err, lossesFile) {
+			return f.wrap(f.c.giveUpOn("write", f.r.Path(), err), "write")
 		}
 	}
 	if err := f.WriteAt(ctx, p, off); err != nil {

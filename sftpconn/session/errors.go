@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Status codes. SFTP v3 ends with OpUnsupported; the others are of the drafts
@@ -57,10 +58,13 @@ func (e *StatusError) Error() string {
 }
 
 // LostError ends every call of a session that is over.
-// Sent says whether the server may have seen the request.
 type LostError struct {
-	Sent bool
-	Err  error
+	Sent bool // the server may have seen the request
+	// First says that the server was at this request, as far as can be told: it was
+	// being answered, or was the oldest that was sent and not answered.
+	First bool
+	Age   time.Duration // since it was sent; 0 where it was not
+	Err   error
 }
 
 func (e *LostError) Error() string { return "session lost: " + e.Err.Error() }

@@ -77,14 +77,33 @@ func TestRepliesThatEndTheSession(t *testing.T) {
 			s := hostile(t, c.reply)
 			lost := lostCall(t, c.ask(s))
 			var broken *ProtocolError
-			if !lost.Sent || !errors.As(lost, &broken) || !strings.Contains(lost.Error(), c.says) {
-				t.Errorf("sent %v: %v", lost.Sent, lost)
+			if !lost.Sent || !lost.First || !errors.As(lost, &broken) || !strings.Contains(lost.Error(), c.says) {
+				t.Errorf("sent %v, first %v: %v", lost.Sent, lost.First, lost)
 			}
 			<-s.Done()
 			if !errors.As(s.Err(), &broken) {
 				t.Errorf("the session ended with %v", s.Err())
 			}
 		})
+	}
+}
+
+func TestAReplyThatEndsTheSessionIsLaidToItsRequest(t *testing.T) {
+	tap := sftptest.NewTap()
+	s, _ := real(t, sftptest.WithTap(tap))
+	s.Limits()
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request.Name == "LSTAT" {
+			return sftptest.Hold()
+		}
+		return sftptest.ReplaceRaw(packet(103, p.ID))
+	})
+	older, bad := s.Lstat("."), s.Readdir("h")
+	if lost := lostCall(t, bad); !lost.First {
+		t.Errorf("the request with the bad answer is not called the first: %v", lost)
+	}
+	if lost := lostCall(t, older); lost.First {
+		t.Errorf("an older request is called the first: %v", lost)
 	}
 }
 

@@ -46,9 +46,9 @@ func TestCutLine(t *testing.T) {
 		t.Fatal("the requests did not arrive")
 	}
 	srv.Cut()
-	for _, c := range calls {
-		if lost := lostCall(t, c); !lost.Sent || !errors.Is(lost, sftptest.ErrCut) {
-			t.Errorf("sent %v: %v", lost.Sent, lost)
+	for i, c := range calls {
+		if lost := lostCall(t, c); !lost.Sent || lost.Age <= 0 || lost.First != (i == 0) || !errors.Is(lost, sftptest.ErrCut) {
+			t.Errorf("request %d: sent %v, %v ago, first %v: %v", i, lost.Sent, lost.Age, lost.First, lost)
 		}
 	}
 	select {
@@ -59,7 +59,7 @@ func TestCutLine(t *testing.T) {
 	if s.Err() == nil {
 		t.Error("the session has no error")
 	}
-	if lost := lostCall(t, s.Lstat(".")); lost.Sent {
+	if lost := lostCall(t, s.Lstat(".")); lost.Sent || lost.First || lost.Age != 0 {
 		t.Error("a request after the end is called sent")
 	}
 	if n := s.InFlight(); n != 0 {

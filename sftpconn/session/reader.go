@@ -61,7 +61,7 @@ func (r *reader) reply() error {
 	fault, err := r.rest(c, kind, int(length)-5)
 	if err != nil {
 		r.s.fail(err)
-		fault = &LostError{Sent: true, Err: err}
+		fault = &LostError{Sent: true, First: true, Age: c.rtt, Err: err}
 	}
 	r.s.answered(c, fault)
 	return err
@@ -126,6 +126,7 @@ func (s *Session) take(id uint32) *Call {
 		return nil
 	}
 	delete(s.pending, id)
+	s.answering = c
 	c.held |= heldByReader
 	return c
 }
@@ -134,6 +135,7 @@ func (s *Session) take(id uint32) *Call {
 func (s *Session) answered(c *Call, fault error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.answering = nil
 	c.held &^= heldByReader
 	s.end(c, fault)
 }

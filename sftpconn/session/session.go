@@ -33,13 +33,14 @@ type Session struct {
 	limits     *Call        // nil where the server has no limits@openssh.com; set before greeted
 	maxPacket  atomic.Int64 // longest packet either way, in bytes without its length field
 
-	mu       sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
-	err      error      // why the session is over
-	pending  map[uint32]*Call
-	queue    callQueue
-	lastID   uint32
-	inFlight int
-	slow     int // of these, how many are slow
+	mu        sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
+	err       error      // why the session is over
+	pending   map[uint32]*Call
+	answering *Call // whose reply is being read, in pending no more
+	queue     callQueue
+	lastID    uint32
+	inFlight  int
+	slow      int // of these, how many are slow
 }
 
 // Open exchanges INIT and VERSION on ch, and asks for the limits. It owns ch
@@ -196,15 +197,40 @@ func (s *Session) fail(err error) {
 		return
 	}
 	s.err = err
+	first := s.first()
 	for id, c := range s.pending {
 		delete(s.pending, id)
-		s.end(c, &LostError{Sent: c.sent, Err: err})
+		s.end(c, c.lost(c == first, err))
 	}
 	s.queue = callQueue{}
 	s.mu.Unlock()
 	close(s.done)
 	// On a dead line Close may wait for what is being written: until the transport is closed.
 	go s.ch.Close()
+}
+
+// first gives the call that the server is at; nil where there is none. With mu held.
+func (s *Session) first() *Call {
+	if s.answering != nil {
+		return s.answering
+	}
+	var first *Call
+	for _, c := range s.pending {
+		// Ids are given in the order of sending, and begin anew after the last.
+		if c.sent && (first == nil || int32(c.id-first.id) < 0) {
+			first = c
+		}
+	}
+	return first
+}
+
+// lost is the error of a call whose session ends. With mu held.
+func (c *Call) lost(first bool, err error) *LostError {
+	e := &LostError{Sent: c.sent, First: first, Err: err}
+	if c.sent {
+		e.Age = time.Since(c.sentAt)
+	}
+	return e
 }
 
 // newFrame begins the request of c. Buffers come from a pool, to which the writer gives them back.

@@ -1,0 +1,48 @@
+package sftpconn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+// A request at which the server fails takes the whole mount down each time it is sent
+// again: every program would wait for as long as one of them wants that answer. So it is
+// given up when it has ended so many sessions. What a line breaks that is bad by itself
+// is another request each time.
+const (
+	lossesMost = 4
+	// lossesFile is for an open file: bytes that are not saved yet may hang on it, and a bad
+	// line that is kept full by READs and WRITEs breaks at one of few of them.
+	lossesFile = 8
+	// lossAge is the age up to which a request is taken for the cause: a line that has
+	// fallen silent is given up later, by default.
+	lossAge = 10 * time.Second
+)
+
+// losses counts the sessions that ended while the server was at one request.
+type losses struct{ n int }
+
+// tooMany counts the loss err, and says whether the request is to be given up.
+func (l *losses) tooMany(err error, most int) bool {
+	var lost *session.LostError
+	if !errors.As(err, &lost) || !lost.First || lost.Age > lossAge {
+		return false
+	}
+	var broke *session.ProtocolError
+	if errors.As(lost.Err, &broke) {
+		l.n += most / 2 // its answer can't be read: once may be an accident
+	} else {
+		l.n++
+	}
+	return l.n >= most
+}
+
+// giveUpOn is the error of a request that was lost once too often.
+func (c *Conn) giveUpOn(op, path string, lost error) error {
+	c.o.Logger.Error("the connection was lost each time the server was asked this; it is not asked again", "request", op, "path", path, "cause", lost)
+	// Not the loss itself: nobody shall take it for one, and ask again.
+	return fmt.Errorf("%w: %v", ErrEndsSession, lost)
+}

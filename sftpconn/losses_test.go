@@ -1,0 +1,95 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// A request at which the connection ends each time must end itself some day; and it must be the only one.
+func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
+	for _, row := range []struct {
+		request string
+		bad     bool // the answer breaks the protocol, instead of being none
+		most    int  // connections that it may cost
+		work    func(ctx context.Context, c *Conn, f *File, path string) error
+	}{
+		{"STAT", false, lossesMost, func(ctx context.Context, c *Conn, _ *File, path string) error {
+			_, err := c.Stat(ctx, path)
+			return err
+		}},
+		{"MKDIR", false, lossesMost, func(ctx context.Context, c *Conn, _ *File, path string) error {
+			return second(c.Mkdir(ctx, path+"-d", 0o755))
+		}},
+		{"OPEN", false, lossesMost, func(ctx context.Context, c *Conn, _ *File, path string) error {
+			_, _, err := c.Open(ctx, OpenRequest{Path: at(path), Pflags: rd})
+			return err
+		}},
+		{"READDIR", true, 2, func(ctx context.Context, c *Conn, _ *File, path string) error {
+			return c.List(ctx, path[:strings.LastIndex(path, "/")], func([]Entry, bool) error { return nil })
+		}},
+		{"READ", false, lossesFile, func(ctx context.Context, _ *Conn, f *File, _ string) error {
+			_, err := f.ReadAt(ctx, make([]byte, 10), 0)
+			return err
+		}},
+		{"WRITE", false, lossesFile, func(ctx context.Context, _ *Conn, f *File, _ string) error {
+			return f.WriteSetstat(ctx, []byte("x"), 0, Attr{Flags: session.HasTimes})
+		}},
+		{"FSTAT", false, lossesFile, func(ctx context.Context, _ *Conn, f *File, _ string) error {
+			_, err := f.Stat(ctx)
+			return err
+		}},
+	} {
+		t.Run(row.request, func(t *testing.T) {
+			t.Parallel()
+			tap := sftptest.NewTap()
+			srv := sftptest.New(t, sftptest.WithTap(tap))
+			var log logText
+			c := connect(t, srv, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			good, path := file(t, srv, "good", nil), file(t, srv, "f", []byte("0123456789"))
+			f := openFile(t, c, path, rd|wr)
+			var ends atomic.Int32
+			tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				if p.Request == nil || p.Request.Name != row.request {
+					return sftptest.Pass()
+				}
+				ends.Add(1)
+				if row.bad {
+					return sftptest.ReplaceRaw([]byte{0, 4, 0x93, 0xe0, 104}) // of 300,000 bytes
+				}
+				go srv.Cut()
+				return sftptest.Drop()
+			})
+			ctx, cancel := context.WithCancel(limited(t))
+			var others sync.WaitGroup
+			others.Go(func() {
+				for ctx.Err() == nil {
+					if _, err := c.Lstat(ctx, good); err != nil && ctx.Err() == nil {
+						t.Errorf("a request of another program: %v", err)
+					}
+					time.Sleep(time.Millisecond)
+				}
+			})
+			err := row.work(ctx, c, f, path)
+			cancel()
+			others.Wait()
+			if !errors.Is(err, ErrEndsSession) || isLost(err) {
+				t.Errorf("after %d lost connections: %v", ends.Load(), err)
+			}
+			if n := srv.Dials() - 1; n > row.most {
+				t.Errorf("it has cost %d connections, %d at most are wanted", n, row.most)
+			}
+			if !log.has("asked this") || !log.has(path[:strings.LastIndex(path, "/")]) {
+				t.Errorf("the log does not say which request it was: %s", &log)
+			}
+		})
+	}
+}
