@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -15,6 +16,10 @@ const (
 	listWindowMost  = 32
 	listFullAnswer  = 64 // names; fewer in a first answer are taken for the whole directory (OpenSSH gives up to 100)
 )
+
+// listMost bounds what is believed of a directory, in names: a server that goes on for ever must not fill the
+// memory. A variable for the tests.
+var listMost = 16 << 20
 
 // errStop carries the error of a yield out of a listing.
 type errStop struct{ error }
@@ -60,6 +65,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 
 	var flight []*session.Call
 	size, most, ended := listWindowFirst, listFullAnswer, false
+	all := 0
 	short := false // the last answer was less than the server can give: the end is near
 	for {
 		for !ended && len(flight) < size && !(short && len(flight) > 0) {
@@ -83,6 +89,13 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 			return err
 		}
 		names := call.Entries()
+		if len(names) == 0 {
+			ended = true // some servers end a directory so, and OpenSSH's own client takes it for the end
+			continue
+		}
+		if all += len(names); all > listMost {
+			return fmt.Errorf("the server lists more than %d names", listMost)
+		}
 		short = len(names) < most
 		most = len(names)
 		if err := yield(c.sound(path, names)); err != nil {
