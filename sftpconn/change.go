@@ -45,28 +45,37 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 // umask. What the server made is looked at in the same flight, and set right where
 // it differs: never before it is known that the directory is ours, because a
 // directory that another client had made first must not be touched.
-// After a lost line 'exists' and a directory there counts as made. The attributes are those of what was made.
+// After a lost line 'exists' and a directory there counts as made; whose it is can't be
+// told then, so it keeps its bits. The attributes are those of what was made.
 func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error) {
 	var found Attr
+	ours := false // the server has answered that it made the directory
 	err := c.change(ctx, "mkdir", path, func(ch *channel, again bool) error {
 		made := ch.s.Mkdir(path, Attr{Flags: session.HasMode, Mode: perm})
 		look := ch.s.Lstat(path)
 		err := ch.wait(ctx, made)
+		ours = ours || err == nil
 		if err != nil && !(again && refused(err)) {
 			return err
 		}
 		if lookErr := ch.wait(ctx, look); lookErr != nil {
-			if isLost(lookErr) {
-				// It was made, or tried; what is there is seen on the next connection.
-				return seen(lookErr)
+			if err != nil && refused(lookErr) {
+				return err
 			}
-			return err
+			return seen(lookErr)
 		}
 		a := look.Attr()
 		if a.Mode&modeType != modeDir {
+			found = a
 			return err
 		}
 		if a.Mode&modeAccess != perm&modeAccess {
+			if !ours {
+				c.o.Logger.Warn("a directory was to be made when the connection was lost, and is there now; its permission bits are left as they are",
+					"path", path, "wanted", fmt.Sprintf("%#o", perm), "found", fmt.Sprintf("%#o", a.Mode&modePerm))
+				found = a
+				return nil
+			}
 			// A set-group-ID bit that came from the parent stays.
 			want := perm | a.Mode&^modeAccess&modePerm
 			if err := ch.wait(ctx, ch.s.Setstat(path, Attr{Flags: session.HasMode, Mode: want})); err != nil {

@@ -1,0 +1,135 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// cutAt cuts the line once, at a request of this name, which is lost with it, or at its reply.
+func cutAt(srv *sftptest.Server, tap *sftptest.Tap, name string, reply bool) {
+	var once atomic.Bool
+	cut := func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil {
+			p = *p.Request
+		}
+		if p.Name == name && once.CompareAndSwap(false, true) {
+			go srv.Cut()
+			return sftptest.Drop()
+		}
+		return sftptest.Pass()
+	}
+	if reply {
+		tap.OnReply(cut)
+	} else {
+		tap.OnRequest(cut)
+	}
+}
+
+func TestMkdirAfterALostLineLeavesADirectoryOfOthersAlone(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	path := filepath.Join(srv.Dir(), "private")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cutAt(srv, tap, "MKDIR", false)
+	a, err := c.Mkdir(limited(t), path, 0o777)
+	if err != nil || a.Mode != modeDir|0o700 {
+		t.Errorf("told as %o, %v", a.Mode, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("a directory that was private all the time is %v now, %v", info.Mode(), err)
+	}
+}
+
+func TestMkdirThatWasAnsweredHasItsBitsAfterALostLine(t *testing.T) {
+	for _, reply := range []string{"LSTAT", "SETSTAT"} {
+		tap := sftptest.NewTap()
+		srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Args("-u", "077"))
+		c := connect(t, srv)
+		path := filepath.Join(srv.Dir(), "d")
+		done := make(chan error, 1)
+		held := holdReply(t, c, tap, reply)
+		go func() {
+			_, err := c.Mkdir(limited(t), path, 0o755)
+			done <- err
+		}()
+		held()
+		srv.Cut()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("line lost at %s: %v, %v", reply, info.Mode(), err)
+		}
+	}
+}
+
+// A directory was made, and what it is like could not be learned.
+func TestMkdirTellsAttributesOrAnError(t *testing.T) {
+	why := errors.New("interrupted")
+	t.Run("interrupted", func(t *testing.T) {
+		tap := sftptest.NewTap()
+		srv := sftptest.New(t, sftptest.WithTap(tap))
+		c := connect(t, srv)
+		ctx, cancel := context.WithCancelCause(limited(t))
+		held := holdReply(t, c, tap, "LSTAT")
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Mkdir(ctx, filepath.Join(srv.Dir(), "d"), 0o755)
+			done <- err
+		}()
+		held()
+		cancel(why)
+		if err := <-done; !errors.Is(err, why) {
+			t.Errorf("no attributes, and the error %v", err)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		tap := sftptest.NewTap()
+		srv := sftptest.New(t, sftptest.WithTap(tap))
+		c := connect(t, srv)
+		tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+			if p.Name == "LSTAT" {
+				return sftptest.Answer(session.StatusPermissionDenied, "no")
+			}
+			return sftptest.Pass()
+		})
+		if a, err := c.Mkdir(limited(t), filepath.Join(srv.Dir(), "d"), 0o755); status(err) != session.StatusPermissionDenied {
+			t.Errorf("attributes %+v, and the error %v", a, err)
+		}
+	})
+	t.Run("replaced", func(t *testing.T) {
+		tap := sftptest.NewTap()
+		srv := sftptest.New(t, sftptest.WithTap(tap))
+		c := connect(t, srv)
+		path := filepath.Join(srv.Dir(), "d")
+		made := make(chan struct{}, 1)
+		tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+			if p.Request != nil && p.Request.Name == "MKDIR" {
+				made <- struct{}{}
+			}
+			return sftptest.Pass()
+		})
+		tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+			if p.Name == "LSTAT" {
+				<-made
+				if err := errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o644)); err != nil {
+					t.Error(err)
+				}
+			}
+			return sftptest.Pass()
+		})
+		if a, err := c.Mkdir(limited(t), path, 0o755); err != nil || a.Mode&modeType != modeRegular {
+			t.Errorf("attributes %+v, %v; want those of what has the name", a, err)
+		}
+	})
+}
