@@ -56,6 +56,8 @@ type opening struct {
 	r    OpenRequest
 	path string
 
+	absent bool // the name was free just before an OPEN that was sent and not answered
+
 	// What came of it. A file that was made with EXCL is kept over the loss of its
 	// connection: it can't be made twice, and is opened again when it is used.
 	f      *File
@@ -119,6 +121,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	}
 	if err := ch.wait(ctx, open); err != nil {
 		closeWhenOpen(o.c, ch, open)
+		o.absent = o.absent || isAbsent(beforeErr) && wasSent(err)
 		if isLost(beforeErr) {
 			return beforeErr // the server was at this one
 		}
@@ -141,7 +144,9 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 			found = after.Attr()
 		}
 	}
-	o.found(found, o.exclusive() || isAbsent(beforeErr))
+	// A file that an unanswered OPEN has made has all of its bits but those that the umask took.
+	made := o.exclusive() || isAbsent(beforeErr) || o.absent && found.Mode&modeAccess&^o.r.Perm == 0
+	o.found(found, made)
 	return nil
 }
 

@@ -137,3 +137,55 @@ func TestAttributesAreNeverNewerThanTheContent(t *testing.T) {
 		})
 	}
 }
+
+func TestAFileMadeAsTheLineBrokeHasItsBits(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Args("-u", "077"))
+	c := connect(t, srv)
+	path := filepath.Join(srv.Dir(), "f")
+	held := holdReply(t, c, tap, "OPEN")
+	type result struct {
+		f   *File
+		a   Attr
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		f, a, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: wr | cre, Perm: 0o666})
+		done <- result{f, a, err}
+	}()
+	held()
+	srv.Cut()
+	r := <-done
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	defer r.f.Close()
+	if r.a.Mode != modeRegular|0o666 {
+		t.Errorf("told as %o", r.a.Mode)
+	}
+	eventually(t, "the file has its bits", func() bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Mode().Perm() == 0o666
+	})
+}
+
+// The file was there all the time, and its first OPEN never arrived.
+func TestAFileThatWasThereKeepsItsBitsAfterALostLine(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	path := file(t, srv, "f", nil)
+	cutAt(srv, tap, "OPEN", false)
+	f, a, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: wr | cre, Perm: 0o666})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Stat(limited(t)); err != nil { // behind the setting of the bits, where there was one
+		t.Error(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 || a.Mode != modeRegular|0o644 {
+		t.Errorf("%v, %v; told as %o", info.Mode(), err, a.Mode)
+	}
+}
