@@ -35,7 +35,8 @@ type File struct {
 
 	mu      sync.Mutex // guards what follows
 	handles map[*channel]*handle
-	stale   error // the file can't be found again: for ever
+	stale   error   // the file can't be found again: for ever
+	owed    *uint32 // permission bits that openAgain has taken from the file and not given back; nil where there are none
 	closed  bool
 	moved   int64                  // bytes asked for so far
 	end     int64                  // where the furthest write ends

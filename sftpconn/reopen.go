@@ -154,7 +154,7 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 			return "", err
 		}
 		before := look.Attr()
-		if before.Mode&modeType != modeRegular {
+		if before = f.asOwed(before); before.Mode&modeType != modeRegular {
 			return "", fmt.Errorf("%w: %q is no regular file now", ErrStale, path)
 		}
 		if err := f.check(before); err != nil {
@@ -209,30 +209,70 @@ func (f *File) check(a Attr) error {
 // openAgain opens path for what the file was opened for. A file that was made
 // without a right to write to it (0444, as git makes its objects) can be opened for
 // writing by its maker once only: it gets the right for the moment of the opening.
+// Where the line breaks in that moment, the next reopening puts its bits back.
 func (f *File) openAgain(ch *channel, path string, now Attr) (string, error) {
 	id, err := openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
 	const made = session.OpenCreate | session.OpenWrite
-	if status(err) != session.StatusPermissionDenied || f.r.Pflags&made != made {
+	if status(err) == session.StatusPermissionDenied && f.r.Pflags&made == made {
+		bits := now.Mode & modePerm
+		f.owe(&bits)
+		if denied := ch.wait(f.c.ctx, ch.s.Setstat(path, modeOnly(bits|ownersRight))); denied != nil {
+			if isLost(denied) {
+				return "", denied
+			}
+			f.owe(nil)
+			return "", err
+		}
+		id, err = openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
+	}
+	f.mu.Lock()
+	bits := f.owed
+	f.mu.Unlock()
+	if bits == nil || isLost(err) {
 		return id, err
 	}
-	mode := func(bits uint32) Attr { return Attr{Flags: session.HasMode, Mode: bits & modePerm} }
-	if denied := ch.wait(f.c.ctx, ch.s.Setstat(path, mode(now.Mode|0o600))); denied != nil {
-		if isLost(denied) {
-			return "", denied
-		}
-		return "", err
-	}
-	id, err = openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
 	var back error
 	if err == nil {
-		back = ch.wait(f.c.ctx, ch.s.Fsetstat(id, mode(now.Mode)))
+		back = ch.wait(f.c.ctx, ch.s.Fsetstat(id, modeOnly(*bits)))
 	} else {
-		back = ch.wait(f.c.ctx, ch.s.Setstat(path, mode(now.Mode)))
+		back = ch.wait(f.c.ctx, ch.s.Setstat(path, modeOnly(*bits)))
 	}
+	if isLost(back) {
+		return "", back
+	}
+	f.owe(nil)
 	if back != nil {
 		f.c.o.Logger.Warn("permission bits could not be put back", "path", path, "cause", back)
 	}
 	return id, err
+}
+
+// ownersRight is what openAgain adds to the bits of a file.
+const ownersRight = 0o600
+
+func modeOnly(bits uint32) Attr { return Attr{Flags: session.HasMode, Mode: bits} }
+
+// owe notes the bits that the file must be given back; nil where it has them.
+func (f *File) owe(bits *uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owed = bits
+}
+
+// asOwed gives the attributes found by name with the bits that the file is to be given back. Where it has others than
+// openAgain left, somebody has set them, and nothing is owed any more.
+func (f *File) asOwed(a Attr) Attr {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.owed == nil {
+		return a
+	}
+	if a.Mode&modePerm != *f.owed|ownersRight {
+		f.owed = nil
+		return a
+	}
+	a.Mode = a.Mode&^modePerm | *f.owed
+	return a
 }
 
 // openPath is OPEN of a file that is there.
