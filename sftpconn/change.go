@@ -1,6 +1,7 @@
 package sftpconn
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -166,7 +167,8 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 }
 
 // Link makes newpath a further name of oldpath (hardlink@openssh.com; ErrUnsupported
-// where the server lacks it). After a lost line the same file there counts as made.
+// where the server lacks it). After a lost line the same file there counts as made; where
+// it looks the same and that is all that can be told, it is ErrUncertain.
 func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
 	err := c.change(ctx, "link", newpath, func(ch *channel, again bool) error {
 		if !ch.s.Has("hardlink@openssh.com") {
@@ -176,17 +178,51 @@ func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
 		if !again || !refused(err) {
 			return err
 		}
-		first, second := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
-		firstErr, secondErr := ch.wait(ctx, first), ch.wait(ctx, second)
+		same, lookErr := c.linked(ctx, ch, oldpath, newpath)
 		switch {
-		case isLost(firstErr):
-			return firstErr
-		case isLost(secondErr):
-			return secondErr
-		case firstErr == nil && secondErr == nil && first.Attr() == second.Attr():
+		case lookErr != nil && !refused(lookErr):
+			return lookErr
+		case same:
 			return nil
 		}
 		return err
 	})
 	return wrap2(err, "link", oldpath, newpath)
+}
+
+// linked says whether two names are of one file. SFTP has no inode numbers, and two files
+// made in one second may look the same (those with which programs lock by link(2) do): so the
+// time of the last access is changed for a moment by one name, and looked for by the other.
+func (c *Conn) linked(ctx context.Context, ch *channel, oldpath, newpath string) (bool, error) {
+	first, second := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
+	if err := cmp.Or(ch.wait(ctx, first), ch.wait(ctx, second)); err != nil {
+		return false, err
+	}
+	a := first.Attr()
+	if a != second.Attr() {
+		return false, nil
+	}
+	if a.Mode&modeType == modeLink {
+		// Links can't be changed everywhere, and one is as good as another.
+		first, second := ch.s.Readlink(oldpath), ch.s.Readlink(newpath)
+		err := cmp.Or(ch.wait(ctx, first), ch.wait(ctx, second))
+		return err == nil && first.Name() == second.Name(), err
+	}
+	accessed := func(at uint32) Attr { return Attr{Flags: session.HasTimes, Atime: at, Mtime: a.Mtime} }
+	other := a.Atime + 1
+	err := ch.wait(ctx, ch.s.Setstat(oldpath, accessed(other)))
+	if refused(err) {
+		c.o.Logger.Warn("a link was to be made when the connection was lost, and a file that looks like it is there now: "+
+			"whether it is the same file cannot be told", "path", newpath, "cause", err)
+		return false, ErrUncertain
+	}
+	if err != nil {
+		return false, err
+	}
+	look := ch.s.Lstat(newpath)
+	err = ch.wait(ctx, look)
+	if back := ch.wait(ctx, ch.s.Setstat(oldpath, accessed(a.Atime))); back != nil {
+		c.o.Logger.Debug("the time of a file's last access could not be put back", "path", oldpath, "cause", back)
+	}
+	return err == nil && look.Attr().Atime == other, err
 }

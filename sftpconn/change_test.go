@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
@@ -132,4 +133,43 @@ func TestMkdirTellsAttributesOrAnError(t *testing.T) {
 			t.Errorf("attributes %+v, %v; want those of what has the name", a, err)
 		}
 	})
+}
+
+func TestLinkAfterALostLineIsNotTakenForAFileThatLooksTheSame(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	// Two programs on two machines lock with a file each, in the same second.
+	ours, lock := file(t, srv, "ours", []byte("1")), file(t, srv, "lock", []byte("2"))
+	when := time.Unix(1_000_000_000, 0)
+	for _, path := range []string{ours, lock} {
+		if err := os.Chtimes(path, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cutAt(srv, tap, "hardlink@openssh.com", false)
+	if err := c.Link(limited(t), ours, lock); !refused(err) {
+		t.Errorf("the name was taken all the time; link: %v", err)
+	}
+	sameAs(t, lock, []byte("2"))
+	if a, err := c.Lstat(limited(t), ours); err != nil || int64(a.Atime) != when.Unix() || int64(a.Mtime) != when.Unix() {
+		t.Errorf("the look has changed the times of the file: %+v, %v", a, err)
+	}
+}
+
+func TestLinkThatCannotBeToldAfterALostLineIsUncertain(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	ours := file(t, srv, "ours", nil)
+	cutAt(srv, tap, "hardlink@openssh.com", true)
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "SETSTAT" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no") // as for a file of somebody else
+		}
+		return sftptest.Pass()
+	})
+	if err := c.Link(limited(t), ours, filepath.Join(srv.Dir(), "link")); !errors.Is(err, ErrUncertain) {
+		t.Error(err)
+	}
 }
