@@ -25,6 +25,8 @@ const (
 // where only that is lost. It returns why the link must be given up.
 func (c *Conn) watch(l *link) error {
 	c.spawn(func() { l.watchAlive() })
+	look := time.NewTicker(stuckLook)
+	defer look.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
@@ -35,6 +37,8 @@ func (c *Conn) watch(l *link) error {
 			return lossOf(l.t)
 		case <-c.kick:
 			l.suspect()
+		case <-look.C:
+			c.freeStuck(l)
 		case <-l.names.s.Done():
 			cause := l.names.s.Err()
 			ch, err := c.replaceNames(l)

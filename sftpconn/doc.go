@@ -10,7 +10,8 @@
 // order, and never wait behind a copy. Bulk channels are opened when a stream of
 // data is held up by the window of the channels there are (2 MiB each, whatever
 // the distance), and one file is then striped over all of them. Where the server
-// grants no further channel, what there is has to do.
+// grants no further channel, what there is has to do. Where the server is at one
+// request for long, names get another channel beside it (see freeStuck).
 //
 // # A lost connection
 //

@@ -162,7 +162,7 @@ func (f *File) best(dir, n int, on *link) *handle {
 		if n > 0 && len(f.c.allLinks()) > 1 && on == nil {
 			load += ch.pacer(dir).pressure() * window * 8
 		}
-		if (n > 0) == ch.names {
+		if (n > 0) == (ch.names && !ch.former.Load()) {
 			load += 1 << 40
 		}
 		if best == nil || load < bestLoad {

@@ -35,6 +35,8 @@ type link struct {
 	suspected chan struct{} // capacity 1: probe now
 	noProbe   atomic.Bool   // the transport has no probe of its own
 
+	stuckPause time.Time // don't ask for another channel of names before; of the goroutine that watches the link
+
 	rtt         minRTT
 	nBulk       atomic.Int32 // len(bulk), for the pacers
 	read, write pacer
@@ -42,6 +44,7 @@ type link struct {
 	mu        sync.Mutex // guards what follows
 	err       error      // why it is over
 	names     *channel   // nil in a further link
+	former    []*channel // those of names that got stuck
 	bulk      []*channel
 	opening   int
 	full      bool      // no more channels are granted
@@ -56,9 +59,12 @@ type link struct {
 type channel struct {
 	link  *link
 	s     *session.Session
-	names bool // it is that of names
+	names bool // it is that of names, or was (former)
 	since time.Time
-	load  [2]atomic.Int64 // bytes in flight, by direction
+
+	former atomic.Bool // another is the channel of names now
+
+	load [2]atomic.Int64 // bytes in flight, by direction
 }
 
 // Directions of data.
@@ -160,6 +166,7 @@ func (l *link) all() []*channel {
 	if l.names != nil {
 		all = append(all, l.names)
 	}
+	all = append(all, l.former...)
 	all = append(all, l.bulk...)
 	if l.copies != nil {
 		all = append(all, l.copies)

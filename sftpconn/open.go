@@ -121,6 +121,11 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	}
 	if err := ch.wait(ctx, open); err != nil {
 		closeWhenOpen(o.c, ch, open)
+		for _, call := range []*session.Call{chmod, after} {
+			if call != nil {
+				call.Abandon()
+			}
+		}
 		o.absent = o.absent || isAbsent(beforeErr) && wasSent(err)
 		if isLost(beforeErr) {
 			return beforeErr // the server was at this one

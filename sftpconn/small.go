@@ -49,8 +49,11 @@ func (c *Conn) aside(names *channel) *channel {
 func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, max int) ([]byte, Attr, error) {
 	stat := ch.s.Lstat(path)
 	open := ch.s.OpenFile(path, session.OpenRead, Attr{})
-	statErr := ch.wait(ctx, stat)
-	if err := ch.wait(ctx, open); err != nil {
+	// A FIFO may have got the name meanwhile: what nobody waits for must not block others for long.
+	soon, cancel := context.WithTimeout(ctx, stuckAfter)
+	defer cancel()
+	statErr := ch.wait(soon, stat)
+	if err := ch.wait(soon, open); err != nil {
 		closeWhenOpen(c, ch, open)
 		if isLost(statErr) {
 			err = statErr // the server was at this one

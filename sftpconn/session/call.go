@@ -42,6 +42,7 @@ type Call struct {
 	asked   int           // bytes a READ asks for
 	slow    bool          // the server may rightly take minutes; not changed after start
 	sent    bool          // the writer has begun with it
+	givenUp bool          // nobody waits for it
 	ended   bool          // err is final
 	held    uint8
 	sentAt  time.Time
@@ -94,6 +95,7 @@ func (c *Call) Abandon() bool {
 		return false
 	}
 	c.dst, c.payload = nil, nil
+	c.givenUp = true
 	if !c.ended && !c.sent {
 		delete(s.pending, c.id)
 		s.end(c, ErrAbandoned)

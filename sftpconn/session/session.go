@@ -216,13 +216,15 @@ func (s *Session) first() *Call {
 	}
 	var first *Call
 	for _, c := range s.pending {
-		// Ids are given in the order of sending, and begin anew after the last.
-		if c.sent && (first == nil || int32(c.id-first.id) < 0) {
+		if c.sent && (first == nil || c.before(first)) {
 			first = c
 		}
 	}
 	return first
 }
+
+// before says whether c was sent before d: ids are given in the order of sending, and begin anew after the last.
+func (c *Call) before(d *Call) bool { return int32(c.id-d.id) < 0 }
 
 // lost is the error of a call whose session ends. With mu held.
 func (c *Call) lost(first bool, err error) *LostError {

@@ -1,0 +1,98 @@
+package sftpconn
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// A server answers the requests of a channel in order. What blocks it (the opening of a
+// FIFO that has the name of a file by now, a file system that waits for another host)
+// blocks every name, while the line is well and keepalives are answered. Slow is not
+// dead: a request that somebody waits for is never cut off.
+const stuckLook = time.Second // how often it is looked for
+
+// Variables for the tests.
+var (
+	// stuckAfter is the age of a request from which on others get a channel beside it.
+	stuckAfter = 15 * time.Second
+	// stuckGivenUp is how long requests wait behind an opening that nobody wants any more, until its channel is
+	// closed and they are sent again on another.
+	stuckGivenUp = 5 * time.Second
+)
+
+// freeStuck looks whether others wait for one request. It is called by the goroutine that watches the link.
+func (c *Conn) freeStuck(l *link) {
+	for _, ch := range l.channels() {
+		stall := ch.s.Stall()
+		if stall.Opening && stall.GivenUp && stall.Behind > stuckGivenUp {
+			c.o.Logger.Warn("the server does not come to an end with opening a file that nobody wants any more; "+
+				"its channel is closed, because others wait behind it", "for", stall.Age.Round(time.Second))
+			ch.s.Close()
+		}
+		switch stuck := stall.Age > stuckAfter; {
+		case ch == l.names && stuck && stall.Behind > 0:
+			c.replaceStuck(l, stall.Age)
+		case ch.former.Load() && !stuck:
+			l.release(ch)
+		}
+	}
+}
+
+// replaceStuck opens a channel of names beside the one that is stuck, which stays for what was asked on it and the
+// files that are open on it.
+func (c *Conn) replaceStuck(l *link, age time.Duration) {
+	if time.Now().Before(l.stuckPause) {
+		return
+	}
+	l.mu.Lock()
+	l.opening++
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
+	defer cancel()
+	ch, err := l.openChannel(ctx)
+	l.mu.Lock()
+	l.opening--
+	if err != nil || l.err != nil {
+		l.stuckPause = time.Now().Add(refusedPause)
+		over := l.err != nil
+		l.mu.Unlock()
+		if err == nil {
+			ch.s.Close()
+		} else if !over {
+			c.o.Logger.Warn("names wait for one request, and no other channel for them is to be had", "for", age.Round(time.Second), "cause", err)
+		}
+		return
+	}
+	c.o.Logger.Warn("names waited for one request; there is another channel for them now", "for", age.Round(time.Second))
+	ch.names = true
+	l.former = append(l.former, l.names)
+	l.names.former.Store(true)
+	l.names = ch
+	l.mu.Unlock()
+	c.newest.Store(ch.s)
+	c.mu.Lock()
+	c.names = ch
+	c.broadcast()
+	c.mu.Unlock()
+}
+
+// release makes a former channel of names, which is stuck no longer, one for bulk data.
+func (l *link) release(ch *channel) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.former, ch)
+	if l.err != nil || i < 0 {
+		return
+	}
+	l.former = slices.Delete(slices.Clone(l.former), i, i+1)
+	if ch.over() {
+		return
+	}
+	l.bulk = append(append([]*channel{}, l.bulk...), ch)
+	l.nBulk.Store(int32(len(l.bulk)))
+	l.c.spawn(func() {
+		<-ch.s.Done()
+		l.drop(ch)
+	})
+}

@@ -1,0 +1,146 @@
+package sftpconn
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/sftptest"
+)
+
+// sooner makes the patience with a stuck channel short.
+func sooner(t *testing.T, after, givenUp time.Duration) {
+	wasAfter, wasGivenUp := stuckAfter, stuckGivenUp
+	stuckAfter, stuckGivenUp = after, givenUp
+	t.Cleanup(func() { stuckAfter, stuckGivenUp = wasAfter, wasGivenUp })
+}
+
+// fifo makes one on the server: whoever opens it to read waits for a writer.
+func fifo(t *testing.T, srv *sftptest.Server) string {
+	path := filepath.Join(srv.Dir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A name became a FIFO on the server; a program opens it, and is interrupted.
+func TestAnOpeningThatNobodyWantsAnyMoreDoesNotBlockNames(t *testing.T) {
+	for what, open := range map[string]func(ctx context.Context, c *Conn, path string) error{
+		"open": func(ctx context.Context, c *Conn, path string) error {
+			_, _, err := c.Open(ctx, OpenRequest{Path: at(path), Pflags: rd})
+			return err
+		},
+		"read of a small file": func(ctx context.Context, c *Conn, path string) error {
+			_, _, err := c.ReadSmall(ctx, path, 10, 100)
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			sooner(t, time.Hour, 200*time.Millisecond)
+			tap := sftptest.NewTap()
+			srv := sftptest.New(t, sftptest.WithTap(tap))
+			c := connect(t, srv)
+			path := fifo(t, srv)
+			ctx, cancel := context.WithCancel(limited(t))
+			done := make(chan error, 1)
+			go func() { done <- open(ctx, c, path) }()
+			eventually(t, "the server is at the opening", func() bool { return tap.Count("OPEN") == 1 && c.newest.Load().Stall().Opening })
+			cancel()
+			if err := <-done; err == nil {
+				t.Error("the FIFO was opened")
+			}
+			if _, err := c.Lstat(limited(t), srv.Dir()); err != nil {
+				t.Errorf("another program's look-up: %v", err)
+			}
+			if srv.Dials() != 1 {
+				t.Errorf("%d dials", srv.Dials())
+			}
+		})
+	}
+}
+
+// It is read ahead on a channel for bulk data, where others have READs.
+func TestAFileReadAheadThatCannotBeOpenedIsGivenUp(t *testing.T) {
+	sooner(t, 300*time.Millisecond, 200*time.Millisecond)
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	l := c.links[0]
+	l.grow(1)
+	eventually(t, "a channel for bulk data", func() bool { return len(l.bulkChannels()) == 1 })
+	bulk := l.bulkChannels()[0]
+	done, behind := make(chan error, 1), make(chan error, 1)
+	path := fifo(t, srv)
+	go func() {
+		_, _, err := c.ReadSmall(context.Background(), path, 10, 100)
+		done <- err
+	}()
+	eventually(t, "the server is at the opening", func() bool { return tap.Count("OPEN") == 1 && bulk.s.Stall().Opening })
+	go func() { behind <- bulk.wait(context.Background(), bulk.s.Lstat(srv.Dir())) }()
+	if err := <-done; err == nil {
+		t.Error("the FIFO was read")
+	}
+	if err := <-behind; !isLost(err) {
+		t.Errorf("what waits behind it: %v; it is to be sent again on another channel", err)
+	}
+}
+
+// A program opens it, and waits.
+func TestNamesGetAroundAnOpeningThatTakesLong(t *testing.T) {
+	sooner(t, 200*time.Millisecond, time.Hour)
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	path := fifo(t, srv)
+	type result struct {
+		f   *File
+		err error
+	}
+	opened, behind := make(chan result, 1), make(chan error, 1)
+	go func() {
+		f, _, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: rd})
+		opened <- result{f, err}
+	}()
+	stuck := c.newest.Load()
+	eventually(t, "the server is at the opening", func() bool { return tap.Count("OPEN") == 1 && stuck.Stall().Opening })
+	go func() {
+		_, err := c.Lstat(limited(t), srv.Dir())
+		behind <- err
+	}()
+	eventually(t, "there is another channel of names", func() bool { return c.newest.Load() != stuck })
+	if _, err := c.Lstat(limited(t), srv.Dir()); err != nil {
+		t.Errorf("a look-up: %v", err)
+	}
+	select {
+	case r := <-opened:
+		t.Fatalf("the opening did not wait for a writer: %v", r.err)
+	default:
+	}
+	w, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r := <-opened
+	if r.err != nil {
+		t.Fatalf("the opening, in the end: %v", r.err)
+	}
+	defer r.f.Close()
+	if err := <-behind; err != nil {
+		t.Errorf("what was asked behind it: %v", err)
+	}
+	eventually(t, "the channel that was stuck carries data", func() bool {
+		l := c.allLinks()[0]
+		return len(l.bulkChannels()) == 1 && l.bulkChannels()[0].s == stuck
+	})
+	if _, err := r.f.Stat(limited(t)); err != nil {
+		t.Errorf("the file that was opened on it: %v", err)
+	}
+	if n := srv.Dials(); n != 1 || c.Status().Reconnects != 0 {
+		t.Errorf("%d dials", n)
+	}
+}
