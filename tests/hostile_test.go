@@ -67,7 +67,7 @@ func TestOddAnswersMakeRightBytes(t *testing.T) {
 // A server whose answers to READ can't be used makes reads fail, soon and for the file alone: the rest of the mount works on.
 func TestUselessAnswersFailTheReadAlone(t *testing.T) {
 	t.Parallel()
-	for _, way := range []string{"never a byte"} {
+	for _, way := range []string{"never a byte", "more than was asked for"} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			s := newDouble(t, way)
