@@ -196,3 +196,50 @@ func TestAsyncTreeCostsFewFlights(t *testing.T) {
 		}
 	})
 }
+
+// A change that waits for room in the backlog has the path that there is when its turn comes.
+func TestAsyncAChangeThatWaitedFollowsARenameOfItsDirectory(t *testing.T) {
+	r := newRig(t, async)
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.list(r.Root())
+	for range maxBacklog {
+		r.queue.room <- struct{}{}
+	}
+	renamed, made := make(chan error, 1), make(chan error, 1)
+	go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false) }()
+	waits := func(answered chan error) {
+		select {
+		case err := <-answered:
+			t.Fatalf("answered with a full backlog: %v", err)
+		case <-time.After(50 * time.Millisecond): // it stands in the row by now, or the test finds nothing
+		}
+	}
+	waits(renamed)
+	go func() {
+		_, err := r.Mkdir(ctxOf(t), d.Node, "sub", 0o755)
+		made <- err
+	}()
+	waits(made)
+	<-r.queue.room
+	if err := <-renamed; err != nil {
+		t.Fatal(err)
+	}
+	for range maxBacklog - 1 {
+		<-r.queue.room
+	}
+	if err := <-made; err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(r.dir, "e/sub")); err != nil {
+		t.Error(err)
+	}
+}

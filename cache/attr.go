@@ -156,9 +156,16 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return err
 	}
 	a, err := c.lstat(ctx, n, p)
+	err = c.errno(ctx, "stat", p, err)
+	absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
+	c.mu.Lock()
+	again := c.strayed(n, asked.moved, p, absent)
+	c.mu.Unlock()
+	if again {
+		return c.refresh(ctx, n, h)
+	}
 	if err != nil {
-		err = c.errno(ctx, "stat", p, err)
-		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) {
+		if absent {
 			c.gone(n, p)
 			if h != nil {
 				return c.refreshOpen(ctx, n, h)
@@ -205,12 +212,13 @@ func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
 // stamp is what a node was when a question about it went out.
 type stamp struct {
 	gen   uint64
-	dirty bool // bytes were on their way to the server: its answer may be of before them, however late it comes
+	moved uint64 // the last rename of it or above it
+	dirty bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
 }
 
 // stamp notes the state of a node before a question. Called with mu held.
 func (c *Cache) stamp(n *Node) stamp {
-	s := stamp{gen: n.gen}
+	s := stamp{gen: n.gen, moved: c.lastMove(n)}
 	if n.file != nil {
 		_, s.dirty = n.file.data.Size()
 	}
@@ -253,7 +261,7 @@ func (c *Cache) statPath(ctx context.Context, p string) (session.Attr, error) {
 // may have been moved meanwhile.
 func (c *Cache) gone(n *Node, p string) {
 	c.mu.Lock()
-	if n.parent == nil || c.path(n) != p {
+	if n.parent == nil || c.path(n) != p || c.queue.moving(p) {
 		c.mu.Unlock()
 		return
 	}

@@ -93,6 +93,7 @@ type Cache struct {
 	idle      *simplelru.LRU[uint64, *Node] // nodes that only the cache holds
 	root      *Node
 	lastID    uint64
+	moves     uint64                        // renames entered in the tree
 	lists     *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
 	listed    int                           // names in those listings
 	walk      walk

@@ -18,7 +18,9 @@
 // trusted. What this side changes itself is known at once. An answer that
 // crossed with a change made here is handed on but not kept: each node and each
 // directory counts its changes, and an answer is kept only when the count is
-// still what it was when the question went out.
+// still what it was when the question went out. A path can lead elsewhere once
+// a rename is done, so questions about names, and changes of them, wait for the
+// changes under way above them, and what a rename overtook is asked again.
 //
 // # Locks
 //

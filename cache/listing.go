@@ -281,7 +281,7 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 
 // takeChild brings a node up to date with what a listing says of it. Called with mu held.
 func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
-	if c.mtimeUnknown(n) || n.sent > 0 || c.queue.busy() {
+	if c.mtimeUnknown(n) || n.sent > 0 || c.o.Async && c.queue.busy() {
 		return // the listing may have crossed with a change of ours
 	}
 	if c.o.FollowSymlinks && e.Attr.Mode&syscall.S_IFMT == syscall.S_IFLNK {

@@ -43,6 +43,9 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 	if f, known, err := c.known(dir, name); known {
 		return f, err
 	}
+	c.mu.Lock()
+	moved := c.lastMove(dir)
+	c.mu.Unlock()
 	p, err := c.childPath(ctx, dir, name)
 	if err != nil {
 		return Found{}, err
@@ -57,8 +60,14 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 	}
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)
+	err = c.errno(ctx, "lookup", p, err)
+	c.mu.Lock()
+	again := c.strayed(dir, moved, p, errors.Is(err, syscall.ENOENT))
+	c.mu.Unlock()
+	if again {
+		return c.Lookup(ctx, dir, name)
+	}
 	if err != nil {
-		err = c.errno(ctx, "lookup", p, err)
 		if errors.Is(err, syscall.ENOENT) {
 			return c.lookupMissed(dir, name, gen, err)
 		}

@@ -13,16 +13,17 @@ import (
 // Mkdir makes a directory with these permission bits.
 func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) (Found, error) {
 	const op = "mkdir"
-	p, err := c.namePath(dir, name)
-	if err != nil {
+	if err := c.mustBeFree(dir, name, op); err != nil {
 		return Found{}, err
 	}
-	if err := c.mustBeFree(dir, name, op, p); err != nil {
-		return Found{}, err
-	}
+	var p string
 	var got session.Attr
+	var found Found
 	done, err := c.queue.submit(ctx, change{
-		op: op, paths: []string{p}, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
+		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		predict: func(*change) {
+			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFDIR | perm&0o7777, Size: 4096})
+		},
 		run: func(ctx context.Context) (err error) {
 			if got, err = c.conn.Mkdir(ctx, p, perm&0o7777); err != nil {
 				return c.whyNotMade(ctx, op, p, err)
@@ -35,7 +36,7 @@ func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) 
 		return Found{}, err
 	}
 	if !done {
-		return c.predict(dir, name, session.Attr{Mode: syscall.S_IFDIR | perm&0o7777, Size: 4096}), nil
+		return found, nil
 	}
 	return c.made(dir, name, p, syscall.S_IFDIR, got)
 }
@@ -43,19 +44,20 @@ func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) 
 // Symlink makes a link to target, which is stored as it is.
 func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Found, error) {
 	const op = "symlink"
-	p, err := c.namePath(dir, name)
-	if err != nil {
-		return Found{}, err
-	}
 	if target == "" || len(target) > maxPath {
-		return Found{}, c.fail(op, p, syscall.ENAMETOOLONG, nil)
+		return Found{}, c.fail(op, name, syscall.ENAMETOOLONG, nil)
 	}
-	if err := c.mustBeFree(dir, name, op, p); err != nil {
+	if err := c.mustBeFree(dir, name, op); err != nil {
 		return Found{}, err
 	}
+	var p string
 	var got session.Attr
+	var found Found
 	done, err := c.queue.submit(ctx, change{
-		op: op, paths: []string{p}, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
+		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		predict: func(*change) {
+			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFLNK | 0o777, Size: uint64(len(target))})
+		},
 		run: func(ctx context.Context) (err error) {
 			if got, err = c.conn.Symlink(ctx, target, p); err != nil {
 				return c.whyNotMade(ctx, op, p, err)
@@ -68,7 +70,7 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 		return Found{}, err
 	}
 	if !done {
-		return c.predict(dir, name, session.Attr{Mode: syscall.S_IFLNK | 0o777, Size: uint64(len(target))}), nil
+		return found, nil
 	}
 	if c.o.FollowSymlinks {
 		return c.Lookup(ctx, dir, name)
@@ -82,19 +84,32 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	if c.o.DisableHardlink {
 		return Found{}, c.fail(op, name, syscall.EPERM, errors.New("hard links are switched off (disable_hardlink)"))
 	}
-	from, err := c.pathWait(ctx, n)
-	if err != nil {
+	if err := c.mustBeFree(dir, name, op); err != nil {
 		return Found{}, err
 	}
-	p, err := c.namePath(dir, name)
-	if err != nil {
-		return Found{}, err
-	}
-	if err := c.mustBeFree(dir, name, op, p); err != nil {
-		return Found{}, err
+	var from, p string
+	var found Found
+	named := func() {
+		if dir.dir.children[name] != n {
+			c.forgetName(dir, name)
+			dir.dir.children[name] = n
+			c.idle.Remove(dir.id)
+			n.also = append(n.also, place{dir, name})
+		}
+		c.nameAdded(dir, name, n)
+		found = c.found(n)
 	}
 	done, err := c.queue.submit(ctx, change{
-		op: op, paths: []string{from, p}, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
+		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}}, predict: func(*change) { named() },
+		locate: func() (paths []string, err error) {
+			if from = c.path(n); from == "" {
+				return nil, c.fail(op, "", syscall.ENOENT, nil)
+			}
+			if p, err = c.namePath(dir, name); err != nil {
+				return nil, err
+			}
+			return []string{from, p}, nil
+		},
 		run: func(ctx context.Context) error {
 			err := c.conn.Link(ctx, from, p)
 			if err != nil && errors.Is(err, sftpconn.ErrUnsupported) {
@@ -110,23 +125,32 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		c.notMade(dir, name, err)
 		return Found{}, err
 	}
-	_ = done // the same whether the server has answered or will: the node is known
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if dir.dir.children[name] != n {
-		c.forgetName(dir, name)
-		dir.dir.children[name] = n
-		c.idle.Remove(dir.id)
-		n.also = append(n.also, place{dir, name})
+	if done {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		named()
 	}
-	c.nameAdded(dir, name, n)
-	return c.found(n), nil
+	return found, nil
 }
 
-// mustBeFree refuses at once a name that is known to be taken.
-func (c *Cache) mustBeFree(dir *Node, name, op, p string) error {
+// locateName is the locate of a change of one name.
+func (c *Cache) locateName(p *string, dir *Node, name string) func() ([]string, error) {
+	return func() (_ []string, err error) {
+		if *p, err = c.namePath(dir, name); err != nil {
+			return nil, err
+		}
+		return []string{*p}, nil
+	}
+}
+
+// mustBeFree refuses at once a name that no file can have, or that is known to be taken.
+func (c *Cache) mustBeFree(dir *Node, name, op string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	p, err := c.namePath(dir, name)
+	if err != nil {
+		return err
+	}
 	if _, _, state := c.peek(dir, name); state == present {
 		return c.fail(op, p, syscall.EEXIST, nil)
 	}
@@ -137,26 +161,26 @@ func (c *Cache) mustBeFree(dir *Node, name, op, p string) error {
 func (c *Cache) surelyFree(dir *Node, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !dir.isDir() {
+		return false
+	}
 	_, _, state := c.peek(dir, name)
 	return state == absent
 }
 
-// notMade keeps what a refusal to make a name says of it.
+// notMade keeps what a refusal to make a name says of it: it is there, or may be.
 func (c *Cache) notMade(dir *Node, name string, err error) {
-	if !errors.Is(err, syscall.EEXIST) {
+	if !errors.Is(err, syscall.EEXIST) && !unanswered(err) {
 		return
 	}
 	c.mu.Lock()
-	delete(dir.dir.missing, name)
-	c.distrust(dir) // its listing is older than that name
+	c.doubtName(dir, name) // the listing, too, is older than that name
 	c.mu.Unlock()
 	c.notifyName(dir.id, name)
 }
 
-// predict enters a name whose making the server has still to confirm.
+// predict enters a name whose making the server has still to confirm. Called with mu held.
 func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	now := uint32(time.Now().Unix())
 	a.Flags = session.HasMode | session.HasSize | session.HasOwner | session.HasTimes
 	a.Atime, a.Mtime = now, now
@@ -214,11 +238,12 @@ func (c *Cache) nameAdded(dir *Node, name string, n *Node) {
 // Unlink takes a name of something that is not a directory away.
 func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	const op = "unlink"
+	c.mu.Lock()
 	p, err := c.namePath(dir, name)
 	if err != nil {
+		c.mu.Unlock()
 		return err
 	}
-	c.mu.Lock()
 	n, _, state := c.peek(dir, name)
 	sure := state == present && !n.isDir()
 	c.mu.Unlock()
@@ -229,26 +254,28 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 		return c.fail(op, p, syscall.EISDIR, nil)
 	}
 	c.openLate(ctx, n)
-	err = c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
-		op: op, paths: []string{p}, sure: sure, names: []place{{dir, name}},
+	return c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
+		op: op, sure: sure, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		run: func(ctx context.Context) error {
 			if err := c.conn.Remove(ctx, p); err != nil {
 				return c.whyNotRemoved(ctx, op, p, false, err)
 			}
 			return nil
 		},
+		predict: func(*change) { c.removed(dir, name, nil) },
+		enter:   func(err error) { c.removed(dir, name, err) },
 	})
-	return c.removed(dir, name, err)
 }
 
 // Rmdir takes an empty directory away.
 func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	const op = "rmdir"
+	c.mu.Lock()
 	p, err := c.namePath(dir, name)
 	if err != nil {
+		c.mu.Unlock()
 		return err
 	}
-	c.mu.Lock()
 	n, _, state := c.peek(dir, name)
 	known, sure := syscall.Errno(0), false
 	switch {
@@ -263,16 +290,17 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	if known != 0 {
 		return c.fail(op, p, known, nil)
 	}
-	err = c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
-		op: op, paths: []string{p}, sure: sure, names: []place{{dir, name}},
+	return c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
+		op: op, sure: sure, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		run: func(ctx context.Context) error {
 			if err := c.conn.Rmdir(ctx, p); err != nil {
 				return c.whyNotRemoved(ctx, op, p, true, err)
 			}
 			return nil
 		},
+		predict: func(*change) { c.removed(dir, name, nil) },
+		enter:   func(err error) { c.removed(dir, name, err) },
 	})
-	return c.removed(dir, name, err)
 }
 
 // surelyEmpty says whether a directory is known to hold nothing. Called with mu held.
@@ -289,108 +317,12 @@ func (c *Cache) surelyEmpty(n *Node) bool {
 	return true
 }
 
-// removed enters the outcome of a removal.
-func (c *Cache) removed(dir *Node, name string, err error) error {
+// removed enters the outcome of a removal. Called with mu held.
+func (c *Cache) removed(dir *Node, name string, err error) {
 	if err != nil && !errors.Is(err, syscall.ENOENT) {
-		return err
+		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.forgetName(dir, name)
 	c.absent(dir, name)
 	c.touched(dir)
-	return err
-}
-
-// Rename moves a name. It replaces what has the new name, but with noReplace.
-func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node, newname string, noReplace bool) error {
-	const op = "rename"
-	from, err := c.namePath(dir, name)
-	if err != nil {
-		return err
-	}
-	to, err := c.namePath(newdir, newname)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	src, _, srcState := c.peek(dir, name)
-	dst, _, dstState := c.peek(newdir, newname)
-	known := syscall.Errno(0)
-	switch {
-	case srcState == absent:
-		known = syscall.ENOENT
-	case noReplace && dstState == present:
-		known = syscall.EEXIST
-	case srcState == present && dstState == present && src == dst:
-		c.mu.Unlock()
-		return nil // two names of one file: rename(2) does nothing
-	case srcState == present && dstState == present && dst.isDir() && !src.isDir():
-		known = syscall.EISDIR
-	case srcState == present && dstState == present && src.isDir() && !dst.isDir():
-		known = syscall.ENOTDIR
-	}
-	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace)
-	c.mu.Unlock()
-	if known != 0 {
-		return c.fail(op, from, known, nil)
-	}
-	c.openLate(ctx, dst)
-	err = c.submitLeaving(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
-		op: op, paths: []string{from, to}, sure: sure, names: []place{{dir, name}, {newdir, newname}},
-		run: func(ctx context.Context) error {
-			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {
-				return c.whyNotRenamed(ctx, from, to, noReplace, err)
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		if errors.Is(err, syscall.ENOENT) {
-			c.mu.Lock()
-			if n := c.child(dir, name); n != nil {
-				c.stale(n)
-			}
-			c.mu.Unlock()
-		}
-		return err
-	}
-	c.move(dir, name, newdir, newname)
-	return nil
-}
-
-// move brings the tree up to date with a rename.
-func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := c.child(dir, name)
-	if n != nil {
-		c.pin(n)
-		c.unname(n, dir, name)
-	}
-	if l := dir.dir.list; l != nil {
-		l.remove(name)
-	}
-	c.absent(dir, name)
-	c.touched(dir)
-	c.forgetName(newdir, newname)
-	if n == nil {
-		// Only the server knows what it was: the new name is asked for when somebody wants it.
-		delete(newdir.dir.missing, newname)
-		c.distrust(newdir)
-		c.touched(newdir)
-		return
-	}
-	if n.parent == nil {
-		n.parent, n.name = newdir, newname
-	} else {
-		n.also = append(n.also, place{newdir, newname})
-	}
-	newdir.dir.children[newname] = n
-	c.idle.Remove(newdir.id)
-	c.changed(n)
-	c.nameAdded(newdir, newname, n)
-	n.pins--
-	c.settle(n)
-	c.settle(dir)
 }

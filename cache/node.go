@@ -25,6 +25,7 @@ type Node struct {
 
 	sent  int          // changes of its attributes answered here and not yet done on the server (-o async)
 	gen   uint64       // counts changes made here; see the package comment
+	moved uint64       // which of all renames was the last of this node (Cache.moves); 0 for none
 	attr  session.Attr // as the server said, with our changes
 	until int64        // attr may be trusted until then (Cache.now)
 	ours  int64        // made here: until then nobody else is thought to have changed its mode and owner
@@ -298,33 +299,37 @@ func (c *Cache) depth(n *Node) (least int, same bool) {
 
 // pathWait gives a node's path once the changes under way that concern it are done; ENOENT where it has no name.
 func (c *Cache) pathWait(ctx context.Context, n *Node) (string, error) {
-	p := c.pathOf(n)
-	if p == "" {
-		return "", c.fail("find", "", syscall.ENOENT, nil)
+	return c.steady(ctx, func() (string, error) {
+		p := c.path(n)
+		if p == "" {
+			return "", c.fail("find", "", syscall.ENOENT, nil)
+		}
+		return p, nil
+	})
+}
+
+// steady waits for the changes under way that concern a path, and gives the path as it is then.
+func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (string, error) {
+	for waited := ""; ; {
+		c.mu.Lock()
+		p, err := locate()
+		c.mu.Unlock()
+		if err != nil || p == waited {
+			return p, err
+		}
+		if err := c.queue.wait(ctx, p); err != nil {
+			return "", c.errno(ctx, "find", p, err)
+		}
+		waited = p // what was waited for may have been a rename above it
 	}
-	if err := c.queue.wait(ctx, p); err != nil {
-		return "", c.errno(ctx, "find", p, err)
-	}
-	// A change that we waited for may have been a rename above the node.
-	if p = c.pathOf(n); p == "" {
-		return "", c.fail("find", "", syscall.ENOENT, nil)
-	}
-	return p, nil
 }
 
 // childPath is pathWait for a name in a directory, with the checks that every name must pass.
 func (c *Cache) childPath(ctx context.Context, dir *Node, name string) (string, error) {
-	p, err := c.namePath(dir, name)
-	if err != nil {
-		return "", err
-	}
-	if err := c.queue.wait(ctx, p); err != nil {
-		return "", c.errno(ctx, "find", p, err)
-	}
-	return c.namePath(dir, name)
+	return c.steady(ctx, func() (string, error) { return c.namePath(dir, name) })
 }
 
-// namePath is the path of a name in a directory, without waiting for anything.
+// namePath is the path of a name in a directory, without waiting for anything. Called with mu held.
 func (c *Cache) namePath(dir *Node, name string) (string, error) {
 	if err := checkName(name); err != 0 {
 		return "", c.fail("find", name, err, nil)
@@ -332,7 +337,7 @@ func (c *Cache) namePath(dir *Node, name string) (string, error) {
 	if !dir.isDir() {
 		return "", c.fail("find", name, syscall.ENOTDIR, nil)
 	}
-	p := c.pathOf(dir)
+	p := c.path(dir)
 	if p == "" {
 		return "", c.fail("find", name, syscall.ENOENT, nil)
 	}

@@ -160,22 +160,19 @@ func openFlags(flags uint32) uint32 {
 // Create makes a regular file (with O_EXCL only if it isn't there) and opens it. A mknod is a Create and a Release.
 func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
 	const op = "create"
-	p, err := c.namePath(dir, name)
-	if err != nil {
-		return Found{}, nil, err
-	}
 	excl := flags&syscall.O_EXCL != 0
 	if excl {
-		if err := c.mustBeFree(dir, name, op, p); err != nil {
+		if err := c.mustBeFree(dir, name, op); err != nil {
 			return Found{}, nil, err
 		}
 	}
 	sure := c.surelyFree(dir, name)
 	if sure && c.o.Async {
-		return c.createLater(ctx, dir, name, p, flags, perm)
+		return c.createLater(ctx, dir, name, flags, perm)
 	}
-	if err := c.queue.wait(ctx, p); err != nil {
-		return Found{}, nil, c.errno(ctx, op, p, err)
+	p, err := c.childPath(ctx, dir, name)
+	if err != nil {
+		return Found{}, nil, err
 	}
 	var self *Handle
 	req := c.createRequest(p, flags, perm, &self)
@@ -288,17 +285,19 @@ func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool
 }
 
 // createLater answers a creation whose outcome is known, and has it done in its turn.
-func (c *Cache) createLater(ctx context.Context, dir *Node, name, p string, flags, perm uint32) (Found, *Handle, error) {
+func (c *Cache) createLater(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
 	b := &backend{c: c, turn: make(chan struct{}, 1), created: make(chan struct{})}
+	var p string
+	var found Found
 	var self *Handle
-	req := c.createRequest(p, flags, perm, &self)
-	found := c.predict(dir, name, session.Attr{Mode: syscall.S_IFREG | perm&0o7777})
-	c.mu.Lock()
-	self = c.newHandle(found.Node, b, flags)
-	h := self
-	c.mu.Unlock()
+	req := c.createRequest("", flags, perm, &self) // its path is that of the handle
 	_, err := c.queue.submit(ctx, change{
-		op: "create", paths: []string{p}, sure: true, names: []place{{dir, name}}, node: found.Node,
+		op: "create", sure: true, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		predict: func(ch *change) {
+			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFREG | perm&0o7777})
+			self = c.newHandle(found.Node, b, flags)
+			ch.node = found.Node
+		},
 		run: func(ctx context.Context) error {
 			defer close(b.created)
 			f, _, err := c.createRemote(ctx, req, true, true)
@@ -314,16 +313,18 @@ func (c *Cache) createLater(ctx context.Context, dir *Node, name, p string, flag
 			return nil
 		},
 	})
+	if err != nil && self == nil {
+		return Found{}, nil, err // the backlog had no room and the program did not wait for it
+	}
 	if err != nil {
-		// The backlog had no room and the program did not wait for it.
 		b.failed = err
 		close(b.created)
-		h.Release()
+		self.Release()
 		c.mu.Lock()
 		c.forgetName(dir, name)
 		c.mu.Unlock()
 		c.Forget(found.Node.id, 1)
 		return Found{}, nil, err
 	}
-	return found, h, nil
+	return found, self, nil
 }

@@ -2,33 +2,15 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
-	"syscall"
-
-	"sshmount/sftpconn"
 )
 
-const (
-	maxBacklog  = 10_000 // changes answered and not yet confirmed; who adds one more waits
-	maxUnderWay = 64     // changes sent at a time
-)
-
-// change is one operation on names or attributes, as the server is to carry it out.
-type change struct {
-	op    string
-	paths []string // the names it is about
-	names []place  // the same, in the tree: forgotten when the change fails after it was answered
-	sure  bool     // the outcome is known beforehand: with Async the program need not wait
-	node  *Node    // whose attributes become unknown when the change fails after it was answered; may be nil
-	run   func(ctx context.Context) error
-}
-
-// queue carries changes out. Without Async each is run at once by the program that wants it. With Async,
-// changes whose outcome is known are answered at once and run in the background: in the order given for
-// each name, and between names where one is in the other (a directory before what is in it, what is in it
-// before its removal or move), side by side else.
+// queue carries changes out, in the order given for each name, and between names where one is in the other (a directory
+// before what is in it, what is in it before its removal or move), side by side else. With Async, changes whose outcome
+// is known are answered at once and run in the background; any other is waited for by the program that wants it.
+// Without Async only changes of names are registered: a question about a name has to wait until it is
+// known what has the name, and a rename until what is under it has been done by the old path.
 type queue struct {
 	c     *Cache
 	count atomic.Int64  // changes pending; 0 is the fast path of wait
@@ -40,12 +22,6 @@ type queue struct {
 	under map[string]map[*pending]struct{} // by each directory above a pending change's path
 }
 
-// pending is a change not yet confirmed. done is closed by whoever ran it.
-type pending struct {
-	change
-	done chan struct{}
-}
-
 func newQueue(c *Cache) *queue {
 	return &queue{
 		c: c, slots: make(chan struct{}, maxUnderWay), room: make(chan struct{}, maxBacklog),
@@ -55,110 +31,6 @@ func newQueue(c *Cache) *queue {
 
 // busy says whether any change is pending.
 func (q *queue) busy() bool { return q.count.Load() > 0 }
-
-// submit carries a change out. done is false where it was only accepted: its outcome is then predicted by the caller.
-func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
-	if !q.c.o.Async {
-		return true, ch.run(ctx)
-	}
-	if ch.sure {
-		select {
-		case q.room <- struct{}{}:
-		case <-ctx.Done():
-			return true, q.c.errno(ctx, ch.op, ch.paths[0], context.Cause(ctx))
-		}
-	}
-	p := &pending{change: ch, done: make(chan struct{})}
-	before := q.enter(p)
-	if ch.sure {
-		q.c.beginChange(ch.node)
-		if !q.c.background(func(ctx context.Context) { q.later(ctx, p, before) }) {
-			q.c.endChange(ch.node)
-			q.leave(p)
-			<-q.room
-			return true, q.c.fail(ch.op, ch.paths[0], syscall.EIO, errors.New("the mount is being ended"))
-		}
-		return false, nil
-	}
-	defer q.leave(p)
-	if err := waitAll(ctx, before); err != nil {
-		return true, q.c.errno(ctx, ch.op, ch.paths[0], err)
-	}
-	return true, ch.run(ctx)
-}
-
-// later runs a change that was answered already.
-func (q *queue) later(ctx context.Context, p *pending, before []*pending) {
-	defer func() { <-q.room }()
-	defer q.leave(p)
-	defer q.c.endChange(p.node)
-	if err := waitAll(ctx, before); err != nil {
-		q.failed(p, err)
-		return
-	}
-	select {
-	case q.slots <- struct{}{}:
-		defer func() { <-q.slots }()
-	case <-ctx.Done():
-		q.failed(p, context.Cause(ctx))
-		return
-	}
-	if err := p.run(sftpconn.Patient(ctx)); err != nil {
-		q.failed(p, err)
-	}
-}
-
-// beginChange notes that a node's attributes here run ahead of the server's.
-func (c *Cache) beginChange(n *Node) {
-	if n == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n.sent++
-	c.pin(n)
-}
-
-// endChange notes that the server has caught up: answers that crossed with the change are not kept.
-func (c *Cache) endChange(n *Node) {
-	if n == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n.sent--
-	n.gen++
-	n.pins--
-	c.settle(n)
-}
-
-// failed reports a change that failed after its program was told that it is done, and forgets what was predicted.
-func (q *queue) failed(p *pending, err error) {
-	if errors.Is(err, context.Canceled) {
-		err = errors.New("the mount ended before it was sent")
-	}
-	q.c.report(p.op, p.paths[0], err)
-	q.c.mu.Lock()
-	for _, at := range p.names {
-		if p.node != nil && q.c.child(at.dir, at.name) != p.node {
-			continue // something else has the name by now
-		}
-		delete(at.dir.dir.missing, at.name)
-		q.c.forgetName(at.dir, at.name)
-		q.c.distrust(at.dir)
-	}
-	if p.node != nil {
-		q.c.changed(p.node)
-		q.c.stale(p.node)
-	}
-	q.c.mu.Unlock()
-	for _, at := range p.names {
-		q.c.notifyName(at.dir.id, at.name)
-	}
-	if p.node != nil {
-		q.c.notifyContent(p.node.id)
-	}
-}
 
 // enter registers a change and says which earlier ones it must wait for.
 func (q *queue) enter(p *pending) []*pending {
@@ -226,6 +98,23 @@ func (q *queue) leave(p *pending) {
 	q.count.Add(-1)
 	q.mu.Unlock()
 	close(p.done)
+}
+
+// moving says whether a rename is pending of a path or of what is above it.
+func (q *queue) moving(path string) bool {
+	if !q.busy() {
+		return false
+	}
+	set := map[*pending]struct{}{}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.conflicts(path, false, set)
+	for p := range set {
+		if p.moves {
+			return true
+		}
+	}
+	return false
 }
 
 // wait returns when no change is pending at path or above it.

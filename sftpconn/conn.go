@@ -121,6 +121,23 @@ func Patient(ctx context.Context) context.Context {
 
 func isPatient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
 
+type askerKey struct{}
+
+// OnBehalf makes a context for a change that asker wants, and that must not be left half known: a connection is waited for only
+// as long as both last, and an answer as long as ctx does. So what was not sent when asker ends is not sent
+// any more, and of what was sent the outcome is learnt, unless the line is lost.
+func OnBehalf(ctx, asker context.Context) context.Context {
+	return context.WithValue(ctx, askerKey{}, asker)
+}
+
+// askerOf is who may give up waiting for a connection: ctx itself, but for OnBehalf.
+func askerOf(ctx context.Context) context.Context {
+	if asker, ok := ctx.Value(askerKey{}).(context.Context); ok {
+		return asker
+	}
+	return ctx
+}
+
 type aheadKey struct{}
 
 // Ahead makes a context whose reads nobody waits for: they use only what the line has spare.
@@ -164,8 +181,11 @@ func (c *Conn) unreachable() error {
 
 // channel gives the channel of names, waiting for a connection as ctx allows.
 func (c *Conn) channel(ctx context.Context) (*channel, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	asker := askerOf(ctx)
+	for _, who := range []context.Context{ctx, asker} {
+		if who.Err() != nil {
+			return nil, context.Cause(who)
+		}
 	}
 	for first := true; ; first = false {
 		c.mu.Lock()
@@ -186,10 +206,13 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+		case <-asker.Done():
 		}
 		c.waiting.Add(-1)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		for _, who := range []context.Context{ctx, asker} {
+			if who.Err() != nil {
+				return nil, context.Cause(who)
+			}
 		}
 	}
 }

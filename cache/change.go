@@ -1,0 +1,281 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"syscall"
+
+	"sshmount/sftpconn"
+)
+
+const (
+	maxBacklog  = 10_000 // changes answered and not yet confirmed; who adds one more waits
+	maxUnderWay = 64     // changes sent at a time
+)
+
+// change is one operation on names or attributes, as the server is to carry it out. Its hooks are called with Cache.mu held,
+// but run.
+type change struct {
+	op    string
+	paths []string                    // the names it is about; with locate they are what it said last
+	names []place                     // the same, in the tree; none where it is about attributes
+	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
+	moves bool                        // what is under its paths has others afterwards
+	node  *Node                       // whose attributes become unknown when it can't be told what became of the change; may be nil
+	run   func(context.Context) error // asks the server
+
+	// locate says the paths as they are now; nil where they don't depend on the tree. It is called in the same hold of the lock
+	// in which the change takes its turn, so that no rename gets in between, and again where one had to be waited for.
+	locate  func() ([]string, error)
+	predict func(*change)   // enters the outcome of a change that is answered before the server has; may set node
+	enter   func(err error) // enters the server's answer; nil where the program that waits for it does
+}
+
+// pending is a change not yet confirmed.
+type pending struct {
+	change
+	entered bool          // the tree is what it will be when the change is done; guarded by Cache.mu
+	done    chan struct{} // closed by whoever ran it
+}
+
+// submit carries a change out. done is false where it was only accepted: its outcome has then been predicted.
+func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
+	c := q.c
+	if ch.locate == nil {
+		paths := ch.paths
+		ch.locate = func() ([]string, error) { return paths, nil }
+	}
+	ch.sure = ch.sure && c.o.Async
+	if !c.o.Async && len(ch.names) == 0 {
+		return true, q.attend(ctx, &pending{change: ch}, func() {})
+	}
+	if ch.sure {
+		select {
+		case q.room <- struct{}{}:
+		case <-ctx.Done():
+			return true, c.errno(ctx, ch.op, "", context.Cause(ctx))
+		}
+	}
+	p, before, err := q.register(ctx, ch)
+	switch {
+	case err != nil && ch.sure:
+		<-q.room
+		return true, err
+	case err != nil:
+		return true, err
+	case !ch.sure:
+		return true, q.attend(ctx, p, func() { q.leave(p) })
+	}
+	if !c.background(func(ctx context.Context) { q.later(ctx, p, before) }) {
+		c.endChange(p.node)
+		c.doubt(&p.change)
+		q.leave(p)
+		<-q.room
+		return true, c.fail(ch.op, p.paths[0], syscall.EIO, errors.New("the mount is being ended"))
+	}
+	return false, nil
+}
+
+// register gives a change its turn, and says which earlier ones must be done before it is sent. One that is sure has entered
+// the tree when register returns; any other has waited for those.
+func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, error) {
+	c := q.c
+	for {
+		c.mu.Lock()
+		paths, err := ch.locate()
+		if err != nil {
+			c.mu.Unlock()
+			return nil, nil, err
+		}
+		ch.paths = paths
+		p := &pending{change: ch, done: make(chan struct{})}
+		before := q.enter(p)
+		first := before
+		if ch.sure {
+			// What those that are in the tree already will have done is in the paths.
+			first = slices.DeleteFunc(slices.Clone(before), func(other *pending) bool { return other.entered })
+		}
+		if len(first) > 0 {
+			c.mu.Unlock()
+			err = waitAll(ctx, first)
+			c.mu.Lock()
+			again, e := ch.locate()
+			if err == nil && (e != nil || !slices.Equal(again, paths)) {
+				c.mu.Unlock()
+				q.leave(p) // one of them was a rename above
+				continue
+			}
+		}
+		if err == nil && ch.sure {
+			if ch.predict != nil {
+				ch.predict(&p.change)
+			}
+			c.beginChange(p.node)
+			p.entered = true
+		}
+		c.mu.Unlock()
+		if err != nil {
+			q.leave(p)
+			return nil, nil, c.errno(ctx, ch.op, paths[0], err)
+		}
+		return p, before, nil
+	}
+}
+
+// attend runs a change for a program that waits for it, and then over. A program that gives up is answered at once; what the
+// server may have been told by then is seen to its end all the same, and until then over is not called: nobody could
+// say what has the name.
+func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
+	c := q.c
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	result := make(chan error, 1)
+	if !c.background(func(end context.Context) {
+		unhook := context.AfterFunc(end, func() { stop(context.Cause(end)) })
+		defer unhook()
+		err := p.run(sftpconn.OnBehalf(work, ctx))
+		c.mu.Lock()
+		if p.enter != nil {
+			p.enter(err)
+		}
+		c.mu.Unlock()
+		if unanswered(err) || ctx.Err() != nil {
+			c.doubt(&p.change)
+		}
+		over()
+		stop(context.Canceled)
+		result <- err
+	}) {
+		stop(context.Canceled)
+		over()
+		return c.fail(p.op, p.path(), syscall.EIO, errors.New("the mount is being ended"))
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-result: // the answer came at the same moment
+		return err
+	default:
+	}
+	// Who asks from now on waits for the outcome, and does not take what was known before for it.
+	c.doubt(&p.change)
+	return c.errno(ctx, p.op, p.path(), context.Cause(ctx))
+}
+
+// path is the one that errors tell of.
+func (ch *change) path() string {
+	if len(ch.paths) == 0 {
+		return ""
+	}
+	return ch.paths[0]
+}
+
+// unanswered says whether err leaves open if the server has done what it was asked for.
+func unanswered(err error) bool {
+	return errors.Is(err, syscall.EINTR) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, sftpconn.ErrUnreachable) || errors.Is(err, sftpconn.ErrUncertain) || errors.Is(err, sftpconn.ErrClosed)
+}
+
+// doubt makes the next questions about what a change was to change go to the server: nobody here knows whether it was done, or
+// the kernel has not been told.
+func (c *Cache) doubt(ch *change) {
+	c.mu.Lock()
+	for _, at := range ch.names {
+		c.doubtName(at.dir, at.name)
+	}
+	if ch.node != nil {
+		c.stale(ch.node)
+	}
+	c.mu.Unlock()
+	for _, at := range ch.names {
+		c.notifyName(at.dir.id, at.name)
+	}
+}
+
+// doubtName keeps the node at a name, which may have open handles, and trusts nothing of it. Called with mu held.
+func (c *Cache) doubtName(dir *Node, name string) {
+	delete(dir.dir.missing, name)
+	if n := c.child(dir, name); n != nil {
+		c.stale(n)
+	}
+	if l := dir.dir.list; l != nil {
+		if i, ok := l.index[name]; ok {
+			l.ents[i].until = 0
+		}
+	}
+	c.distrust(dir)
+}
+
+// later runs a change that was answered already.
+func (q *queue) later(ctx context.Context, p *pending, before []*pending) {
+	defer func() { <-q.room }()
+	defer q.leave(p)
+	defer q.c.endChange(p.node)
+	if err := waitAll(ctx, before); err != nil {
+		q.failed(p, err)
+		return
+	}
+	select {
+	case q.slots <- struct{}{}:
+		defer func() { <-q.slots }()
+	case <-ctx.Done():
+		q.failed(p, context.Cause(ctx))
+		return
+	}
+	if err := p.run(sftpconn.Patient(ctx)); err != nil {
+		q.failed(p, err)
+	}
+}
+
+// beginChange notes that a node's attributes here run ahead of the server's. Called with mu held.
+func (c *Cache) beginChange(n *Node) {
+	if n == nil {
+		return
+	}
+	n.sent++
+	c.pin(n)
+}
+
+// endChange notes that the server has caught up: answers that crossed with the change are not kept.
+func (c *Cache) endChange(n *Node) {
+	if n == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n.sent--
+	n.gen++
+	n.pins--
+	c.settle(n)
+}
+
+// failed reports a change that failed after its program was told that it is done, and forgets what was predicted.
+func (q *queue) failed(p *pending, err error) {
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("the mount ended before it was sent")
+	}
+	q.c.report(p.op, p.paths[0], err)
+	q.c.mu.Lock()
+	for _, at := range p.names {
+		if p.node != nil && q.c.child(at.dir, at.name) != p.node {
+			continue // something else has the name by now
+		}
+		delete(at.dir.dir.missing, at.name)
+		q.c.forgetName(at.dir, at.name)
+		q.c.distrust(at.dir)
+	}
+	if p.node != nil {
+		q.c.changed(p.node)
+		q.c.stale(p.node)
+	}
+	q.c.mu.Unlock()
+	for _, at := range p.names {
+		q.c.notifyName(at.dir.id, at.name)
+	}
+	if p.node != nil {
+		q.c.notifyContent(p.node.id)
+	}
+}

@@ -1,0 +1,119 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+)
+
+// Rename moves a name. It replaces what has the new name, but with noReplace.
+func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node, newname string, noReplace bool) error {
+	const op = "rename"
+	var from, to string
+	locate := func() (_ []string, err error) {
+		if from, err = c.namePath(dir, name); err != nil {
+			return nil, err
+		}
+		if to, err = c.namePath(newdir, newname); err != nil {
+			return nil, err
+		}
+		return []string{from, to}, nil
+	}
+	c.mu.Lock()
+	if _, err := locate(); err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	src, _, srcState := c.peek(dir, name)
+	dst, _, dstState := c.peek(newdir, newname)
+	known := syscall.Errno(0)
+	switch {
+	case srcState == absent:
+		known = syscall.ENOENT
+	case noReplace && dstState == present:
+		known = syscall.EEXIST
+	case srcState == present && dstState == present && src == dst:
+		c.mu.Unlock()
+		return nil // two names of one file: rename(2) does nothing
+	case srcState == present && dstState == present && dst.isDir() && !src.isDir():
+		known = syscall.EISDIR
+	case srcState == present && dstState == present && src.isDir() && !dst.isDir():
+		known = syscall.ENOTDIR
+	}
+	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace)
+	c.mu.Unlock()
+	if known != 0 {
+		return c.fail(op, from, known, nil)
+	}
+	c.openLate(ctx, dst)
+	return c.submitLeaving(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
+		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
+		run: func(ctx context.Context) error {
+			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {
+				return c.whyNotRenamed(ctx, from, to, noReplace, err)
+			}
+			return nil
+		},
+		predict: func(*change) { c.move(dir, name, newdir, newname) },
+		enter: func(err error) {
+			if err == nil {
+				c.move(dir, name, newdir, newname)
+				return
+			}
+			if n := c.child(dir, name); n != nil && errors.Is(err, syscall.ENOENT) {
+				c.stale(n)
+			}
+		},
+	})
+}
+
+// move brings the tree up to date with a rename. Called with mu held.
+func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
+	n := c.child(dir, name)
+	if n != nil {
+		c.pin(n)
+		c.unname(n, dir, name)
+		c.moves++
+		n.moved = c.moves
+	}
+	if l := dir.dir.list; l != nil {
+		l.remove(name)
+	}
+	c.absent(dir, name)
+	c.touched(dir)
+	c.forgetName(newdir, newname)
+	if n == nil {
+		// Only the server knows what it was: the new name is asked for when somebody wants it.
+		delete(newdir.dir.missing, newname)
+		c.distrust(newdir)
+		c.touched(newdir)
+		return
+	}
+	if n.parent == nil {
+		n.parent, n.name = newdir, newname
+	} else {
+		n.also = append(n.also, place{newdir, newname})
+	}
+	newdir.dir.children[newname] = n
+	c.idle.Remove(newdir.id)
+	c.changed(n)
+	c.nameAdded(newdir, newname, n)
+	n.pins--
+	c.settle(n)
+	c.settle(dir)
+}
+
+// lastMove tells the last rename of a node or of what is above it; it grows with each. Called with mu held.
+func (c *Cache) lastMove(n *Node) (last uint64) {
+	for ; n != nil; n = n.parent {
+		last = max(last, n.moved)
+	}
+	return last
+}
+
+// strayed says whether the answer about a path p that was n's, or of a name in n, may be about what a rename has brought
+// there or taken away: one was entered since the question was prepared, or, where the answer is that there is no such
+// name, one is under way. It has to be asked again, by the path that there is then. Called with mu held.
+func (c *Cache) strayed(n *Node, since uint64, p string, absent bool) bool {
+	return c.lastMove(n) != since || absent && c.queue.moving(p)
+}
