@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 )
 
@@ -16,6 +17,9 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		}
 		if to, err = c.namePath(newdir, newname); err != nil {
 			return nil, err
+		}
+		if strings.HasPrefix(to, from+"/") {
+			return nil, c.fail(op, from, syscall.EINVAL, errors.New("into itself")) // the tree would have no way out of a circle
 		}
 		return []string{from, to}, nil
 	}
