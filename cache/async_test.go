@@ -243,3 +243,56 @@ func TestAsyncAChangeThatWaitedFollowsARenameOfItsDirectory(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAsyncFsyncTellsOfARenameThatFailed(t *testing.T) {
+	r := newRig(t, async)
+	r.put("d/old", "content")
+	d := r.mustFind("d").Node
+	r.list(d)
+	n := r.mustFind("d/old").Node
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "posix-rename@openssh.com" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	if err := r.Rename(ctxOf(t), d, "old", d, "new", false); err != nil {
+		t.Fatal(err)
+	}
+	// Each that asks is told: what tells one of them must not leave the others believing that all is well.
+	wantErrno(t, r.Fsyncdir(ctxOf(t), d), syscall.EACCES)
+	wantErrno(t, r.Fsyncdir(ctxOf(t), r.Root()), syscall.EACCES)
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
+	wantErrno(t, r.Sync(ctxOf(t)), syscall.EACCES)
+	for what, fsync := range map[string]func() error{
+		"the directory": func() error { return r.Fsyncdir(ctxOf(t), d) },
+		"the file":      func() error { return h.Fsync(ctxOf(t)) },
+	} {
+		if err := fsync(); err != nil {
+			t.Errorf("%s is told again: %v", what, err)
+		}
+	}
+	other, err := r.Mkdir(ctxOf(t), r.Root(), "other", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Fsyncdir(ctxOf(t), other.Node); err != nil {
+		t.Errorf("a directory that has nothing to do with it is told: %v", err)
+	}
+}
+
+func TestAsyncADirectoryDoesNotMoveIntoItself(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, r.Rename(ctxOf(t), r.Root(), "d", d.Node, "e", false), syscall.EINVAL)
+	r.mustFind("d")
+}

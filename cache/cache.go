@@ -94,6 +94,7 @@ type Cache struct {
 	root      *Node
 	lastID    uint64
 	moves     uint64                        // renames entered in the tree
+	failed    []*failedChange               // changes that failed after they were answered, oldest first
 	lists     *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
 	listed    int                           // names in those listings
 	walk      walk

@@ -259,6 +259,7 @@ func (q *queue) failed(p *pending, err error) {
 	}
 	q.c.report(p.op, p.paths[0], err)
 	q.c.mu.Lock()
+	q.c.keepFailed(p, err)
 	for _, at := range p.names {
 		if p.node != nil && q.c.child(at.dir, at.name) != p.node {
 			continue // something else has the name by now

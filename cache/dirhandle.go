@@ -153,14 +153,13 @@ func (d *DirHandle) Release() {
 	d.c.unpin(d.n)
 }
 
-// Fsyncdir waits for the changes of names in the directory that are under way.
+// Fsyncdir waits for the changes of names in the directory that are under way, and tells of those that failed after they were
+// answered.
 func (c *Cache) Fsyncdir(ctx context.Context, n *Node) error {
-	p := c.pathOf(n)
-	if p == "" {
-		return nil
+	if p := c.pathOf(n); p != "" {
+		if err := c.queue.waitUnder(ctx, p); err != nil {
+			return c.errno(ctx, "fsync", p, err)
+		}
 	}
-	if err := c.queue.waitUnder(ctx, p); err != nil {
-		return c.errno(ctx, "fsync", p, err)
-	}
-	return nil
+	return c.failures(n)
 }

@@ -128,14 +128,18 @@ func (h *Handle) Flush(ctx context.Context) error {
 	return h.flush(ctx, "close", func(ctx context.Context) error { return h.fd.Flush(ctx, false) })
 }
 
-// Fsync returns when the server has stored all bytes, by fsync@openssh.com where it can.
+// Fsync returns when the server has stored all bytes, by fsync@openssh.com where it can. It tells of changes of the file's
+// names and attributes, too, that failed after they were answered.
 func (h *Handle) Fsync(ctx context.Context) error {
 	if p := h.c.pathOf(h.n); p != "" {
 		if err := h.c.queue.wait(ctx, p); err != nil {
 			return h.c.errno(ctx, "fsync", p, err)
 		}
 	}
-	return h.flush(ctx, "fsync", h.fd.Sync)
+	if err := h.flush(ctx, "fsync", h.fd.Sync); err != nil {
+		return err
+	}
+	return h.c.failures(h.n)
 }
 
 func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context) error) error {

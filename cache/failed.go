@@ -1,0 +1,67 @@
+package cache
+
+import "errors"
+
+// maxFailed bounds the failed changes that are kept for fsync(2); of more than these the oldest are told by Sync alone.
+const maxFailed = 100
+
+// failedChange is a change that failed after it was answered. Whoever makes sure of what it was about is told, once each.
+type failedChange struct {
+	err   error
+	dirs  []*Node         // in which it was to change names
+	nodes map[uint64]bool // what had the names, and whether it has been told
+	told  map[uint64]bool // directories that have been told
+}
+
+// keepFailed notes a failure for the fsync(2) to come. Called with mu held, before the names are forgotten.
+func (c *Cache) keepFailed(p *pending, err error) {
+	f := &failedChange{err: c.errno(c.ctx, p.op, p.path(), err), nodes: map[uint64]bool{}, told: map[uint64]bool{}}
+	note := func(n *Node) {
+		if n != nil {
+			f.nodes[n.id] = false
+		}
+	}
+	for _, at := range p.names {
+		f.dirs = append(f.dirs, at.dir)
+		note(c.child(at.dir, at.name))
+	}
+	if n := p.node; n != nil {
+		note(n)
+		if n.parent != nil {
+			f.dirs = append(f.dirs, n.parent)
+		}
+	}
+	if c.failed = append(c.failed, f); len(c.failed) > maxFailed {
+		c.failed = c.failed[1:]
+	}
+}
+
+// failures are those of changes of a node, or of what is in a directory, that it has not been told yet, joined; nil where there are none.
+func (c *Cache) failures(n *Node) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, f := range c.failed {
+		told, concerned := f.nodes[n.id]
+		if concerned && !told {
+			f.nodes[n.id] = true
+			errs = append(errs, f.err)
+		} else if n.isDir() && !f.told[n.id] && f.within(n) {
+			f.told[n.id] = true
+			errs = append(errs, f.err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// within says whether the change was in a directory or below it. Called with Cache.mu held.
+func (f *failedChange) within(n *Node) bool {
+	for _, dir := range f.dirs {
+		for ; dir != nil; dir = dir.parent {
+			if dir == n {
+				return true
+			}
+		}
+	}
+	return false
+}
