@@ -17,6 +17,7 @@ type Node struct {
 	parent *Node // the directory it is in; nil for the root and for what has no name any more
 	name   string
 	also   []place // further names: hard links made here
+	was    string  // the path that a file with content had before it lost its last name, for people
 	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
 	leaving []place
 
@@ -155,6 +156,9 @@ func (c *Cache) unname(n *Node, dir *Node, name string) {
 		delete(dir.dir.children, name)
 	}
 	if n.parent == dir && n.name == name {
+		if n.file != nil && len(n.also) == 0 {
+			n.was = c.path(n)
+		}
 		n.parent, n.name = nil, ""
 		if k := len(n.also); k > 0 {
 			n.parent, n.name = n.also[k-1].dir, n.also[k-1].name

@@ -28,7 +28,9 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	c.mu.Lock()
 	remote := ""
 	if n != nil {
-		remote = c.path(n)
+		if remote = c.path(n); remote == "" {
+			remote = n.was
+		}
 		c.changed(n)
 		c.stale(n)
 	}
@@ -54,36 +56,11 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return "", err
-	}
-	name, known := r.files[n]
-	if !known {
-		base := strings.Map(func(c rune) rune {
-			if c < ' ' || c == 0x7f {
-				return '_'
-			}
-			return c
-		}, filepath.Base(remote))
-		if len(base) > 100 {
-			base = base[:100]
-		}
-		f, err := os.CreateTemp(r.dir, time.Now().Format("20060102-150405-")+"*-"+base)
-		if err != nil {
-			return "", err
-		}
-		name = f.Name()
-		f.Close()
-		if r.files == nil {
-			r.files = map[*Node]string{}
-		}
-		r.files[n] = name
-		r.lines = append(r.lines, fmt.Sprintf("%s: bytes of %s: %v", name, remote, why))
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	f, err := r.open(n, remote, why)
 	if err != nil {
 		return "", err
 	}
+	name := f.Name()
 	_, err = f.WriteAt(data, off)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
@@ -96,6 +73,38 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	fmt.Fprintf(notes, "%s  %d bytes at offset %d of %s could not be written: %v\n", time.Now().Format(time.RFC3339), len(data), off, remote, why)
 	notes.Close()
 	return name, nil
+}
+
+// open opens the rescue file of a node, and makes one where there is none, or the user has taken it away since. Called with mu held.
+func (r *rescue) open(n *Node, remote string, why error) (*os.File, error) {
+	if name, known := r.files[n]; known {
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if !errors.Is(err, os.ErrNotExist) {
+			return f, err
+		}
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return nil, err
+	}
+	base := strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return '_'
+		}
+		return c
+	}, filepath.Base(remote))
+	if len(base) > 100 {
+		base = base[:100]
+	}
+	f, err := os.CreateTemp(r.dir, time.Now().Format("20060102-150405-")+"*-"+base)
+	if err != nil {
+		return nil, err
+	}
+	if r.files == nil {
+		r.files = map[*Node]string{}
+	}
+	r.files[n] = f.Name()
+	r.lines = append(r.lines, fmt.Sprintf("%s: bytes of %s: %v", f.Name(), remote, why))
+	return f, nil
 }
 
 func (r *rescue) list() []string {

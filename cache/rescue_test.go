@@ -1,0 +1,101 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// refuse has the server refuse every request of this name.
+func (r *rig) refuse(name string) {
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == name {
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+}
+
+// rescued are the contents of the rescue files of a remote file.
+func (r *rig) rescued(name string) (contents []string) {
+	r.t.Helper()
+	files, err := filepath.Glob(filepath.Join(r.o.RescueDir, "*-"+name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		contents = append(contents, string(b))
+	}
+	return contents
+}
+
+func TestBytesAreRescuedAgainAfterTheUserTookTheRescueFile(t *testing.T) {
+	r := newRig(t, nil)
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.refuse("WRITE")
+	for _, content := range []string{"first", "second"} {
+		if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
+			t.Fatal(err)
+		}
+		wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
+		if got := r.rescued("f"); len(got) != 1 || got[0] != content {
+			t.Errorf("rescued: %q, want %q alone", got, content)
+		}
+		if err := os.RemoveAll(r.o.RescueDir); err != nil { // to put the bytes back where they belong
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheRescueOfAFailedCreationNamesTheFile(t *testing.T) {
+	r := newRig(t, async)
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan struct{})
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name != "OPEN" {
+			return sftptest.Pass()
+		}
+		<-written // later the writes would be refused
+		return sftptest.Answer(session.StatusPermissionDenied, "no")
+	})
+	for _, name := range []string{"thesis.tex", "letter.txt"} {
+		_, h, err := r.Create(ctxOf(t), d.Node, name, syscall.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Write(ctxOf(t), []byte("content of "+name), 0); err != nil {
+			t.Fatal(err)
+		}
+		h.Release()
+	}
+	close(written)
+	wantErrno(t, r.Sync(ctxOf(t)), syscall.EACCES)
+	all := strings.Join(r.Status().Rescued, "\n")
+	for _, name := range []string{"thesis.tex", "letter.txt"} {
+		if !strings.Contains(all, "bytes of "+r.dir+"/d/"+name+":") {
+			t.Errorf("status does not say where the bytes of %s are:\n%s", name, all)
+		}
+		if got := r.rescued(name); len(got) != 1 || got[0] != "content of "+name {
+			t.Errorf("rescued of %s: %q", name, got)
+		}
+	}
+}
