@@ -279,18 +279,5 @@ func (c *Cache) replaced(n *Node) {
 		return
 	}
 	c.forgetName(dir, name)
-	id := dir.id
-	go c.notifyName(id, name)
-}
-
-func (c *Cache) notifyName(dir uint64, name string) {
-	if c.o.Notify != nil {
-		c.o.Notify.NameChanged(dir, name)
-	}
-}
-
-func (c *Cache) notifyContent(id uint64) {
-	if c.o.Notify != nil {
-		c.o.Notify.ContentChanged(id)
-	}
+	c.notifyName(dir.id, name)
 }

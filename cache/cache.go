@@ -47,7 +47,7 @@ type Options struct {
 }
 
 // Notifier is told what the kernel must forget. It is called with no lock held, from goroutines
-// that serve no request of the kernel, or it must not wait for the kernel itself.
+// that serve no request of the kernel, one for each kind.
 type Notifier interface {
 	// ContentChanged: pages and attributes of the inode are out of date.
 	ContentChanged(id uint64)
@@ -76,6 +76,8 @@ type Cache struct {
 	queue    *queue
 	rescue   *rescue
 	errs     reports
+	names    notices // that have changed
+	contents notices
 	warnLink sync.Once // one line about links that lead out of the mount is enough
 
 	maxRead, maxWrite atomic.Int64 // the largest requests that the server takes, bytes; 0 until a file was opened

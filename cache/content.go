@@ -97,7 +97,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 func (c *Cache) contentChanged(n *Node) {
 	n.file.data.Changed()
 	id := n.id
-	go c.notifyContent(id)
+	c.notifyContent(id)
 }
 
 // settled takes over size and times of a file whose bytes the server has acknowledged. Called with mu held.

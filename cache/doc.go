@@ -26,7 +26,7 @@
 //
 // Cache.mu guards the tree: every field of Node, dirState, listing and
 // fileState. It is held for moments and never over a request. queue.mu (changes
-// under way) may be taken with Cache.mu held, never the other way round.
+// under way) and notices.mu may be taken with Cache.mu held, never the other way round.
 // filedata's locks are its own; it is called with Cache.mu held only for the
 // calls that never wait (Size, SetRemoteSize, Grown, Drop, Changed, SetTimes, LastWrite).
 //

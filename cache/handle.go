@@ -88,7 +88,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 		var at int64
 		if at, err = h.fd.Append(ctx, p); err == nil && at != off {
 			// The kernel put the bytes into its pages at another place.
-			go h.c.notifyContent(h.n.id)
+			h.c.notifyContent(h.n.id)
 		}
 	} else {
 		err = h.fd.Write(ctx, p, off)

@@ -291,7 +291,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		c.unname(n, dir, e.Name)
 		n.gen++
 		c.settle(n)
-		go c.notifyName(dir.id, e.Name)
+		c.notifyName(dir.id, e.Name)
 		return
 	}
 	link := n.link
@@ -323,7 +323,7 @@ func (c *Cache) forgetMissing(dir *Node, l *listing) {
 	}
 	for _, name := range gone {
 		c.forgetName(dir, name)
-		go c.notifyName(dir.id, name)
+		c.notifyName(dir.id, name)
 	}
 	dir.dir.missing = nil
 }
