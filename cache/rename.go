@@ -60,11 +60,15 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		},
 		predict: func(*change) { c.move(dir, name, newdir, newname) },
 		enter: func(err error) {
-			if err == nil {
+			n := c.child(dir, name)
+			switch {
+			case err == nil && n != nil && n == c.child(newdir, newname):
+				// Two names of one file, as far as was known here: then the server has left both.
+				c.doubtName(dir, name)
+				c.doubtName(newdir, newname)
+			case err == nil:
 				c.move(dir, name, newdir, newname)
-				return
-			}
-			if n := c.child(dir, name); n != nil && errors.Is(err, syscall.ENOENT) {
+			case n != nil && errors.Is(err, syscall.ENOENT):
 				c.stale(n)
 			}
 		},
