@@ -296,3 +296,39 @@ func TestAsyncADirectoryDoesNotMoveIntoItself(t *testing.T) {
 	wantErrno(t, r.Rename(ctxOf(t), r.Root(), "d", d.Node, "e", false), syscall.EINVAL)
 	r.mustFind("d")
 }
+
+// Nobody waits for a close's release: it must not stand in the row for as long as the line is down.
+func TestAsyncAReleaseDoesNotWaitForRoomInTheBacklog(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("content"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for range maxBacklog {
+		r.queue.room <- struct{}{}
+	}
+	released := make(chan struct{})
+	go func() {
+		h.Release()
+		close(released)
+	}()
+	select {
+	case <-released:
+	case <-time.After(longEnough):
+		t.Error("it waits")
+	}
+	for range maxBacklog {
+		<-r.queue.room
+	}
+	<-released
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.remote("f"); got != "content" {
+		t.Errorf("the server has %q", got)
+	}
+}

@@ -22,6 +22,7 @@ type change struct {
 	names []place                     // the same, in the tree; none where it is about attributes
 	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
 	moves bool                        // what is under its paths has others afterwards
+	free  bool                        // it takes no room in the backlog: nobody may wait
 	node  *Node                       // whose attributes become unknown when it can't be told what became of the change; may be nil
 	run   func(context.Context) error // asks the server
 
@@ -42,15 +43,12 @@ type pending struct {
 // submit carries a change out. done is false where it was only accepted: its outcome has then been predicted.
 func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	c := q.c
-	if ch.locate == nil {
-		paths := ch.paths
-		ch.locate = func() ([]string, error) { return paths, nil }
-	}
 	ch.sure = ch.sure && c.o.Async
 	if !c.o.Async && len(ch.names) == 0 {
 		return true, q.attend(ctx, &pending{change: ch}, func() {})
 	}
-	if ch.sure {
+	room := ch.sure && !ch.free
+	if room {
 		select {
 		case q.room <- struct{}{}:
 		case <-ctx.Done():
@@ -59,7 +57,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	}
 	p, before, err := q.register(ctx, ch)
 	switch {
-	case err != nil && ch.sure:
+	case err != nil && room:
 		<-q.room
 		return true, err
 	case err != nil:
@@ -71,7 +69,9 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 		c.endChange(p.node)
 		c.doubt(&p.change)
 		q.leave(p)
-		<-q.room
+		if room {
+			<-q.room
+		}
 		return true, c.fail(ch.op, p.paths[0], syscall.EIO, errors.New("the mount is being ended"))
 	}
 	return false, nil
@@ -83,16 +83,19 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 	c := q.c
 	for {
 		c.mu.Lock()
-		paths, err := ch.locate()
-		if err != nil {
+		if err := ch.relocate(); err != nil {
 			c.mu.Unlock()
 			return nil, nil, err
 		}
-		ch.paths = paths
+		paths := ch.paths
 		p := &pending{change: ch, done: make(chan struct{})}
+		var err error
 		before := q.enter(p)
 		first := before
-		if ch.sure {
+		switch {
+		case ch.sure && ch.locate == nil:
+			first = nil // nothing of it depends on them
+		case ch.sure:
 			// What those that are in the tree already will have done is in the paths.
 			first = slices.DeleteFunc(slices.Clone(before), func(other *pending) bool { return other.entered })
 		}
@@ -100,8 +103,7 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 			c.mu.Unlock()
 			err = waitAll(ctx, first)
 			c.mu.Lock()
-			again, e := ch.locate()
-			if err == nil && (e != nil || !slices.Equal(again, paths)) {
+			if e := ch.relocate(); err == nil && (e != nil || !slices.Equal(ch.paths, paths)) {
 				c.mu.Unlock()
 				q.leave(p) // one of them was a rename above
 				continue
@@ -165,6 +167,14 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 	return c.errno(ctx, p.op, p.path(), context.Cause(ctx))
 }
 
+// relocate brings the paths up to date. Called with Cache.mu held.
+func (ch *change) relocate() (err error) {
+	if ch.locate != nil {
+		ch.paths, err = ch.locate()
+	}
+	return err
+}
+
 // path is the one that errors tell of.
 func (ch *change) path() string {
 	if len(ch.paths) == 0 {
@@ -211,7 +221,9 @@ func (c *Cache) doubtName(dir *Node, name string) {
 
 // later runs a change that was answered already.
 func (q *queue) later(ctx context.Context, p *pending, before []*pending) {
-	defer func() { <-q.room }()
+	if !p.free {
+		defer func() { <-q.room }()
+	}
 	defer q.leave(p)
 	defer q.c.endChange(p.node)
 	if err := waitAll(ctx, before); err != nil {

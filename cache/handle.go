@@ -199,15 +199,20 @@ func (h *Handle) Release() {
 		}
 		c.unpin(n)
 	case c.o.Async && p != "":
-		// The error, if any, is known from the bytes' own report.
-		_, _ = c.queue.submit(c.ctx, change{op: "close", paths: []string{p}, sure: true, run: func(ctx context.Context) error {
+		// It has its turn among the changes, as those of the name must not overtake the bytes.
+		_, err := c.queue.submit(c.ctx, change{op: "close", paths: []string{p}, sure: true, free: true, run: func(ctx context.Context) error {
 			if err := finish(ctx); err != nil && !errors.Is(err, context.Canceled) {
 				return err
 			}
 			return nil
 		}})
+		if err != nil {
+			_ = finish(c.ctx) // the mount is being ended; the error is known from the bytes' own report
+		}
 	default:
-		c.background(func(ctx context.Context) { _ = finish(ctx) })
+		if !c.background(func(ctx context.Context) { _ = finish(ctx) }) {
+			_ = finish(c.ctx)
+		}
 	}
 }
 
