@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	c.rootDir = dir
 	c.ctx, c.cancel = context.WithCancel(sftpconn.Patient(context.Background()))
 	c.queue = newQueue(c)
-	c.rescue = &rescue{dir: o.RescueDir, log: c.log}
+	c.rescue = &rescue{dir: o.RescueDir, log: c.log, sync: (*os.File).Sync}
 	c.pool = filedata.NewPool(filedata.Options{
 		ReadBudget: o.ReadBudget, WriteBudget: o.WriteBudget, SyncWrites: o.SyncWrites,
 		NoReadAhead: o.SyncReads, Lost: c.lost, TimesRefused: c.timesRefused, Logger: c.log,
@@ -242,6 +243,7 @@ func (c *Cache) Close() error {
 	c.cancel()
 	c.pool.Close()
 	c.wg.Wait()
+	c.rescue.wait()
 	return c.errs.take()
 }
 

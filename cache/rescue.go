@@ -17,9 +17,13 @@ type rescue struct {
 	dir string
 	log *slog.Logger
 
-	mu    sync.Mutex // guards the rest; held over writes to the local disk, never with another lock
-	files map[*Node]string
-	lines []string // what was rescued, where and why, for status
+	sync func(*os.File) error // File.Sync
+
+	mu       sync.Mutex // guards the rest; held over writes to the local disk, never with another lock
+	files    map[*Node]string
+	lines    []string        // what was rescued, where and why, for status
+	unsynced map[string]bool // rescue files with bytes that the disk may not have yet
+	syncing  chan struct{}   // closed when the goroutine that syncs has nothing left; nil where it does not run
 }
 
 // lost is filedata's word that bytes can't be delivered.
@@ -62,10 +66,10 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	}
 	name := f.Name()
 	_, err = f.WriteAt(data, off)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return "", err
 	}
+	r.syncSoon(name)
 	notes, err := os.OpenFile(name+".txt", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return name, nil // the bytes are safe; only the note beside them is missing
@@ -105,6 +109,59 @@ func (r *rescue) open(n *Node, remote string, why error) (*os.File, error) {
 	r.files[n] = f.Name()
 	r.lines = append(r.lines, fmt.Sprintf("%s: bytes of %s: %v", f.Name(), remote, why))
 	return f, nil
+}
+
+// syncSoon has the bytes of a rescue file brought to the disk. That happens beside the rescue and for all bytes written by then at
+// once: a sync for each piece would make the end of a mount with many small ones take minutes. Called with mu held.
+func (r *rescue) syncSoon(name string) {
+	if r.unsynced == nil {
+		r.unsynced = map[string]bool{}
+	}
+	r.unsynced[name] = true
+	if r.syncing == nil {
+		r.syncing = make(chan struct{})
+		go r.syncAll()
+	}
+}
+
+func (r *rescue) syncAll() {
+	for {
+		r.mu.Lock()
+		batch := r.unsynced
+		r.unsynced = nil
+		if len(batch) == 0 {
+			close(r.syncing)
+			r.syncing = nil
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+		for name := range batch {
+			f, err := os.Open(name)
+			if errors.Is(err, os.ErrNotExist) {
+				continue // the user has taken it away already
+			}
+			if err == nil {
+				err = errors.Join(r.sync(f), f.Close())
+			}
+			if err != nil {
+				r.log.Error("rescued bytes may not be on the disk", "file", name, "err", err)
+				r.mu.Lock()
+				r.lines = append(r.lines, fmt.Sprintf("%s: may not be on the disk: %v", name, err))
+				r.mu.Unlock()
+			}
+		}
+	}
+}
+
+// wait returns when all that was rescued is on the disk.
+func (r *rescue) wait() {
+	r.mu.Lock()
+	syncing := r.syncing
+	r.mu.Unlock()
+	if syncing != nil {
+		<-syncing
+	}
 }
 
 func (r *rescue) list() []string {

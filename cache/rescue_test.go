@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -97,5 +98,38 @@ func TestTheRescueOfAFailedCreationNamesTheFile(t *testing.T) {
 		if got := r.rescued(name); len(got) != 1 || got[0] != "content of "+name {
 			t.Errorf("rescued of %s: %q", name, got)
 		}
+	}
+}
+
+func TestManySmallPiecesAreRescuedWithFewSyncsOfTheDisk(t *testing.T) {
+	r := newRig(t, nil)
+	let := make(chan struct{})
+	var syncs atomic.Int32
+	r.rescue.sync = func(*os.File) error {
+		syncs.Add(1)
+		<-let // a slow disk
+		return nil
+	}
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.refuse("WRITE")
+	const pieces, apart = 200, 8192
+	for i := range pieces {
+		if _, err := h.Write(ctxOf(t), []byte("piece"), int64(i*apart)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES) // and does not wait for the disk
+	close(let)
+	r.rescue.wait()
+	if n := syncs.Load(); n < 1 || n > 2 {
+		t.Errorf("%d syncs of the disk for %d pieces of one file", n, pieces)
+	}
+	got := r.rescued("f")
+	if len(got) != 1 || strings.Count(got[0], "piece") != pieces {
+		t.Errorf("%d rescue files, or not all of the pieces", len(got))
 	}
 }
