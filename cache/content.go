@@ -110,7 +110,13 @@ func (c *Cache) settled(n *Node) {
 	if dirty {
 		return
 	}
-	c.changed(n)
+	// No answer can cross with an acknowledgement: one to a question asked before it is not believed in size and mtime anyway.
+	// Only what is told anew here makes a difference.
+	if f.ownTimes != nil || n.attr.Size != uint64(size) {
+		c.changed(n)
+	} else {
+		c.outdateListing(n)
+	}
 	n.attr.Size = uint64(size)
 	if f.ownTimes != nil {
 		n.attr.Atime, n.attr.Mtime = f.ownTimes.Atime, f.ownTimes.Mtime

@@ -74,6 +74,11 @@ func (l *listing) add(name string, n *Node, until int64) {
 // changed notes that this side changed a node: answers that crossed with it are not kept. Called with mu held.
 func (c *Cache) changed(n *Node) {
 	n.gen++
+	c.outdateListing(n)
+}
+
+// outdateListing has a listing under way not be believed in what it says of a node. Called with mu held.
+func (c *Cache) outdateListing(n *Node) {
 	if n.parent == nil {
 		return
 	}

@@ -42,12 +42,17 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	if err != nil {
 		return nil, false, err
 	}
+	if asked, a, err = c.askCrossed(ctx, n, f, flags, asked, a); err != nil {
+		f.Close()
+		return nil, false, c.errno(ctx, "open", p, err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fs := c.content(n)
 	_, dirty := fs.data.Size()
+	crossed := n.gen != asked.gen
 	switch {
-	case dirty || asked.dirty || n.gen != asked.gen && fs.wrote:
+	case dirty || asked.dirty || crossed && fs.wrote:
 		keep = true // written here at this moment: the kernel's pages hold it
 	case fs.wrote:
 		size, _ := fs.data.Size()
@@ -55,16 +60,45 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	default:
 		keep = fs.known && !fs.racy && fs.size == a.Size && fs.mtime == a.Mtime
 	}
-	if n.gen == asked.gen {
+	if !crossed {
 		c.keepAsked(n, asked, a)
 	}
 	if c.o.DirectIO || !keep {
 		fs.data.Drop()
+	}
+	switch {
+	case keep:
+	case crossed:
+		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
+	default:
 		fs.mark(a)
 	}
 	*self = c.newHandle(n, c.openBackend(f, self), flags)
 	c.scanOpened(n)
 	return *self, keep, nil
+}
+
+// askCrossed asks once more about a file just opened where a change made here has crossed with the answer, and what is known
+// here is not enough: an append needs the end of the file, and a file that was not written here its state. What comes is as good as
+// the first answer would have been; where changes cross each time, it is the last one.
+func (c *Cache) askCrossed(ctx context.Context, n *Node, f *sftpconn.File, flags uint32, asked stamp, a session.Attr) (stamp, session.Attr, error) {
+	const most = 3
+	for range most {
+		c.mu.Lock()
+		fs := c.content(n)
+		_, dirty := fs.data.Size()
+		if n.gen == asked.gen || dirty || n.sent > 0 || fs.wrote && flags&syscall.O_APPEND == 0 {
+			c.mu.Unlock()
+			break
+		}
+		asked = c.stamp(n)
+		c.mu.Unlock()
+		var err error
+		if a, err = f.Stat(ctx); err != nil {
+			return asked, a, err
+		}
+	}
+	return asked, a, nil
 }
 
 func (c *Cache) typeOf(n *Node) uint32 {

@@ -1,0 +1,151 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/sftptest"
+)
+
+// append writes behind the end of a file on the remote side, behind the cache's back.
+func (r *rig) append(name, content string) {
+	r.t.Helper()
+	f, err := os.OpenFile(filepath.Join(r.dir, name), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(content); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// readFrom reads at most n bytes at off.
+func (r *rig) readFrom(h *Handle, off int64, n int) (string, error) {
+	v, err := h.Read(ctxOf(r.t), off, n)
+	if err != nil {
+		return "", err
+	}
+	defer v.Release()
+	var b strings.Builder
+	for _, p := range v.Vecs {
+		b.Write(p)
+	}
+	return b.String(), nil
+}
+
+// opened opens a file, and has it closed at the end of the test.
+func (r *rig) opened(n *Node, flags uint32) *Handle {
+	r.t.Helper()
+	h, _, err := r.Open(ctxOf(r.t), n, flags)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(h.Release)
+	return h
+}
+
+// openCrossing opens a file while something else happens to it: after the server has looked at it, before the answer is here.
+func (r *rig) openCrossing(n *Node, flags uint32, meanwhile func() error) *Handle {
+	r.t.Helper()
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "LSTAT" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	type opened struct {
+		h   *Handle
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		h, _, err := r.Open(ctxOf(r.t), n, flags)
+		done <- opened{h, err}
+	}()
+	if !r.tap.WaitHeld(1, 10*time.Second) {
+		r.t.Fatal("the open does not look at the file")
+	}
+	if err := meanwhile(); err != nil {
+		r.t.Error(err)
+	}
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	o := <-done
+	if o.err != nil {
+		r.t.Fatal(o.err)
+	}
+	r.t.Cleanup(o.h.Release)
+	return o.h
+}
+
+// meanwhiles are what others of this machine may do to a file while it is being opened.
+var meanwhiles = map[string]func(r *rig, n *Node, other *Handle) error{
+	"a close without a write": func(r *rig, n *Node, other *Handle) error { return other.Flush(ctxOf(r.t)) },
+	"a chmod": func(r *rig, n *Node, other *Handle) error {
+		mode := uint32(0o640)
+		_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Mode: &mode})
+		return err
+	},
+	"a write and a close": func(r *rig, n *Node, other *Handle) error {
+		if _, err := other.Write(ctxOf(r.t), []byte("a"), 0); err != nil {
+			return err
+		}
+		return other.Flush(ctxOf(r.t))
+	},
+}
+
+func TestAppendingFindsTheEndBesideChangesOfTheFile(t *testing.T) {
+	for name, meanwhile := range meanwhiles {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("f", strings.Repeat("a", 100))
+			n := r.mustFind("f").Node
+			other := r.opened(n, syscall.O_RDWR)
+			r.append("f", strings.Repeat("b", 100))
+			h := r.openCrossing(n, syscall.O_WRONLY|syscall.O_APPEND, func() error { return meanwhile(r, n, other) })
+			if _, err := h.Write(ctxOf(t), []byte("ours"), 100); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := r.remote("f"), strings.Repeat("a", 100)+strings.Repeat("b", 100)+"ours"; got != want {
+				t.Errorf("appended over bytes that were there: %q", got[95:])
+			}
+		})
+	}
+}
+
+func TestAGrownFileIsReadToItsEndBesideChangesOfTheFile(t *testing.T) {
+	for name, meanwhile := range meanwhiles {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("f", strings.Repeat("a", 100))
+			n := r.mustFind("f").Node
+			other := r.opened(n, syscall.O_RDWR)
+			if s, err := r.readFrom(other, 0, 4096); err != nil || len(s) != 100 {
+				t.Fatal(len(s), err)
+			}
+			r.append("f", strings.Repeat("b", 100))
+			old := time.Now().Add(-time.Minute)
+			if err := os.Chtimes(filepath.Join(r.dir, "f"), old, old); err != nil {
+				t.Fatal(err)
+			}
+			h := r.openCrossing(n, syscall.O_RDWR, func() error { return meanwhile(r, n, other) })
+			r.mu.Lock()
+			r.stale(n) // what is known of it has had its time
+			r.mu.Unlock()
+			if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Size != 200 {
+				t.Fatal("size", a.Size, err)
+			}
+			if s, err := r.readFrom(h, 0, 4096); err != nil || len(s) != 200 {
+				t.Errorf("of 200 bytes a read from the beginning gives %d, %v", len(s), err)
+			}
+		})
+	}
+}
