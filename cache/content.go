@@ -96,6 +96,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.
 func (c *Cache) contentChanged(n *Node) {
 	n.file.data.Changed()
+	c.dropKept(n)
 	id := n.id
 	c.notifyContent(id)
 }
@@ -129,6 +130,7 @@ func (c *Cache) settled(n *Node) {
 // own notes a state of the file that this side has made: open handles must find it again after a reconnect. Called with mu held.
 func (f *fileState) own(size uint64, mtime uint32) {
 	for h := range f.handles {
+		h.unsure = h.unsure || h.size != size || h.mtime != mtime
 		h.size, h.mtime = size, mtime
 	}
 }

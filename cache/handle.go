@@ -22,6 +22,8 @@ type Handle struct {
 	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
 	size  uint64
 	mtime uint32
+	// The two were not told by the opening: what is open may be another file than the one that the name leads to now.
+	unsure bool
 }
 
 func (h *Handle) Node() *Node { return h.n }

@@ -15,10 +15,12 @@ const (
 )
 
 // kept is the remote file of a clean file that was just closed, for the next open of it, which then only asks
-// whether the file is still the same.
+// whether the file is still the same: the name may have come to lead to another one.
 type kept struct {
 	n     *Node
 	b     *backend
+	size  uint64 // what the file was when b was opened
+	mtime uint32
 	timer *time.Timer
 }
 
@@ -26,10 +28,10 @@ type kept struct {
 func (c *Cache) keepRemote(h *Handle) bool {
 	f := h.n.file
 	if c.closed || c.timeout == 0 || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil ||
-		h.n.parent == nil || c.keptFiles >= keptMost {
+		h.n.parent == nil || c.keptFiles >= keptMost || h.unsure || h.size != f.size || h.mtime != f.mtime {
 		return false
 	}
-	k := &kept{n: h.n, b: h.b}
+	k := &kept{n: h.n, b: h.b, size: h.size, mtime: h.mtime}
 	f.kept = k
 	c.keptFiles++
 	k.timer = time.AfterFunc(keptFor, func() {
@@ -86,7 +88,8 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fs := c.content(n)
-	if n.gen != gen || fs.wrote || !fs.known || fs.racy || fs.size != a.Size || fs.mtime != a.Mtime || !sameType(n, a) {
+	if n.gen != gen || fs.wrote || !fs.known || fs.racy || fs.size != a.Size || fs.mtime != a.Mtime ||
+		k.size != a.Size || k.mtime != a.Mtime || !sameType(n, a) {
 		k.b.close()
 		return nil, false, nil // opened anew, by its name
 	}

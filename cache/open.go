@@ -74,6 +74,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		fs.mark(a)
 	}
 	*self = c.newHandle(n, c.openBackend(f, self), flags)
+	(*self).unsure = crossed || dirty || asked.dirty
 	c.scanOpened(n)
 	return *self, keep, nil
 }

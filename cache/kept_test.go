@@ -1,0 +1,97 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// replace puts another file in the place of name, as `mv new name` on the server does.
+func (r *rig) replace(name, content string) {
+	r.t.Helper()
+	r.put(".new", content)
+	old := time.Now().Add(-30 * time.Minute)
+	if err := os.Chtimes(filepath.Join(r.dir, ".new"), old, old); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(r.dir, ".new"), filepath.Join(r.dir, name)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// A handle that the last close has left open is of the old file, whoever notices that the name leads to another one now.
+func TestAReplacedFileIsNotReadByTheHandleOfTheOldOne(t *testing.T) {
+	notices := map[string]func(r *rig, n *Node){
+		"an open for writing": func(r *rig, n *Node) { r.opened(n, syscall.O_RDWR) },
+		"a stat": func(r *rig, n *Node) {
+			r.mu.Lock()
+			r.stale(n)
+			r.mu.Unlock()
+			if _, _, err := r.Getattr(ctxOf(r.t), n, nil); err != nil {
+				r.t.Error(err)
+			}
+		},
+		"a utimes": func(r *rig, n *Node) { // after which nothing is known of the content's state
+			when := time.Unix(1_000_000_000, 0)
+			if _, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &when, Mtime: &when}); err != nil {
+				r.t.Error(err)
+			}
+			r.opened(n, syscall.O_RDWR)
+		},
+	}
+	for name, notice := range notices {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("f", "the old content")
+			n := r.mustFind("f").Node
+			if got := r.readAll(n); got != "the old content" {
+				t.Fatal(got)
+			}
+			r.replace("f", "the NEW content!")
+			notice(r, n)
+			if got := r.readAll(n); got != "the NEW content!" {
+				t.Errorf("read %q", got)
+			}
+		})
+	}
+}
+
+// As with tail -F: the old file is closed after the new one was opened.
+func TestTheReaderOfAReplacedFileLeavesNoHandleForTheNextOpen(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		t.Run(map[bool]string{false: "not written", true: "written"}[written], func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("log", strings.Repeat("o", 2000))
+			n := r.mustFind("log").Node
+			old, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s, err := r.readFrom(old, 0, 4096); err != nil || len(s) != 2000 {
+				t.Fatal(len(s), err)
+			}
+			r.replace("log", strings.Repeat("N", 2000))
+			h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if written {
+				if _, err := h.Write(ctxOf(t), []byte("N"), 0); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.Flush(ctxOf(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.Release()
+			waitFor(t, "the mtime is learnt", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return !r.mtimeUnknown(n) })
+			old.Release()
+			if got := r.readAll(n); got != strings.Repeat("N", 2000) {
+				t.Errorf("read %d bytes beginning %q, want 2000 N", len(got), got[:min(len(got), 5)])
+			}
+		})
+	}
+}
