@@ -1,0 +1,165 @@
+package cache
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+const aheadFor = 5 * time.Second // for so long content fetched ahead counts as just opened
+
+// ahead is the content of a file fetched before anybody asked. The node is pinned while it has one.
+type ahead struct {
+	n    *Node
+	gen  uint64
+	size int64         // bytes counted in the budget
+	done chan struct{} // closed by the fetch when the rest is set
+	data []byte
+	attr session.Attr
+	at   int64 // when it was read
+	ok   bool
+}
+
+// openAhead opens a file whose content was fetched ahead a moment ago, without asking the server; nil where there is none.
+func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, bool) {
+	if flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY {
+		c.mu.Lock()
+		c.dropAhead(n)
+		c.mu.Unlock()
+		return nil, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.file == nil || n.file.ahead == nil {
+		return nil, false
+	}
+	a := n.file.ahead
+	select {
+	case <-a.done:
+	default:
+		// On its way: it went out before a question of ours could.
+		c.mu.Unlock()
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+		}
+		c.mu.Lock()
+	}
+	f := n.file
+	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || c.now()-a.at > int64(aheadFor) || f.wrote {
+		c.dropAhead(n)
+		return nil, false
+	}
+	keep := f.known && !f.racy && f.size == a.attr.Size && f.mtime == a.attr.Mtime
+	c.keepAttr(n, a.attr)
+	n.until = min(n.until, a.at+int64(c.timeout))
+	if !keep {
+		f.data.Drop()
+	}
+	f.data.SetRemoteSize(int64(len(a.data)))
+	f.data.Preload(a.data)
+	c.scan.hits++
+	c.scan.window = min(max(c.scan.window, scanWindow)*2, scanMost)
+	c.release(a)
+	f.ahead = nil
+	var self *Handle
+	self = c.newHandle(n, &backend{c: c, turn: make(chan struct{}, 1), open: func(ctx context.Context) (*sftpconn.File, error) {
+		f2, a, err := c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, &self)
+		if err == nil {
+			if err = self.check(a); err != nil {
+				f2.Close()
+			}
+		}
+		return f2, err
+	}}, flags)
+	c.scanOpened(n)
+	return self, keep
+}
+
+// dropAhead forgets content fetched ahead that turned out useless. Called with mu held.
+func (c *Cache) dropAhead(n *Node) {
+	if n.file == nil || n.file.ahead == nil {
+		return
+	}
+	a := n.file.ahead
+	n.file.ahead = nil
+	c.scan.misses++
+	c.release(a)
+}
+
+// release gives back what content fetched ahead holds. Called with mu held, once.
+func (c *Cache) release(a *ahead) {
+	c.scan.unused--
+	c.scan.bytes -= a.size
+	a.size = 0
+	a.n.pins--
+	c.settle(a.n)
+}
+
+// fetchFile fetches a file's content ahead. Called with mu held.
+func (c *Cache) fetchFile(n *Node) {
+	s := &c.scan
+	a := &ahead{n: n, gen: n.gen, size: int64(n.attr.Size), done: make(chan struct{})}
+	c.content(n).ahead = a
+	c.pin(n)
+	s.fetched = append(s.fetched, a)
+	s.unused++
+	s.underWay++
+	s.bytes += a.size
+	p, size := c.path(n), int(n.attr.Size)
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		data, attr, err := []byte(nil), session.Attr{}, error(nil)
+		if err = c.queue.wait(c.ctx, p); err == nil {
+			data, attr, err = c.conn.ReadSmall(c.ctx, p, size, smallFile)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.underWay--
+		a.data, a.attr, a.at = data, attr, c.now()
+		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && uint64(len(data)) == attr.Size
+		close(a.done)
+		if n.file != nil && n.file.ahead == a && !a.ok {
+			c.dropAhead(n)
+		}
+		if s.sweeper == nil && !c.closed {
+			s.sweeper = time.AfterFunc(aheadFor+time.Second, c.sweep)
+		}
+		c.scanPump()
+	}()
+}
+
+// sweep forgets what was fetched in vain, some time after the last fetch.
+func (c *Cache) sweep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.scan.sweeper = nil
+	c.scanSweep()
+	if c.scan.unused > 0 && !c.closed {
+		c.scan.sweeper = time.AfterFunc(aheadFor, c.sweep)
+	}
+}
+
+// scanSweep drops content that is too old to be used. Called with mu held.
+func (c *Cache) scanSweep() {
+	s := &c.scan
+	now := c.now()
+	keep := s.fetched[:0]
+	for _, a := range s.fetched {
+		if a.n.file == nil || a.n.file.ahead != a {
+			continue // used or dropped
+		}
+		if a.at > 0 && now-a.at > int64(aheadFor) {
+			c.dropAhead(a.n)
+			s.window = max(scanWindow, s.window/2)
+			continue
+		}
+		keep = append(keep, a)
+	}
+	clear(s.fetched[len(keep):])
+	s.fetched = keep
+}
