@@ -67,16 +67,31 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	f.ahead = nil
 	var self *Handle
 	self = c.newHandle(n, &backend{c: c, turn: make(chan struct{}, 1), open: func(ctx context.Context) (*sftpconn.File, error) {
-		f2, a, err := c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, &self)
-		if err == nil {
-			if err = self.check(a); err != nil {
-				f2.Close()
-			}
-		}
-		return f2, err
+		return c.openLater(ctx, &self)
 	}}, flags)
 	c.scanOpened(n)
 	return self, keep
+}
+
+// openLater opens on the server what a handle was given without: the first opening of its file, only late. What the file has become
+// in between is no error: it may have grown or been written to, as one that was open all the time.
+func (c *Cache) openLater(ctx context.Context, self **Handle) (*sftpconn.File, error) {
+	h := *self
+	n := h.n
+	c.mu.Lock()
+	asked := c.stamp(n)
+	c.mu.Unlock()
+	f, a, err := c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, self)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.gen == asked.gen && n.sent == 0 {
+		c.keepAsked(n, asked, a)
+	}
+	h.size, h.mtime = a.Size, a.Mtime
+	return f, nil
 }
 
 // dropAhead forgets content fetched ahead that turned out useless. Called with mu held.

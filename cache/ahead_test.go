@@ -1,0 +1,88 @@
+package cache
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fetchedAhead opens the files of a directory in its order until the content of the next one is here.
+func (r *rig) fetchedAhead(dir *Node) *Node {
+	r.t.Helper()
+	for _, e := range r.list(dir) {
+		n := r.mustFind(e.Name).Node
+		r.mu.Lock()
+		ahead := n.file != nil && n.file.ahead != nil
+		r.mu.Unlock()
+		if ahead {
+			waitFor(r.t, "the content is here", func() bool {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return n.file.ahead != nil && n.file.ahead.ok
+			})
+			return n
+		}
+		r.opened(n, syscall.O_RDONLY)
+	}
+	r.t.Fatal("nothing is fetched ahead")
+	return nil
+}
+
+// A file may change under an open handle, as with tail -f and with a database: also where the content was here before it was opened.
+func TestAFileFetchedAheadMayChangeWhileItIsOpen(t *testing.T) {
+	changes := map[string]struct {
+		change func(r *rig, name string)
+		off    int64
+		want   string
+	}{
+		"grown":     {func(r *rig, name string) { r.append(name, "more\n") }, 5, "more\n"},
+		"rewritten": {func(r *rig, name string) { r.write(name, "LINE\n") }, 0, "LINE\n"},
+		"cut":       {func(r *rig, name string) { r.write(name, "li") }, 0, "li"},
+		"touched":   {func(r *rig, name string) { r.touch(name) }, 0, "line\n"},
+	}
+	for name, c := range changes {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			for i := range 6 {
+				r.put(fmt.Sprintf("f%d", i), "line\n")
+			}
+			n := r.fetchedAhead(r.Root())
+			h := r.opened(n, syscall.O_RDONLY)
+			if h.b.f.Load() != nil {
+				t.Fatal("it was opened on the server at once")
+			}
+			if s, err := r.readFrom(h, 0, 4096); err != nil || s != "line\n" {
+				t.Fatal(s, err)
+			}
+			c.change(r, filepath.Base(r.pathOf(n)))
+			r.mu.Lock()
+			n.file.data.Drop() // as the pool does when it needs the room
+			r.mu.Unlock()
+			for range 2 {
+				if s, err := r.readFrom(h, c.off, 4096); err != nil || s != c.want {
+					t.Errorf("read %q, %v, want %q", s, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+// write writes a file's content anew on the remote side, behind the cache's back.
+func (r *rig) write(name, content string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// touch gives a file another mtime on the remote side.
+func (r *rig) touch(name string) {
+	r.t.Helper()
+	now := time.Now()
+	if err := os.Chtimes(filepath.Join(r.dir, name), now, now); err != nil {
+		r.t.Fatal(err)
+	}
+}
