@@ -14,7 +14,7 @@ const aheadFor = 5 * time.Second // for so long content fetched ahead counts as 
 // ahead is the content of a file fetched before anybody asked. The node is pinned while it has one.
 type ahead struct {
 	n    *Node
-	gen  uint64
+	gen  uint64        // of the node when the fetch began
 	size int64         // bytes counted in the budget
 	done chan struct{} // closed by the fetch when the rest is set
 	data []byte
@@ -124,7 +124,7 @@ func (c *Cache) fetchFile(n *Node) {
 	s.unused++
 	s.underWay++
 	s.bytes += a.size
-	p, size := c.path(n), int(n.attr.Size)
+	p, size, moves := c.path(n), int(n.attr.Size), c.dirMoves
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
@@ -136,7 +136,8 @@ func (c *Cache) fetchFile(n *Node) {
 		defer c.mu.Unlock()
 		s.underWay--
 		a.data, a.attr, a.at = data, attr, c.now()
-		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && uint64(len(data)) == attr.Size
+		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && uint64(len(data)) == attr.Size &&
+			c.path(n) == p && c.dirMoves == moves // else another file may have had the path
 		close(a.done)
 		if n.file != nil && n.file.ahead == a && !a.ok {
 			c.dropAhead(n)

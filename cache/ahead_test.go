@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 // fetchedAhead opens the files of a directory in its order until the content of the next one is here.
@@ -84,5 +87,44 @@ func (r *rig) touch(name string) {
 	now := time.Now()
 	if err := os.Chtimes(filepath.Join(r.dir, name), now, now); err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// As in a deployment: mv site old; mv next site. What is fetched ahead waits behind everything else, also behind the two.
+func TestAFileOfAMovedDirectoryIsNotFetchedFromTheOneInItsPlace(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 4 {
+		r.put(fmt.Sprint("site/f", i), fmt.Sprint("site ", i))
+		r.put(fmt.Sprint("next/f", i), fmt.Sprint("next ", i))
+	}
+	r.list(r.Root())
+	files := r.list(r.mustFind("site").Node)
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if strings.HasSuffix(p.Text, "/site/"+files[2].Name) {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	for _, e := range files[:2] {
+		r.readAll(r.mustFind("site/" + e.Name).Node)
+	}
+	if !r.tap.WaitHeld(2, 10*time.Second) {
+		t.Fatal("the third file is not fetched ahead")
+	}
+	for _, mv := range [][2]string{{"site", "old"}, {"next", "site"}} {
+		if err := r.Rename(ctxOf(t), r.Root(), mv[0], r.Root(), mv[1], false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.tap.OnRequest(nil)
+	r.tap.Release()
+	for _, dir := range []string{"old", "site"} {
+		was := map[string]string{"old": "site", "site": "next"}[dir]
+		for i := range 4 {
+			name := fmt.Sprintf("%s/f%d", dir, i)
+			if got, want := r.readAll(r.mustFind(name).Node), fmt.Sprint(was, " ", i); got != want {
+				t.Errorf("%s holds %q, want %q", name, got, want)
+			}
+		}
 	}
 }

@@ -102,6 +102,7 @@ type Cache struct {
 	listed    int                           // names in those listings
 	walk      walk
 	scan      scan
+	dirMoves  uint64 // counts directories renamed here: paths below them lead to other files then
 	openFiles int
 	keptFiles int // remote files of closed handles
 }

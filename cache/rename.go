@@ -83,6 +83,9 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 		c.unname(n, dir, name)
 		c.moves++
 		n.moved = c.moves
+		if n.isDir() {
+			c.dirMoves++
+		}
 	}
 	if l := dir.dir.list; l != nil {
 		l.remove(name)
