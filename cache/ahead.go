@@ -21,6 +21,17 @@ type ahead struct {
 	attr session.Attr
 	at   int64 // when it was read
 	ok   bool
+	told *session.Attr // what the server said of the file last while the fetch was on its way; nil where nobody asked
+}
+
+// contradicts says whether the content is not of the file as the server tells of it. While the content is on its way, that is for
+// later to say. Called with mu held.
+func (a *ahead) contradicts(now session.Attr) bool {
+	if !a.ok {
+		a.told = &now
+		return false
+	}
+	return a.attr.Size != now.Size || a.attr.Mtime != now.Mtime
 }
 
 // openAhead opens a file whose content was fetched ahead a moment ago, without asking the server; nil where there is none.
@@ -138,6 +149,9 @@ func (c *Cache) fetchFile(n *Node) {
 		a.data, a.attr, a.at = data, attr, c.now()
 		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && uint64(len(data)) == attr.Size &&
 			c.path(n) == p && c.dirMoves == moves // else another file may have had the path
+		if a.ok && a.told != nil && a.contradicts(*a.told) {
+			a.ok = false // read before the change that is known by now
+		}
 		close(a.done)
 		if n.file != nil && n.file.ahead == a && !a.ok {
 			c.dropAhead(n)

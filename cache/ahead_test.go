@@ -128,3 +128,38 @@ func TestAFileOfAMovedDirectoryIsNotFetchedFromTheOneInItsPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestContentFetchedAheadIsNotOlderThanWhatIsKnown(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 3 {
+		r.put(fmt.Sprint("f", i), "old content")
+	}
+	files := r.list(r.Root())
+	n := r.mustFind(files[2].Name).Node
+	r.readAll(r.mustFind(files[0].Name).Node)
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "READ" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	r.opened(r.mustFind(files[1].Name).Node, syscall.O_RDONLY)
+	if !r.tap.WaitHeld(1, 10*time.Second) {
+		t.Fatal("it is not fetched ahead")
+	}
+	r.replace(files[2].Name, "new, longer content")
+	r.mu.Lock()
+	r.stale(n) // what is known of it has had its time
+	r.mu.Unlock()
+	if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.Size != 19 {
+		t.Fatal(a.Size, err)
+	}
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	if got := r.readAll(n); got != "new, longer content" {
+		t.Errorf("stat had told of the new file, and an open after it reads %q", got)
+	}
+	if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.Size != 19 {
+		t.Errorf("size %d, %v", a.Size, err)
+	}
+}

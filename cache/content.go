@@ -70,7 +70,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 	if _, dirty := f.data.Size(); dirty {
 		return // ours is newer
 	}
-	if h := f.ahead; h != nil && h.ok && (h.attr.Size != a.Size || h.attr.Mtime != a.Mtime) {
+	if h := f.ahead; h != nil && h.contradicts(a) {
 		c.dropAhead(n)
 	}
 	if f.wrote {
