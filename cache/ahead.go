@@ -81,7 +81,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		return c.openLater(ctx, &self)
 	}}, flags)
 	c.scanOpened(n)
-	return self, keep
+	return self, f.keepPages(keep)
 }
 
 // openLater opens on the server what a handle was given without: the first opening of its file, only late. What the file has become

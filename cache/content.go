@@ -19,6 +19,7 @@ type fileState struct {
 	mtime uint32
 	racy  bool // it was changed in the very second it was looked at: a further change might not show in the mtime
 
+	pagesOld bool          // the kernel may not have been told yet that its pages are of an older state
 	learning bool          // the mtime of what was written is being asked for: until then only the size tells of changes
 	wrote    bool          // bytes were written here since the server last told size and mtime
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
@@ -95,10 +96,21 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.
 func (c *Cache) contentChanged(n *Node) {
+	n.file.pagesOld = true
 	n.file.data.Changed()
 	c.dropKept(n)
 	id := n.id
 	c.notifyContent(id)
+}
+
+// keepPages turns what an open has found out of the bytes held here into its answer to the kernel: pages that may be older are
+// not kept, and those that come after the answer are new. Called with mu held.
+func (f *fileState) keepPages(good bool) bool {
+	keep := good && !f.pagesOld
+	if !keep {
+		f.pagesOld = false
+	}
+	return keep
 }
 
 // settled takes over size and times of a file whose bytes the server has acknowledged. Called with mu held.

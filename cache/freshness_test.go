@@ -82,6 +82,34 @@ func TestUnchangedFileKeepsThePages(t *testing.T) {
 	}
 }
 
+func TestOldPagesAreNotKeptThoughTheChangeIsKnown(t *testing.T) {
+	for name, flags := range map[string]uint32{"for reading": syscall.O_RDONLY, "for writing": syscall.O_RDWR} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil) // without a Notifier: the kernel has not been told
+			r.put("f", "old content")
+			n := r.mustFind("f").Node
+			r.readAll(n)
+			r.replace("f", "new content")
+			r.mu.Lock()
+			r.stale(n) // what is known of it has had its time
+			r.mu.Unlock()
+			if _, _, err := r.Getattr(ctxOf(t), n, nil); err != nil { // stat(1)
+				t.Fatal(err)
+			}
+			for i, want := range []bool{false, true} {
+				h, keep, err := r.Open(ctxOf(t), n, flags)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h.Release()
+				if keep != want {
+					t.Errorf("open %d after a stat that told of the change: the kernel's pages are called good: %v, want %v", i, keep, want)
+				}
+			}
+		})
+	}
+}
+
 func TestOwnWritesKeepThePages(t *testing.T) {
 	r := newRig(t, nil)
 	f := r.create(r.Root(), "f", "mine")

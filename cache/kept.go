@@ -97,7 +97,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	h = c.newHandle(n, k.b, flags)
 	*k.b.self = h
 	c.scanOpened(n)
-	return h, true, nil
+	return h, fs.keepPages(true), nil
 }
 
 // openBackend makes the backend of a remote file that is open. self is where the file's checks find the handle it belongs to.

@@ -76,7 +76,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	*self = c.newHandle(n, c.openBackend(f, self), flags)
 	(*self).unsure = crossed || dirty || asked.dirty
 	c.scanOpened(n)
-	return *self, keep, nil
+	return *self, fs.keepPages(keep), nil
 }
 
 // askCrossed asks once more about a file just opened where a change made here has crossed with the answer, and what is known
@@ -178,7 +178,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		c.keepAttr(n, a)
 	}
 	self = c.newHandle(n, c.openBackend(f, nil), flags)
-	return self, false, nil
+	return self, fs.keepPages(false), nil
 }
 
 // openFlags translates the access mode of open(2). APPEND is never asked for: appending is done by offset.
