@@ -27,7 +27,8 @@ type listing struct {
 	early bool             // fetched before anybody asked: counted in walk.underWay until it is done
 	links bool             // the targets of its links have been asked for
 
-	byName []int32 // positions in ents in the order of names, made when it is wanted
+	byName  []int32 // positions in ents in the order of names; nil until it is wanted
+	sorting bool    // byName is being made
 }
 
 type listEnt struct {
@@ -69,6 +70,7 @@ func (l *listing) add(name string, n *Node, until int64) {
 	}
 	l.index[name] = int32(len(l.ents))
 	l.ents = append(l.ents, e)
+	l.sortIn(l.index[name])
 }
 
 // changed notes that this side changed a node: answers that crossed with it are not kept. Called with mu held.

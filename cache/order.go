@@ -2,48 +2,84 @@ package cache
 
 import (
 	"slices"
+	"strings"
 	"syscall"
 )
 
-// position is where a name stands in a listing, in one of the two orders.
-func (l *listing) position(name string, byName bool) (int, bool) {
+// sortAtOnce is how many names are sorted while the tree stands still; with more it would be noticed.
+const sortAtOnce = 4096
+
+// position is where a name stands in a listing, in one of the two orders; false also where that order is not there yet.
+// Called with mu held.
+func (c *Cache) position(l *listing, name string, byName bool) (int, bool) {
 	i, ok := l.index[name]
-	if !ok {
+	if !ok || !byName {
+		return int(i), ok
+	}
+	if !c.sorted(l) {
 		return 0, false
 	}
-	if !byName {
-		return int(i), true
-	}
-	l.sort()
-	return slices.BinarySearchFunc(l.byName, name, func(i int32, name string) int { return compare(l.ents[i].name, name) })
+	return l.place(name)
 }
 
-// sort makes the order by names, again where the listing has grown.
-func (l *listing) sort() {
-	if len(l.byName) == len(l.ents) {
-		return
-	}
-	l.byName = make([]int32, len(l.ents))
-	for i := range l.byName {
-		l.byName[i] = int32(i)
-	}
-	slices.SortFunc(l.byName, func(a, b int32) int { return compare(l.ents[a].name, l.ents[b].name) })
-}
-
-func compare(a, b string) int {
+// sorted says whether the order by names of a listing is there. Where it isn't it is made: at once, or for the next who asks.
+// Called with mu held.
+func (c *Cache) sorted(l *listing) bool {
 	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+	case l.byName != nil:
+		return true
+	case !l.whole() || l.sorting || c.closed:
+		return false
 	}
-	return 0
+	names := make([]string, len(l.ents))
+	for i := range l.ents {
+		names[i] = l.ents[i].name
+	}
+	if len(names) <= sortAtOnce {
+		l.byName = sortNames(names)
+		return true
+	}
+	l.sorting = true
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		byName := sortNames(names)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		l.byName, l.sorting = byName, false
+		for i := len(byName); i < len(l.ents); i++ { // made here meanwhile
+			l.sortIn(int32(i))
+		}
+	}()
+	return false
 }
 
-// entry is the one at a position of one of the two orders.
+// sortNames gives the positions of names in their order.
+func sortNames(names []string) []int32 {
+	byName := make([]int32, len(names))
+	for i := range byName {
+		byName[i] = int32(i)
+	}
+	slices.SortFunc(byName, func(a, b int32) int { return strings.Compare(names[a], names[b]) })
+	return byName
+}
+
+// sortIn gives an entry that is new in the listing its place in the order by names, where there is one.
+func (l *listing) sortIn(i int32) {
+	if l.byName != nil {
+		at, _ := l.place(l.ents[i].name)
+		l.byName = slices.Insert(l.byName, at, i)
+	}
+}
+
+// place is where a name stands, or would stand, in the order by names.
+func (l *listing) place(name string) (int, bool) {
+	return slices.BinarySearchFunc(l.byName, name, func(i int32, name string) int { return strings.Compare(l.ents[i].name, name) })
+}
+
+// entry is the one at a position of one of the two orders, which is there.
 func (l *listing) entry(i int, byName bool) *listEnt {
 	if byName {
-		l.sort()
 		return &l.ents[l.byName[i]]
 	}
 	return &l.ents[i]
@@ -69,7 +105,7 @@ func (it *treeIter) begin(dir *Node, name string) {
 		if l == nil || !l.whole() || l.until <= it.c.now() {
 			break
 		}
-		i, ok := l.position(name, it.byName)
+		i, ok := it.c.position(l, name, it.byName)
 		if !ok {
 			break
 		}
@@ -105,7 +141,7 @@ func (it *treeIter) next() (*Node, *listEnt, bool) {
 				it.c.fetchAhead(sub)
 			}
 			return nil, nil, false // go on when it is there
-		case !sl.whole():
+		case !sl.whole() || it.byName && !it.c.sorted(sl):
 			return nil, nil, false
 		default:
 			it.stack = append(it.stack, treePos{sub, 0})

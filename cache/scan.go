@@ -77,8 +77,8 @@ func (c *Cache) follows(n *Node) bool {
 		return false
 	}
 	for _, byName := range []bool{s.byName, !s.byName} {
-		from, ok1 := l.position(s.name, byName)
-		to, ok2 := l.position(n.name, byName)
+		from, ok1 := c.position(l, s.name, byName)
+		to, ok2 := c.position(l, n.name, byName)
 		if ok1 && ok2 && to > from && to-from <= scanNear {
 			s.byName = byName
 			return true
