@@ -83,7 +83,7 @@ type Cache struct {
 
 	maxRead, maxWrite atomic.Int64 // the largest requests that the server takes, bytes; 0 until a file was opened
 
-	clock      atomic.Int64 // seconds by which the server's clock is ahead of ours, where clockKnown
+	clock      atomic.Int64 // seconds by which the server's clock is ahead of ours; 0 until clockKnown
 	clockKnown atomic.Bool
 
 	ctx    context.Context // ends with Close: for requests that no program waits for

@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"time"
-
 	"sshmount/cache/filedata"
 	"sshmount/sftpconn/session"
 )
@@ -44,11 +42,10 @@ func (c *Cache) dropContent(n *Node) {
 	n.file = nil
 }
 
-// mark notes which state of the file the clean bytes are of. Called with mu held.
-func (f *fileState) mark(a session.Attr) {
+// mark notes which state of a file the clean bytes are of. Called with mu held.
+func (c *Cache) mark(f *fileState, a session.Attr) {
 	f.known, f.size, f.mtime = true, a.Size, a.Mtime
-	age := time.Now().Unix() - int64(a.Mtime)
-	f.racy = age < 2
+	f.racy = c.serverNow()-int64(a.Mtime) < 2
 }
 
 // mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
@@ -80,7 +77,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 		}
 		f.wrote, f.ownTimes = false, nil
 		f.data.SetRemoteSize(int64(a.Size))
-		f.mark(a)
+		c.mark(f, a)
 		f.own(a.Size, a.Mtime)
 		f.racy = false // the bytes and the pages are our own
 		return
@@ -90,7 +87,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 			c.contentChanged(n)
 		}
 		f.data.SetRemoteSize(int64(a.Size))
-		f.mark(a)
+		c.mark(f, a)
 	}
 }
 

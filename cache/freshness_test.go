@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/session"
 )
 
 func TestOpenSeesWhatChangedOnTheServer(t *testing.T) {
@@ -248,4 +250,34 @@ func TestAbsencesAreAskedAboutAgainWhereTheyAreNotTrusted(t *testing.T) {
 	r.list(r.Root())
 	r.put("f", "x")
 	r.mustFind("f")
+}
+
+func TestAChangeInTheSecondOfALookShowsWhateverTheServersClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, -10 * time.Second, 0, time.Hour} {
+		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
+			r := newRig(t, nil)
+			r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Add(ahead).Unix())}) // of a file made here
+			second := time.Now().Add(ahead + time.Second)                                                    // not over yet when it is looked at
+			write := func(content string) {
+				r.write("f", content)
+				if err := os.Chtimes(filepath.Join(r.dir, "f"), second, second); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("old")
+			n := r.mustFind("f").Node
+			if got := r.readAll(n); got != "old" {
+				t.Fatal(got)
+			}
+			write("new")
+			h, keep, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Release()
+			if got := r.readOpen(h); got != "new" || keep {
+				t.Errorf("read %q; the kernel's pages are called good: %v", got, keep)
+			}
+		})
+	}
 }

@@ -71,7 +71,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	case crossed:
 		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
 	default:
-		fs.mark(a)
+		c.mark(fs, a)
 	}
 	*self = c.newHandle(n, c.openBackend(f, self), flags)
 	(*self).unsure = crossed || dirty || asked.dirty
@@ -302,6 +302,9 @@ func (c *Cache) learnClock(a session.Attr) {
 		c.clockKnown.Store(true)
 	}
 }
+
+// serverNow is the time on the server's clock, as far as it is known, in seconds since 1970.
+func (c *Cache) serverNow() int64 { return time.Now().Unix() + c.clock.Load() }
 
 // oursSince says whether a file that is there now can only have been made by the creation that was sent at the time
 // given and got no answer: a moment before the name was free, and it is empty and not older. Without an idea of the
