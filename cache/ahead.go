@@ -60,7 +60,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		c.mu.Lock()
 	}
 	f := n.file
-	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || c.now()-a.at > int64(aheadFor) || f.wrote {
+	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.at > int64(aheadFor) || f.wrote {
 		c.dropAhead(n)
 		return nil, false
 	}

@@ -163,3 +163,51 @@ func TestContentFetchedAheadIsNotOlderThanWhatIsKnown(t *testing.T) {
 		t.Errorf("size %d, %v", a.Size, err)
 	}
 }
+
+func TestAFileFetchedAheadAndOpenedWhileItLosesItsNameStaysReadable(t *testing.T) {
+	ways := map[string]struct {
+		request string
+		takes   func(r *rig, name, other string) error
+	}{
+		"unlink": {"REMOVE", func(r *rig, name, _ string) error {
+			return r.Unlink(ctxOf(r.t), r.Root(), name)
+		}},
+		"rename over": {"posix-rename@openssh.com", func(r *rig, name, other string) error {
+			return r.Rename(ctxOf(r.t), r.Root(), other, r.Root(), name, false)
+		}},
+	}
+	for way, w := range ways {
+		t.Run(way, func(t *testing.T) {
+			r := newRig(t, nil)
+			for i := range 6 {
+				r.put(fmt.Sprint("f", i), fmt.Sprint("content ", i))
+			}
+			n := r.fetchedAhead(r.Root())
+			name, other := n.name, r.list(r.Root())[0].Name
+			want := r.remote(name)
+			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				if p.Name == w.request {
+					return sftptest.Hold()
+				}
+				return sftptest.Pass()
+			})
+			done := make(chan error, 1)
+			go func() { done <- w.takes(r, name, other) }()
+			if !r.tap.WaitHeld(1, 10*time.Second) {
+				t.Fatal("the name is not taken away")
+			}
+			h := r.opened(n, syscall.O_RDONLY)
+			r.tap.OnRequest(nil)
+			r.tap.Release()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			r.mu.Lock()
+			n.file.data.Drop() // as the pool does when it needs the room
+			r.mu.Unlock()
+			if s, err := r.readFrom(h, 0, 4096); err != nil || s != want {
+				t.Errorf("read %q, %v, want %q", s, err, want)
+			}
+		})
+	}
+}

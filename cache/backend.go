@@ -79,13 +79,15 @@ func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
 }
 
 // openLate opens what the handles of a node have not had to open yet, before its name is taken away: afterwards it could not be
-// found. What can't be opened now is found out when it is needed.
-func (c *Cache) openLate(ctx context.Context, n *Node) {
+// found. What can't be opened now is found out when it is needed. Until end is called no such handle comes into being; that is
+// when the name is gone here too.
+func (c *Cache) openLate(ctx context.Context, n *Node) (end func()) {
 	if n == nil {
-		return
+		return func() {}
 	}
 	var late []*backend
 	c.mu.Lock()
+	n.going++
 	if n.file != nil {
 		for h := range n.file.handles {
 			if h.b.open != nil && h.b.f.Load() == nil {
@@ -96,6 +98,11 @@ func (c *Cache) openLate(ctx context.Context, n *Node) {
 	c.mu.Unlock()
 	for _, b := range late {
 		_, _ = b.file(ctx)
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		n.going--
 	}
 }
 

@@ -253,7 +253,7 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	if state == present && n.isDir() {
 		return c.fail(op, p, syscall.EISDIR, nil)
 	}
-	c.openLate(ctx, n)
+	defer c.openLate(ctx, n)()
 	return c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
 		op: op, sure: sure, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		run: func(ctx context.Context) error {

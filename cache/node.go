@@ -24,6 +24,7 @@ type Node struct {
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node
 
+	going int          // removals of a name of it under way: it is opened on the server now, or not at all
 	sent  int          // changes of its attributes answered here and not yet done on the server (-o async)
 	gen   uint64       // counts changes made here; see the package comment
 	moved uint64       // which of all renames was the last of this node (Cache.moves); 0 for none

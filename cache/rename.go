@@ -49,7 +49,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	if known != 0 {
 		return c.fail(op, from, known, nil)
 	}
-	c.openLate(ctx, dst)
+	defer c.openLate(ctx, dst)()
 	return c.submitLeaving(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
