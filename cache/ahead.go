@@ -102,6 +102,7 @@ func (c *Cache) openLater(ctx context.Context, self **Handle) (*sftpconn.File, e
 		c.keepAsked(n, asked, a)
 	}
 	h.size, h.mtime = a.Size, a.Mtime
+	h.fd.Renew()
 	return f, nil
 }
 

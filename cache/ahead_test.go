@@ -211,3 +211,26 @@ func TestAFileFetchedAheadAndOpenedWhileItLosesItsNameStaysReadable(t *testing.T
 		})
 	}
 }
+
+func TestAHandleThatIsOpenedLateDoesNotMixTheNewFileIntoTheOldOne(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 6 {
+		r.put(fmt.Sprint("f", i), "old")
+	}
+	n := r.fetchedAhead(r.Root())
+	late := r.opened(n, syscall.O_RDONLY)
+	old := r.opened(n, syscall.O_RDONLY)
+	r.replace(n.name, "new")
+	now := r.opened(n, syscall.O_RDONLY)
+	for range 2 {
+		for _, o := range []struct {
+			name string
+			h    *Handle
+			want string
+		}{{"opened late", late, "new"}, {"opened before", old, "old"}, {"opened after", now, "new"}} {
+			if s, err := r.readFrom(o.h, 0, 4096); err != nil || s != o.want {
+				t.Errorf("the handle %s reads %q, %v, want %q", o.name, s, err, o.want)
+			}
+		}
+	}
+}

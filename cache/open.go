@@ -70,6 +70,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	case keep:
 	case crossed:
 		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
+		fs.data.Changed()
 	default:
 		c.mark(fs, a)
 	}

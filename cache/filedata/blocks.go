@@ -22,6 +22,27 @@ func (f *File) Changed() {
 	}
 }
 
+// Renew has a handle read the file as those do that are opened now: what its backend has open is not of an earlier time.
+func (h *Handle) Renew() {
+	f := h.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if h.closed || h.clean == f.clean {
+		return
+	}
+	was := h.clean
+	f.cutBlocks(was, 0, maxOffset) // what it has asked for until now is in there
+	h.clean = f.clean
+	for o := range f.handles {
+		if o.clean == was {
+			return
+		}
+	}
+	if i := slices.Index(f.earlier, was); i >= 0 {
+		f.earlier = slices.Delete(f.earlier, i, i+1)
+	}
+}
+
 // cutClean forgets what the server said of [off, end).
 func (f *File) cutClean(off, end int64) {
 	f.cutBlocks(f.clean, off, end)
