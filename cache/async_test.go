@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -330,5 +331,31 @@ func TestAsyncAReleaseDoesNotWaitForRoomInTheBacklog(t *testing.T) {
 	}
 	if got := r.remote("f"); got != "content" {
 		t.Errorf("the server has %q", got)
+	}
+}
+
+// A name that another client has made since the listing is no reason to refuse an open with O_CREAT that was answered.
+func TestCreateOverAFileThatCameMeanwhile(t *testing.T) {
+	for name, change := range map[string]func(*Options){"default": nil, "async": async} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, change)
+			r.list(r.Root())
+			r.put("f", "theirs, a longer content")
+			_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC, 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = h.Write(ctxOf(t), []byte("ours"), 0)
+			if err := errors.Join(err, h.Flush(ctxOf(t))); err != nil {
+				t.Error(err)
+			}
+			h.Release()
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Error(err)
+			}
+			if got := r.remote("f"); got != "ours" {
+				t.Errorf("the server has %q", got)
+			}
+		})
 	}
 }

@@ -339,8 +339,9 @@ func (c *Cache) createLater(ctx context.Context, dir *Node, name string, flags, 
 		},
 		run: func(ctx context.Context) error {
 			defer close(b.created)
-			f, _, err := c.createRemote(ctx, req, true, true)
-			if errors.Is(err, sftpconn.ErrUncertain) {
+			excl := flags&syscall.O_EXCL != 0
+			f, _, err := c.createRemote(ctx, req, excl, true)
+			if excl && errors.Is(err, sftpconn.ErrUncertain) {
 				// The name was free and the program has been told that the file is made: what is there now is it.
 				f, _, err = c.conn.Open(ctx, req)
 			}
