@@ -18,8 +18,10 @@ import (
 // stubLine is a transport for tests whose time is not that of this machine (testing/synctest), where no process and
 // no socket may be waited for. Its server greets, says that it is alive, and answers nothing else.
 type stubLine struct {
-	pipe bool // it can't be asked whether it is alive
+	pipe bool // it can't be asked whether it is alive, and carries one channel
 	born time.Time
+
+	channels atomic.Int32 // opened so far
 
 	frozen atomic.Pointer[time.Time] // since when no byte passes; nil where all do
 
@@ -65,6 +67,9 @@ func (l *stubLine) OpenChannel(ctx context.Context) (transport.Channel, error) {
 	if l.frozen.Load() != nil {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
+	}
+	if l.channels.Add(1) > 1 && l.pipe {
+		return nil, transport.ErrNoMoreChannels
 	}
 	ours, theirs := net.Pipe()
 	go func() {
