@@ -134,6 +134,7 @@ func (c *Cache) fetchFile(n *Node) {
 	c.pin(n)
 	s.fetched = append(s.fetched, a)
 	s.unused++
+	c.guess.begin()
 	s.underWay++
 	s.bytes += a.size
 	p, size, moves := c.path(n), int(n.attr.Size), c.dirMoves
@@ -146,7 +147,11 @@ func (c *Cache) fetchFile(n *Node) {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		c.guess.end()
 		s.underWay--
+		if failure(err) {
+			c.scarce = c.now() + int64(scarceFor)
+		}
 		a.data, a.attr, a.at = data, attr, c.now()
 		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && uint64(len(data)) == attr.Size &&
 			c.path(n) == p && c.dirMoves == moves // else another file may have had the path

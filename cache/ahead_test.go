@@ -196,12 +196,24 @@ func TestAFileFetchedAheadAndOpenedWhileItLosesItsNameStaysReadable(t *testing.T
 			if !r.tap.WaitHeld(1, 10*time.Second) {
 				t.Fatal("the name is not taken away")
 			}
-			h := r.opened(n, syscall.O_RDONLY)
+			opened := make(chan *Handle)
+			go func() {
+				h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+				if err != nil {
+					wantErrno(t, err, syscall.ESTALE) // and the kernel looks for the name again
+				}
+				opened <- h
+			}()
 			r.tap.OnRequest(nil)
 			r.tap.Release()
 			if err := <-done; err != nil {
 				t.Fatal(err)
 			}
+			h := <-opened
+			if h == nil {
+				return
+			}
+			defer h.Release()
 			r.mu.Lock()
 			n.file.data.Drop() // as the pool does when it needs the room
 			r.mu.Unlock()

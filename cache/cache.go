@@ -104,7 +104,9 @@ type Cache struct {
 	scan      scan
 	dirMoves  uint64 // counts directories renamed here: paths below them lead to other files then
 	openFiles int
-	keptFiles int // remote files of closed handles
+	kept      map[*Node]struct{} // those that have the remote file of a closed handle
+	guess     guesses
+	scarce    int64 // nothing is asked for on a guess until then
 }
 
 // New resolves the root and looks at it: it must be a directory.
@@ -123,7 +125,7 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	}
 	c := &Cache{
 		o: o, conn: o.Conn, log: o.Logger, timeout: o.Timeout, epoch: time.Now(),
-		nodes: map[uint64]*Node{}, lastID: 1,
+		nodes: map[uint64]*Node{}, lastID: 1, kept: map[*Node]struct{}{},
 	}
 	if o.NoDirCache {
 		c.timeout = 0

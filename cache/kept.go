@@ -27,13 +27,13 @@ type kept struct {
 // keepRemote keeps a closed handle's remote file for a while; false where it must be closed. Called with mu held.
 func (c *Cache) keepRemote(h *Handle) bool {
 	f := h.n.file
-	if c.closed || c.timeout == 0 || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil ||
-		h.n.parent == nil || c.keptFiles >= keptMost || h.unsure || h.size != f.size || h.mtime != f.mtime {
+	if c.closed || c.timeout == 0 || c.now() < c.scarce || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil ||
+		h.n.parent == nil || len(c.kept) >= keptMost || h.unsure || h.size != f.size || h.mtime != f.mtime {
 		return false
 	}
 	k := &kept{n: h.n, b: h.b, size: h.size, mtime: h.mtime}
 	f.kept = k
-	c.keptFiles++
+	c.kept[h.n] = struct{}{}
 	k.timer = time.AfterFunc(keptFor, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -51,7 +51,7 @@ func (c *Cache) dropKept(n *Node) {
 	}
 	k := n.file.kept
 	n.file.kept = nil
-	c.keptFiles--
+	delete(c.kept, n)
 	k.timer.Stop()
 	k.b.close()
 }
@@ -68,11 +68,11 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	}
 	k := n.file.kept
 	n.file.kept = nil
-	c.keptFiles--
+	delete(c.kept, n)
 	k.timer.Stop()
 	gen := n.gen
 	c.mu.Unlock()
-	p, err := c.pathWait(ctx, n)
+	p, err := c.pathToOpen(ctx, n)
 	if err != nil {
 		k.b.close()
 		return nil, false, err

@@ -198,7 +198,7 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 		err = c.queue.waitIn(ctx, p)
 	}
 	if err == nil {
-		err = c.conn.List(ctx, p, func(names []sftpconn.Entry, restart bool) error {
+		take := func(names []sftpconn.Entry, restart bool) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if restart {
@@ -206,7 +206,10 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 			}
 			c.takeNames(dir, l, names)
 			return nil
-		})
+		}
+		if err = c.conn.List(ctx, p, take); failure(err) && c.noGuess(l) && c.spare(ctx) {
+			err = c.conn.List(ctx, p, take)
+		}
 		if err != nil {
 			err = c.errno(ctx, "list", p, err)
 			if errors.Is(err, syscall.ENOENT) {
@@ -217,6 +220,25 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 	c.mu.Lock()
 	c.finishListing(dir, l, err)
 	c.mu.Unlock()
+}
+
+// noGuess says whether a program waits for a listing, which then counts as asked for by it.
+func (c *Cache) noGuess(l *listing) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.users > 0 {
+		c.notEarly(l)
+	}
+	return !l.early
+}
+
+// notEarly ends the counting of a listing that was begun before anybody asked. Called with mu held.
+func (c *Cache) notEarly(l *listing) {
+	if l.early {
+		l.early = false
+		c.guess.end()
+		c.walk.underWay--
+	}
 }
 
 // finishListing ends a fetch. Called with mu held.
@@ -236,9 +258,7 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	c.trimListings()
 	dir.pins--
 	c.settle(dir)
-	if l.early {
-		c.walk.underWay--
-	}
+	c.notEarly(l)
 	c.walkListed(dir)
 	c.scanListed(dir)
 }

@@ -236,7 +236,7 @@ func (c *Cache) noteLookup(dir *Node) {
 	d.looked++
 	p := dir.parent
 	walking := p != nil && p.dir.walked >= walkBegins && now-p.dir.walkedAt < int64(walkWithin)
-	if d.looked < lookupsBeforeListing && !walking || c.o.NoPrefetch || c.timeout == 0 || !c.unlisted(dir) {
+	if d.looked < lookupsBeforeListing && !walking || !c.mayGuess() || !c.unlisted(dir) {
 		return
 	}
 	d.looked = 0

@@ -27,7 +27,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	if h, keep, err := c.openKept(ctx, n, flags); h != nil || err != nil {
 		return h, keep, err
 	}
-	p, err := c.pathWait(ctx, n)
+	p, err := c.pathToOpen(ctx, n)
 	if err != nil {
 		return nil, false, err
 	}
@@ -109,9 +109,19 @@ func (c *Cache) typeOf(n *Node) uint32 {
 	return n.attr.Mode & syscall.S_IFMT
 }
 
+// pathToOpen is pathWait for an open. A file whose name was taken away while the open waited is ESTALE: then the kernel looks
+// its name up again, which may lead to what has replaced it.
+func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
+	p, err := c.pathWait(ctx, n)
+	if err != nil && c.pathOf(n) == "" {
+		return "", c.fail("open", "", syscall.ESTALE, errors.New("its name is gone"))
+	}
+	return p, err
+}
+
 // openRemote opens an existing file on the server. self is the handle that it will belong to, once there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, self **Handle) (*sftpconn.File, session.Attr, error) {
-	f, a, err := c.conn.Open(ctx, sftpconn.OpenRequest{
+	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, NoStat: c.o.FollowSymlinks,
 		Check: func(a session.Attr) error {
 			c.mu.Lock()
@@ -213,6 +223,9 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	var self *Handle
 	req := c.createRequest(p, flags, perm, &self)
 	f, a, err := c.createRemote(ctx, req, excl, sure)
+	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.spare(ctx) {
+		f, a, err = c.createRemote(ctx, req, excl, sure)
+	}
 	if err != nil {
 		err = c.whyNotMade(ctx, op, p, err)
 		c.notMade(dir, name, err)
@@ -293,7 +306,7 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 			return f, a, err
 		}
 	}
-	return c.conn.Open(ctx, req)
+	return c.open(ctx, req)
 }
 
 // learnClock compares the server's clock with ours, by a file just made.

@@ -97,7 +97,7 @@ func (c *Cache) scanListed(*Node) {
 // scanPump fetches the files that come next, as far as window and budget go. Called with mu held.
 func (c *Cache) scanPump() {
 	s := &c.scan
-	if s.streak < scanBegins || s.dir == nil || c.closed {
+	if s.streak < scanBegins || s.dir == nil || !c.mayGuess() {
 		return
 	}
 	c.scanSweep()

@@ -38,7 +38,7 @@ type walkDir struct {
 // noteWalked notes that a program lists a directory, or, byName, looks up so many names in it that it might as well have.
 // Called with mu held.
 func (c *Cache) noteWalked(n *Node, byName bool) {
-	if c.o.NoPrefetch || c.timeout == 0 {
+	if !c.mayGuess() {
 		return
 	}
 	c.walkUsed(n)
@@ -141,7 +141,7 @@ func (c *Cache) walkListed(n *Node) {
 func (c *Cache) walkPump() {
 	w := &c.walk
 	steps := 0
-	for len(w.queue) > 0 && !c.closed {
+	for len(w.queue) > 0 && c.mayGuess() {
 		d := w.queue[0]
 		for ; len(d.subs) > 0; steps++ {
 			if w.underWay >= walkUnderWay || w.unused >= w.window || steps >= walkSteps {
@@ -172,6 +172,7 @@ func (c *Cache) unlisted(n *Node) bool {
 
 // fetchAhead fetches a listing that nobody has asked for. Called with mu held.
 func (c *Cache) fetchAhead(n *Node) {
+	c.guess.begin()
 	c.walk.underWay++
 	c.walk.unused++
 	c.startListing(n).early = true

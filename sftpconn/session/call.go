@@ -94,7 +94,10 @@ func (c *Call) Abandon() bool {
 	if c.held != 0 {
 		return false
 	}
-	c.dst, c.payload = nil, nil
+	c.dst = nil
+	if !c.sent {
+		c.payload = nil // else it is the writer's to look at
+	}
 	c.givenUp = true
 	if !c.ended && !c.sent {
 		delete(s.pending, c.id)

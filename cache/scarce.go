@@ -1,0 +1,67 @@
+package cache
+
+import (
+	"context"
+	"time"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// scarceFor is how long nothing is kept open for later and nothing is fetched ahead after a server has refused to open
+// something for a reason of which it did not tell: it may have no more file descriptors.
+const scarceFor = 10 * time.Second
+
+// guesses counts the requests on their way that no program waits for and that hold something open. Guarded by Cache.mu.
+type guesses struct {
+	n    int
+	none chan struct{} // closed by the end of the last; nil while there is none
+}
+
+func (g *guesses) begin() {
+	if g.n++; g.n == 1 {
+		g.none = make(chan struct{})
+	}
+}
+
+func (g *guesses) end() {
+	if g.n--; g.n == 0 {
+		close(g.none)
+		g.none = nil
+	}
+}
+
+// mayGuess says whether something may be asked for that no program waits for. Called with mu held.
+func (c *Cache) mayGuess() bool {
+	return !c.o.NoPrefetch && c.timeout > 0 && !c.closed && c.now() >= c.scarce
+}
+
+// open is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
+// reason for an error.
+func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.File, session.Attr, error) {
+	f, a, err := c.conn.Open(ctx, r)
+	if failure(err) && c.spare(ctx) {
+		return c.conn.Open(ctx, r)
+	}
+	return f, a, err
+}
+
+// spare gives back what the server holds open for guesses; false where it holds nothing.
+func (c *Cache) spare(ctx context.Context) bool {
+	c.mu.Lock()
+	c.scarce = c.now() + int64(scarceFor)
+	some := len(c.kept) > 0
+	for n := range c.kept {
+		c.dropKept(n)
+	}
+	under := c.guess.none
+	c.mu.Unlock()
+	if under == nil {
+		return some
+	}
+	select {
+	case <-under:
+	case <-ctx.Done():
+	}
+	return true
+}
