@@ -52,9 +52,10 @@ type handle struct {
 	done chan struct{} // closed by its opener when it is open, or is not to be
 
 	// Guarded by File.mu; id and err do not change after done is closed.
-	id   string
-	err  error
-	refs int // requests that use it
+	id      string
+	err     error
+	refs    int  // requests that use it
+	closing bool // its CLOSE was sent: the server may give its id to another file at once
 }
 
 func newFile(c *Conn, r OpenRequest, ch *channel, id string) *File {
@@ -63,10 +64,11 @@ func newFile(c *Conn, r OpenRequest, ch *channel, id string) *File {
 	return &File{c: c, r: r, handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
 }
 
+// open says whether requests may use it. With File.mu held.
 func (h *handle) open() bool {
 	select {
 	case <-h.done:
-		return h.err == nil && !h.ch.over()
+		return h.err == nil && !h.closing && !h.ch.over()
 	default:
 		return false
 	}
@@ -177,7 +179,14 @@ func (f *File) drop(h *handle) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h.refs--
-	if f.closed && h.refs == 0 {
+	f.giveBack(h)
+}
+
+// giveBack sends the CLOSE of a handle that is not needed any more: once, and when
+// no request uses it. With mu held.
+func (f *File) giveBack(h *handle) {
+	if f.closed && h.refs == 0 && h.open() {
+		h.closing = true
 		h.ch.s.CloseHandle(h.id)
 	}
 }
@@ -191,10 +200,7 @@ func (f *File) Close() {
 	}
 	f.closed = true
 	for _, h := range f.handles {
-		if h.open() && h.refs == 0 {
-			h.ch.s.CloseHandle(h.id)
-		}
-		// One that is used is closed by drop, one that is being opened by its opener.
+		f.giveBack(h) // one that is used later by drop, one that is being opened by its opener
 	}
 }
 

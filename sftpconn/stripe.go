@@ -123,6 +123,9 @@ func (f *File) findSame(ch *channel) (string, error) {
 func (f *File) look() (*anchor, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.over(); err != nil {
+		return nil, err
+	}
 	if f.anchor != nil && time.Since(f.anchor.taken) < stripePause {
 		return f.anchor, nil
 	}

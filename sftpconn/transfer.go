@@ -151,8 +151,14 @@ func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
 			}
 			return ticket{}, err
 		}
-		// Another channel of the link may have become the better one meanwhile.
 		f.mu.Lock()
+		if err := f.over(); err != nil {
+			f.mu.Unlock()
+			h.ch.pacer(dir).release(g, 0, 0)
+			f.drop(h)
+			return ticket{}, err
+		}
+		// Another channel of the link may have become the better one meanwhile.
 		if best := f.best(dir, ask.n, h.ch.link); best != nil && best != h {
 			h.refs--
 			best.refs++
