@@ -51,6 +51,8 @@ type Conn struct {
 	waiting atomic.Int64                    // callers that wait for a connection
 	smalls  atomic.Int64                    // small files read over the channel of names
 	journal journal
+
+	clockAhead atomic.Int64 // seconds that the server's clock is ahead of ours, as far as known
 }
 
 // New logs in for the first time; its error is the user's to read.

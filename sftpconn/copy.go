@@ -44,7 +44,7 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 		err := c.retry(ctx, "copy", src.r.Path(), func(names *channel, _ bool) error {
 			ch := names
 			if aside {
-				if own := names.link.copyChannel(); own != nil {
+				if own := names.link.copyChannel(); own != nil && spreadTo(own, src, dst) {
 					ch, limit = own, copyTimeOwn
 				}
 			}
@@ -73,6 +73,7 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 			return done, wrap2(err, "copy", src.r.Path(), dst.r.Path())
 		}
 		done += copied
+		dst.acknowledge(dstOff + done)
 		if copied < part {
 			break
 		}
@@ -116,51 +117,62 @@ func copyPiece(ctx context.Context, ch *channel, from *handle, srcOff, n int64, 
 	return there, nil
 }
 
+// spreadTo says whether both files are open on ch, and has them opened there in the background.
+func spreadTo(ch *channel, src, dst *File) bool {
+	from, to := src.spread(ch, reading), dst.spread(ch, writing)
+	return from && to
+}
+
 // bothOn gives handles of both files on ch, with a reference each.
 func bothOn(ctx context.Context, src, dst *File, ch *channel) (from, to *handle, err error) {
-	if from, err = src.on(ctx, ch); err != nil {
+	if from, err = src.on(ctx, ch, reading); err != nil {
 		return nil, nil, err
 	}
-	if to, err = dst.on(ctx, ch); err != nil {
+	if to, err = dst.on(ctx, ch, writing); err != nil {
 		src.drop(from)
 		return nil, nil, err
 	}
 	return from, to, nil
 }
 
-// on gives a handle of the file on ch, with a reference that drop gives back; errStripe where it can't be had.
-func (f *File) on(ctx context.Context, ch *channel) (*handle, error) {
+// on gives a handle of the file on ch that is good for dir, with a reference that drop gives back; errStripe where it can't be had.
+func (f *File) on(ctx context.Context, ch *channel, dir int) (*handle, error) {
 	// A handle must be open somewhere: after a reconnect the file is found again first.
-	found, err := f.use(ctx, reading, 0)
+	found, err := f.use(ctx, f.main(), 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.drop(found)
 	f.mu.Lock()
-	h := f.handles[ch]
-	if h == nil {
-		if ch.over() {
-			f.mu.Unlock()
-			return nil, &session.LostError{Err: errLinkOver}
-		}
-		h = f.stripe(ch)
-	}
-	f.mu.Unlock()
-	select {
-	case <-h.done:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	f.mu.Lock()
 	defer f.mu.Unlock()
-	if h.err != nil {
-		return nil, h.err
+	for {
+		h := f.handles[ch]
+		if !h.fits(dir) {
+			if ch.over() {
+				return nil, &session.LostError{Err: errLinkOver}
+			}
+			h = f.stripe(ch, dir)
+		}
+		f.mu.Unlock()
+		select {
+		case <-h.done:
+		case <-ctx.Done():
+		}
+		f.mu.Lock()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err := f.over(); err != nil {
+			return nil, err
+		}
+		if h.err != nil {
+			return nil, h.err
+		}
+		if !h.retired {
+			h.refs++
+			return h, nil
+		}
 	}
-	if err := f.over(); err != nil {
-		return nil, err
-	}
-	h.refs++
-	return h, nil
 }
 
 // copyChannel gives the channel for copies. Where there is none it is nil, and one is

@@ -30,8 +30,9 @@ const (
 // Methods may be called from several goroutines; reads and writes are spread over
 // the channels.
 type File struct {
-	c *Conn
-	r OpenRequest
+	c    *Conn
+	r    OpenRequest
+	sent time.Time // when its opening went out
 
 	mu      sync.Mutex // guards what follows
 	handles map[*channel]*handle
@@ -40,8 +41,8 @@ type File struct {
 	closed  bool
 	moved   int64                  // bytes asked for so far
 	end     int64                  // where the furthest write ends
+	acked   int64                  // where the furthest ends that was acknowledged
 	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
-	anchor  *anchor                // what the handles of further channels are compared with; nil where there is none
 
 	pending atomic.Int64 // bytes asked for and not answered
 }
@@ -49,20 +50,50 @@ type File struct {
 // handle is a file opened on one channel.
 type handle struct {
 	ch   *channel
+	full bool          // it is open for all that the file is; else for reading alone
 	done chan struct{} // closed by its opener when it is open, or is not to be
 
 	// Guarded by File.mu; id and err do not change after done is closed.
 	id      string
 	err     error
 	refs    int  // requests that use it
+	retired bool // another has taken its place: it is closed when no request uses it
 	closing bool // its CLOSE was sent: the server may give its id to another file at once
 }
 
-func newFile(c *Conn, r OpenRequest, ch *channel, id string) *File {
-	h := &handle{ch: ch, done: make(chan struct{}), id: id}
+func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
+	h := &handle{ch: ch, full: true, done: make(chan struct{}), id: open.Handle()}
 	close(h.done)
-	return &File{c: c, r: r, handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
+	return &File{c: c, r: r, sent: time.Now().Add(-open.RTT()), handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
 }
+
+// writes says whether the file was opened for writing.
+func (f *File) writes() bool { return f.r.Pflags&session.OpenWrite != 0 }
+
+// main is the direction for which a handle must be good to be good for everything.
+func (f *File) main() int {
+	if f.writes() {
+		return writing
+	}
+	return reading
+}
+
+// begin has open run in the background to make a handle on ch, in the place of one
+// there may be. With mu held.
+func (f *File) begin(ch *channel, full bool, open func(ch *channel) (string, error)) *handle {
+	if old := f.handles[ch]; old != nil {
+		old.retired = true
+		f.giveBack(old)
+	}
+	h := &handle{ch: ch, full: full, done: make(chan struct{})}
+	f.handles[ch] = h
+	// It belongs to all who wait for the file: the end of one's ctx must not end it.
+	f.c.spawn(func() { f.opened(h, open) })
+	return h
+}
+
+// fits says whether h, which may be nil, is or will be open for direction dir.
+func (h *handle) fits(dir int) bool { return h != nil && (h.full || dir == reading) }
 
 // open says whether requests may use it. With File.mu held.
 func (h *handle) open() bool {
@@ -74,9 +105,9 @@ func (h *handle) open() bool {
 	}
 }
 
-// use gives an open handle, with a reference that drop gives back. n is how many
-// bytes are to be moved in direction dir; 0 for a small request, which goes to the
-// channel of names where that has a handle.
+// use gives an open handle that is good for direction dir, with a reference that drop
+// gives back. n is how many bytes are to be moved; 0 for a small request, which goes
+// to the channel of names where that has a handle.
 func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 	var lost losses
 	for {
@@ -92,14 +123,16 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 		if h := f.best(dir, n, nil); h != nil {
 			h.refs++
 			if n > 0 {
-				f.widen()
+				f.widen(dir)
 			}
 			f.mu.Unlock()
 			return h, nil
 		}
 		var coming *handle
 		for _, h := range f.handles {
-			coming = h
+			if h.fits(dir) {
+				coming = h
+			}
 		}
 		f.mu.Unlock()
 		if coming == nil {
@@ -151,13 +184,13 @@ func (f *File) purge() {
 	}
 }
 
-// best chooses among the open handles, those of on alone where it isn't nil: for
-// data the least loaded channel, and that of names only where it is the only one. With mu held.
+// best chooses among the open handles good for dir, those of on alone where it isn't
+// nil: for data the least loaded channel, and that of names only where it is the only one. With mu held.
 func (f *File) best(dir, n int, on *link) *handle {
 	var best *handle
 	var bestLoad float64
 	for ch, h := range f.handles {
-		if !h.open() || on != nil && ch.link != on {
+		if !h.open() || !h.fits(dir) || on != nil && ch.link != on {
 			continue
 		}
 		load := float64(ch.load[dir].Load())
@@ -185,7 +218,7 @@ func (f *File) drop(h *handle) {
 // giveBack sends the CLOSE of a handle that is not needed any more: once, and when
 // no request uses it. With mu held.
 func (f *File) giveBack(h *handle) {
-	if f.closed && h.refs == 0 && h.open() {
+	if (f.closed || h.retired) && h.refs == 0 && h.open() {
 		h.closing = true
 		h.ch.s.CloseHandle(h.id)
 	}
@@ -228,7 +261,7 @@ func (c *Conn) maxWrite() int {
 func (f *File) small(ctx context.Context, op string, ask func(h *handle) *session.Call) (*session.Call, error) {
 	var lost losses
 	for {
-		h, err := f.use(ctx, reading, 0)
+		h, err := f.use(ctx, f.main(), 0)
 		if err != nil {
 			return nil, f.wrap(err, op)
 		}
@@ -253,7 +286,7 @@ func (f *File) wrap(err error, op string) error { return wrap(err, op, f.r.Path(
 // Setstat sets attributes through a handle.
 func (f *File) Setstat(ctx context.Context, a Attr) error {
 	if a.Flags&session.HasSize != 0 {
-		f.truncated(int64(a.Size))
+		f.extend(int64(a.Size))
 	}
 	_, err := f.small(ctx, "fsetstat", func(h *handle) *session.Call { return h.ch.s.Fsetstat(h.id, a) })
 	return err

@@ -134,7 +134,7 @@ func TestAReadThatWaitsForTheLineWhenItsFileIsClosedIsNotSent(t *testing.T) {
 	first, second := l.bulkChannels()[0], l.bulkChannels()[1]
 	for _, ch := range []*channel{first, second} {
 		f.mu.Lock()
-		h := f.stripe(ch)
+		h := f.stripe(ch, reading)
 		f.mu.Unlock()
 		if <-h.done; h.err != nil {
 			t.Fatal(h.err)

@@ -66,11 +66,15 @@ func content(seed uint64, n int) []byte {
 	return b
 }
 
-// file makes a file in the server's directory and gives its path.
+// file makes a file in the server's directory, last changed an hour ago, and gives its path.
 func file(t testing.TB, srv *sftptest.Server, name string, b []byte) string {
 	t.Helper()
 	path := filepath.Join(srv.Dir(), name)
 	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -132,7 +132,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		}
 		return err
 	}
-	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, open.Handle()), ch, open.Handle()
+	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, open), ch, open.Handle()
 	if chmod != nil {
 		if err := ch.wait(ctx, chmod); err != nil {
 			return seen(fmt.Errorf("set its permission bits: %w", err))
@@ -151,6 +151,9 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	}
 	// A file that an unanswered OPEN has made has all of its bits but those that the umask took.
 	made := o.exclusive() || isAbsent(beforeErr) || o.absent && found.Mode&modeAccess&^o.r.Perm == 0
+	if made && !o.absent {
+		o.c.learnClock(found)
+	}
 	o.found(found, made)
 	return nil
 }

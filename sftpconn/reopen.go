@@ -31,14 +31,10 @@ func (f *File) reopen(ctx context.Context) (*handle, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if h := f.handles[ch]; h != nil {
+	if h := f.handles[ch]; h.fits(f.main()) {
 		return h, nil
 	}
-	h := &handle{ch: ch, done: make(chan struct{})}
-	f.handles[ch] = h
-	// It belongs to all who wait for the file: the end of one's ctx must not end it.
-	f.c.spawn(func() { f.opened(h, f.find) })
-	return h, nil
+	return f.begin(ch, true, f.find), nil
 }
 
 // opened runs open and settles h with what came of it.
@@ -58,6 +54,7 @@ func (f *File) opened(h *handle, open func(ch *channel) (string, error)) {
 		h.err = ErrClosed
 	}
 	close(h.done)
+	f.giveBack(h)
 }
 
 // find opens the file by its present path, which must lead to the same file as

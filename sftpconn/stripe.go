@@ -4,29 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"sshmount/sftpconn/session"
 )
 
 // errStripe is why a file is not used over a further channel. Nobody gets to see it:
 // the file goes on over the channels it has.
 var errStripe = errors.New("file is not opened on a further channel")
 
-// stripeLimit bounds the opening of a file on a further channel: what has the name
-// by now may be something whose opening blocks (a FIFO). The channel is given up then.
-const stripeLimit = 15 * time.Second
-
-// anchor is a look through an open handle, with which the file that is found by name
-// on a further channel is compared: SFTP has no inode numbers.
-type anchor struct {
-	done  chan struct{} // closed when the look is done
-	attr  Attr
-	err   error
-	taken time.Time // when it was asked for
-}
-
-// widen has the file opened on further channels where it moves enough data. With mu held.
-func (f *File) widen() {
+// widen has the file opened on further channels for data in direction dir, where it
+// moves enough of it. With mu held.
+func (f *File) widen(dir int) {
 	if f.moved < bulkAfter {
 		return
 	}
@@ -41,17 +27,17 @@ func (f *File) widen() {
 		has := false
 		for _, ch := range channels {
 			switch {
-			case f.handles[ch] != nil:
+			case f.handles[ch].fits(dir):
 				has = true
 			case time.Now().Before(f.retries[ch]) || ch.over():
 			case all:
-				f.stripe(ch)
+				f.stripe(ch, dir)
 			case least == nil || ch.busy() < least.busy():
 				least = ch
 			}
 		}
 		if !has && least != nil {
-			f.stripe(least)
+			f.stripe(least, dir)
 		}
 	}
 }
@@ -59,114 +45,58 @@ func (f *File) widen() {
 // busy is the bytes in flight in both directions.
 func (ch *channel) busy() int64 { return ch.load[reading].Load() + ch.load[writing].Load() }
 
-// stripe opens the file on ch in the background. With mu held.
-func (f *File) stripe(ch *channel) *handle {
-	h := &handle{ch: ch, done: make(chan struct{})}
-	f.handles[ch] = h
+// stripe opens the file on ch in the background: for all that it is open for, or,
+// where dir is reading, for that alone, which needs less of a proof. With mu held.
+func (f *File) stripe(ch *channel, dir int) *handle {
+	full := dir == writing || !f.writes()
 	f.retries[ch] = time.Now().Add(stripePause)
-	f.c.spawn(func() { f.opened(h, f.findSame) })
-	return h
+	return f.begin(ch, full, func(ch *channel) (string, error) {
+		id, err := f.findSame(ch, full)
+		if err != nil {
+			err = fmt.Errorf("%w: %w", errStripe, err)
+		}
+		return id, err
+	})
 }
 
 // findSame opens the file by its name on a further channel of a connection on which
-// it is open already. The name may lead to another file by now: it is used only
-// where OPEN and LSTAT, in one flight, show what the handle shows that there is.
-func (f *File) findSame(ch *channel) (string, error) {
+// it is open already. The name may lead to another file by now, so it must prove to
+// be the same.
+func (f *File) findSame(ch *channel, full bool) (string, error) {
 	path := f.r.Path()
 	if path == "" {
-		return "", errStripe
+		return "", errors.New("it was removed")
 	}
-	watchdog := time.AfterFunc(stripeLimit, func() {
-		f.c.o.Logger.Warn("opening a file on a further channel takes too long; the channel is given up", "path", path)
-		ch.s.Close()
-	})
-	defer watchdog.Stop()
-
-	a, err := f.look()
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", errStripe, err)
-	}
-	writes := f.r.Pflags&session.OpenWrite != 0
-	if writes {
-		// What is found must not be older than the look: it comes first.
-		<-a.done
-	}
-	open := ch.s.OpenFile(path, f.r.Pflags&^onlyOnce, Attr{})
-	stat := ch.s.Lstat(path)
-	err = ch.wait(f.c.ctx, open)
-	if err != nil {
-		closeWhenOpen(f.c, ch, open)
-		return "", fmt.Errorf("%w: %w", errStripe, err)
-	}
-	err = ch.wait(f.c.ctx, stat)
-	<-a.done
-	if err == nil {
-		err = a.err
-	}
-	if err == nil && !f.matches(a, stat.Attr(), writes) {
-		err = errors.New("what has its name now looks different")
+	var id string
+	var err error
+	if full && f.writes() {
+		id, err = f.findMoving(ch, path)
+	} else {
+		id, err = f.findSettled(ch, path)
 	}
 	if err == nil && f.r.Path() != path {
 		err = errors.New("it was renamed meanwhile")
 	}
-	if err != nil {
-		f.mu.Lock()
-		f.anchor = nil
-		f.mu.Unlock()
-		ch.s.CloseHandle(open.Handle())
-		return "", fmt.Errorf("%w: %w", errStripe, err)
+	if err != nil && id != "" {
+		ch.s.CloseHandle(id)
 	}
-	return open.Handle(), nil
+	return id, err
 }
 
-// look gives the anchor, and takes it first where there is none of late.
-func (f *File) look() (*anchor, error) {
+// spread says whether the file is open on ch for direction dir, and has it opened
+// there in the background where it isn't.
+func (f *File) spread(ch *channel, dir int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.over(); err != nil {
-		return nil, err
+	if f.over() != nil {
+		return false
 	}
-	if f.anchor != nil && time.Since(f.anchor.taken) < stripePause {
-		return f.anchor, nil
+	f.purge()
+	if h := f.handles[ch]; h.fits(dir) {
+		return h.open()
 	}
-	h := f.best(reading, 0, nil)
-	if h == nil {
-		return nil, errors.New("it is open nowhere")
+	if !ch.over() && time.Now().After(f.retries[ch]) {
+		f.stripe(ch, dir)
 	}
-	h.refs++
-	a := &anchor{done: make(chan struct{}), taken: time.Now()}
-	f.anchor = a
-	call := h.ch.s.Fstat(h.id)
-	f.c.spawn(func() {
-		defer close(a.done)
-		defer f.drop(h)
-		if a.err = h.ch.wait(f.c.ctx, call); a.err == nil {
-			a.attr = call.Attr()
-		}
-	})
-	return a, nil
-}
-
-// matches compares. A file that is being written changes between the looks, but only
-// as far as was written, and as time has passed.
-func (f *File) matches(a *anchor, found Attr, writes bool) bool {
-	if !writes {
-		return sameFile(a.attr, found)
-	}
-	was := a.attr
-	f.mu.Lock()
-	end := max(uint64(f.end), was.Size)
-	f.mu.Unlock()
-	passed := uint32(time.Since(a.taken)/time.Second) + 2
-	return found.Mode == was.Mode && found.UID == was.UID && found.GID == was.GID &&
-		found.Size >= was.Size && found.Size <= end &&
-		found.Mtime >= was.Mtime && found.Mtime <= was.Mtime+passed
-}
-
-// truncated notes that the file will have a size set.
-func (f *File) truncated(size int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.anchor = nil
-	f.end = max(f.end, size)
+	return false
 }

@@ -120,7 +120,7 @@ func TestAFurtherChannelNeverReadsAnotherFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	file(t, srv, "f", content(11, len(want)))
-	os.Chtimes(path, time.Now(), time.Now().Add(-time.Hour))
+	os.Chtimes(path, time.Now(), time.Now().Add(-2*time.Hour))
 	got, err := readAll(ctx, f, len(want), 32)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)

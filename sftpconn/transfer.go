@@ -58,11 +58,25 @@ func (f *File) WriteAt(ctx context.Context, p []byte, off int64) error {
 	return nil
 }
 
-// extend notes how far the file was written.
+// extend notes how far the file is to be written, or how long it is made.
 func (f *File) extend(end int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.end = max(f.end, end)
+}
+
+// acknowledge notes that the server has the bytes up to end.
+func (f *File) acknowledge(end int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.acked = max(f.acked, end)
+}
+
+// reach tells how far the file is to be written at most, and is for sure.
+func (f *File) reach() (end, acked uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return uint64(f.end), uint64(f.acked)
 }
 
 // part is what one request of several moves.
@@ -122,6 +136,9 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		}
 		err := f.finish(ctx, dir, t, call)
 		if err == nil {
+			if dir == writing {
+				f.acknowledge(off + int64(len(p)))
+			}
 			return call.N(), nil
 		}
 		if !isLost(err) {

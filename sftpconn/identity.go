@@ -1,0 +1,212 @@
+package sftpconn
+
+import (
+	"context"
+	"errors"
+	"path"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+// SFTP has no inode numbers: whether two handles are of one file shows only in what
+// their attributes do. A file that is only read stands still, so all of them must be
+// equal, and its time must be one that no other file can have by chance. One that is
+// written moves, and a handle whose file moves with it is of the same file: two files
+// of the same size and second would not.
+
+const (
+	// stripeLimit is how long the opening on a further channel may take before
+	// somebody looks: what has the name may be something whose opening blocks (a FIFO).
+	stripeLimit = 15 * time.Second
+	// stripeLooks is how often it is found to be a file before the channel is given up all the same.
+	stripeLooks = 4
+
+	// settledFor is how long, in seconds, a file must have been left alone when it was
+	// opened: one that replaces it afterwards then has another mtime, of whole seconds.
+	settledFor = 2
+
+	// Whether a file that is written has moved is asked after motionFirst, and then each
+	// time after twice as long, up to motionMost: its mtime moves once in a second. From
+	// motionLook on the server is asked.
+	motionFirst = 5 * time.Millisecond
+	motionLook  = 80 * time.Millisecond
+	motionMost  = 1280 * time.Millisecond
+)
+
+var errDiffers = errors.New("what has its name now looks different")
+
+// findSettled opens path for reading on ch, where what is found is, by its looks, the
+// file that is open. OPEN and all looks go out in one flight.
+func (f *File) findSettled(ch *channel, name string) (string, error) {
+	if err := f.regular(ch, name); err != nil {
+		return "", err
+	}
+	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce&^session.OpenWrite, Attr{})
+	found, dir := ch.s.Lstat(name), ch.s.Stat(path.Dir(name))
+	known, err := f.look()
+	if opened := f.waitOpen(ch, name, open, stripeLimit); opened != nil {
+		return "", opened
+	}
+	id := open.Handle()
+	if err != nil {
+		return id, err
+	}
+	if err := ch.wait(f.c.ctx, found); err != nil {
+		return id, err
+	}
+	if !sameFile(known, found.Attr()) {
+		return id, errDiffers
+	}
+	if f.sentAt()-int64(known.Mtime) >= settledFor {
+		return id, nil
+	}
+	// A directory that was last changed before the file was has had the name given to no other since.
+	if err := ch.wait(f.c.ctx, dir); err != nil {
+		return id, err
+	}
+	if dir.Attr().Mtime >= known.Mtime {
+		return id, errors.New("it was too fresh when it was opened to be told from one that replaces it")
+	}
+	return id, nil
+}
+
+// sentAt is when the file was asked for, in seconds of the server's clock where that is known.
+func (f *File) sentAt() int64 { return f.sent.Unix() + f.c.clockAhead.Load() }
+
+// learnClock compares the server's clock with ours, by a file just made.
+func (c *Conn) learnClock(made Attr) {
+	c.clockAhead.Store(int64(made.Mtime) - time.Now().Unix())
+}
+
+// findMoving opens path for writing on ch, where what is found moves with the file
+// that is open: it was shorter or older at first than that came to be, and is no more.
+func (f *File) findMoving(ch *channel, name string) (string, error) {
+	if err := f.regular(ch, name); err != nil {
+		return "", err
+	}
+	begun := time.Now()
+	_, before := f.reach()
+	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce, Attr{})
+	found := ch.s.Lstat(name)
+	if err := f.waitOpen(ch, name, open, stripeLimit); err != nil {
+		return "", err
+	}
+	id := open.Handle()
+	if err := ch.wait(f.c.ctx, found); err != nil {
+		return id, err
+	}
+	first := found.Attr()
+	for pause := motionFirst; pause <= motionMost; pause *= 2 {
+		// A write that was acknowledged tells how long the file is, and costs no look.
+		known := first
+		if _, acked := f.reach(); acked > max(before, first.Size) {
+			known.Size = acked
+			return id, f.hasMoved(ch, id, known, begun)
+		}
+		if pause >= motionLook {
+			begun = time.Now()
+			var err error
+			if known, err = f.look(); err != nil {
+				return id, err
+			}
+			if follows(first, known) && (known.Size > first.Size || known.Mtime > first.Mtime) {
+				return id, f.hasMoved(ch, id, known, begun)
+			}
+		}
+		select {
+		case <-time.After(pause):
+		case <-ch.s.Done():
+			return id, ch.s.Err()
+		}
+	}
+	return id, errors.New("it does not move, and so may be another")
+}
+
+// hasMoved looks whether the file of handle id has come as far as known, which it had
+// not at first, and no further than the writes since then.
+func (f *File) hasMoved(ch *channel, id string, known Attr, since time.Time) error {
+	stat := ch.s.Fstat(id)
+	if err := ch.wait(f.c.ctx, stat); err != nil {
+		return err
+	}
+	now := stat.Attr()
+	passed := uint32(time.Since(since)/time.Second) + settledFor
+	end, _ := f.reach()
+	if !follows(known, now) || now.Size > max(end, known.Size) || now.Mtime > known.Mtime+passed {
+		return errDiffers
+	}
+	return nil
+}
+
+// follows says whether a file that is written and shows a may show b later.
+func follows(a, b Attr) bool {
+	return a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Size <= b.Size && a.Mtime <= b.Mtime
+}
+
+// look asks for the attributes through a handle that is sure to be of the file.
+func (f *File) look() (Attr, error) {
+	f.mu.Lock()
+	if err := f.over(); err != nil {
+		f.mu.Unlock()
+		return Attr{}, err
+	}
+	h := f.best(f.main(), 0, nil)
+	if h == nil {
+		f.mu.Unlock()
+		return Attr{}, errors.New("it is open nowhere")
+	}
+	h.refs++
+	f.mu.Unlock()
+	defer f.drop(h)
+	call := h.ch.s.Fstat(h.id)
+	err := h.ch.wait(f.c.ctx, call)
+	return call.Attr(), err
+}
+
+// regular makes sure that nothing is opened on the channel of names that would block
+// it. Other channels are given up when that happens, which is no round trip more.
+func (f *File) regular(ch *channel, name string) error {
+	if !ch.names {
+		return nil
+	}
+	look := ch.s.Lstat(name)
+	if err := ch.wait(f.c.ctx, look); err != nil {
+		return err
+	}
+	if look.Attr().Mode&modeType != modeRegular {
+		return errDiffers
+	}
+	return nil
+}
+
+// waitOpen waits for an OPEN on a further channel. When that takes longer than limit, a
+// look over the channel of names tells whether the server is merely slow. Where it is
+// blocked, the channel is given up.
+func (f *File) waitOpen(ch *channel, name string, open *session.Call, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for looks := 1; ; looks++ {
+		select {
+		case <-open.Done():
+			return ch.wait(f.c.ctx, open)
+		case <-timer.C:
+		}
+		if !ch.names && (looks == stripeLooks || !f.c.mayOpen(name, limit)) {
+			f.c.o.Logger.Warn("opening a file on a further channel takes too long; the channel is given up", "path", name)
+			ch.s.Close()
+		}
+		timer.Reset(limit)
+	}
+}
+
+// mayOpen says whether name still leads to a file, as far as can be told.
+func (c *Conn) mayOpen(name string, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
+	defer cancel()
+	a, err := c.Lstat(ctx, name)
+	if err != nil {
+		return !refused(err)
+	}
+	return a.Mode&modeType == modeRegular
+}
