@@ -47,6 +47,9 @@ type Conn struct {
 	past       [2]uint64      // bytes moved by links that are gone, by direction
 	doubts     int            // changes of names that were sent and not answered, not yet settled
 
+	filesMu sync.Mutex // guards files; a leaf
+	files   map[*File]struct{}
+
 	newest  atomic.Pointer[session.Session] // the last session of names, maybe over
 	waiting atomic.Int64                    // callers that wait for a connection
 	smalls  atomic.Int64                    // small files read over the channel of names
@@ -81,6 +84,7 @@ func newConn(o Options) *Conn {
 		kick:    make(chan struct{}, 1),
 		changed: make(chan struct{}),
 		bounded: make(map[*context.CancelCauseFunc]struct{}),
+		files:   make(map[*File]struct{}),
 		since:   time.Now(),
 		trial:   o.Trial,
 	}

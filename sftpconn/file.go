@@ -64,7 +64,9 @@ type handle struct {
 func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
 	h := &handle{ch: ch, full: true, done: make(chan struct{}), id: open.Handle()}
 	close(h.done)
-	return &File{c: c, r: r, sent: time.Now().Add(-open.RTT()), handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
+	f := &File{c: c, r: r, sent: time.Now().Add(-open.RTT()), handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
+	c.keep(f)
+	return f
 }
 
 // writes says whether the file was opened for writing.
@@ -232,6 +234,7 @@ func (f *File) Close() {
 		return
 	}
 	f.closed = true
+	f.c.forget(f)
 	for _, h := range f.handles {
 		f.giveBack(h) // one that is used later by drop, one that is being opened by its opener
 	}

@@ -16,11 +16,10 @@ func (l *link) grow(n int) {
 	if l.err != nil {
 		return
 	}
-	most := l.c.o.MaxChannels
 	if l.full || time.Now().Before(l.openAfter) {
 		return
 	}
-	for len(l.bulk)+l.opening < min(n, most) {
+	for len(l.bulk)+l.opening < min(n, l.most) {
 		l.opening++
 		l.c.spawn(l.openBulk)
 	}
@@ -66,7 +65,7 @@ func (l *link) refused(err error) {
 }
 
 // drop takes a channel out whose session is over while the link may be well (its
-// sftp-server was killed).
+// sftp-server was killed, or nobody used it).
 func (l *link) drop(ch *channel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,6 +77,7 @@ func (l *link) drop(ch *channel) {
 	}
 	l.bulk = rest
 	l.nBulk.Store(int32(len(l.bulk)))
+	l.full = false // what was granted once may be granted again
 	if l.err == nil && time.Since(ch.since) < steady {
 		l.openAfter = time.Now().Add(refusedPause)
 	}

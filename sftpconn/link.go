@@ -15,6 +15,12 @@ const (
 	// and x/crypto/ssh alike.
 	window = 2 << 20
 
+	// aloneChannels are the channels for bulk data where the user has not said how many:
+	// with that of names and that for copies, the ten that sshd grants. A connection on
+	// which other programs depend too must not be filled.
+	aloneChannels  = 8
+	sharedChannels = 4
+
 	// farRTT is the round trip from which on a stream that is held up by its window
 	// gets all the channels at once: opening them takes several round trips.
 	farRTT = 20 * time.Millisecond
@@ -34,6 +40,7 @@ type link struct {
 
 	suspected chan struct{} // capacity 1: probe now
 	noProbe   atomic.Bool   // the transport has no probe of its own
+	most      int           // channels for bulk data that it may have
 
 	stuckPause time.Time // don't ask for another channel of names before; of the goroutine that watches the link
 
@@ -64,6 +71,9 @@ type channel struct {
 
 	former atomic.Bool // another is the channel of names now
 
+	started uint32    // what s.Started said when it was last looked at; of shrink, as usedAt
+	usedAt  time.Time // when it last was found in use
+
 	load [2]atomic.Int64 // bytes in flight, by direction
 }
 
@@ -91,9 +101,18 @@ func (ch *channel) pacer(dir int) *pacer {
 
 func (c *Conn) newLink(t transport.Transport) *link {
 	l := &link{c: c, t: t, done: make(chan struct{}), suspected: make(chan struct{}, 1)}
+	switch {
+	case c.o.MaxChannels > 0:
+		l.most = c.o.MaxChannels
+	case t.Info().Shared:
+		l.most = sharedChannels
+	default:
+		l.most = aloneChannels
+	}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	l.read.start(l)
 	l.write.start(l)
+	c.spawn(l.watchIdle)
 	return l
 }
 
@@ -107,7 +126,8 @@ func (l *link) openChannel(ctx context.Context) (*channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &channel{link: l, s: s, since: time.Now()}, nil
+	now := time.Now()
+	return &channel{link: l, s: s, since: now, usedAt: now}, nil
 }
 
 // close tears the link down as a whole; the first reason counts. It never blocks on the peer.

@@ -19,7 +19,7 @@ type (
 type Options struct {
 	Dial        transport.Dialer
 	MaxConns    int // whole connections for bulk data, 1..16; default 1
-	MaxChannels int // channels for bulk data of each connection, 1..; default 8
+	MaxChannels int // channels for bulk data of each connection, 1..; default 8, or 4 where the connection is shared
 
 	// NoReconnect makes the first loss final: every request fails with ErrUnreachable from then on.
 	NoReconnect bool
@@ -43,9 +43,6 @@ func (o *Options) fill() {
 		o.MaxConns = 1
 	}
 	o.MaxConns = min(o.MaxConns, 16)
-	if o.MaxChannels <= 0 {
-		o.MaxChannels = 8
-	}
 	if o.ReconnectTimeout == 0 {
 		o.ReconnectTimeout = 2 * time.Minute
 	}

@@ -265,7 +265,7 @@ func (p *pacer) serve() (channels int) {
 	}
 	want := target * 5 / 4
 	if p.starting && p.l.rtt.get() > farRTT {
-		return p.l.c.o.MaxChannels
+		return p.l.most
 	}
 	channels = int((want + window - 1) / window)
 	if p.l.rtt.get() <= nearRTT {

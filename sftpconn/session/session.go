@@ -127,6 +127,13 @@ func (s *Session) Slow() bool {
 	return s.slow > 0
 }
 
+// Started changes with each request: as long as it stays the same nobody has asked anything.
+func (s *Session) Started() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastID
+}
+
 // start queues c, whose request is in c.frame with an id of 0.
 func (s *Session) start(c *Call) *Call {
 	c.s = s

@@ -41,5 +41,6 @@ func (d *Dialer) ride(ctx context.Context) transport.Transport {
 	t.server = d.o.SFTPServer
 	t.mute = true // a master passes no keepalives on
 	t.info.Remote = "ControlMaster " + path
+	t.info.Shared = true
 	return t
 }

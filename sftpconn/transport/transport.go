@@ -70,6 +70,7 @@ type Info struct {
 	AuthMethod string // "publickey", "password", …; "" where not known
 	HostKey    string // type and SHA256 fingerprint; "" where not known
 	Cipher     string // "" where not known
+	Shared     bool   // programs of the user's use the connection too (a ControlMaster's)
 }
 
 // Dialer logs in. It is called again for each reconnect.
