@@ -50,9 +50,11 @@ type Conn struct {
 	filesMu sync.Mutex // guards files; a leaf
 	files   map[*File]struct{}
 
-	newest  atomic.Pointer[session.Session] // the last session of names, maybe over
-	waiting atomic.Int64                    // callers that wait for a connection
-	smalls  atomic.Int64                    // small files read over the channel of names
+	newest     atomic.Pointer[session.Session] // the last session of names, maybe over
+	lastLimits atomic.Pointer[session.Limits]  // what a session of names was told last; nil before
+
+	waiting atomic.Int64 // callers that wait for a connection
+	smalls  atomic.Int64 // small files read over the channel of names
 	journal journal
 
 	clockAhead atomic.Int64 // seconds that the server's clock is ahead of ours, as far as known

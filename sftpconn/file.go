@@ -240,26 +240,6 @@ func (f *File) Close() {
 	}
 }
 
-// MaxRead is the largest useful piece of a read, in bytes.
-func (f *File) MaxRead() int { return f.c.maxRead() }
-
-// MaxWrite is the largest useful piece of a write, in bytes.
-func (f *File) MaxWrite() int { return f.c.maxWrite() }
-
-func (c *Conn) maxRead() int {
-	if s := c.newest.Load(); s != nil {
-		return int(s.Limits().MaxRead)
-	}
-	return minPiece
-}
-
-func (c *Conn) maxWrite() int {
-	if s := c.newest.Load(); s != nil {
-		return int(s.Limits().MaxWrite)
-	}
-	return minPiece
-}
-
 // small runs a small request on a handle, again after a lost session.
 func (f *File) small(ctx context.Context, op string, ask func(h *handle) *session.Call) (*session.Call, error) {
 	var lost losses

@@ -40,7 +40,7 @@ const pieces = 64
 func benchFile(b *testing.B) (*Session, string) {
 	s := connect(b, sftptest.New(b))
 	f := must(b, s.OpenFile("f", OpenRead|OpenWrite|OpenCreate, Attr{})).Handle()
-	size := int(s.Limits().MaxWrite)
+	size := int(limits(b, s).MaxWrite)
 	for i := range pieces {
 		must(b, s.Write(f, uint64(i*size), make([]byte, size)))
 	}
@@ -49,13 +49,13 @@ func benchFile(b *testing.B) (*Session, string) {
 
 func BenchmarkRead(b *testing.B) {
 	s, f := benchFile(b)
-	size := int(s.Limits().MaxRead)
+	size := int(limits(b, s).MaxRead)
 	pipelined(b, size, func(i int, buf []byte) *Call { return s.Read(f, uint64(i%pieces*size), buf) })
 }
 
 func BenchmarkWrite(b *testing.B) {
 	s, f := benchFile(b)
-	size := int(s.Limits().MaxWrite)
+	size := int(limits(b, s).MaxWrite)
 	pipelined(b, size, func(i int, buf []byte) *Call { return s.Write(f, uint64(i%pieces*size), buf) })
 }
 

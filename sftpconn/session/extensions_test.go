@@ -109,7 +109,7 @@ func TestMissingExtension(t *testing.T) {
 	if s.Has(extFsync) || !s.Has(extPosixRename) {
 		t.Error("Has does not follow what the server announced")
 	}
-	if got := s.Limits(); got != defaultLimits {
+	if got := limits(t, s); got != DefaultLimits {
 		t.Errorf("limits without the extension: %+v", got)
 	}
 	refusedWith(t, s.startExtended("no-such@example.com", answerStatus), StatusOpUnsupported)
@@ -117,7 +117,7 @@ func TestMissingExtension(t *testing.T) {
 
 func TestLimitsOfOpenSSH(t *testing.T) {
 	s, _ := real(t)
-	got := s.Limits()
+	got := limits(t, s)
 	if got.MaxPacket != 256<<10 || got.MaxRead != 255<<10 || got.MaxWrite != 255<<10 || got.MaxHandles == 0 {
 		t.Errorf("limits %+v", got)
 	}

@@ -192,7 +192,7 @@ func FuzzGreeting(f *testing.F) {
 			return
 		}
 		defer s.Close()
-		if s.Limits().MaxRead == 0 {
+		if limits(t, s).MaxRead == 0 {
 			t.Error("no limit")
 		}
 	})

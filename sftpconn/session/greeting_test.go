@@ -152,8 +152,8 @@ func TestOpenCostsOneRoundTripAndLimitsRideAlong(t *testing.T) {
 	tap.SetDelay(400 * time.Millisecond)
 	s := connect(t, sftptest.New(t, sftptest.WithTap(tap)))
 	must(t, s.Lstat("."))
-	if s.Limits().MaxRead != 255<<10 {
-		t.Errorf("limits %+v", s.Limits())
+	if limits(t, s).MaxRead != 255<<10 {
+		t.Errorf("limits %+v", limits(t, s))
 	}
 	if n := tap.Flights(); n != 2 {
 		t.Errorf("%d flights for the greeting and the first request:\n%s", n, strings.Join(tap.Log(), "\n"))

@@ -29,7 +29,7 @@ func hostile(t *testing.T, reply func(id uint32) []byte) *Session {
 	t.Helper()
 	tap := sftptest.NewTap()
 	s, _ := real(t, sftptest.WithTap(tap))
-	s.Limits()
+	limits(t, s)
 	tap.OnReply(func(p sftptest.Packet) sftptest.Action { return sftptest.ReplaceRaw(reply(p.ID)) })
 	return s
 }
@@ -167,7 +167,7 @@ func TestRepliesThatFailOnlyTheirCall(t *testing.T) {
 func TestReplyToARequestThatWasNotSent(t *testing.T) {
 	tap := sftptest.NewTap()
 	s, _ := real(t, sftptest.WithTap(tap))
-	s.Limits()
+	limits(t, s)
 	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 		return sftptest.ReplaceRaw(join(packet(101, p.ID, u32(4)), packet(101, p.ID, u32(4))))
 	})

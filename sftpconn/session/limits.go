@@ -1,5 +1,7 @@
 package session
 
+import "errors"
+
 // Limits is the answer to limits@openssh.com, with the defaults of servers that
 // have none (34,000 bytes a packet, 32,768 a READ or WRITE). All in bytes, but
 // MaxHandles, of which 0 means not known.
@@ -17,26 +19,31 @@ const (
 	overhead = 1 << 10
 )
 
-// defaultLimits are those that every server must keep (draft-02 section 3).
-var defaultLimits = Limits{MaxPacket: 34000, MaxRead: 32768, MaxWrite: 32768}
+// DefaultLimits are those that every server must keep (draft-02 section 3).
+var DefaultLimits = Limits{MaxPacket: 34000, MaxRead: 32768, MaxWrite: 32768}
 
 // unlimited stands in for fields that are 0, which say that the server has no
 // limit of its own: then OpenSSH's are a good measure.
 var unlimited = Limits{MaxPacket: 256 << 10, MaxRead: 255 << 10, MaxWrite: 255 << 10}
 
-// Limits says how large requests may be. It waits for the server's answer, which
-// Open has asked for before anything else: so it blocks for one round trip at
-// most, and not at all once another call has been answered by a server that
-// answers in order. When the session is lost first it gives the defaults.
-func (s *Session) Limits() Limits {
+// Limits says how large requests may be, without waiting. Open has asked the server
+// before anything else, so its answer is there once another call has been answered by
+// a server that answers in order. told is false before: l are the defaults then, as
+// where the session is lost first.
+func (s *Session) Limits() (l Limits, told bool) {
 	if s.limits == nil {
-		return defaultLimits
+		return DefaultLimits, true
 	}
-	<-s.limits.done
-	if l, ok := s.limits.other.(*Limits); ok {
-		return *l
+	select {
+	case <-s.limits.done:
+		if l, ok := s.limits.other.(*Limits); ok {
+			return *l, true
+		}
+		var lost *LostError
+		return DefaultLimits, !errors.As(s.limits.err, &lost)
+	default:
+		return DefaultLimits, false
 	}
-	return defaultLimits
 }
 
 // sane makes what the server answered usable: no field is 0 or absurd, and a
@@ -48,7 +55,7 @@ func (l Limits) sane() Limits {
 		}
 		return min(max(v, least), most)
 	}
-	l.MaxPacket = fix(l.MaxPacket, unlimited.MaxPacket, defaultLimits.MaxPacket, maxPacketEver)
+	l.MaxPacket = fix(l.MaxPacket, unlimited.MaxPacket, DefaultLimits.MaxPacket, maxPacketEver)
 	// A server may say less than 32 KiB: that is obeyed, down to 4 KiB.
 	l.MaxRead = fix(l.MaxRead, unlimited.MaxRead, 4<<10, l.MaxPacket-overhead)
 	l.MaxWrite = fix(l.MaxWrite, unlimited.MaxWrite, 4<<10, l.MaxPacket-overhead)

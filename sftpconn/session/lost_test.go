@@ -39,7 +39,7 @@ func TestCutLine(t *testing.T) {
 	tap := sftptest.NewTap()
 	srv := sftptest.New(t, sftptest.WithTap(tap))
 	s := connect(t, srv)
-	s.Limits()
+	limits(t, s)
 	tap.OnReply(func(sftptest.Packet) sftptest.Action { return sftptest.Hold() })
 	calls := []*Call{s.Lstat("."), s.Read("h", 0, make([]byte, 100)), s.Write("h", 0, make([]byte, 100))}
 	if !tap.WaitHeld(len(calls), deadline) {
@@ -83,7 +83,7 @@ func TestServerThatEndsLater(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	lostCall(t, s.Lstat("."))
-	if got := s.Limits(); got.MaxRead == 0 {
+	if got := limits(t, s); got.MaxRead == 0 {
 		t.Errorf("limits of a lost session: %+v", got)
 	}
 }
@@ -91,7 +91,7 @@ func TestServerThatEndsLater(t *testing.T) {
 func TestCloseOnADeadLine(t *testing.T) {
 	srv := sftptest.New(t)
 	s := connect(t, srv)
-	s.Limits()
+	limits(t, s)
 	srv.Freeze()
 	stuck := s.Write("h", 0, make([]byte, 200_000)) // the writer can't go on with this one
 	for end := time.Now().Add(deadline); ; time.Sleep(time.Millisecond) {
@@ -149,7 +149,7 @@ func TestAbandonedRequests(t *testing.T) {
 	s := connect(t, srv)
 	f := must(t, s.OpenFile("f", OpenRead|OpenWrite|OpenCreate, Attr{})).Handle()
 	must(t, s.Write(f, 0, pattern(100_000)))
-	s.Limits()
+	limits(t, s)
 
 	// Sent and unanswered: the payload is thrown away, and the session goes on.
 	tap.OnReply(func(sftptest.Packet) sftptest.Action { return sftptest.Hold() })
@@ -206,7 +206,7 @@ func TestAbandonedRequests(t *testing.T) {
 func TestIDsAreUniqueAmongThoseInFlight(t *testing.T) {
 	tap := sftptest.NewTap()
 	s, _ := real(t, sftptest.WithTap(tap))
-	s.Limits()
+	limits(t, s)
 	tap.OnReply(func(sftptest.Packet) sftptest.Action { return sftptest.Hold() })
 	first := []*Call{s.Lstat("."), s.Lstat("."), s.Lstat(".")}
 	s.mu.Lock()
@@ -234,7 +234,7 @@ func TestIDsAreUniqueAmongThoseInFlight(t *testing.T) {
 
 func TestTooLongRequestsAreRefusedHere(t *testing.T) {
 	s, _ := real(t)
-	s.Limits()
+	limits(t, s)
 	if err := outcome(t, s.Write("h", 0, make([]byte, 300<<10))); err == nil {
 		t.Error("a WRITE longer than any packet was sent")
 	}

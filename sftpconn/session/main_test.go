@@ -49,6 +49,16 @@ func tryConnect(t testing.TB, srv *sftptest.Server) (*Session, error) {
 	return s, err
 }
 
+// limits waits for what the server says of its limits.
+func limits(t testing.TB, s *Session) Limits {
+	t.Helper()
+	if s.limits != nil {
+		outcome(t, s.limits)
+	}
+	l, _ := s.Limits()
+	return l
+}
+
 // outcome waits for a call, and fails the test where it never ends.
 func outcome(t testing.TB, c *Call) error {
 	t.Helper()

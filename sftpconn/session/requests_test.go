@@ -40,11 +40,11 @@ func refusedWith(t *testing.T, c *Call, code uint32) {
 
 func TestWriteAndReadBack(t *testing.T) {
 	s, dir := real(t)
-	data := pattern(int(s.Limits().MaxWrite)*2 + 12345)
+	data := pattern(int(limits(t, s).MaxWrite)*2 + 12345)
 	f := must(t, s.OpenFile("f", OpenRead|OpenWrite|OpenCreate|OpenExcl, Attr{Flags: HasMode, Mode: 0o640})).Handle()
 	var calls []*Call
-	for off := 0; off < len(data); off += int(s.Limits().MaxWrite) {
-		piece := data[off:min(off+int(s.Limits().MaxWrite), len(data))]
+	for off := 0; off < len(data); off += int(limits(t, s).MaxWrite) {
+		piece := data[off:min(off+int(limits(t, s).MaxWrite), len(data))]
 		c := s.Write(f, uint64(off), piece)
 		calls = append(calls, c)
 	}
@@ -60,8 +60,8 @@ func TestWriteAndReadBack(t *testing.T) {
 
 	back := make([]byte, len(data)+100)
 	calls = nil
-	for off := 0; off < len(back); off += int(s.Limits().MaxRead) {
-		calls = append(calls, s.Read(f, uint64(off), back[off:min(off+int(s.Limits().MaxRead), len(back))]))
+	for off := 0; off < len(back); off += int(limits(t, s).MaxRead) {
+		calls = append(calls, s.Read(f, uint64(off), back[off:min(off+int(limits(t, s).MaxRead), len(back))]))
 	}
 	got := 0
 	for _, c := range calls {
@@ -241,7 +241,7 @@ func TestOpenFlags(t *testing.T) {
 func TestQueueKeepsTheOrder(t *testing.T) {
 	tap := sftptest.NewTap()
 	s, _ := real(t, sftptest.WithTap(tap))
-	s.Limits()
+	limits(t, s)
 	var sent []string
 	tap.OnRequest(func(p sftptest.Packet) sftptest.Action { // called by one goroutine: the writer
 		sent = append(sent, p.Text)
@@ -267,7 +267,7 @@ func TestQueueKeepsTheOrder(t *testing.T) {
 func TestRepliesInAnyOrder(t *testing.T) {
 	tap := sftptest.NewTap()
 	s, _ := real(t, sftptest.WithTap(tap))
-	s.Limits()
+	limits(t, s)
 	f := must(t, s.OpenFile("f", OpenRead|OpenWrite|OpenCreate, Attr{})).Handle()
 	data := pattern(50_000)
 	must(t, s.Write(f, 0, data))

@@ -48,6 +48,16 @@ func open(t *testing.T, tr transport.Transport) *session.Session {
 	return s
 }
 
+// limits waits for what the server says of its limits: before anything else.
+func limits(t *testing.T, s *session.Session) session.Limits {
+	t.Helper()
+	if err := wait(t, s.Lstat(".")); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := s.Limits()
+	return l
+}
+
 func wait(t *testing.T, c *session.Call) error {
 	t.Helper()
 	select {
@@ -157,7 +167,7 @@ func TestFreezeStopsBytesWithoutAnError(t *testing.T) {
 	srv := sftptest.New(t)
 	tr := dial(t, srv)
 	s := open(t, tr)
-	s.Limits() // so that its answer isn't under way any more
+	limits(t, s) // so that its answer isn't under way any more
 	srv.Freeze()
 	c := s.Lstat(".")
 	short, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
@@ -203,7 +213,7 @@ func TestLargeTransfersPassTheTapUnchanged(t *testing.T) {
 	if err := wait(t, c); err != nil {
 		t.Fatal(err)
 	}
-	data := make([]byte, s.Limits().MaxWrite)
+	data := make([]byte, limits(t, s).MaxWrite)
 	for i := range data {
 		data[i] = byte(i * i >> 7)
 	}

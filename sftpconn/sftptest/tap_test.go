@@ -18,7 +18,7 @@ func tapped(t *testing.T) (*sftptest.Tap, *session.Session) {
 	tap := sftptest.NewTap()
 	srv := sftptest.New(t, sftptest.WithTap(tap))
 	s := open(t, dial(t, srv))
-	s.Limits()
+	limits(t, s)
 	tap.Reset()
 	return tap, s
 }

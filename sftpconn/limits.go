@@ -1,0 +1,31 @@
+package sftpconn
+
+import "sshmount/sftpconn/session"
+
+// MaxRead is the largest useful piece of a read, in bytes.
+func (f *File) MaxRead() int { return f.c.maxRead() }
+
+// MaxWrite is the largest useful piece of a write, in bytes.
+func (f *File) MaxWrite() int { return f.c.maxWrite() }
+
+func (c *Conn) maxRead() int  { return int(c.limits().MaxRead) }
+func (c *Conn) maxWrite() int { return int(c.limits().MaxWrite) }
+
+// limits says how large requests may be. It never waits, since those who ask have no
+// context to end that: while a new session has not been told yet, what the one before
+// was told is as good as any guess, and what is too large for this one is refused.
+func (c *Conn) limits() session.Limits {
+	s := c.newest.Load()
+	if s == nil {
+		return session.DefaultLimits
+	}
+	l, told := s.Limits()
+	if told {
+		if last := c.lastLimits.Load(); last == nil || *last != l {
+			c.lastLimits.Store(&l)
+		}
+	} else if last := c.lastLimits.Load(); last != nil {
+		return *last
+	}
+	return l
+}
