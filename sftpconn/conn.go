@@ -23,9 +23,12 @@ type Conn struct {
 	o      Options
 	ctx    context.Context // ends with Close; of every goroutine of the connection
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // every goroutine
-	kick   chan struct{}  // capacity 1: try, or probe, at once
+	kick   chan struct{} // capacity 1: try, or probe, at once
 	clock  clock
+
+	spawning sync.Mutex     // guards ended and the growth of wg; a leaf
+	ended    bool           // Close waits: there must be no goroutine more
+	wg       sync.WaitGroup // every goroutine
 
 	mu         sync.Mutex    // guards what follows
 	changed    chan struct{} // closed and replaced whenever what follows changes for those who wait
@@ -69,7 +72,7 @@ func New(ctx context.Context, o Options) (*Conn, error) {
 	l, err := c.dial(ctx)
 	if err != nil {
 		c.cancel()
-		c.wg.Wait()
+		c.wait()
 		return nil, err
 	}
 	c.setUp(l)
@@ -107,12 +110,29 @@ func (c *Conn) Close() error {
 	for _, l := range links {
 		l.close(ErrClosed)
 	}
-	c.wg.Wait()
+	c.wait()
 	return nil
 }
 
-// spawn runs f in a goroutine that Close waits for.
-func (c *Conn) spawn(f func()) { c.wg.Go(f) }
+// spawn runs f in a goroutine that Close waits for. It says false, and does not run f,
+// when Close is there already.
+func (c *Conn) spawn(f func()) bool {
+	c.spawning.Lock()
+	defer c.spawning.Unlock()
+	if c.ended {
+		return false
+	}
+	c.wg.Go(f)
+	return true
+}
+
+// wait waits for the end of every goroutine, and lets none begin.
+func (c *Conn) wait() {
+	c.spawning.Lock()
+	c.ended = true
+	c.spawning.Unlock()
+	c.wg.Wait()
+}
 
 // broadcast wakes those who wait for a change. With mu held.
 func (c *Conn) broadcast() {

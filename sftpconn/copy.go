@@ -183,10 +183,10 @@ func (l *link) copyChannel() *channel {
 	if l.copies != nil && !l.copies.over() {
 		return l.copies
 	}
-	if l.err == nil && !l.full && !l.copyOpening && time.Now().After(l.openAfter) {
+	may := l.err == nil && !l.full && !l.copyOpening && time.Now().After(l.openAfter)
+	if may && l.c.spawn(l.openCopies) {
 		l.copyOpening = true
 		l.opening++
-		l.c.spawn(l.openCopies)
 	}
 	return nil
 }

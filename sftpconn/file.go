@@ -90,7 +90,10 @@ func (f *File) begin(ch *channel, full bool, open func(ch *channel) (string, err
 	h := &handle{ch: ch, full: full, done: make(chan struct{})}
 	f.handles[ch] = h
 	// It belongs to all who wait for the file: the end of one's ctx must not end it.
-	f.c.spawn(func() { f.opened(h, open) })
+	if !f.c.spawn(func() { f.opened(h, open) }) {
+		h.err = ErrClosed
+		close(h.done)
+	}
 	return h
 }
 

@@ -19,9 +19,8 @@ func (l *link) grow(n int) {
 	if l.full || time.Now().Before(l.openAfter) {
 		return
 	}
-	for len(l.bulk)+l.opening < min(n, l.most) {
+	for len(l.bulk)+l.opening < min(n, l.most) && l.c.spawn(l.openBulk) {
 		l.opening++
-		l.c.spawn(l.openBulk)
 	}
 }
 

@@ -249,10 +249,13 @@ func (c *Conn) attempt(patience *<-chan time.Time) (*link, error) {
 	for age := redialAge; ; age *= 2 {
 		ctx, cancel := context.WithTimeout(c.ctx, dialLimit)
 		results := make(chan result, 1)
-		c.spawn(func() {
+		if !c.spawn(func() {
 			l, err := c.dial(ctx)
 			results <- result{l, err}
-		})
+		}) {
+			cancel()
+			return nil, ErrClosed
+		}
 		old := time.NewTimer(age)
 		for changed, again := false, false; !again; {
 			var due <-chan time.Time
