@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -68,14 +69,10 @@ func (c *Conn) further(first *link) error {
 		err = errors.New("the first connection is gone")
 	}
 	c.mu.Lock()
-	var rest []*link
-	for _, o := range c.links {
-		if o != l {
-			rest = append(rest, o)
-		}
+	defer c.mu.Unlock()
+	if i := slices.Index(c.links, l); i >= 0 { // else setDown has counted it
+		c.links = slices.Concat(c.links[:i], c.links[i+1:])
+		c.countPast(l)
 	}
-	c.links = rest
-	c.countPast(l)
-	c.mu.Unlock()
 	return err
 }
