@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"sshmount/sftpconn/session"
 )
@@ -111,11 +110,11 @@ func (c *Conn) readFlight(ctx context.Context, ch *channel, handle string, dst [
 		call := ch.s.Read(handle, uint64(off+at), dst[at:at+one.size])
 		at += one.size
 		others.Go(func() {
-			var took time.Duration
-			if one.err = ch.wait(ctx, call); one.err == nil {
-				one.n, took = call.N(), call.RTT()
+			// What is still being filled when ctx ends is not used again.
+			_, one.err = ch.transfer(ctx, call, func(done int) { ch.link.read.release(g, done, call.RTT()) })
+			if one.err == nil {
+				one.n = call.N()
 			}
-			ch.link.read.release(g, one.n, took)
 		})
 	}
 	others.Wait()

@@ -178,6 +178,7 @@ func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
 		// Another channel of the link may have become the better one meanwhile.
 		if best := f.best(dir, ask.n, h.ch.link); best != nil && best != h {
 			h.refs--
+			f.giveBack(h)
 			best.refs++
 			h = best
 		}
@@ -196,30 +197,39 @@ func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call
 		ch.pacer(dir).release(t.g, done, call.RTT())
 		f.drop(t.h)
 	}
-	e := f.c.journal.begin()
-	err := call.Wait(ctx)
-	f.c.journal.end(e)
+	free, err := ch.transfer(ctx, call, end)
+	if !free {
+		<-call.Done()
+	}
+	return err
+}
+
+// transfer waits for a READ or WRITE, and runs end with the bytes it has moved when it
+// no longer takes room on the line: where ctx ends first, that is later. free says
+// whether the buffer of the call is the caller's again.
+func (ch *channel) transfer(ctx context.Context, call *session.Call, end func(done int)) (free bool, err error) {
+	c := ch.link.c
+	e := c.journal.begin()
+	err = call.Wait(ctx)
+	c.journal.end(e)
 	select {
 	case <-call.Done():
 		err = call.Wait(ctx) // the answer, where both came at once
 	default:
-		if call.Abandon() {
-			// The answer is still on its way, and takes its room on the line.
-			f.c.spawn(func() {
-				<-call.Done()
-				end(0)
-			})
-			return err
-		}
-		<-call.Done()
+		free = call.Abandon()
+		c.spawn(func() {
+			<-call.Done()
+			end(0)
+		})
+		return free, err
 	}
 	if err != nil {
 		end(0)
-		return err
+		return true, err
 	}
 	ch.link.sample(call)
 	end(call.N())
-	return nil
+	return true, nil
 }
 
 // WriteSetstat is WriteAt and then Setstat, pipelined on one channel where the
