@@ -362,6 +362,25 @@ func TestSmallFilesAreFetchedAhead(t *testing.T) {
 	}
 }
 
+// As git reads HEAD and config, again and again, and then the others.
+func TestOfAFewFilesAllAreFetchedAhead(t *testing.T) {
+	r := newRig(t, nil)
+	for _, name := range []string{"HEAD", "config", "description", "index", "packed-refs"} {
+		r.put(name, "content of "+name)
+	}
+	r.list(r.Root())
+	for _, name := range []string{"HEAD", "config", "config"} {
+		r.readAll(r.mustFind(name).Node)
+	}
+	r.costs("the rest of them", 3, func() {
+		for _, name := range []string{"packed-refs", "index", "description"} {
+			if got := r.readAll(r.mustFind(name).Node); got != "content of "+name {
+				t.Errorf("%s holds %q", name, got)
+			}
+		}
+	})
+}
+
 func TestOneOpenedFileFetchesNoOther(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 10 {

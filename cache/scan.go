@@ -15,6 +15,7 @@ const (
 	scanMost     = 256             // up to here
 	scanUnderWay = 64              // files fetched at a time
 	scanSteps    = 4096            // entries looked at for the next files, at most
+	scanFew      = 32              // names in a directory whose small files are all fetched, whatever their order
 	scanNear     = 8               // entries that may lie between two files for one to follow the other
 )
 
@@ -49,6 +50,8 @@ func (c *Cache) scanOpened(n *Node) {
 	switch {
 	case follows:
 		s.streak++
+	case s.dir == n.parent && s.name == n.name:
+		// Once more the same says nothing about the next.
 	case s.dir != nil && s.dir != n.parent && now-s.at < int64(scanWithin) && s.streak >= scanBegins:
 		// The next directory, by a way we did not foresee.
 	default:
@@ -101,28 +104,49 @@ func (c *Cache) scanPump() {
 		return
 	}
 	c.scanSweep()
+	ahead := 0
+	if l := s.dir.dir.list; l != nil && l.whole() && l.until > c.now() && len(l.ents) <= scanFew {
+		for i := range l.ents {
+			if e := &l.ents[i]; !e.gone && !c.scanTake(s.dir, e, false, &ahead) {
+				return
+			}
+		}
+	}
 	it := treeIter{c: c, byName: s.byName, root: c.root}
 	it.begin(s.dir, s.name)
-	ahead := 0
-	for steps := 0; steps < scanSteps && ahead < s.window && s.underWay < scanUnderWay; steps++ {
+	for range scanSteps {
 		dir, e, ok := it.next()
-		if !ok {
+		if !ok || !c.scanTake(dir, e, true, &ahead) {
 			return
 		}
-		if e.attr.Mode&syscall.S_IFMT != syscall.S_IFREG || e.attr.Size > smallFile || e.attr.Flags&session.HasSize == 0 {
-			continue
-		}
-		ahead++
-		if s.bytes+int64(e.attr.Size) > c.o.PrefetchBudget {
-			return
-		}
-		n, _, state := c.peek(dir, e.name)
-		if state != present || !n.isReg() {
-			continue
-		}
-		if f := n.file; f != nil && (f.ahead != nil || f.wrote || f.known && f.size == n.attr.Size && f.mtime == n.attr.Mtime || len(f.handles) > 0) {
-			continue
-		}
-		c.fetchFile(n)
 	}
+}
+
+// scanTake fetches one of the files that come next, where it is small and not here yet, and counts it in ahead (with all, also
+// if it is here); false where no more are to be fetched now. Called with mu held.
+func (c *Cache) scanTake(dir *Node, e *listEnt, all bool, ahead *int) bool {
+	s := &c.scan
+	if *ahead >= s.window || s.underWay >= scanUnderWay {
+		return false
+	}
+	if e.attr.Mode&syscall.S_IFMT != syscall.S_IFREG || e.attr.Size > smallFile || e.attr.Flags&session.HasSize == 0 {
+		return true
+	}
+	n, _, state := c.peek(dir, e.name)
+	if state != present || !n.isReg() {
+		return true
+	}
+	f := n.file
+	here := f != nil && (f.wrote || f.known && f.size == n.attr.Size && f.mtime == n.attr.Mtime || len(f.handles) > 0)
+	if all || !here {
+		*ahead++
+	}
+	if here || f != nil && f.ahead != nil {
+		return true
+	}
+	if s.bytes+int64(e.attr.Size) > c.o.PrefetchBudget {
+		return false
+	}
+	c.fetchFile(n)
+	return true
 }

@@ -53,9 +53,12 @@ func (l *link) openBulk() {
 
 // refused notes that a channel could not be had. With mu held.
 func (l *link) refused(err error) {
-	if errors.Is(err, transport.ErrNoMoreChannels) {
+	switch {
+	case errors.Is(err, transport.ErrNoMoreChannels) && time.Since(l.droppedAt) < leaving:
+		l.openAfter = time.Now().Add(leaving) // one that is closed here may still count over there
+	case errors.Is(err, transport.ErrNoMoreChannels):
 		l.full = true
-	} else {
+	default:
 		l.openAfter = time.Now().Add(refusedPause)
 	}
 	if l.err == nil {
@@ -76,6 +79,7 @@ func (l *link) drop(ch *channel) {
 	}
 	l.bulk = rest
 	l.nBulk.Store(int32(len(l.bulk)))
+	l.droppedAt = time.Now()
 	l.full = false // what was granted once may be granted again
 	if l.err == nil && time.Since(ch.since) < steady {
 		l.openAfter = time.Now().Add(refusedPause)

@@ -28,6 +28,9 @@ const (
 	// refusedPause is how long a link that was refused a channel, for another reason
 	// than that no more are granted, does not ask for one.
 	refusedPause = 20 * time.Second
+
+	// leaving is how long a server may take to notice that a channel is closed, and to grant another in its place.
+	leaving = time.Second
 )
 
 // link is one authenticated connection and its channels.
@@ -56,6 +59,7 @@ type link struct {
 	opening   int
 	full      bool      // no more channels are granted
 	openAfter time.Time // don't ask for a channel before
+	droppedAt time.Time // when a channel was last given up
 	lostNames bool      // the channel of names was lost once
 
 	copies      *channel // for copy-data alone; nil where there is none

@@ -71,7 +71,7 @@ func (l *link) closeIdle(ch *channel) {
 	}
 	l.mu.Lock()
 	if ch == l.copies {
-		l.copies, l.full = nil, false
+		l.copies, l.full, l.droppedAt = nil, false, time.Now()
 	}
 	l.mu.Unlock()
 	l.c.o.Logger.Debug("a channel that nobody used is closed")

@@ -91,7 +91,9 @@ func TestRepliesThatEndTheSession(t *testing.T) {
 func TestAReplyThatEndsTheSessionIsLaidToItsRequest(t *testing.T) {
 	tap := sftptest.NewTap()
 	s, _ := real(t, sftptest.WithTap(tap))
-	s.Limits()
+	if err := s.Lstat(".").Wait(t.Context()); err != nil {
+		t.Fatal(err) // the answer about the limits came before that
+	}
 	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 		if p.Request.Name == "LSTAT" {
 			return sftptest.Hold()

@@ -172,7 +172,13 @@ func TestAMasterInTheBackgroundOutlivesTheLineThatHasStartedIt(t *testing.T) {
 	dir := t.TempDir()
 	key := keygen(t, dir, "key", "ed25519", "")
 	s := startServer(t, []string{key})
-	path := filepath.Join(dir, "master")
+	// The path of a socket is short, and that of a test's folder may be long.
+	short, err := os.MkdirTemp("/tmp", "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(short) })
+	path := filepath.Join(short, "master")
 	o := s.options(t, key, "ControlMaster=auto", "ControlPath="+path, "ControlPersist=60")
 	o.SSHCommand = "ssh"
 	tr := dial(t, o)
