@@ -44,6 +44,8 @@ type File struct {
 	acked   int64                  // where the furthest ends that was acknowledged
 	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
 
+	room [2]room // of reading and writing
+
 	pending atomic.Int64 // bytes asked for and not answered
 }
 

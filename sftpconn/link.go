@@ -15,6 +15,10 @@ const (
 	// and x/crypto/ssh alike.
 	window = 2 << 20
 
+	// carried is what may be in flight on one channel: its window, and a request that
+	// waits for it to open.
+	carried = window + 256<<10
+
 	// aloneChannels are the channels for bulk data where the user has not said how many:
 	// with that of names and that for copies, the ten that sshd grants. A connection on
 	// which other programs depend too must not be filled.
@@ -96,11 +100,13 @@ func (ch *channel) over() bool {
 	}
 }
 
-func (ch *channel) pacer(dir int) *pacer {
+func (ch *channel) pacer(dir int) *pacer { return ch.link.pacer(dir) }
+
+func (l *link) pacer(dir int) *pacer {
 	if dir == reading {
-		return &ch.link.read
+		return &l.read
 	}
-	return &ch.link.write
+	return &l.write
 }
 
 func (c *Conn) newLink(t transport.Transport) *link {
@@ -236,7 +242,7 @@ func (l *link) inFlight() int {
 // A request more on each keeps the server busy while the window is given back.
 func (l *link) capacity() int64 {
 	n := max(l.nBulk.Load(), 1)
-	return int64(n) * (window + 256<<10)
+	return int64(n) * carried
 }
 
 // sample takes the round trip of a small request.

@@ -260,18 +260,36 @@ func (p *pacer) serve() (channels int) {
 		}
 		w.ready <- grant{n: n, delivered: p.delivered, deliveredAt: p.deliveredAt, spare: p.waiting == 0 && p.inFlight < limit}
 	}
-	if p.waiting == 0 || target < capacity/2 {
+	if p.waiting == 0 {
 		return 0
 	}
-	want := target * 5 / 4
+	return p.channels(target, capacity)
+}
+
+// wanted is how many channels are wanted by those who have so much to move that they will
+// be held up by the windows; 0 where no more than there are.
+func (p *pacer) wanted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return 0
+	}
+	return p.channels(p.target(), p.l.capacity())
+}
+
+// channels says how many hold target, and 0 where capacity is enough. With mu held.
+func (p *pacer) channels(target, capacity int64) int {
+	if target < capacity/2 {
+		return 0
+	}
 	if p.starting && p.l.rtt.get() > farRTT {
 		return p.l.most
 	}
-	channels = int((want + window - 1) / window)
+	n := int((target*5/4 + window - 1) / window)
 	if p.l.rtt.get() <= nearRTT {
-		channels = min(channels, nearChannels)
+		n = min(n, nearChannels)
 	}
-	return channels
+	return n
 }
 
 func (p *pacer) afterDrain() {

@@ -55,6 +55,8 @@ func (f *File) opened(h *handle, open func(ch *channel) (string, error)) {
 	}
 	close(h.done)
 	f.giveBack(h)
+	f.admit(reading)
+	f.admit(writing)
 }
 
 // find opens the file by its present path, which must lead to the same file as

@@ -153,8 +153,21 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	}
 }
 
-// ticket waits for an open handle, and for room on its link.
+// ticket waits for an open handle, and for room on its channels and its link.
 func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
+	f.crowd(dir)
+	if err := f.takeRoom(ctx, dir, ask); err != nil {
+		return ticket{}, err
+	}
+	t, err := f.place(ctx, dir, ask)
+	if spare := int64(ask.n) - t.g.n; spare > 0 {
+		f.giveRoom(dir, spare)
+	}
+	return t, err
+}
+
+// place is ticket for who has room in the file's own bounds.
+func (f *File) place(ctx context.Context, dir int, ask want) (ticket, error) {
 	for {
 		h, err := f.use(ctx, dir, ask.n)
 		if err != nil {
@@ -195,6 +208,7 @@ func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call
 	end := func(done int) {
 		ch.load[dir].Add(-t.g.n)
 		ch.pacer(dir).release(t.g, done, call.RTT())
+		f.giveRoom(dir, t.g.n)
 		f.drop(t.h)
 	}
 	free, err := ch.transfer(ctx, call, end)

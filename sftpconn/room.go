@@ -1,0 +1,112 @@
+package sftpconn
+
+import (
+	"context"
+	"slices"
+)
+
+// room is what one file has in flight in one direction, and who waits to have more. Were
+// it not kept within the windows of the channels on which the file is open by now, requests
+// would stand behind each other on the first of them, for several round trips, while the
+// others that open a moment later have nothing to do: and what was asked for first would
+// come last. Guarded by File.mu.
+type room struct {
+	inFlight int64 // bytes
+	queue    []*entrant
+}
+
+// entrant waits for room, those for whom nobody waits behind the others.
+type entrant struct {
+	want
+	admitted chan struct{} // closed by who admits it
+}
+
+// takeRoom waits until ask may be in flight, too; giveRoom gives the room back.
+func (f *File) takeRoom(ctx context.Context, dir int, ask want) error {
+	f.mu.Lock()
+	r := &f.room[dir]
+	if len(r.queue) == 0 && f.hasRoom(dir, ask.n) {
+		r.inFlight += int64(ask.n)
+		f.mu.Unlock()
+		return nil
+	}
+	e := &entrant{want: ask, admitted: make(chan struct{})}
+	at := len(r.queue)
+	switch {
+	case ask.next:
+		at = 0
+	case !ask.ahead:
+		if i := slices.IndexFunc(r.queue, func(o *entrant) bool { return o.ahead }); i >= 0 {
+			at = i
+		}
+	}
+	r.queue = slices.Insert(r.queue, at, e)
+	f.admit(dir) // what goes before the others may be small enough
+	f.mu.Unlock()
+	select {
+	case <-e.admitted:
+		return nil
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := slices.Index(r.queue, e); i >= 0 {
+		r.queue = slices.Delete(r.queue, i, i+1)
+	} else {
+		r.inFlight -= int64(ask.n)
+	}
+	f.admit(dir)
+	return context.Cause(ctx)
+}
+
+// giveRoom gives room for n bytes back.
+func (f *File) giveRoom(dir int, n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.room[dir].inFlight -= n
+	f.admit(dir)
+}
+
+// admit lets in those for whom there is room, in their order. With mu held.
+func (f *File) admit(dir int) {
+	r := &f.room[dir]
+	for len(r.queue) > 0 && f.hasRoom(dir, r.queue[0].n) {
+		e := r.queue[0]
+		r.queue = slices.Delete(r.queue, 0, 1)
+		r.inFlight += int64(e.n)
+		close(e.admitted)
+	}
+}
+
+// hasRoom says whether n bytes more may be in flight. One request always may. With mu held.
+func (f *File) hasRoom(dir, n int) bool {
+	in := f.room[dir].inFlight
+	return in == 0 || in+int64(n) <= f.capacity(dir)
+}
+
+// capacity is what the windows of the channels hold on which the file is open: that of
+// names counts where there is no other. With mu held.
+func (f *File) capacity(dir int) int64 {
+	open := 0
+	for ch, h := range f.handles {
+		if h.open() && h.fits(dir) && (!ch.names || ch.former.Load()) {
+			open++
+		}
+	}
+	return int64(max(open, 1)) * carried
+}
+
+// crowd has more channels opened where what is asked of the file needs them.
+func (f *File) crowd(dir int) {
+	f.mu.Lock()
+	capacity := f.capacity(dir)
+	f.mu.Unlock()
+	if f.pending.Load() < capacity/2 {
+		return
+	}
+	for _, l := range f.c.allLinks() {
+		if n := l.pacer(dir).wanted(); n > 0 {
+			l.grow(n)
+		}
+	}
+}
