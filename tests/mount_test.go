@@ -199,9 +199,20 @@ func (m *mounted) hasEnded() bool {
 	}
 }
 
+// unmount ends the mount. A program that another test starts at this moment holds whatever this process has open, also what is
+// closed here meanwhile, until it has become that program: nobody else can be seen then who keeps the mount busy.
+func (m *mounted) unmount() (out string, err error) {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		out, err = command(30*time.Second, "", "fusermount3", "-u", m.point)
+		if err == nil || !strings.Contains(out, "busy") || holders(m.point) != "" || time.Now().After(end) {
+			return out, err
+		}
+	}
+}
+
 func (m *mounted) cleanup() {
 	if !m.hasEnded() && !m.t.Failed() && slices.Contains(mountsUnder(m.point), m.point) {
-		out, err := command(30*time.Second, "", "fusermount3", "-u", m.point)
+		out, err := m.unmount()
 		if err != nil {
 			m.t.Errorf("fusermount3 -u: %v\n%s%s", err, out, holders(m.point))
 		} else {
