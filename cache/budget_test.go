@@ -316,6 +316,27 @@ func TestAWalkOfLookupsGrowsWithDepthNotWithWidth(t *testing.T) {
 	})
 }
 
+func TestAWalkIsSeenOnTheWayDown(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 10 {
+		r.put(fmt.Sprintf("d%d/e/f/g", i), "x")
+	}
+	var walk func(n *Node)
+	walk = func(n *Node) {
+		for _, e := range r.list(n) {
+			if e.Mode == syscall.S_IFDIR {
+				f, err := r.Lookup(ctxOf(t), n, e.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				walk(f.Node)
+			}
+		}
+	}
+	// The root, d and e are listed; meanwhile and then all the rest, level by level.
+	r.costs("walk", 10, func() { walk(r.Root()) })
+}
+
 func TestASingleListingFetchesNothingAhead(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 5 {

@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	walkBegins   = 2                // listed children of one directory that make a walk
+	walkBegins   = 2 // listed children of one directory that make a walk
+	walkDeep     = 2 // levels that a program goes down, listing each at once, make one too
+	walkAtOnce   = 300 * time.Millisecond
 	walkWithin   = 10 * time.Second // within which they must follow each other
-	walkWindow   = 16               // listings ahead at the beginning; each that is used doubles it,
+	walkWindow   = 32               // listings ahead at the beginning; each that is used doubles it,
 	walkMost     = 256              // up to here
 	walkUnderWay = 32               // listings fetched at a time
 	walkSteps    = 256              // subdirectories looked at before others get at the tree again
@@ -17,7 +19,8 @@ const (
 
 // walk fetches the listings of directories that a program walking a tree will ask for next: when two children
 // of one directory have been listed, or had so many names looked up that they were, the others are fetched, and
-// then what is in them, breadth first.
+// then what is in them, breadth first. So they are when a program lists a directory, one in it and one in that
+// faster than people do.
 // A listing that was fetched in vain costs its request and is forgotten like any other. Guarded by Cache.mu.
 type walk struct {
 	run      uint64     // the number of the walk; 0: there was none
@@ -52,6 +55,24 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	}
 	p.dir.walked++
 	p.dir.walkedAt = now
+	n.dir.deep = 0
+	if l := p.dir.list; !byName && l != nil && l.whole() && now-(l.until-int64(c.timeout)) < int64(walkAtOnce) {
+		n.dir.deep = p.dir.deep + 1
+	}
+	var from []place // directories whose subdirectories are to be fetched, and the one where the program is
+	if p.dir.walked == walkBegins {
+		from = append(from, place{p, n.name})
+	}
+	if n.dir.deep >= walkDeep {
+		at := n
+		for range n.dir.deep {
+			if dir := at.parent; dir.dir.walked < walkBegins {
+				dir.dir.walked, dir.dir.walkedAt = walkBegins, now
+				from = append(from, place{dir, at.name})
+			}
+			at = at.parent
+		}
+	}
 	if p.dir.walked < walkBegins {
 		return
 	}
@@ -60,9 +81,9 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 		c.walkReset()
 	}
 	w.last, w.byName = now, byName
-	if p.dir.walked == walkBegins {
-		p.dir.walkedTo = n.name
-		c.walkFrom(p)
+	for _, at := range from {
+		at.dir.dir.walkedTo = at.name
+		c.walkFrom(at.dir)
 	}
 	c.walkPump()
 }

@@ -267,14 +267,15 @@ func (p *pacer) serve() (channels int) {
 }
 
 // wanted is how many channels are wanted by those who have so much to move that they will
-// be held up by the windows; 0 where no more than there are.
-func (p *pacer) wanted() int {
+// be held up by the windows; 0 where no more than there are. wide says whether so much was
+// moved that a further connection is worth its login.
+func (p *pacer) wanted() (channels int, wide bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
-		return 0
+		return 0, false
 	}
-	return p.channels(p.target(), p.l.capacity())
+	return p.channels(p.target(), p.l.capacity()), p.delivered > widenAfter
 }
 
 // channels says how many hold target, and 0 where capacity is enough. With mu held.

@@ -96,17 +96,23 @@ func (f *File) capacity(dir int) int64 {
 	return int64(max(open, 1)) * carried
 }
 
-// crowd has more channels opened where what is asked of the file needs them.
+// crowd has more channels opened, and connections where the user asked for several, where what is asked of the file will soon be more than the windows hold: it takes some
+// round trips until they are there.
 func (f *File) crowd(dir int) {
 	f.mu.Lock()
 	capacity := f.capacity(dir)
 	f.mu.Unlock()
-	if f.pending.Load() < capacity/2 {
+	pending := f.pending.Load()
+	if pending < capacity*2/5 {
 		return
 	}
 	for _, l := range f.c.allLinks() {
-		if n := l.pacer(dir).wanted(); n > 0 {
+		n, wide := l.pacer(dir).wanted()
+		if n > 0 {
 			l.grow(n)
+		}
+		if wide && pending > capacity {
+			f.c.widen()
 		}
 	}
 }
