@@ -46,12 +46,12 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	if err != nil {
 		c.log.Error("bytes could not be delivered and not be rescued either: they are lost",
 			"file", remote, "offset", off, "bytes", len(data), "why", why, "rescue", err)
-		c.report("write", remote, fmt.Errorf("%d bytes at %d are lost: %w; rescuing them failed: %w", len(data), off, why, err))
+		c.errs.add("write", remote, fmt.Errorf("%d bytes at %d are lost: %w; rescuing them failed: %w", len(data), off, why, err))
 		return
 	}
 	c.log.Error("bytes could not be delivered; they are kept on this machine",
 		"file", remote, "offset", off, "bytes", len(data), "why", why, "rescued", where)
-	c.report("write", remote, fmt.Errorf("%d bytes at %d are kept in %s: %w", len(data), off, where, why))
+	c.errs.add("write", remote, fmt.Errorf("%d bytes at %d are kept in %s: %w", len(data), off, where, why))
 }
 
 func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error) (string, error) {
@@ -183,7 +183,10 @@ type reports struct {
 
 func (c *Cache) report(op, path string, err error) {
 	c.log.Error("failed after it was answered", "op", op, "path", path, "err", err)
-	r := &c.errs
+	c.errs.add(op, path, err)
+}
+
+func (r *reports) add(op, path string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total++

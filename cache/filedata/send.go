@@ -197,7 +197,6 @@ func (f *File) send(e *extent, times *epoch) {
 	}
 	err, timesErr := f.deliver(e, a)
 	if err != nil {
-		f.pool.o.Logger.Error("bytes could not be written", "offset", e.off, "bytes", e.end-e.off, "error", err)
 		f.pool.o.Lost(f.tag, e.off, e.data(), err)
 	}
 	if timesErr != nil {
