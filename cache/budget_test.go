@@ -316,6 +316,43 @@ func TestAWalkOfLookupsGrowsWithDepthNotWithWidth(t *testing.T) {
 	})
 }
 
+// Nested ones come first in git's order: what it does below one child and below another is a walk through both.
+func TestAWalkOfLookupsIsSeenBelowTheChildren(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 20 {
+		for j := range 4 {
+			r.put(fmt.Sprintf("d%02d/e/f%d", i, j), "x")
+		}
+	}
+	r.costs("look-ups", 18, func() {
+		for i := range 20 {
+			for j := range 4 {
+				r.mustFind(fmt.Sprintf("d%02d/e/f%d", i, j))
+			}
+		}
+	})
+}
+
+// Who lists one directory again and again walks nowhere.
+func TestListingsOfOneDirectoryAreNoWalk(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 5 {
+		r.put(fmt.Sprintf("d%d/f", i), "x")
+	}
+	r.list(r.Root())
+	d := r.mustFind("d1").Node
+	r.tap.Reset()
+	for range 3 {
+		r.list(d)
+		r.mu.Lock()
+		r.distrust(d)
+		r.mu.Unlock()
+	}
+	if got := r.tap.Requests()["OPENDIR"]; got != 3 {
+		t.Errorf("%d directories were opened, 3 were asked for", got)
+	}
+}
+
 func TestAWalkIsSeenOnTheWayDown(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 10 {

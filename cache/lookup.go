@@ -29,6 +29,7 @@ type dirState struct {
 	walked   int   // subdirectories that a program listed lately
 	walkedAt int64
 	walkedTo string // the one that made it a walk
+	counted  int64  // when it was last counted in its parent's walked
 	deep     int    // levels that a program came down to it, listing each at once
 	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
 }
