@@ -246,6 +246,11 @@ func TestFullDiskHereToo(t *testing.T) {
 		t.Errorf("status does not tell of the loss:\n%s", out)
 	}
 	must(t, os.Remove(m.path("big")))
+	eventually(t, 10*time.Second, "the server has closed the file, too, and has room again", func() (bool, string) {
+		var st syscall.Statfs_t
+		err := syscall.Statfs(s.root, &st)
+		return err == nil && st.Bavail > 0, fmt.Sprint(err)
+	})
 	write(t, m.path("small"), "fits")
 	wantContent(t, s.local("small"), "fits")
 	run(t, "", "umount", m.point)
