@@ -150,6 +150,11 @@ func TestOrdinaryUserMounts(t *testing.T) {
 	must(t, os.Chown(point, nobody, nobody))
 	home := testDir(t, "home")
 	must(t, os.Chown(home, nobody, nobody))
+	// The path of a socket is short, and a test's folder may be too deep for one: it would be put into the machine's /tmp.
+	runtime, err := os.MkdirTemp("/tmp", "sshmount-tests-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(runtime) })
+	must(t, os.Chown(runtime, nobody, nobody))
 	key := filepath.Join(home, "key")
 	run(t, "", "install", "-o", "nobody", "-m", "600", filepath.Join(scratch, "user_key"), key)
 	config := s.clientConfig("config_nobody", s.port, "IdentityFile "+key)
@@ -168,7 +173,7 @@ func TestOrdinaryUserMounts(t *testing.T) {
 		mount --bind "$1/fuse" /dev/fuse
 		shift
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH="$PATH" "$@"
-	`, "sh", home, "HOME="+home, "XDG_RUNTIME_DIR="+home, "XDG_STATE_HOME="+home,
+	`, "sh", home, "HOME="+home, "XDG_RUNTIME_DIR="+runtime, "XDG_STATE_HOME="+home,
 		"sh", "-eu", asNobody, binary, config, s.remote(), point)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
