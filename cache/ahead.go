@@ -150,7 +150,7 @@ func (c *Cache) fetchFile(n *Node) {
 		c.guess.end()
 		s.underWay--
 		if failure(err) {
-			c.scarce = c.now() + int64(scarceFor)
+			c.lack()
 		}
 		a.data, a.attr, a.at = data, attr, c.now()
 		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && uint64(len(data)) == attr.Size &&

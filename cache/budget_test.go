@@ -273,6 +273,20 @@ func TestADirectoryMadeHereIsKnownToBeEmpty(t *testing.T) {
 	})
 }
 
+// walkTree lists a directory and all below it, as find(1) does.
+func (r *rig) walkTree(n *Node) {
+	r.t.Helper()
+	for _, e := range r.list(n) {
+		if e.Mode == syscall.S_IFDIR {
+			f, err := r.Lookup(ctxOf(r.t), n, e.Name)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.walkTree(f.Node)
+		}
+	}
+}
+
 func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 30 {
@@ -280,20 +294,8 @@ func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
 			r.put(fmt.Sprintf("d%02d/e%d/f", i, j), "x")
 		}
 	}
-	var walk func(n *Node)
-	walk = func(n *Node) {
-		for _, e := range r.list(n) {
-			if e.Mode == syscall.S_IFDIR {
-				f, err := r.Lookup(ctxOf(t), n, e.Name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				walk(f.Node)
-			}
-		}
-	}
 	// 121 directories. One after the other they would take three flights each.
-	r.costs("walk", 40, func() { walk(r.Root()) })
+	r.costs("walk", 40, func() { r.walkTree(r.Root()) })
 }
 
 func TestAWalkOfLookupsGrowsWithDepthNotWithWidth(t *testing.T) {
@@ -358,20 +360,8 @@ func TestAWalkIsSeenOnTheWayDown(t *testing.T) {
 	for i := range 10 {
 		r.put(fmt.Sprintf("d%d/e/f/g", i), "x")
 	}
-	var walk func(n *Node)
-	walk = func(n *Node) {
-		for _, e := range r.list(n) {
-			if e.Mode == syscall.S_IFDIR {
-				f, err := r.Lookup(ctxOf(t), n, e.Name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				walk(f.Node)
-			}
-		}
-	}
 	// The root, d and e are listed; meanwhile and then all the rest, level by level.
-	r.costs("walk", 10, func() { walk(r.Root()) })
+	r.costs("walk", 10, func() { r.walkTree(r.Root()) })
 }
 
 func TestASingleListingFetchesNothingAhead(t *testing.T) {

@@ -96,8 +96,7 @@ func (c *Cache) contentChanged(n *Node) {
 	n.file.pagesOld = true
 	n.file.data.Changed()
 	c.dropKept(n)
-	id := n.id
-	c.notifyContent(id)
+	c.notifyContent(n.id)
 }
 
 // keepPages turns what an open has found out of the bytes held here into its answer to the kernel: pages that may be older are

@@ -36,6 +36,9 @@ func (c *Cache) mayGuess() bool {
 	return !c.o.NoPrefetch && c.timeout > 0 && !c.closed && c.now() >= c.scarce
 }
 
+// lack pauses all guessing: the server may have no handles left for it. Called with mu held.
+func (c *Cache) lack() { c.scarce = c.now() + int64(scarceFor) }
+
 // open is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
 // reason for an error.
 func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.File, session.Attr, error) {
@@ -49,7 +52,7 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.Fil
 // spare gives back what the server holds open for guesses; false where it holds nothing.
 func (c *Cache) spare(ctx context.Context) bool {
 	c.mu.Lock()
-	c.scarce = c.now() + int64(scarceFor)
+	c.lack()
 	some := len(c.kept) > 0
 	for n := range c.kept {
 		c.dropKept(n)

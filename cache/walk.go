@@ -50,22 +50,22 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 		return
 	}
 	now := c.now()
-	p.countWalked(n, now)
+	var from []place // directories whose subdirectories are to be fetched, and the one where the program is
+	count := func(at *Node) {
+		if at.parent.countWalked(at, now) {
+			from = append(from, place{at.parent, at.name})
+		}
+	}
+	count(n)
 	if byName {
 		// A program that looks names up comes to the files deep in the tree first, and to no directory but on the way to them.
 		for at := p; at.parent != nil && at.dir.walked == 1; at = at.parent {
-			at.parent.countWalked(at, now)
+			count(at)
 		}
 	}
 	n.dir.deep = 0
 	if l := p.dir.list; !byName && l != nil && l.whole() && now-(l.until-int64(c.timeout)) < int64(walkAtOnce) {
 		n.dir.deep = p.dir.deep + 1
-	}
-	var from []place // directories whose subdirectories are to be fetched, and the one where the program is
-	for at := n; at.parent != nil && (at == n || byName); at = at.parent {
-		if dir := at.parent; dir.dir.walked == walkBegins && dir.dir.walkedAt == now {
-			from = append(from, place{dir, at.name})
-		}
 	}
 	if n.dir.deep >= walkDeep {
 		at := n
@@ -92,18 +92,19 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	c.walkPump()
 }
 
-// countWalked counts a child that a program walks through, once. Called with mu held.
-func (n *Node) countWalked(child *Node, now int64) {
+// countWalked counts a child that a program walks through, once, and says whether it makes a walk. Called with mu held.
+func (n *Node) countWalked(child *Node, now int64) bool {
 	d := n.dir
 	if now-d.walkedAt > int64(walkWithin) {
 		d.walked = 0
 	}
 	if d.walked > 0 && child.dir.counted > 0 && now-child.dir.counted < int64(walkWithin) {
-		return
+		return false
 	}
 	child.dir.counted = now
 	d.walked++
 	d.walkedAt = now
+	return d.walked == walkBegins
 }
 
 // walkReset begins a new walk; what the last one fetched in vain no longer counts. Called with mu held.
