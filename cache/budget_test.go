@@ -335,6 +335,21 @@ func TestAWalkOfLookupsIsSeenBelowTheChildren(t *testing.T) {
 	})
 }
 
+// After the first directory that was looked through, another one beside it or above it takes no three look-ups to be seen.
+func TestAWalkOfLookupsIsSeenAtItsSecondDirectory(t *testing.T) {
+	r := newRig(t, nil)
+	dirs := []string{"a/b", "a", "c/d/e", "c/d", "c", "f/g", "f"}
+	each := func(do func(name string)) {
+		for _, dir := range dirs {
+			for i := range 6 {
+				do(fmt.Sprintf("%s/x%d", dir, i))
+			}
+		}
+	}
+	each(func(name string) { r.put(name, "x") })
+	r.costs("look-ups", 17, func() { each(func(name string) { r.mustFind(name) }) })
+}
+
 // Who lists one directory again and again walks nowhere.
 func TestListingsOfOneDirectoryAreNoWalk(t *testing.T) {
 	r := newRig(t, nil)
