@@ -77,7 +77,7 @@ func (c *Conn) replaceNames(l *link) (*channel, error) {
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()
-	ch, err := l.openChannel(ctx)
+	ch, err := l.openChannel(ctx, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opening--

@@ -194,7 +194,7 @@ func (l *link) copyChannel() *channel {
 func (l *link) openCopies() {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()
-	ch, err := l.openChannel(ctx)
+	ch, err := l.openChannel(ctx, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opening--

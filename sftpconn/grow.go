@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/transport"
 )
 
@@ -27,7 +28,7 @@ func (l *link) grow(n int) {
 // openBulk opens one channel for bulk data, and drops it when its session ends.
 func (l *link) openBulk() {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
-	ch, err := l.openChannel(ctx)
+	ch, err := l.openChannel(ctx, l.greeted())
 	cancel()
 	l.mu.Lock()
 	l.opening--
@@ -49,6 +50,16 @@ func (l *link) openBulk() {
 
 	<-ch.s.Done()
 	l.drop(ch)
+}
+
+// greeted gives a session of the link that the server has greeted; nil where there is none.
+func (l *link) greeted() *session.Session {
+	for _, ch := range l.channels() {
+		if !ch.over() {
+			return ch.s
+		}
+	}
+	return nil
 }
 
 // refused notes that a channel could not be had. With mu held.

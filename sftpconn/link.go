@@ -126,13 +126,14 @@ func (c *Conn) newLink(t transport.Transport) *link {
 	return l
 }
 
-// openChannel opens a channel and its session.
-func (l *link) openChannel(ctx context.Context) (*channel, error) {
+// openChannel opens a channel and its session. like is a session of the link, whose greeting spares that of the new one
+// to be waited for; nil for none.
+func (l *link) openChannel(ctx context.Context, like *session.Session) (*channel, error) {
 	raw, err := l.t.OpenChannel(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := session.Open(ctx, raw, session.Options{Logger: l.c.o.Logger})
+	s, err := session.Open(ctx, raw, session.Options{Logger: l.c.o.Logger, Like: like})
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (c *Conn) dial(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	l := c.newLink(t)
-	ch, err := l.openChannel(ctx)
+	ch, err := l.openChannel(ctx, nil)
 	if err != nil {
 		l.close(err)
 		return nil, err

@@ -56,6 +56,10 @@ const (
 	// round trip is too little to measure anything.
 	minRound = 20 * time.Millisecond
 
+	// heldFrom is how much of what the windows carry must be asked for, as a share, for more channels to be opened while
+	// the start of a stream goes on.
+	heldFrom = 0.4
+
 	// widenAfter is what one connection must have carried, in bytes, before a further
 	// one is made where the user asked for several.
 	widenAfter = 8 << 20
@@ -280,11 +284,15 @@ func (p *pacer) wanted() (channels int, wide bool) {
 
 // channels says how many hold target, and 0 where capacity is enough. With mu held.
 func (p *pacer) channels(target, capacity int64) int {
+	if p.starting && p.l.rtt.get() > farRTT {
+		// Until the channels are there the start has gone on for some round trips.
+		if rate := p.rate(); rate*p.l.rtt.get().Seconds()*startGain*startGain < float64(capacity)*heldFrom {
+			return 0
+		}
+		return p.l.most
+	}
 	if target < capacity/2 {
 		return 0
-	}
-	if p.starting && p.l.rtt.get() > farRTT {
-		return p.l.most
 	}
 	n := int((target*5/4 + window - 1) / window)
 	if p.l.rtt.get() <= nearRTT {

@@ -96,14 +96,14 @@ func (f *File) capacity(dir int) int64 {
 	return int64(max(open, 1)) * carried
 }
 
-// crowd has more channels opened, and connections where the user asked for several, where what is asked of the file will soon be more than the windows hold: it takes some
-// round trips until they are there.
+// crowd has more channels opened, and connections where the user asked for several, where what is asked of the file will
+// soon be more than the windows hold: it takes some round trips until they are there.
 func (f *File) crowd(dir int) {
 	f.mu.Lock()
 	capacity := f.capacity(dir)
 	f.mu.Unlock()
 	pending := f.pending.Load()
-	if pending < capacity*2/5 {
+	if float64(pending) < float64(capacity)*heldFrom {
 		return
 	}
 	for _, l := range f.c.allLinks() {

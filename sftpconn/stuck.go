@@ -50,7 +50,7 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()
-	ch, err := l.openChannel(ctx)
+	ch, err := l.openChannel(ctx, nil)
 	l.mu.Lock()
 	l.opening--
 	if err != nil || l.err != nil {

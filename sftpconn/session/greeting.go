@@ -59,8 +59,8 @@ func (r *reader) greeting() error {
 	case version > 3:
 		r.s.log.Warn("the server answers with an SFTP version that was not asked for; going on with version 3", "version", version)
 	}
-	r.s.extensions = extensions
-	if r.s.Has(extLimits) {
+	r.s.extensions.Store(&extensions)
+	if !r.s.known && r.s.Has(extLimits) {
 		r.s.limits = r.s.start(&Call{want: answerLimits, frame: newExtended(extLimits)})
 	}
 	return nil

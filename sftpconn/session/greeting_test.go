@@ -159,3 +159,70 @@ func TestOpenCostsOneRoundTripAndLimitsRideAlong(t *testing.T) {
 		t.Errorf("%d flights for the greeting and the first request:\n%s", n, strings.Join(tap.Log(), "\n"))
 	}
 }
+
+// connectLike opens a session with a server that has greeted another one.
+func connectLike(t *testing.T, ch transport.Channel, like *Session) *Session {
+	t.Helper()
+	s, err := Open(within(t), ch, Options{Like: like})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestAFurtherSessionSendsItsFirstRequestWithItsInit(t *testing.T) {
+	tap := sftptest.NewTap()
+	tr, err := sftptest.New(t, sftptest.WithTap(tap)).Dial(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var like *Session
+	for _, flights := range []int{2, 1} {
+		ch, err := tr.OpenChannel(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tap.SetDelay(100 * time.Millisecond)
+		tap.Reset()
+		s := connectLike(t, ch, like)
+		must(t, s.Lstat("."))
+		if n := tap.Flights(); n != flights {
+			t.Errorf("%d flights for the greeting and the first request, want %d:\n%s", n, flights, strings.Join(tap.Log(), "\n"))
+		}
+		tap.SetDelay(0)
+		if got := limits(t, s).MaxRead; got != 255<<10 {
+			t.Errorf("reads of %d bytes at most", got)
+		}
+		if !s.Has(extFsync) {
+			t.Error("the server has lost an extension")
+		}
+		like = s
+	}
+	if n := tap.Requests()["limits@openssh.com"]; n != 0 {
+		t.Error("the further session asks for the limits again")
+	}
+}
+
+// What a session takes for granted of its server does not keep it from ending where the server does not greet.
+func TestAFurtherSessionEndsWithItsGreeting(t *testing.T) {
+	like := connect(t, sftptest.New(t))
+	limits(t, like)
+	tr, err := sftptest.New(t, sftptest.Command("/bin/sh", "-c", `echo "Welcome to the machine"; exec cat >/dev/null`)).Dial(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := tr.OpenChannel(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := connectLike(t, ch, like)
+	if err := s.Lstat(".").Wait(within(t)); err == nil || !strings.Contains(err.Error(), "Welcome") {
+		t.Errorf("%v", err)
+	}
+	select {
+	case <-s.Done():
+	case <-within(t).Done():
+		t.Error("the session goes on")
+	}
+}

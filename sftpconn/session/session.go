@@ -19,6 +19,10 @@ import (
 // Options of a session.
 type Options struct {
 	Logger *slog.Logger // nil: slog.Default()
+
+	// Like is another session with the same program on the same server; nil where there is none. What that one was told
+	// is taken for granted: Open does not wait for VERSION, so that requests go out in one flight with INIT.
+	Like *Session
 }
 
 // Session is one SFTP session. Its methods may be called from several goroutines.
@@ -29,8 +33,9 @@ type Session struct {
 	greeted    chan error    // one value: how the greeting went; sent by the reader
 	wake       chan struct{} // capacity 1: there may be something in queue for the writer
 	done       chan struct{} // closed by fail, once
-	extensions map[string]string
-	limits     *Call        // nil where the server has no limits@openssh.com; set before greeted
+	extensions atomic.Pointer[map[string]string]
+	limits     *Call        // nil where the server has no limits@openssh.com; set before greeted, or that of Options.Like
+	known      bool         // the limits are those of Options.Like
 	maxPacket  atomic.Int64 // longest packet either way, in bytes without its length field
 
 	mu        sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
@@ -46,7 +51,8 @@ type Session struct {
 // Open exchanges INIT and VERSION on ch, and asks for the limits. It owns ch
 // from then on, also when it fails: ch is closed then. It returns when VERSION is
 // there; the answer with the limits is not waited for, so that it costs no round
-// trip of its own (see Limits).
+// trip of its own (see Limits). With Options.Like it does not wait for VERSION
+// either; where the greeting goes wrong then, the session ends.
 //
 // A server that talks something else before SFTP gives an error that quotes it,
 // a *transport.PermanentError; so does one whose version is below 3.
@@ -63,8 +69,15 @@ func Open(ctx context.Context, ch transport.Channel, o Options) (*Session, error
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.extensions.Store(new(map[string]string))
+	if o.Like != nil {
+		s.takeOver(o.Like)
+	}
 	go s.writeLoop()
 	go s.readLoop()
+	if s.known {
+		return s, nil
+	}
 
 	select {
 	case err := <-s.greeted:
@@ -88,6 +101,17 @@ func Open(ctx context.Context, ch transport.Channel, o Options) (*Session, error
 	return nil, cause
 }
 
+// takeOver has what like was told hold here too, if it was told all.
+func (s *Session) takeOver(like *Session) {
+	if _, told := like.Limits(); !told {
+		return
+	}
+	s.known = true
+	s.limits = like.limits
+	s.extensions.Store(like.extensions.Load())
+	s.maxPacket.Store(like.maxPacket.Load())
+}
+
 // Close ends the session and its channel; calls in flight fail with LostError.
 // It never blocks on the peer: where the line is dead, the two goroutines of the
 // session end when the transport below is closed. The error is always nil.
@@ -108,7 +132,7 @@ func (s *Session) Err() error {
 
 // Has says whether the server announced an extension, by its full name ("fsync@openssh.com").
 func (s *Session) Has(extension string) bool {
-	_, ok := s.extensions[extension]
+	_, ok := (*s.extensions.Load())[extension]
 	return ok
 }
 
