@@ -19,6 +19,9 @@ const (
 	// own while each of its channels has requests waiting: the probe is then a request
 	// behind them, and a slow answer looks like silence.
 	busyFactor = 4
+
+	// leastAlive is how many intervals of silence end a connection at least: one until it is probed, one for the answer.
+	leastAlive = 2
 )
 
 // watch waits for the end of the first link, and replaces its channel of names
@@ -148,7 +151,7 @@ func (l *link) watchAlive() {
 		if busySince.After(heard) {
 			quiet = now.Sub(busySince)
 		}
-		limit := interval * time.Duration(l.c.o.AliveCountMax)
+		limit := interval * time.Duration(max(l.c.o.AliveCountMax, leastAlive))
 		waits, slow := l.probeWaits()
 		if waits {
 			limit *= busyFactor

@@ -101,6 +101,27 @@ func TestALineThatIsSilentWhileTheChannelOfNamesIsReplacedIsGivenUpAsSoonAsAnyOt
 	})
 }
 
+// ServerAliveCountMax=1: silence is no end before somebody has asked.
+func TestAServerThatIsSlowIsAskedBeforeItIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, lines := stubLines()
+		c := underStub(t, dial, func(o *Options) { o.AliveCountMax = 1 })
+		line := <-lines
+		line.silence()
+		slow := c.newest.Load()
+		slow.Lstat("/")
+		time.Sleep(time.Minute)
+		if err := slow.Err(); err != nil {
+			t.Errorf("ended although it answers probes: %v", err)
+		}
+		line.freeze()
+		time.Sleep(4 * c.o.AliveInterval)
+		if slow.Err() == nil {
+			t.Error("goes on although no probe is answered")
+		}
+	})
+}
+
 func TestAKickFindsALineThatIsUpAndDeadSoonerThanSilenceWould(t *testing.T) {
 	for _, kick := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

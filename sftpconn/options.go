@@ -32,7 +32,8 @@ type Options struct {
 	// AliveInterval is the silence after which the other side is asked for a sign of
 	// life while something is outstanding; default 5 s; negative: silence proves nothing.
 	AliveInterval time.Duration
-	// AliveCountMax × AliveInterval of silence is the end of a connection; default 3.
+	// AliveCountMax × AliveInterval of silence is the end of a connection; default 3. 1 is as good as 2: an interval goes by
+	// until the other side is asked, and one is for its answer.
 	AliveCountMax int
 
 	Logger *slog.Logger // default slog.Default()

@@ -24,6 +24,7 @@ type stubLine struct {
 	channels atomic.Int32 // opened so far
 
 	frozen atomic.Pointer[time.Time] // since when no byte passes; nil where all do
+	probed atomic.Pointer[time.Time] // when it last said that it is alive, where nothing else comes; nil where bytes come all the time
 
 	once sync.Once
 	done chan struct{}
@@ -44,9 +45,13 @@ func newStub(pipe bool) *stubLine {
 }
 
 // underStub makes a connection by dial that ends with the test. It watches neither network nor clock.
-func underStub(t *testing.T, dial transport.Dialer) *Conn {
+func underStub(t *testing.T, dial transport.Dialer, set ...func(*Options)) *Conn {
 	t.Helper()
-	c := newConn(Options{Dial: dial, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))})
+	o := Options{Dial: dial, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+	for _, f := range set {
+		f(&o)
+	}
+	c := newConn(o)
 	l, err := c.dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +60,12 @@ func underStub(t *testing.T, dial transport.Dialer) *Conn {
 	c.spawn(func() { c.manage(l) })
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// silence has nothing come over the line but the answers to probes.
+func (l *stubLine) silence() {
+	now := time.Now()
+	l.probed.Store(&now)
 }
 
 // freeze makes the line a black hole.
@@ -101,6 +112,9 @@ func (l *stubLine) Probe(ctx context.Context) error {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
+	if l.probed.Load() != nil {
+		l.silence()
+	}
 	return nil
 }
 
@@ -110,6 +124,9 @@ func (l *stubLine) LastReceived() time.Time {
 	}
 	if since := l.frozen.Load(); since != nil {
 		return *since
+	}
+	if at := l.probed.Load(); at != nil {
+		return *at
 	}
 	return time.Now()
 }
