@@ -1,0 +1,190 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// Create makes a regular file (with O_EXCL only if it isn't there) and opens it. A mknod is a Create and a Release.
+func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
+	const op = "create"
+	excl := flags&syscall.O_EXCL != 0
+	if excl {
+		if err := c.mustBeFree(dir, name, op); err != nil {
+			return Found{}, nil, err
+		}
+	}
+	sure := c.surelyFree(dir, name)
+	if sure && c.o.Async {
+		return c.createLater(ctx, dir, name, flags, perm)
+	}
+	p, err := c.childPath(ctx, dir, name)
+	if err != nil {
+		return Found{}, nil, err
+	}
+	var self *Handle
+	req := c.createRequest(p, flags, perm, &self)
+	f, a, err := c.createRemote(ctx, req, excl, sure)
+	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.spare(ctx) {
+		f, a, err = c.createRemote(ctx, req, excl, sure)
+	}
+	if err != nil {
+		err = c.whyNotMade(ctx, op, p, err)
+		c.notMade(dir, name, err)
+		return Found{}, nil, err
+	}
+	if c.o.FollowSymlinks || withType(a)&syscall.S_IFMT == syscall.S_IFLNK {
+		if a, err = f.Stat(ctx); err != nil {
+			f.Close()
+			return Found{}, nil, c.errno(ctx, op, p, err)
+		}
+	}
+	if withType(a)&syscall.S_IFMT != syscall.S_IFREG {
+		f.Close()
+		return Found{}, nil, c.fail(op, p, syscall.EEXIST, errors.New("the name is taken by something that is no regular file"))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if excl {
+		c.forgetName(dir, name) // what had the name before is not what was made now
+	}
+	n := c.enter(dir, name, a)
+	if excl {
+		n.ours = n.until
+	}
+	if flags&syscall.O_TRUNC != 0 && n.file != nil {
+		n.file.data.Drop()
+	}
+	self = c.newHandle(n, c.openBackend(f, nil), flags)
+	return c.found(n), self, nil
+}
+
+// createRequest is the opening that makes a file.
+func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpconn.OpenRequest {
+	pflags := openFlags(flags) | session.OpenCreate
+	if flags&syscall.O_TRUNC != 0 {
+		pflags |= session.OpenTrunc | session.OpenWrite
+	}
+	return sftpconn.OpenRequest{
+		Path: func() string {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if *self == nil {
+				return p
+			}
+			return c.serverPath((*self).n)
+		},
+		Check: func(a session.Attr) error {
+			c.mu.Lock()
+			h := *self
+			c.mu.Unlock()
+			if h == nil {
+				return nil
+			}
+			return h.check(a)
+		},
+		Pflags: pflags, Perm: perm & 0o7777,
+	}
+}
+
+// createRemote makes a file. One that is known not to be there is made with EXCL, even if the program did not ask for it:
+// then it is ours, and its mode may be set in the same flight.
+func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
+	if excl || sure {
+		own := req
+		own.Pflags |= session.OpenExcl
+		own.SetPerm = true
+		sent := time.Now()
+		f, a, err := c.conn.Open(ctx, own)
+		if err == nil {
+			c.learnClock(a)
+			return f, a, nil
+		}
+		switch {
+		case errors.Is(err, sftpconn.ErrUncertain) && excl && !(sure && c.oursSince(ctx, req.Path(), sent)):
+			return f, a, err
+		case errors.Is(err, sftpconn.ErrUncertain), failure(err) && !excl:
+		default:
+			return f, a, err
+		}
+	}
+	return c.open(ctx, req)
+}
+
+// learnClock compares the server's clock with ours, by a file just made.
+func (c *Cache) learnClock(a session.Attr) {
+	if a.Flags&session.HasTimes != 0 {
+		c.clock.Store(int64(a.Mtime) - time.Now().Unix())
+		c.clockKnown.Store(true)
+	}
+}
+
+// serverNow is the time on the server's clock, as far as it is known, in seconds since 1970.
+func (c *Cache) serverNow() int64 { return time.Now().Unix() + c.clock.Load() }
+
+// oursSince says whether a file that is there now can only have been made by the creation that was sent at the time
+// given and got no answer: a moment before the name was free, and it is empty and not older. Without an idea of the
+// server's clock it can't be told.
+func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool {
+	if !c.clockKnown.Load() {
+		return false
+	}
+	a, err := c.conn.Lstat(ctx, path)
+	if err != nil || withType(a)&syscall.S_IFMT != syscall.S_IFREG || a.Size != 0 {
+		return false
+	}
+	const blur = 2 // seconds: what whole seconds and a flight leave unsure
+	made := int64(a.Mtime) - c.clock.Load()
+	return made >= sent.Unix()-blur && made <= time.Now().Unix()+blur
+}
+
+// createLater answers a creation whose outcome is known, and has it done in its turn.
+func (c *Cache) createLater(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
+	b := &backend{c: c, turn: make(chan struct{}, 1), created: make(chan struct{})}
+	var p string
+	var found Found
+	var self *Handle
+	req := c.createRequest("", flags, perm, &self) // its path is that of the handle
+	_, err := c.queue.submit(ctx, change{
+		op: "create", sure: true, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		predict: func(ch *change) {
+			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFREG | perm&0o7777})
+			self = c.newHandle(found.Node, b, flags)
+			ch.node = found.Node
+		},
+		run: func(ctx context.Context) error {
+			defer close(b.created)
+			excl := flags&syscall.O_EXCL != 0
+			f, _, err := c.createRemote(ctx, req, excl, true)
+			if excl && errors.Is(err, sftpconn.ErrUncertain) {
+				// The name was free and the program has been told that the file is made: what is there now is it.
+				f, _, err = c.conn.Open(ctx, req)
+			}
+			if err != nil {
+				b.failed = c.whyNotMade(ctx, "create", p, err)
+				return b.failed
+			}
+			b.set(f)
+			return nil
+		},
+	})
+	if err != nil && self == nil {
+		return Found{}, nil, err // the backlog had no room and the program did not wait for it
+	}
+	if err != nil {
+		b.failed = err
+		close(b.created)
+		self.Release()
+		c.mu.Lock()
+		c.forgetName(dir, name)
+		c.mu.Unlock()
+		c.Forget(found.Node.id, 1)
+		return Found{}, nil, err
+	}
+	return found, self, nil
+}

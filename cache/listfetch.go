@@ -1,0 +1,200 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sshmount/sftpconn"
+)
+
+// startListing begins to fetch a directory's listing in the background. Called with mu held.
+func (c *Cache) startListing(dir *Node) *listing {
+	d := dir.dir
+	order := d.order
+	if d.list != nil && len(d.list.ents) > 0 {
+		order = make(map[string]uint64, len(d.list.ents))
+		for i := range d.list.ents {
+			order[d.list.ents[i].name] = d.list.ents[i].ino
+		}
+	}
+	l := &listing{index: map[string]int32{}, more: make(chan struct{}), fresh: map[string]bool{}}
+	c.setListing(dir, l)
+	d.order = order
+	c.pin(dir)
+	if c.closed {
+		c.finishListing(dir, l, c.fail("list", "", syscall.EIO, nil))
+		return l
+	}
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		c.fetchListing(c.ctx, dir, l)
+	}()
+	return l
+}
+
+// fetchListing reads a directory into l. Its request waits for the line as long as it takes: those
+// who wait for the listing have their own limits.
+func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
+	p, err := c.pathWait(ctx, dir)
+	if err == nil {
+		err = c.queue.waitIn(ctx, p)
+	}
+	if err == nil {
+		take := func(names []sftpconn.Entry, restart bool) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if restart {
+				c.restartListing(dir, l)
+			}
+			c.takeNames(dir, l, names)
+			return nil
+		}
+		if err = c.conn.List(ctx, p, take); failure(err) && c.noGuess(l) && c.spare(ctx) {
+			err = c.conn.List(ctx, p, take)
+		}
+		if err != nil {
+			err = c.errno(ctx, "list", p, err)
+			if errors.Is(err, syscall.ENOENT) {
+				c.gone(dir, p)
+			}
+		}
+	}
+	c.mu.Lock()
+	c.finishListing(dir, l, err)
+	c.mu.Unlock()
+}
+
+// noGuess says whether a program waits for a listing, which then counts as asked for by it.
+func (c *Cache) noGuess(l *listing) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.users > 0 {
+		c.notEarly(l)
+	}
+	return !l.early
+}
+
+// notEarly ends the counting of a listing that was begun before anybody asked. Called with mu held.
+func (c *Cache) notEarly(l *listing) {
+	if l.early {
+		l.early = false
+		c.guess.end()
+		c.walk.underWay--
+	}
+}
+
+// finishListing ends a fetch. Called with mu held.
+func (c *Cache) finishListing(dir *Node, l *listing, err error) {
+	l.done, l.err, l.fresh = true, err, nil
+	if c.timeout > 0 {
+		l.until = c.now() + int64(c.timeout)
+	}
+	close(l.more)
+	if err != nil && dir.dir.list == l {
+		c.dropListing(dir)
+	}
+	if err == nil && dir.dir.list == l {
+		c.forgetMissing(dir, l)
+		dir.dir.order = nil
+	}
+	c.trimListings()
+	dir.pins--
+	c.settle(dir)
+	c.notEarly(l)
+	c.walkListed(dir)
+	c.scanListed(dir)
+}
+
+// restartListing begins again after the line broke: names already handed out keep their places, the rest is
+// decided by what comes. Called with mu held.
+func (c *Cache) restartListing(dir *Node, l *listing) {
+	for i := range l.ents {
+		if !l.fresh[l.ents[i].name] {
+			l.ents[i].gone = true
+		}
+	}
+}
+
+// takeNames enters one answer of the server. Called with mu held.
+func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
+	until := c.now() + int64(c.timeout)
+	before := len(l.ents)
+	for _, e := range names {
+		if checkName(e.Name) != 0 {
+			continue
+		}
+		e.Attr.Mode = withType(e.Attr)
+		n := c.child(dir, e.Name)
+		if l.fresh[e.Name] {
+			if _, ok := l.index[e.Name]; n != nil && !ok {
+				l.add(e.Name, n, n.until)
+			}
+			continue
+		}
+		if n != nil {
+			c.takeChild(dir, n, e)
+		}
+		if i, ok := l.index[e.Name]; ok {
+			l.ents[i].attr, l.ents[i].until, l.ents[i].gone = e.Attr, until, false
+			continue
+		}
+		l.index[e.Name] = int32(len(l.ents))
+		l.ents = append(l.ents, listEnt{name: e.Name, ino: c.inoFor(dir, e.Name), attr: e.Attr, until: until})
+	}
+	if dir.dir.list == l {
+		c.listed += len(l.ents) - before
+	}
+	close(l.more)
+	l.more = make(chan struct{})
+}
+
+// takeChild brings a node up to date with what a listing says of it. Called with mu held.
+func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
+	if c.mtimeUnknown(n) || n.sent > 0 || c.o.Async && c.queue.busy() {
+		return // the listing may have crossed with a change of ours
+	}
+	if c.o.FollowSymlinks && e.Attr.Mode&syscall.S_IFMT == syscall.S_IFLNK {
+		return
+	}
+	if !sameType(n, e.Attr) {
+		c.unname(n, dir, e.Name)
+		n.gen++
+		c.settle(n)
+		c.notifyName(dir.id, e.Name)
+		return
+	}
+	link := n.link
+	if n.attr.Size != e.Attr.Size || n.attr.Mtime != e.Attr.Mtime {
+		link = nil // made anew: it may lead elsewhere
+	}
+	c.keepAttr(n, e.Attr)
+	n.link = link
+}
+
+// inoFor is the inode number of a name new in a listing: the one it had, or the next. Called with mu held.
+func (c *Cache) inoFor(dir *Node, name string) uint64 {
+	if n := c.child(dir, name); n != nil {
+		return n.id
+	}
+	if id, ok := dir.dir.order[name]; ok && c.nodes[id] == nil {
+		return id
+	}
+	return c.newID()
+}
+
+// forgetMissing drops nodes that a whole new listing no longer has. Called with mu held.
+func (c *Cache) forgetMissing(dir *Node, l *listing) {
+	var gone []string
+	for name, n := range dir.dir.children {
+		if i, ok := l.index[name]; (!ok || l.ents[i].gone) && n.until < l.until-int64(c.timeout) {
+			gone = append(gone, name)
+		}
+	}
+	for _, name := range gone {
+		c.forgetName(dir, name)
+		c.notifyName(dir.id, name)
+	}
+	dir.dir.missing = nil
+}

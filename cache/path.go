@@ -1,0 +1,153 @@
+package cache
+
+import (
+	"context"
+	"strings"
+	"syscall"
+)
+
+// path of a node, as programs see it and as it will be on the server once all changes are done; "" where it has
+// no name any more. Called with mu held.
+func (c *Cache) path(n *Node) string {
+	return c.climb(n, func(n *Node) (*Node, string) { return n.parent, n.name })
+}
+
+// serverPath is the path that a node has on the server now, while changes are pending. Called with mu held.
+func (c *Cache) serverPath(n *Node) string {
+	return c.climb(n, func(n *Node) (*Node, string) {
+		if len(n.leaving) > 0 {
+			return n.leaving[0].dir, n.leaving[0].name
+		}
+		return n.parent, n.name
+	})
+}
+
+// climb joins the names from the root to a node.
+func (c *Cache) climb(n *Node, place func(*Node) (*Node, string)) string {
+	var names []string
+	size := len(c.rootDir)
+	for n != c.root {
+		parent, name := place(n)
+		if parent == nil {
+			return ""
+		}
+		names = append(names, name)
+		size += 1 + len(name)
+		n = parent
+	}
+	if len(names) == 0 {
+		return c.rootDir
+	}
+	var b strings.Builder
+	b.Grow(size)
+	if c.rootDir != "/" {
+		b.WriteString(c.rootDir)
+	}
+	for i := len(names) - 1; i >= 0; i-- {
+		b.WriteByte('/')
+		b.WriteString(names[i])
+	}
+	return b.String()
+}
+
+// pathOf is path, taking mu.
+func (c *Cache) pathOf(n *Node) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path(n)
+}
+
+// serverPathOf is serverPath, taking mu.
+func (c *Cache) serverPathOf(n *Node) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.serverPath(n)
+}
+
+// join is the path of a name in a directory.
+func join(dir, name string) string {
+	if dir == "/" {
+		return "/" + name
+	}
+	return dir + "/" + name
+}
+
+// depth counts the directories between a node and the root: 0 for what is in the root. Of several names it is the least,
+// and same says whether all are equally deep. Called with mu held.
+func (c *Cache) depth(n *Node) (least int, same bool) {
+	count := func(dir *Node) (d int) {
+		for ; dir != nil && dir != c.root; dir = dir.parent {
+			d++
+		}
+		return d
+	}
+	least, same = count(n.parent), true
+	for _, p := range n.also {
+		d := count(p.dir)
+		same = same && d == least
+		least = min(least, d)
+	}
+	return least, same
+}
+
+// pathWait gives a node's path once the changes under way that concern it are done; ENOENT where it has no name.
+func (c *Cache) pathWait(ctx context.Context, n *Node) (string, error) {
+	return c.steady(ctx, func() (string, error) {
+		p := c.path(n)
+		if p == "" {
+			return "", c.fail("find", "", syscall.ENOENT, nil)
+		}
+		return p, nil
+	})
+}
+
+// steady waits for the changes under way that concern a path, and gives the path as it is then.
+func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (string, error) {
+	for waited := ""; ; {
+		c.mu.Lock()
+		p, err := locate()
+		c.mu.Unlock()
+		if err != nil || p == waited {
+			return p, err
+		}
+		if err := c.queue.wait(ctx, p); err != nil {
+			return "", c.errno(ctx, "find", p, err)
+		}
+		waited = p // what was waited for may have been a rename above it
+	}
+}
+
+// childPath is pathWait for a name in a directory, with the checks that every name must pass.
+func (c *Cache) childPath(ctx context.Context, dir *Node, name string) (string, error) {
+	return c.steady(ctx, func() (string, error) { return c.namePath(dir, name) })
+}
+
+// namePath is the path of a name in a directory, without waiting for anything. Called with mu held.
+func (c *Cache) namePath(dir *Node, name string) (string, error) {
+	if err := checkName(name); err != 0 {
+		return "", c.fail("find", name, err, nil)
+	}
+	if !dir.isDir() {
+		return "", c.fail("find", name, syscall.ENOTDIR, nil)
+	}
+	p := c.path(dir)
+	if p == "" {
+		return "", c.fail("find", name, syscall.ENOENT, nil)
+	}
+	p = join(p, name)
+	if len(p) > maxPath {
+		return "", c.fail("find", name, syscall.ENAMETOOLONG, nil)
+	}
+	return p, nil
+}
+
+// checkName says whether a name may be sent to a server at all.
+func checkName(name string) syscall.Errno {
+	switch {
+	case len(name) > maxName:
+		return syscall.ENAMETOOLONG
+	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+		return syscall.EINVAL
+	}
+	return 0
+}

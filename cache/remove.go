@@ -1,0 +1,99 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+)
+
+// Unlink takes a name of something that is not a directory away.
+func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
+	const op = "unlink"
+	c.mu.Lock()
+	p, err := c.namePath(dir, name)
+	if err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	n, _, state := c.peek(dir, name)
+	sure := state == present && !n.isDir()
+	c.mu.Unlock()
+	if state == absent {
+		return c.fail(op, p, syscall.ENOENT, nil)
+	}
+	if state == present && n.isDir() {
+		return c.fail(op, p, syscall.EISDIR, nil)
+	}
+	defer c.openLate(ctx, n)()
+	return c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
+		op: op, sure: sure, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		run: func(ctx context.Context) error {
+			if err := c.conn.Remove(ctx, p); err != nil {
+				return c.whyNotRemoved(ctx, op, p, false, err)
+			}
+			return nil
+		},
+		predict: func(*change) { c.removed(dir, name, nil) },
+		enter:   func(err error) { c.removed(dir, name, err) },
+	})
+}
+
+// Rmdir takes an empty directory away.
+func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
+	const op = "rmdir"
+	c.mu.Lock()
+	p, err := c.namePath(dir, name)
+	if err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	n, _, state := c.peek(dir, name)
+	known, sure := syscall.Errno(0), false
+	switch {
+	case state == absent:
+		known = syscall.ENOENT
+	case state == present && !n.isDir():
+		known = syscall.ENOTDIR
+	case state == present:
+		sure = c.surelyEmpty(n)
+	}
+	c.mu.Unlock()
+	if known != 0 {
+		return c.fail(op, p, known, nil)
+	}
+	return c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
+		op: op, sure: sure, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		run: func(ctx context.Context) error {
+			if err := c.conn.Rmdir(ctx, p); err != nil {
+				return c.whyNotRemoved(ctx, op, p, true, err)
+			}
+			return nil
+		},
+		predict: func(*change) { c.removed(dir, name, nil) },
+		enter:   func(err error) { c.removed(dir, name, err) },
+	})
+}
+
+// surelyEmpty says whether a directory is known to hold nothing. Called with mu held.
+func (c *Cache) surelyEmpty(n *Node) bool {
+	l := n.dir.list
+	if len(n.dir.children) > 0 || l == nil || !l.whole() || l.until <= c.now() {
+		return false
+	}
+	for i := range l.ents {
+		if !l.ents[i].gone {
+			return false
+		}
+	}
+	return true
+}
+
+// removed enters the outcome of a removal. Called with mu held.
+func (c *Cache) removed(dir *Node, name string, err error) {
+	if err != nil && !errors.Is(err, syscall.ENOENT) {
+		return
+	}
+	c.forgetName(dir, name)
+	c.absent(dir, name)
+	c.touched(dir)
+}

@@ -1,0 +1,126 @@
+package cache
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+)
+
+// walkTree lists a directory and all below it, as find(1) does.
+func (r *rig) walkTree(n *Node) {
+	r.t.Helper()
+	for _, e := range r.list(n) {
+		if e.Mode == syscall.S_IFDIR {
+			f, err := r.Lookup(ctxOf(r.t), n, e.Name)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.walkTree(f.Node)
+		}
+	}
+}
+
+func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 30 {
+		for j := range 3 {
+			r.put(fmt.Sprintf("d%02d/e%d/f", i, j), "x")
+		}
+	}
+	// 121 directories. One after the other they would take three flights each.
+	r.costs("walk", 40, func() { r.walkTree(r.Root()) })
+}
+
+func TestAWalkOfLookupsGrowsWithDepthNotWithWidth(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 30 {
+		for j := range 10 {
+			r.put(fmt.Sprintf("d%02d/f%d", i, j), "x")
+		}
+	}
+	// As git looks at every file that it knows, without listing anything: 30 directories, 300 files.
+	r.costs("look-ups", 40, func() {
+		for i := range 30 {
+			d := r.mustFind(fmt.Sprintf("d%02d", i)).Node
+			for j := range 10 {
+				if f, err := r.Lookup(ctxOf(t), d, fmt.Sprintf("f%d", j)); err != nil || f.Attr.Size != 1 {
+					t.Fatalf("d%02d/f%d: %+v, %v", i, j, f.Attr, err)
+				}
+			}
+		}
+	})
+}
+
+// Nested ones come first in git's order: what it does below one child and below another is a walk through both.
+func TestAWalkOfLookupsIsSeenBelowTheChildren(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 20 {
+		for j := range 4 {
+			r.put(fmt.Sprintf("d%02d/e/f%d", i, j), "x")
+		}
+	}
+	r.costs("look-ups", 18, func() {
+		for i := range 20 {
+			for j := range 4 {
+				r.mustFind(fmt.Sprintf("d%02d/e/f%d", i, j))
+			}
+		}
+	})
+}
+
+// After the first directory that was looked through, another one beside it or above it takes no three look-ups to be seen.
+func TestAWalkOfLookupsIsSeenAtItsSecondDirectory(t *testing.T) {
+	r := newRig(t, nil)
+	dirs := []string{"a/b", "a", "c/d/e", "c/d", "c", "f/g", "f"}
+	each := func(do func(name string)) {
+		for _, dir := range dirs {
+			for i := range 6 {
+				do(fmt.Sprintf("%s/x%d", dir, i))
+			}
+		}
+	}
+	each(func(name string) { r.put(name, "x") })
+	r.costs("look-ups", 17, func() { each(func(name string) { r.mustFind(name) }) })
+}
+
+// Who lists one directory again and again walks nowhere.
+func TestListingsOfOneDirectoryAreNoWalk(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 5 {
+		r.put(fmt.Sprintf("d%d/f", i), "x")
+	}
+	r.list(r.Root())
+	d := r.mustFind("d1").Node
+	r.tap.Reset()
+	for range 3 {
+		r.list(d)
+		r.mu.Lock()
+		r.distrust(d)
+		r.mu.Unlock()
+	}
+	if got := r.tap.Requests()["OPENDIR"]; got != 3 {
+		t.Errorf("%d directories were opened, 3 were asked for", got)
+	}
+}
+
+func TestAWalkIsSeenOnTheWayDown(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 10 {
+		r.put(fmt.Sprintf("d%d/e/f/g", i), "x")
+	}
+	// The root, d and e are listed; meanwhile and then all the rest, level by level.
+	r.costs("walk", 10, func() { r.walkTree(r.Root()) })
+}
+
+func TestASingleListingFetchesNothingAhead(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 5 {
+		r.put(fmt.Sprintf("d%d/f", i), "x")
+	}
+	r.tap.Reset()
+	r.list(r.Root())
+	r.list(r.mustFind("d1").Node)
+	if got := r.tap.Requests()["OPENDIR"]; got != 2 {
+		t.Errorf("%d directories were opened, 2 were asked for", got)
+	}
+}
