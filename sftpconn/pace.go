@@ -52,6 +52,9 @@ const (
 	// lateMany late answers, less those that were not late, say so.
 	lateMany = 3
 
+	// promptBy eighths of the smallest round trip are what a prompt answer takes at most, until its last byte.
+	promptBy = 9
+
 	// minRound is the shortest round by which rates are compared: on a short line a
 	// round trip is too little to measure anything.
 	minRound = 20 * time.Millisecond
@@ -94,6 +97,7 @@ type pacer struct {
 	probeAt     int     // the round from which on a probe may begin
 	roundRate   float64 // smoothed, of the last rounds without a probe
 	late        int     // late answers of late, less the others
+	prompt      bool    // the last answer was there in full after little more than the smallest round trip: the line has room
 	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
 	fullRounds  int
 	timer       *time.Timer // wakes those held back by a drain; nil where none is set
@@ -104,7 +108,8 @@ type pacer struct {
 // grant is the right to have n bytes in flight.
 type grant struct {
 	n           int64
-	delivered   int64 // of the pacer when it was given
+	at          time.Time // when it was given
+	delivered   int64     // of the pacer then
 	deliveredAt time.Time
 	spare       bool // less was in flight than allowed: it tells nothing about the line's limit
 }
@@ -209,6 +214,9 @@ func (p *pacer) release(g grant, done int, took time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
 	p.inFlight -= g.n
+	if done > 0 {
+		p.prompt = now.Sub(g.at) <= p.l.rtt.get()*promptBy/8
+	}
 	if took > p.l.rtt.get()*3/2+lateBy {
 		p.late = min(p.late+1, 2*lateMany)
 	} else if done > 0 {
@@ -262,7 +270,7 @@ func (p *pacer) serve() (channels int) {
 			// After a pause the time before counts for nothing.
 			p.deliveredAt = time.Now()
 		}
-		w.ready <- grant{n: n, delivered: p.delivered, deliveredAt: p.deliveredAt, spare: p.waiting == 0 && p.inFlight < limit}
+		w.ready <- grant{n: n, at: time.Now(), delivered: p.delivered, deliveredAt: p.deliveredAt, spare: p.waiting == 0 && p.inFlight < limit}
 	}
 	if p.waiting == 0 {
 		return 0

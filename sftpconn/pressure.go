@@ -14,15 +14,15 @@ func (p *pacer) wanted() (channels int, wide bool) {
 
 // channels says how many hold target, and 0 where capacity is enough. With mu held.
 func (p *pacer) channels(target, capacity int64) int {
-	if p.starting && p.l.rtt.get() > farRTT {
+	far := p.starting && p.l.rtt.get() > farRTT
+	switch {
+	case far && p.prompt && p.rate()*p.l.rtt.get().Seconds()*startGain*startGain >= float64(capacity)*heldFrom:
 		// Until the channels are there the start has gone on for some round trips.
-		if rate := p.rate(); rate*p.l.rtt.get().Seconds()*startGain*startGain < float64(capacity)*heldFrom {
-			return 0
-		}
 		return p.l.most
-	}
-	if target < capacity/2 {
+	case target < capacity/2:
 		return 0
+	case far:
+		return p.l.most
 	}
 	n := int((target*5/4 + window - 1) / window)
 	if p.l.rtt.get() <= nearRTT {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -126,32 +125,4 @@ func TestAFurtherChannelNeverReadsAnotherFile(t *testing.T) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
 	}
-}
-
-// Opening channels takes several round trips, so they are asked for when the first answers show where the stream will be by
-// then, and not when the window holds it up.
-func TestAStreamHasItsChannelsOpenedFromItsFirstAnswersOn(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
-	want := content(10, 2<<20)
-	tap.SetDelay(60 * time.Millisecond)
-	f := openFile(t, c, file(t, srv, "f", want), rd)
-	ctx := limited(t)
-	read := func(off, n int) {
-		got := make([]byte, n)
-		if got, err := f.ReadAt(ctx, got, int64(off)); err != nil || got != n {
-			t.Errorf("read of %d bytes at %d: %d, %v", n, off, got, err)
-		}
-	}
-	read(0, 128<<10)
-	if n := len(c.allLinks()[0].bulkChannels()); n > 0 {
-		t.Errorf("%d channels are open for a single read", n)
-	}
-	var all sync.WaitGroup
-	for i := range 5 {
-		all.Go(func() { read(128<<10+i*200<<10, 200<<10) })
-	}
-	all.Wait()
-	eventually(t, "all channels are open", func() bool { return len(c.allLinks()[0].bulkChannels()) == aloneChannels })
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sshmount/sftpconn/sftptest"
+	"sshmount/tests/line"
 )
 
 // countedMount is a mount whose every request to the server passes a counter.
@@ -354,5 +355,24 @@ func TestBudgetOfAsyncIsNothing(t *testing.T) {
 	}
 	if exists(m.root + "/d/gone") {
 		t.Error("the removed file is there")
+	}
+}
+
+// Channels are for what the window of one can't carry. A line that is full without them is only given longer queues.
+func TestASlowLineHasNoMoreChannelsThanItCanFill(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	content := string(pseudoRandom(1, 4<<20))
+	write(t, s.local("f"), content)
+	_, config := s.over(t, line.Config{Delay: 25 * time.Millisecond, BytesPerSecond: 2_500_000})
+	m := s.mountOver(t, config)
+	wantContent(t, m.path("f"), content)
+	if n := m.report(t).Line.Channels; n > 2 {
+		t.Errorf("%d channels are open after a read", n)
+	}
+	write(t, m.path("g"), content)
+	if n := m.report(t).Line.Channels; n > 2 {
+		t.Errorf("%d channels are open after a write", n)
 	}
 }

@@ -92,6 +92,20 @@ func TestUmountCommand(t *testing.T) {
 	}
 }
 
+// report is what status says of a mount, as far as the tests ask.
+type report struct {
+	Line    struct{ Channels int }
+	Process struct{ Goroutines int }
+}
+
+func (m *mounted) report(t *testing.T) (r report) {
+	t.Helper()
+	out, err := sshmount(t, "status", m.point, "--json")
+	must(t, err)
+	must(t, json.Unmarshal([]byte(out), &r))
+	return r
+}
+
 func TestStatusShowsTheConnection(t *testing.T) {
 	t.Parallel()
 	onlySshmount(t)

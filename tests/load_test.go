@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -37,17 +36,11 @@ type use struct {
 
 func (m *mounted) use(t *testing.T) use {
 	t.Helper()
-	out, err := sshmount(t, "status", m.point, "--json")
-	must(t, err)
-	var s struct {
-		Process struct{ Goroutines int }
-	}
-	must(t, json.Unmarshal([]byte(out), &s))
 	status := read(t, fmt.Sprintf("/proc/%d/status", m.cmd.Process.Pid))
 	_, rest, _ := strings.Cut(status, "VmRSS:")
 	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 	must(t, err)
-	return use{s.Process.Goroutines, kib << 10}
+	return use{m.report(t).Process.Goroutines, kib << 10}
 }
 
 // busyProgram works in a directory of its own until there is a file "stop" beside it: copies in, compares, moves, appends,
