@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/transport"
 )
 
 const (
@@ -195,6 +196,9 @@ func (l *link) openCopies() {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()
 	ch, err := l.openChannel(ctx, nil)
+	if errors.Is(err, transport.ErrNoMoreChannels) {
+		defer l.yield()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opening--

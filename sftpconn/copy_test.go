@@ -33,3 +33,16 @@ func TestCopyDataSaysWhereTheSourceEnds(t *testing.T) {
 	}
 	sameAs(t, path, want)
 }
+
+// Where bulk data has all channels that the server grants, copies get one of them.
+func TestCopiesHaveAChannelThatBulkDataGivesUp(t *testing.T) {
+	c := connect(t, sftptest.New(t, sftptest.MaxChannels(4)))
+	l := c.allLinks()[0]
+	l.grow(3)
+	eventually(t, "the channels are open", func() bool { return len(l.bulkChannels()) == 3 })
+	eventually(t, "there is a channel for copies", func() bool { return l.copyChannel() != nil })
+	l.grow(3)
+	if n := len(l.bulkChannels()); n != 2 {
+		t.Errorf("%d channels for bulk data, want 2", n)
+	}
+}

@@ -20,7 +20,7 @@ func (l *link) grow(n int) {
 	if l.full || time.Now().Before(l.openAfter) {
 		return
 	}
-	for len(l.bulk)+l.opening < min(n, l.most) && l.c.spawn(l.openBulk) {
+	for len(l.bulk)+l.opening < min(n, int(l.most.Load())) && l.c.spawn(l.openBulk) {
 		l.opening++
 	}
 }

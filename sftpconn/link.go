@@ -19,10 +19,9 @@ const (
 	// waits for it to open.
 	carried = window + 256<<10
 
-	// aloneChannels are the channels for bulk data where the user has not said how many:
-	// with that of names and that for copies, the ten that sshd grants. A connection on
-	// which other programs depend too must not be filled.
-	aloneChannels  = 8
+	// aloneChannels are the channels for bulk data where the user has not said how many: with that of names the ten that
+	// sshd grants. What else needs one has theirs (yield). A connection on which other programs depend too must not be filled.
+	aloneChannels  = 9
 	sharedChannels = 4
 
 	// farRTT is the round trip from which on a stream that is held up by its window
@@ -47,7 +46,7 @@ type link struct {
 
 	suspected chan struct{} // capacity 1: probe now
 	noProbe   atomic.Bool   // the transport has no probe of its own
-	most      int           // channels for bulk data that it may have
+	most      atomic.Int32  // channels for bulk data that it may have
 
 	stuckPause time.Time // don't ask for another channel of names before; of the goroutine that watches the link
 
@@ -113,11 +112,11 @@ func (c *Conn) newLink(t transport.Transport) *link {
 	l := &link{c: c, t: t, done: make(chan struct{}), suspected: make(chan struct{}, 1)}
 	switch {
 	case c.o.MaxChannels > 0:
-		l.most = c.o.MaxChannels
+		l.most.Store(int32(c.o.MaxChannels))
 	case t.Info().Shared:
-		l.most = sharedChannels
+		l.most.Store(sharedChannels)
 	default:
-		l.most = aloneChannels
+		l.most.Store(aloneChannels)
 	}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	l.read.start(l)

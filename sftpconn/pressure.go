@@ -18,11 +18,11 @@ func (p *pacer) channels(target, capacity int64) int {
 	switch {
 	case far && p.prompt && p.rate()*p.l.rtt.get().Seconds()*startGain*startGain >= float64(capacity)*heldFrom:
 		// Until the channels are there the start has gone on for some round trips.
-		return p.l.most
+		return int(p.l.most.Load())
 	case target < capacity/2:
 		return 0
 	case far:
-		return p.l.most
+		return int(p.l.most.Load())
 	}
 	n := int((target*5/4 + window - 1) / window)
 	if p.l.rtt.get() <= nearRTT {

@@ -2,8 +2,11 @@ package sftpconn
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
+
+	"sshmount/sftpconn/transport"
 )
 
 // A server answers the requests of a channel in order. What blocks it (the opening of a
@@ -57,9 +60,13 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 		l.stuckPause = time.Now().Add(refusedPause)
 		over := l.err != nil
 		l.mu.Unlock()
-		if err == nil {
+		switch {
+		case err == nil:
 			ch.s.Close()
-		} else if !over {
+		case over:
+		case errors.Is(err, transport.ErrNoMoreChannels) && l.yield():
+			l.stuckPause = time.Now().Add(leaving)
+		default:
 			c.o.Logger.Warn("names wait for one request, and no other channel for them is to be had", "for", age.Round(time.Second), "cause", err)
 		}
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -91,10 +92,24 @@ func TestAFileReadAheadThatCannotBeOpenedIsGivenUp(t *testing.T) {
 
 // A program opens it, and waits.
 func TestNamesGetAroundAnOpeningThatTakesLong(t *testing.T) {
+	t.Run("channels are to be had", func(t *testing.T) { namesGetAround(t, 0) })
+	t.Run("bulk data has them all", func(t *testing.T) { namesGetAround(t, 2) })
+}
+
+// namesGetAround has that happen on a connection whose server grants no more channels than the one of names and so many for
+// bulk data, all of which are open; 0 is no bound, and none is.
+func namesGetAround(t *testing.T, bulk int) {
 	sooner(t, 200*time.Millisecond, time.Hour)
 	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
+	options := []sftptest.Option{sftptest.WithTap(tap)}
+	if bulk > 0 {
+		options = append(options, sftptest.MaxChannels(1+bulk))
+	}
+	srv := sftptest.New(t, options...)
 	c := connect(t, srv)
+	l := c.allLinks()[0]
+	l.grow(bulk)
+	eventually(t, "the channels are open", func() bool { return len(l.bulkChannels()) == bulk })
 	path := fifo(t, srv)
 	type result struct {
 		f   *File
@@ -134,8 +149,7 @@ func TestNamesGetAroundAnOpeningThatTakesLong(t *testing.T) {
 		t.Errorf("what was asked behind it: %v", err)
 	}
 	eventually(t, "the channel that was stuck carries data", func() bool {
-		l := c.allLinks()[0]
-		return len(l.bulkChannels()) == 1 && l.bulkChannels()[0].s == stuck
+		return slices.ContainsFunc(l.bulkChannels(), func(ch *channel) bool { return ch.s == stuck })
 	})
 	if _, err := r.f.Stat(limited(t)); err != nil {
 		t.Errorf("the file that was opened on it: %v", err)

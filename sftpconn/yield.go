@@ -1,0 +1,41 @@
+package sftpconn
+
+import (
+	"cmp"
+	"slices"
+)
+
+// yield closes a channel for bulk data where there are several, so that the server grants another in its place for what bulk
+// data must not keep away; the link has one fewer from then on. It says whether it has closed one. What is in flight on it is
+// sent again on others. Called without mu.
+func (l *link) yield() bool {
+	channels := slices.Clone(l.bulkChannels())
+	if len(channels) < 2 {
+		return false
+	}
+	slices.SortFunc(channels, func(a, b *channel) int { return cmp.Compare(a.s.InFlight(), b.s.InFlight()) })
+	for _, ch := range channels {
+		if !slices.ContainsFunc(l.c.openFiles(), func(f *File) bool { return f.needs(ch) }) {
+			l.most.Store(int32(len(channels) - 1))
+			ch.s.Close()
+			return true
+		}
+	}
+	return false
+}
+
+// needs says whether the file is open on ch and nowhere else: without a name it could not be opened again.
+func (f *File) needs(ch *channel) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := f.handles[ch]
+	if h == nil || !h.open() {
+		return false
+	}
+	for other, o := range f.handles {
+		if other != ch && o.open() && o.fits(f.main()) {
+			return false
+		}
+	}
+	return true
+}
