@@ -45,7 +45,7 @@ func (r *reader) reply() error {
 		return broken("it announces a packet of %d bytes, where %d is the most", length, limit)
 	}
 	if length < 5 {
-		return broken("it announces a packet of %d bytes, too short for any reply", length)
+		return broken("bad reply len: %d, too short for any reply", length)
 	}
 	if _, err := io.ReadFull(r.r, r.head[4:9]); err != nil {
 		return r.s.readError(err)

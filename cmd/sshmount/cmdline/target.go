@@ -27,13 +27,13 @@ func parseTarget(s string) (target, error) {
 	if err != nil {
 		return t, fmt.Errorf("%q: %w", s, err)
 	}
-	for what, word := range map[string]string{"host": t.host, "user": t.user} {
+	for what, word := range map[string]string{"hostname": t.host, "user name": t.user} {
 		// A name that begins with a dash would be read as an option by the programs that it is passed to.
 		if strings.HasPrefix(word, "-") {
-			return t, fmt.Errorf("%q: the name of a %s can't begin with a dash", s, what)
+			return t, fmt.Errorf("%q: invalid %s: it begins with a dash", s, what)
 		}
-		if strings.ContainsFunc(word, func(r rune) bool { return unicode.IsControl(r) || what == "host" && unicode.IsSpace(r) }) {
-			return t, fmt.Errorf("%q: there is a space or a control character in the name of the %s", s, what)
+		if strings.ContainsFunc(word, func(r rune) bool { return unicode.IsControl(r) || what == "hostname" && unicode.IsSpace(r) }) {
+			return t, fmt.Errorf("%q: invalid %s: there is a space or a control character in it", s, what)
 		}
 	}
 	if strings.ContainsRune(t.dir, 0) {
