@@ -79,16 +79,7 @@ func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpc
 			}
 			return c.serverPath((*self).n)
 		},
-		Check: func(a session.Attr) error {
-			c.mu.Lock()
-			h := *self
-			c.mu.Unlock()
-			if h == nil {
-				return nil
-			}
-			return h.check(a)
-		},
-		Pflags: pflags, Perm: perm & 0o7777,
+		Check: c.checkOf(self), Pflags: pflags, Perm: perm & 0o7777,
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 
 // lookupsBeforeListing is the number of names asked for one by one in a directory, within
 // lookupsWithin, after which its listing is fetched in the background. Where its siblings
-// have been walked through like that already, the first is enough; so it is within combWithin
-// in all that is beside a directory where that has happened.
+// have been walked through like that already, the first is enough; so it is everywhere within
+// combWithin of the last time that it happened.
 const (
 	lookupsBeforeListing = 3
 	lookupsWithin        = 10 * time.Second
@@ -28,7 +28,6 @@ type dirState struct {
 
 	looked   int   // names asked for one by one lately
 	lookedAt int64 // the first of them
-	combed   int64 // when so many names were last asked for in it, or below it, that a listing was fetched
 	walked   int   // subdirectories that a program listed lately
 	walkedAt int64
 	walkedTo string // the one that made it a walk
@@ -239,27 +238,14 @@ func (c *Cache) noteLookup(dir *Node) {
 		d.looked, d.lookedAt = 0, now
 	}
 	d.looked++
-	if d.looked < lookupsBeforeListing && !dir.walkedBeside(now) || !c.mayGuess() || !c.unlisted(dir) {
+	p := dir.parent
+	walking := p != nil && p.dir.walked >= walkBegins && now-p.dir.walkedAt < int64(walkWithin)
+	combing := c.walk.combed > 0 && now-c.walk.combed < int64(combWithin)
+	if d.looked < lookupsBeforeListing && !walking && !combing || !c.mayGuess() || !c.unlisted(dir) {
 		return
 	}
 	d.looked = 0
-	for at := dir; at != nil; at = at.parent {
-		at.dir.combed = now
-	}
+	c.walk.combed = now
 	c.startListing(dir)
 	c.noteWalked(dir, true)
-}
-
-// walkedBeside says whether a program that asks for one name in a directory is on a walk that will come to the others.
-// Called with Cache.mu held.
-func (n *Node) walkedBeside(now int64) bool {
-	if p := n.parent; p != nil && p.dir.walked >= walkBegins && now-p.dir.walkedAt < int64(walkWithin) {
-		return true
-	}
-	for at := n; at != nil; at = at.parent {
-		if at.dir.combed > 0 && now-at.dir.combed < int64(combWithin) {
-			return true
-		}
-	}
-	return false
 }

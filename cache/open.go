@@ -122,15 +122,7 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, self **Handle) (*sftpconn.File, session.Attr, error) {
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, NoStat: c.o.FollowSymlinks,
-		Check: func(a session.Attr) error {
-			c.mu.Lock()
-			h := *self
-			c.mu.Unlock()
-			if h == nil {
-				return nil
-			}
-			return h.check(a)
-		},
+		Check: c.checkOf(self),
 	})
 	if err != nil {
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
@@ -153,6 +145,19 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		return nil, a, c.fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
 	return f, a, nil
+}
+
+// checkOf looks at what a reopening has found, for the handle that self leads to once there is one.
+func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
+	return func(a session.Attr) error {
+		c.mu.Lock()
+		h := *self
+		c.mu.Unlock()
+		if h == nil {
+			return nil
+		}
+		return h.check(a)
+	}
 }
 
 // openTruncated opens with O_TRUNC: bytes of other handles on their way come first.

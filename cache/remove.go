@@ -25,16 +25,11 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 		return c.fail(op, p, syscall.EISDIR, nil)
 	}
 	defer c.openLate(ctx, n)()
-	return c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
-		op: op, sure: sure, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
-		run: func(ctx context.Context) error {
-			if err := c.conn.Remove(ctx, p); err != nil {
-				return c.whyNotRemoved(ctx, op, p, false, err)
-			}
-			return nil
-		},
-		predict: func(*change) { c.removed(dir, name, nil) },
-		enter:   func(err error) { c.removed(dir, name, err) },
+	return c.submitRemoval(ctx, op, place{dir, name}, n, sure, func(ctx context.Context, p string) error {
+		if err := c.conn.Remove(ctx, p); err != nil {
+			return c.whyNotRemoved(ctx, op, p, false, err)
+		}
+		return nil
 	})
 }
 
@@ -61,16 +56,22 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	if known != 0 {
 		return c.fail(op, p, known, nil)
 	}
-	return c.submitLeaving(ctx, []*Node{n}, []place{{dir, name}}, change{
-		op: op, sure: sure, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
-		run: func(ctx context.Context) error {
-			if err := c.conn.Rmdir(ctx, p); err != nil {
-				return c.whyNotRemoved(ctx, op, p, true, err)
-			}
-			return nil
-		},
-		predict: func(*change) { c.removed(dir, name, nil) },
-		enter:   func(err error) { c.removed(dir, name, err) },
+	return c.submitRemoval(ctx, op, place{dir, name}, n, sure, func(ctx context.Context, p string) error {
+		if err := c.conn.Rmdir(ctx, p); err != nil {
+			return c.whyNotRemoved(ctx, op, p, true, err)
+		}
+		return nil
+	})
+}
+
+// submitRemoval has run take the name of n away, by its path at that time.
+func (c *Cache) submitRemoval(ctx context.Context, op string, at place, n *Node, sure bool, run func(ctx context.Context, p string) error) error {
+	var p string
+	return c.submitLeaving(ctx, []*Node{n}, []place{at}, change{
+		op: op, sure: sure, names: []place{at}, locate: c.locateName(&p, at.dir, at.name),
+		run:     func(ctx context.Context) error { return run(ctx, p) },
+		predict: func(*change) { c.removed(at.dir, at.name, nil) },
+		enter:   func(err error) { c.removed(at.dir, at.name, err) },
 	})
 }
 

@@ -28,6 +28,7 @@ type walk struct {
 	window   int        // listings that may be ahead of the program
 	unused   int        // listings of this walk that nobody has used yet
 	underWay int        // of those, on their way
+	combed   int64      // when so many names were last looked up in a directory that its listing was fetched; 0: never
 	byName   bool       // the program goes by the order of names, not by that of the listings
 	queue    []*walkDir // directories whose subdirectories are to be fetched
 }
@@ -114,7 +115,7 @@ func (c *Cache) walkReset() {
 		d.n.pins--
 		c.settle(d.n)
 	}
-	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay}
+	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, combed: w.combed}
 }
 
 // walkUsed notes that a program uses a directory's listing: one that was fetched ahead widens the window. Called with mu held.

@@ -197,7 +197,7 @@ func (l *link) openCopies() {
 	defer cancel()
 	ch, err := l.openChannel(ctx, nil)
 	if errors.Is(err, transport.ErrNoMoreChannels) {
-		defer l.yield()
+		defer l.yield() // when mu is given back
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

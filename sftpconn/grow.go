@@ -54,10 +54,8 @@ func (l *link) openBulk() {
 
 // greeted gives a session of the link that the server has greeted; nil where there is none.
 func (l *link) greeted() *session.Session {
-	for _, ch := range l.channels() {
-		if !ch.over() {
-			return ch.s
-		}
+	if ch := l.soonest(); ch != nil {
+		return ch.s
 	}
 	return nil
 }

@@ -14,18 +14,20 @@ func (p *pacer) wanted() (channels int, wide bool) {
 
 // channels says how many hold target, and 0 where capacity is enough. With mu held.
 func (p *pacer) channels(target, capacity int64) int {
-	far := p.starting && p.l.rtt.get() > farRTT
-	switch {
-	case far && p.prompt && p.rate()*p.l.rtt.get().Seconds()*startGain*startGain >= float64(capacity)*heldFrom:
+	rtt := p.l.rtt.get()
+	held := target >= capacity/2
+	if p.starting && rtt > farRTT {
 		// Until the channels are there the start has gone on for some round trips.
-		return int(p.l.most.Load())
-	case target < capacity/2:
+		soon := p.prompt && p.rate()*rtt.Seconds()*startGain*startGain >= float64(capacity)*heldFrom
+		if held || soon {
+			return int(p.l.most.Load())
+		}
+	}
+	if !held {
 		return 0
-	case far:
-		return int(p.l.most.Load())
 	}
 	n := int((target*5/4 + window - 1) / window)
-	if p.l.rtt.get() <= nearRTT {
+	if rtt <= nearRTT {
 		n = min(n, nearChannels)
 	}
 	return n

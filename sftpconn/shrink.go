@@ -88,15 +88,13 @@ func (f *File) leave(ch *channel) bool {
 	if h == nil {
 		return true
 	}
-	for other, o := range f.handles {
-		if other != ch && o.open() && o.full && h.open() && h.refs == 0 {
-			delete(f.handles, ch)
-			h.retired = true
-			f.giveBack(h)
-			return true
-		}
+	if !h.open() || h.refs > 0 || !f.elsewhere(ch) {
+		return false
 	}
-	return false
+	delete(f.handles, ch)
+	h.retired = true
+	f.giveBack(h)
+	return true
 }
 
 // openFiles gives all files that are not closed.

@@ -29,13 +29,15 @@ func (f *File) needs(ch *channel) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h := f.handles[ch]
-	if h == nil || !h.open() {
-		return false
-	}
-	for other, o := range f.handles {
-		if other != ch && o.open() && o.fits(f.main()) {
-			return false
+	return h != nil && h.open() && !f.elsewhere(ch)
+}
+
+// elsewhere says whether the file is open on another channel than ch, for all that it is open for. With mu held.
+func (f *File) elsewhere(ch *channel) bool {
+	for other, h := range f.handles {
+		if other != ch && h.open() && h.full {
+			return true
 		}
 	}
-	return true
+	return false
 }
