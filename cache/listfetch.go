@@ -34,36 +34,75 @@ func (c *Cache) startListing(dir *Node) *listing {
 	return l
 }
 
+// errStrayed ends a listing under which the directory was moved.
+var errStrayed = errors.New("directory was moved while it was listed")
+
 // fetchListing reads a directory into l. Its request waits for the line as long as it takes: those
 // who wait for the listing have their own limits.
+//
+// OpenSSH looks each name up below the path by which the directory was opened: where that leads elsewhere by then, what
+// comes is of another directory, or nothing. So a listing with which a rename has crossed begins again.
 func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
-	p, err := c.pathWait(ctx, dir)
-	if err == nil {
-		err = c.queue.waitIn(ctx, p)
-	}
-	if err == nil {
-		take := func(names []sftpconn.Entry, restart bool) error {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if restart {
-				c.restartListing(dir, l)
-			}
-			c.takeNames(dir, l, names)
-			return nil
+	err := errStrayed
+	for again := false; errors.Is(err, errStrayed); again = true {
+		var p string
+		if p, err = c.pathWait(ctx, dir); err != nil {
+			break
 		}
-		if err = c.conn.List(ctx, p, take); failure(err) && c.noGuess(l) && c.spare(ctx) {
-			err = c.conn.List(ctx, p, take)
+		if err = c.queue.waitIn(ctx, p); err != nil {
+			break
 		}
-		if err != nil {
-			err = c.errno(ctx, "list", p, err)
-			if errors.Is(err, syscall.ENOENT) {
-				c.gone(dir, p)
-			}
+		c.mu.Lock()
+		since := c.lastMove(dir)
+		if again {
+			c.restartListing(dir, l)
 		}
+		c.mu.Unlock()
+		err = c.listAt(ctx, dir, l, p, since)
 	}
 	c.mu.Lock()
 	c.finishListing(dir, l, err)
 	c.mu.Unlock()
+}
+
+// listAt is fetchListing by the path p, which is dir's if nothing was moved since.
+func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, since uint64) error {
+	take := func(names []sftpconn.Entry, restart bool) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.strayed(dir, since, p, true) {
+			return errStrayed
+		}
+		if restart {
+			c.restartListing(dir, l)
+		}
+		c.takeNames(dir, l, names)
+		return nil
+	}
+	err := c.conn.List(ctx, p, take)
+	if failure(err) && c.noGuess(l) && c.spare(ctx) {
+		err = c.conn.List(ctx, p, take)
+	}
+	if errors.Is(err, errStrayed) {
+		return err
+	}
+	if err != nil {
+		err = c.errno(ctx, "list", p, err)
+	}
+	absent := errors.Is(err, syscall.ENOENT)
+	if err != nil && !absent {
+		return err
+	}
+	c.mu.Lock()
+	strayed := c.strayed(dir, since, p, true)
+	c.mu.Unlock()
+	if strayed {
+		return errStrayed
+	}
+	if absent {
+		c.gone(dir, p)
+	}
+	return err
 }
 
 // noGuess says whether a program waits for a listing, which then counts as asked for by it.
