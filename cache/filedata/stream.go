@@ -8,6 +8,9 @@ import (
 
 const (
 	maxStreams  = 8         // sequences of reads that are told apart in one handle
+	nearWindow  = 4 << 20   // what a window needs to grow to on a line without delay
+	rampRate    = 4 << 30   // bytes/s of the fastest line that a growing window must fill
+	rampGain    = 5         // bytes by which a window grows for each that its reader took and had to wait behind
 	flatRounds  = 3         // rounds without a faster reader that end the growing of its window
 	firstWindow = 256 << 10 // bytes read ahead when a sequence is seen
 	leastWindow = 1 << 20   // a window never ends smaller where its reader has to wait
@@ -21,11 +24,12 @@ type stream struct {
 	lo, next int64 // from the first read, to behind the furthest
 	ahead    int64 // up to here everything has been asked for
 	window   int64 // bytes to ask for ahead of next; 0 while the reads aren't seen to be a sequence
-	growAt   int64 // where the reader meets what the last change of the window brought: the end of a round
+	taken    int64 // bytes read since the window was last made to fit
 
-	// The rate of a round, in bytes/s, is what the reader took from its beginning to its end. While ramping the window grows
-	// fourfold with each round that made the reader much faster, until several in a row have not: one that has not may just
-	// have waited for something else, further channels or a pace that is being found.
+	// While ramping the window grows with what the reader takes, as long as that makes the reader faster: sixfold in a round trip
+	// where the line holds more, and on one that is full by little. A round takes a round trip and more, and its rate, in bytes/s,
+	// is what the reader took in it. Rounds that are not much faster end the ramp when there were several in a row: one may just
+	// have waited for something else, further channels or a pace that is being found. One that is much faster begins it again.
 	begun   time.Time
 	bytes   int64
 	rate    float64
@@ -90,17 +94,17 @@ func (h *Handle) readAhead(asked []*span, off, end int64, missed, waits bool) []
 	s.lo, s.next = min(s.lo, off), max(s.next, end)
 	if sequence && s.window == 0 {
 		s.window = max(firstWindow, int64(h.maxRead))
-		s.growAt = s.next + s.window
 		s.begun, s.ramping = now, true
 	}
 	if s.window == 0 {
 		return asked
 	}
-	s.bytes += end - off
 	share := h.pool.share(s)
-	if waits && end+int64(h.maxRead) >= s.growAt {
-		s.endRound(now, h.pool.rtt.least())
+	if waits {
+		s.fit(now, h.pool.rtt.least())
 	}
+	s.taken += end - off
+	s.bytes += end - off
 	s.window = min(s.window, share)
 	if missed || s.ahead < s.next {
 		s.ahead = s.next // what was there may be gone
@@ -143,27 +147,30 @@ func (h *Handle) seek() {
 	}
 }
 
-// endRound: the reader had to wait for what it was promised; makes the window fit what it takes.
-func (s *stream) endRound(now time.Time, rtt time.Duration) {
+// fit makes the window fit what the reader takes, which has to wait at this moment for what it was promised. rtt is 0
+// where nothing is known.
+func (s *stream) fit(now time.Time, rtt time.Duration) {
+	if s.ramping {
+		s.window += rampGain * s.taken
+	}
+	if rtt > 0 {
+		s.window = min(s.window, nearWindow+int64(rampRate*rtt.Seconds()))
+	}
+	s.taken = 0
 	d := now.Sub(s.begun)
-	if d < rtt/2 {
+	if rtt == 0 || d < rtt {
 		return
 	}
-	rate := float64(s.bytes) / max(d, time.Microsecond).Seconds()
-	faster := rate >= 1.4*s.rate
-	if faster {
-		s.flat = 0
+	rate := float64(s.bytes) / d.Seconds()
+	if rate >= 1.4*s.rate {
+		s.flat, s.ramping = 0, true
 	} else if s.flat++; s.flat >= flatRounds {
 		s.ramping = false
 	}
 	s.rate = max(rate, s.rate*3/4) // one pause of the reader is not a slow reader
-	switch {
-	case s.ramping && faster:
-		s.window *= 4
-	case !s.ramping:
+	if !s.ramping {
 		s.window = max(leastWindow, int64(2*s.rate*rtt.Seconds()))
 	}
-	s.growAt = max(s.ahead, s.next)
 	s.begun, s.bytes = now, 0
 }
 

@@ -31,6 +31,45 @@ func TestReadAheadFillsTheLine(t *testing.T) {
 	}
 }
 
+// The window of a stream follows what its reader takes: sixfold in a round trip where that comes at once, and little where the line is slow.
+func TestAWindowGrowsWithWhatItsReaderTakes(t *testing.T) {
+	const rtt, piece = 100 * time.Millisecond, 256 << 10
+	at := time.Unix(1_000_000, 0)
+	fast := &stream{window: firstWindow, ramping: true, begun: at}
+	for range 3 {
+		for taken := int64(0); taken < fast.window; taken += piece { // a window's bytes come together, once in a round trip
+			fast.fit(at, rtt)
+			fast.taken += piece
+			fast.bytes += piece
+		}
+		at = at.Add(rtt)
+		fast.fit(at, rtt)
+		if !fast.ramping {
+			t.Fatal("the ramp ended")
+		}
+		if fast.window > 16<<20 {
+			break
+		}
+	}
+	if fast.window < 8<<20 {
+		t.Errorf("after three round trips the window is %d bytes", fast.window)
+	}
+
+	slow := &stream{window: firstWindow, ramping: true, begun: at}
+	for range 40 { // 2.5 MB/s
+		slow.fit(at, rtt)
+		slow.taken += piece
+		slow.bytes += piece
+		at = at.Add(rtt)
+		if slow.window > 16<<20 {
+			t.Fatalf("the window is %d bytes where a round trip holds %d", slow.window, piece)
+		}
+	}
+	if slow.window != leastWindow {
+		t.Errorf("the window ends at %d bytes", slow.window)
+	}
+}
+
 func TestReadAheadStaysWithinTheBudget(t *testing.T) {
 	const budget = 4 << 20
 	l := &line{size: 1 << 30, rtt: 20 * time.Millisecond}
