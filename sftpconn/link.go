@@ -19,6 +19,11 @@ const (
 	// waits for it to open.
 	carried = window + 256<<10
 
+	// lentBytes of the window of the channel of names carry bulk data where all windows for that are full: on a line on which they
+	// take less than a lentTime-th part of a round trip, so that no name waits for them.
+	lentBytes = 1 << 20
+	lentTime  = 8
+
 	// aloneChannels are the channels for bulk data where the user has not said how many: with that of names the ten that
 	// sshd grants. What else needs one has theirs (yield). A connection on which other programs depend too must not be filled.
 	aloneChannels  = 9
@@ -236,13 +241,6 @@ func (l *link) inFlight() int {
 		n += ch.s.InFlight()
 	}
 	return n
-}
-
-// capacity is what the windows of the channels carry in a round trip, in bytes.
-// A request more on each keeps the server busy while the window is given back.
-func (l *link) capacity() int64 {
-	n := max(l.nBulk.Load(), 1)
-	return int64(n) * carried
 }
 
 // sample takes the round trip of a small request.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,13 @@ const (
 	// queues, but is needed to notice that the line has become faster.
 	startGain  = 3
 	steadyGain = 1.25
+
+	// burstGain is how many times it may be at most where answers that came right behind each other show that the line is
+	// so much faster than what was asked of it. They show that when burstLeast bytes of them have come, each within
+	// a burstGap-th part of the smallest round trip of the one before.
+	burstGain  = 9
+	burstLeast = 512 << 10
+	burstGap   = 8
 
 	// A line may take longer than its smallest round trip for other reasons than our
 	// own queue (a busy server, radio, others' traffic). Then rate × smallest round
@@ -36,6 +44,11 @@ const (
 	// a line would hold: nearLimit bytes may be in flight there, for as long as that makes no answer late.
 	nearRTT   = 5 * time.Millisecond
 	nearLimit = 4 << 20
+	// A server's sshd puts what its sftp-server has not taken yet into a buffer that it copies as a whole for each 32 KiB by
+	// which it grows. So within nearWriteRTT, where the line is faster than the program behind it, only nearWrites bytes are in flight
+	// to it: enough to keep it busy.
+	nearWriteRTT = time.Millisecond
+	nearWrites   = 512 << 10
 	// nearChannels is how many channels are opened there. No window holds a stream up on a short line, and each channel
 	// is a process on the server that takes its time to start.
 	nearChannels = 2
@@ -97,12 +110,15 @@ type pacer struct {
 	probeAt     int     // the round from which on a probe may begin
 	roundRate   float64 // smoothed, of the last rounds without a probe
 	late        int     // late answers of late, less the others
+	burst       burst
 	prompt      bool    // the last answer was there in full after little more than the smallest round trip: the line has room
 	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
 	fullRounds  int
 	timer       *time.Timer // wakes those held back by a drain; nil where none is set
 
 	meter meter
+
+	lent atomic.Bool // see lend; written with mu held
 }
 
 // grant is the right to have n bytes in flight.
@@ -208,6 +224,26 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 	return grant{}, context.Cause(ctx)
 }
 
+// tryAcquire is acquire for a single request of at most n bytes that is sent now or not at all.
+func (p *pacer) tryAcquire(n int) (grant, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || p.waiting > 0 || p.inFlight >= min(p.target(), p.capacity()) {
+		return grant{}, false
+	}
+	return p.grant(int64(min(n, p.piece())), true), true
+}
+
+// grant gives the right to have n bytes in flight. With mu held.
+func (p *pacer) grant(n int64, spare bool) grant {
+	p.inFlight += n
+	if p.inFlight == n && time.Since(p.deliveredAt) > p.l.rtt.get() {
+		// After a pause the time before counts for nothing.
+		p.deliveredAt = time.Now()
+	}
+	return grant{n: n, at: time.Now(), delivered: p.delivered, deliveredAt: p.deliveredAt, spare: spare}
+}
+
 // release gives a grant back, of which done bytes were delivered; took is how long
 // the request was under way.
 func (p *pacer) release(g grant, done int, took time.Duration) {
@@ -245,7 +281,7 @@ func (p *pacer) serve() (channels int) {
 	if p.stopped || p.waiting == 0 {
 		return 0
 	}
-	target, capacity := p.target(), p.l.capacity()
+	target, capacity := p.target(), p.capacity()
 	limit := min(target, capacity)
 	if p.l.rtt.drain() {
 		limit = min(limit, int64(p.rate()*p.l.rtt.get().Seconds()/2)+minPiece)
@@ -265,12 +301,7 @@ func (p *pacer) serve() (channels int) {
 		if !w.whole {
 			n = min(n, int64(p.piece()))
 		}
-		p.inFlight += n
-		if p.inFlight == n && time.Since(p.deliveredAt) > p.l.rtt.get() {
-			// After a pause the time before counts for nothing.
-			p.deliveredAt = time.Now()
-		}
-		w.ready <- grant{n: n, at: time.Now(), delivered: p.delivered, deliveredAt: p.deliveredAt, spare: p.waiting == 0 && p.inFlight < limit}
+		w.ready <- p.grant(n, p.waiting == 0 && p.inFlight+n < limit)
 	}
 	if p.waiting == 0 {
 		return 0

@@ -9,7 +9,14 @@ func (p *pacer) wanted() (channels int, wide bool) {
 	if p.stopped {
 		return 0, false
 	}
-	return p.channels(p.target(), p.l.capacity()), p.delivered > widenAfter
+	return p.channels(p.target(), p.capacity()), p.delivered > widenAfter
+}
+
+// begins says whether nothing is known yet that speaks against more channels.
+func (p *pacer) begins() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.starting && p.late < lateMany
 }
 
 // channels says how many hold target, and 0 where capacity is enough. With mu held.
@@ -37,7 +44,7 @@ func (p *pacer) channels(target, capacity int64) int {
 func (p *pacer) busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.waiting > 0 || p.inFlight > min(p.target(), p.l.capacity())/2
+	return p.waiting > 0 || p.inFlight > min(p.target(), p.capacity())/2
 }
 
 // pressure says how loaded the pacer is, as a share of what may be in flight; more
@@ -45,5 +52,21 @@ func (p *pacer) busy() bool {
 func (p *pacer) pressure() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return float64(p.inFlight+p.waiting) / float64(min(p.target(), p.l.capacity()))
+	return float64(p.inFlight+p.waiting) / float64(min(p.target(), p.capacity()))
+}
+
+// capacity is what the windows of the channels carry in a round trip, in bytes.
+// A request more on each keeps the server busy while the window is given back. With mu held.
+func (p *pacer) capacity() int64 {
+	n := max(p.l.nBulk.Load(), 1)
+	size := int64(n) * carried
+	if p.lent.Load() {
+		size += lentBytes
+	}
+	return size
+}
+
+// lend decides whether bulk data may use the channel of names, too: where no more channels are to be had, and it would not be noticed. With mu held.
+func (p *pacer) lend() {
+	p.lent.Store(p.l.nBulk.Load() >= p.l.most.Load() && p.rate()*p.l.rtt.get().Seconds() >= lentBytes*lentTime)
 }

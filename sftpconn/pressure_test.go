@@ -39,3 +39,89 @@ func TestAStreamHasItsChannelsOpenedFromItsFirstAnswerOn(t *testing.T) {
 		})
 	}
 }
+
+// deliver has n bytes asked for at once in pieces, which come each gap after the one before, the first after a round trip.
+func deliver(t *testing.T, p *pacer, pieces int, gap time.Duration) {
+	t.Helper()
+	var grants []grant
+	for range pieces {
+		g, err := p.acquire(t.Context(), want{n: maxPiece, whole: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		grants = append(grants, g)
+	}
+	rtt := p.l.rtt.get()
+	for i, g := range grants {
+		if i == 0 {
+			time.Sleep(rtt)
+		} else {
+			time.Sleep(gap)
+		}
+		p.release(g, int(g.n), rtt)
+	}
+}
+
+// A window lets little be asked for in a round trip, and still the gaps between its answers tell what the line holds.
+func TestAnswersRightBehindEachOtherTellTheRateOfTheLine(t *testing.T) {
+	const rtt = 150 * time.Millisecond
+	for _, line := range []struct {
+		name        string
+		gap         time.Duration // between answers of maxPiece bytes
+		least, most int64         // target afterwards
+	}{
+		{"1 Gbit/s", 2 * time.Millisecond, 10 << 20, 20 << 20},
+		{"100 Mbit/s", 15 * time.Millisecond, 2 << 20, 6 << 20},
+	} {
+		t.Run(line.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := underStub(t, stubDialer).allLinks()[0]
+				l.rtt.add(rtt)
+				p := &l.read
+				deliver(t, p, 2, line.gap)
+				deliver(t, p, 7, line.gap)
+				deliver(t, p, 7, line.gap)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				if n := p.target(); n < line.least || n > line.most {
+					t.Errorf("%d bytes may be in flight, want %d to %d", n, line.least, line.most)
+				}
+			})
+		})
+	}
+}
+
+func TestTheChannelOfNamesCarriesDataWhereNobodyWouldNotice(t *testing.T) {
+	for _, line := range []struct {
+		name string
+		rtt  time.Duration
+		rate float64 // bytes/s
+		bulk int32
+		want bool
+	}{
+		{"1 Gbit/s at 150 ms, all channels there", 150 * time.Millisecond, 120e6, aloneChannels, true},
+		{"1 Gbit/s at 150 ms, others to come", 150 * time.Millisecond, 120e6, aloneChannels - 1, false},
+		{"1 Gbit/s at 50 ms", 50 * time.Millisecond, 120e6, aloneChannels, false},
+		{"20 Mbit/s at 150 ms", 150 * time.Millisecond, 2.4e6, aloneChannels, false},
+	} {
+		t.Run(line.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := underStub(t, stubDialer).allLinks()[0]
+				l.rtt.add(line.rtt)
+				l.nBulk.Store(line.bulk)
+				p := &l.write
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				without := p.capacity()
+				p.rates[0] = line.rate
+				p.lend()
+				if got := p.lent.Load(); got != line.want {
+					t.Errorf("lent: %v", got)
+				}
+				if more := p.capacity() - without; more > 0 != line.want {
+					t.Errorf("%d bytes more may be in flight", more)
+				}
+			})
+		})
+	}
+}

@@ -8,6 +8,7 @@ func (p *pacer) sample(g grant, n int64, now time.Time) {
 	p.deliveredAt = now
 	p.meter.add(now, n)
 	rtt := p.l.rtt.get()
+	p.burst.add(n, now, rtt)
 	elapsed := now.Sub(g.deliveredAt)
 	if elapsed <= 0 || elapsed < rtt {
 		return
@@ -24,6 +25,7 @@ func (p *pacer) sample(g grant, n int64, now time.Time) {
 
 // endRound begins the next round, and sees whether the start is over. With mu held.
 func (p *pacer) endRound(spare bool, now time.Time) {
+	defer p.lend()
 	rate := float64(p.delivered-p.roundEnd) / now.Sub(p.roundAt).Seconds()
 	p.roundEnd, p.roundAt = p.delivered, now
 	if !p.starting && !spare {
@@ -33,7 +35,7 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 		switch rate := p.rate(); {
 		case rate > p.fullRate*1.25:
 			p.fullRate, p.fullRounds = rate, 0
-		case p.target() > p.l.capacity():
+		case p.target() > p.capacity():
 			// Held up by the windows of the channels, and not by the line.
 		default:
 			p.fullRounds++
@@ -50,7 +52,7 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 // probe sees whether more in flight moves more. rate is that of the last round. With mu held.
 func (p *pacer) probe(rate float64) {
 	switch {
-	case p.target() > p.l.capacity():
+	case p.target() > p.capacity():
 		p.probing = 0
 	case p.probing == 0:
 		if p.roundRate == 0 {
@@ -90,7 +92,7 @@ func (p *pacer) target() int64 {
 	}
 	gain := steadyGain
 	if p.starting {
-		gain = startGain
+		gain = min(max(startGain, p.burst.rate/rate), burstGain)
 	}
 	gain *= p.stretch
 	if p.probing > 0 {
@@ -100,7 +102,11 @@ func (p *pacer) target() int64 {
 	if p.starting && p.round <= 1 {
 		n = max(n, firstLimit)
 	}
-	if p.near() {
+	switch {
+	case !p.near():
+	case p == &p.l.write && rtt <= nearWriteRTT:
+		n = nearWrites
+	default:
 		n = max(n, nearLimit)
 	}
 	return n + int64(p.piece())
@@ -119,4 +125,26 @@ func (p *pacer) piece() int {
 	}
 	n := int(min(rate*pieceTime.Seconds(), maxPiece))
 	return max(n/minPiece*minPiece, minPiece)
+}
+
+// burst is what came right behind each other of late. The time that its bytes took tells the rate of the
+// line also while windows or limits let little be asked for in a round trip: as a train of packets does.
+type burst struct {
+	rate  float64 // of the fastest that was long enough, in bytes/s; 0 where there was none
+	bytes int64   // of this one, behind its first answer
+	began time.Time
+	last  time.Time
+}
+
+// add notes an answer with n bytes.
+func (b *burst) add(n int64, now time.Time, rtt time.Duration) {
+	if now.Sub(b.last) > rtt/burstGap {
+		b.bytes, b.began, b.last = 0, now, now
+		return
+	}
+	b.bytes += n
+	b.last = now
+	if took := now.Sub(b.began); b.bytes >= burstLeast && took > 0 {
+		b.rate = max(b.rate, float64(b.bytes)/took.Seconds())
+	}
 }
