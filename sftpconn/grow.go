@@ -25,6 +25,23 @@ func (l *link) grow(n int) {
 	}
 }
 
+// reserve has the channels prepared that a stream which begins may want in a moment, as far as that costs next to nothing.
+func (l *link) reserve(p *pacer) {
+	r, ok := l.t.(transport.Reserver)
+	if !ok || l.t.Info().Shared || l.rtt.get() <= farRTT || !p.begins() {
+		return
+	}
+	l.mu.Lock()
+	n := 0
+	if l.err == nil && !l.full && !time.Now().Before(l.openAfter) {
+		n = int(l.most.Load()) - len(l.bulk) - l.opening
+	}
+	l.mu.Unlock()
+	if n > 0 {
+		r.Reserve(n)
+	}
+}
+
 // openBulk opens one channel for bulk data, and drops it when its session ends.
 func (l *link) openBulk() {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)

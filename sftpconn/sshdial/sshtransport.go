@@ -34,6 +34,8 @@ type sshTransport struct {
 	done    chan struct{} // closed by the goroutine that waits for conn's end
 	err     error         // why it ended; set before done is closed
 
+	reserve reserve
+
 	probeMu sync.Mutex // guards probe
 	probe   *probe     // the one in flight; nil where there is none
 }
@@ -115,6 +117,7 @@ func (t *sshTransport) Err() error {
 // a line that may be dead.
 func (t *sshTransport) Close() error {
 	t.closing.Store(true)
+	t.reserve.giveBack()
 	if t.under != nil {
 		t.under.Close()
 	}
@@ -187,11 +190,15 @@ func (t *sshTransport) OpenChannel(ctx context.Context) (transport.Channel, erro
 }
 
 func (t *sshTransport) openChannel() (transport.Channel, error) {
-	ch, requests, err := t.conn.OpenChannel("session", nil)
-	if err != nil {
-		return nil, t.openError(err)
+	s := t.reserve.take()
+	if s == nil {
+		s = new(openSession(t.conn))
 	}
-	c := newSSHChannel(t, ch, requests)
+	if s.err != nil {
+		return nil, t.openError(s.err)
+	}
+	ch := s.ch
+	c := newSSHChannel(t, ch, s.requests)
 	request, kind := "subsystem", "subsystem"
 	if strings.Contains(t.server, "/") {
 		request, kind = "exec", "command"

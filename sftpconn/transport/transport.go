@@ -52,6 +52,13 @@ type Transport interface {
 	Info() Info
 }
 
+// Reserver is a Transport on which the first of the round trips that OpenChannel takes can be had in advance.
+type Reserver interface {
+	// Reserve begins to open n channels, with no program at their far end yet, less those that are reserved
+	// already. The next calls of OpenChannel take them; those that none has taken after a while are given back. It does not wait.
+	Reserve(n int)
+}
+
 // Channel is the byte stream of one SFTP session. Write is called by one
 // goroutine at a time, and Read by one goroutine at a time.
 type Channel interface {

@@ -1,0 +1,85 @@
+package sshdial
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
+)
+
+// reserveFor is how long a session is kept that is open with nothing in it.
+const reserveFor = 10 * time.Second
+
+// reserve holds sessions that are open, or are being opened, and run nothing: on the server that is an entry in a table.
+type reserve struct {
+	mu       sync.Mutex // guards what follows; a leaf
+	sessions []chan bareSession
+	timer    *time.Timer // gives them back; nil where there are none
+}
+
+// bareSession is what came of the opening of one.
+type bareSession struct {
+	ch       ssh.Channel
+	requests <-chan *ssh.Request
+	err      error
+}
+
+func openSession(conn ssh.Conn) bareSession {
+	ch, requests, err := conn.OpenChannel("session", nil)
+	return bareSession{ch, requests, err}
+}
+
+var _ transport.Reserver = (*sshTransport)(nil)
+
+// Reserve asks for the sessions in one flight.
+func (t *sshTransport) Reserve(n int) {
+	r := &t.reserve
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t.closing.Load() || len(r.sessions) >= n {
+		return
+	}
+	for len(r.sessions) < n {
+		c := make(chan bareSession, 1)
+		r.sessions = append(r.sessions, c)
+		go func() { c <- openSession(t.conn) }() // it ends with an answer, or with the connection
+	}
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.timer = time.AfterFunc(reserveFor, r.giveBack)
+}
+
+// take gives the session that was asked for first; nil where none is reserved.
+func (r *reserve) take() *bareSession {
+	r.mu.Lock()
+	if len(r.sessions) == 0 {
+		r.mu.Unlock()
+		return nil
+	}
+	c := r.sessions[0]
+	r.sessions = r.sessions[1:]
+	r.mu.Unlock()
+	return new(<-c)
+}
+
+// giveBack closes what nobody has taken, without waiting for the server.
+func (r *reserve) giveBack() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
+	for _, c := range r.sessions {
+		go func() {
+			if s := <-c; s.err == nil {
+				go ssh.DiscardRequests(s.requests)
+				s.ch.Close()
+			}
+		}()
+	}
+	r.sessions = nil
+}
