@@ -52,7 +52,7 @@ func TestAFileThatIsUsedAfterCloseSaysSo(t *testing.T) {
 	f := openFile(t, c, file(t, srv, "f", []byte("x")), rd)
 	c.Close()
 	f.mu.Lock()
-	h := f.begin(f.c.allLinks()[0].names, true, f.find)
+	h := f.begin(f.c.allLinks()[0].names, true, func(h *handle) (string, error) { return f.find(h.ch) })
 	f.mu.Unlock()
 	select {
 	case <-h.done:

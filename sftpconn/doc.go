@@ -9,9 +9,20 @@
 // link is the one of names: look-ups, listings and changes of names go there, in
 // order, and never wait behind a copy. Bulk channels are opened when a stream of
 // data is held up by the window of the channels there are (2 MiB each, whatever
-// the distance), and one file is then striped over all of them. Where the server
+// the distance), and one file is then striped over all of them; the first of the
+// round trips which that takes is had in advance where a stream begins (reserve).
+// On a line so fast that nobody would notice, a part of the window of the channel of
+// names carries data, too (lend). Where the server
 // grants no further channel, what there is has to do. Where the server is at one
 // request for long, names get another channel beside it (see freeStuck).
+//
+// # What goes out in one flight
+//
+// OpenSSH's handles can be foreseen (session.Call.Foreseen), so READs follow an
+// OPEN before it is answered: the beginning of a file that will most likely be read
+// (OpenRequest.Size), and all reads over a further channel (readEarly). What they bring is
+// used only when the answer has the foreseen handle. Nothing is ever written so.
+// An fsync goes out behind the last WRITEs on each channel (FsyncBehind).
 //
 // # A lost connection
 //

@@ -34,14 +34,19 @@ type File struct {
 	r    OpenRequest
 	sent time.Time // when its opening went out
 
+	// Not changed once Open has returned.
+	head   []byte // see Head
+	looked *Attr  // its attributes through the handle, in the flight of its opening; nil where they were not asked for
+
 	mu      sync.Mutex // guards what follows
 	handles map[*channel]*handle
 	stale   error   // the file can't be found again: for ever
 	owed    *uint32 // permission bits that openAgain has taken from the file and not given back; nil where there are none
 	closed  bool
-	moved   int64                  // bytes asked for so far
-	end     int64                  // where the furthest write ends
-	acked   int64                  // where the furthest ends that was acknowledged
+	moved   int64 // bytes asked for so far
+	end     int64 // where the furthest write ends
+	acked   int64 // where the furthest ends that was acknowledged
+	out     outbox
 	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
 
 	room [2]room // of reading and writing
@@ -56,11 +61,14 @@ type handle struct {
 	done chan struct{} // closed by its opener when it is open, or is not to be
 
 	// Guarded by File.mu; id and err do not change after done is closed.
-	id      string
+	id      string        // before that the foreseen one, where early is not nil
+	early   *session.Call // the OPEN with whose foreseen handle READs are sent before it is answered; nil where they are not
 	err     error
 	refs    int  // requests that use it
 	retired bool // another has taken its place: it is closed when no request uses it
 	closing bool // its CLOSE was sent: the server may give its id to another file at once
+
+	unstored bool // it had WRITEs that no FSYNC of FsyncBehind has followed
 }
 
 func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
@@ -70,6 +78,9 @@ func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
 	c.keep(f)
 	return f
 }
+
+// Head is the beginning of the file as it was when it was opened; nil where it did not come with that (OpenRequest.Head).
+func (f *File) Head() []byte { return f.head }
 
 // writes says whether the file was opened for writing.
 func (f *File) writes() bool { return f.r.Pflags&session.OpenWrite != 0 }
@@ -84,7 +95,7 @@ func (f *File) main() int {
 
 // begin has open run in the background to make a handle on ch, in the place of one
 // there may be. With mu held.
-func (f *File) begin(ch *channel, full bool, open func(ch *channel) (string, error)) *handle {
+func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error)) *handle {
 	if old := f.handles[ch]; old != nil {
 		old.retired = true
 		f.giveBack(old)
@@ -109,6 +120,17 @@ func (h *handle) open() bool {
 		return h.err == nil && !h.closing && !h.ch.over()
 	default:
 		return false
+	}
+}
+
+// takes says whether a request for n bytes in direction dir may use h: one that is open, or a READ whose answer will be
+// looked at once h is (see confirm). With File.mu held.
+func (h *handle) takes(dir, n int) bool {
+	select {
+	case <-h.done:
+		return h.open() && h.fits(dir)
+	default:
+		return h.early != nil && dir == reading && n > 0 && !h.retired && !h.ch.over()
 	}
 }
 
@@ -197,14 +219,17 @@ func (f *File) best(dir, n int, on *link) *handle {
 	var best *handle
 	var bestLoad float64
 	for ch, h := range f.handles {
-		if !h.open() || !h.fits(dir) || on != nil && ch.link != on {
+		if !h.takes(dir, n) || on != nil && ch.link != on {
 			continue
 		}
 		load := float64(ch.load[dir].Load())
 		if n > 0 && len(f.c.allLinks()) > 1 && on == nil {
 			load += ch.pacer(dir).pressure() * window * 8
 		}
-		if (n > 0) == (ch.names && !ch.former.Load()) {
+		switch names := ch.names && !ch.former.Load(); {
+		case names && n > 0 && ch.pacer(dir).lent.Load():
+			load += carried - lentBytes
+		case names == (n > 0):
 			load += 1 << 40
 		}
 		if best == nil || load < bestLoad {
@@ -287,15 +312,4 @@ func (f *File) Stat(ctx context.Context) (Attr, error) {
 		return Attr{}, err
 	}
 	return call.Attr(), nil
-}
-
-// Fsync is fsync@openssh.com; nil where the server lacks it.
-func (f *File) Fsync(ctx context.Context) error {
-	_, err := f.small(ctx, "fsync", func(h *handle) *session.Call {
-		if !h.ch.s.Has("fsync@openssh.com") {
-			return nil
-		}
-		return h.ch.s.Fsync(h.id)
-	})
-	return err
 }

@@ -32,19 +32,28 @@ const (
 	motionFirst = 5 * time.Millisecond
 	motionLook  = 80 * time.Millisecond
 	motionMost  = 1280 * time.Millisecond
+
+	// glancesMost is how many times a file is looked at while its OPEN is under way.
+	glancesMost = 12
 )
 
 var errDiffers = errors.New("what has its name now looks different")
 
-// findSettled opens path for reading on ch, where what is found is, by its looks, the
-// file that is open. OPEN and all looks go out in one flight.
-func (f *File) findSettled(ch *channel, name string) (string, error) {
+// findSettled opens path for reading on the channel of h, where what is found is, by its looks, the
+// file that is open. OPEN and all looks go out in one flight, and READs behind them where the handle can be foreseen.
+func (f *File) findSettled(h *handle, name string) (string, error) {
+	ch := h.ch
 	if err := f.regular(ch, name); err != nil {
 		return "", err
 	}
 	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce&^session.OpenWrite, Attr{})
 	found, dir := ch.s.Lstat(name), ch.s.Stat(path.Dir(name))
-	known, err := f.look()
+	f.readEarly(h, open)
+	var known Attr
+	var err error
+	if f.looked == nil {
+		known, err = f.look()
+	}
 	if opened := f.waitOpen(ch, name, open, stripeLimit); opened != nil {
 		return "", opened
 	}
@@ -54,6 +63,13 @@ func (f *File) findSettled(ch *channel, name string) (string, error) {
 	}
 	if err := ch.wait(f.c.ctx, found); err != nil {
 		return id, err
+	}
+	if f.looked != nil {
+		if known = *f.looked; !sameFile(known, found.Attr()) {
+			if known, err = f.look(); err != nil { // it may have changed since
+				return id, err
+			}
+		}
 	}
 	if !sameFile(known, found.Attr()) {
 		return id, errDiffers
@@ -89,7 +105,10 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 	_, before := f.reach()
 	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce, Attr{})
 	found := ch.s.Lstat(name)
-	if err := f.waitOpen(ch, name, open, stripeLimit); err != nil {
+	watched := f.watch(ch, open)
+	err := f.waitOpen(ch, name, open, stripeLimit)
+	glances := <-watched
+	if err != nil {
 		return "", err
 	}
 	id := open.Handle()
@@ -97,6 +116,9 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 		return id, err
 	}
 	first := found.Attr()
+	if first.Size >= uint64(before) && open.AsForeseen() && f.movedMeanwhile(ch, first, glances) {
+		return id, nil
+	}
 	for pause := motionFirst; pause <= motionMost; pause *= 2 {
 		// A write that was acknowledged tells how long the file is, and costs no look.
 		known := first
@@ -123,6 +145,59 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 	return id, errors.New("it does not move, and so may be another")
 }
 
+// glance is one look at a file through the handle that its OPEN is foreseen to get.
+type glance struct {
+	call  *session.Call
+	acked uint64 // how far the file was sure to be written when it was sent
+	at    time.Time
+}
+
+// watch looks at a file on ch again and again for as long as its OPEN is under way, where the handle can be foreseen. So
+// what would prove that it moves, a round trip after the answer to OPEN, is there soon after it.
+func (f *File) watch(ch *channel, open *session.Call) <-chan []glance {
+	watched := make(chan []glance, 1)
+	id := open.Foreseen()
+	if id == "" {
+		watched <- nil
+		return watched
+	}
+	pause := max(motionFirst, ch.link.rtt.get()/glancesMost)
+	watching := f.c.spawn(func() {
+		var glances []glance
+		defer func() { watched <- glances }()
+		timer := time.NewTicker(pause)
+		defer timer.Stop()
+		for range glancesMost {
+			select {
+			case <-timer.C:
+			case <-open.Done():
+				return
+			}
+			_, acked := f.reach()
+			glances = append(glances, glance{ch.s.Fstat(id), acked, time.Now()})
+		}
+	})
+	if !watching {
+		watched <- nil
+	}
+	return watched
+}
+
+// movedMeanwhile says whether one of the glances shows the file further than it was at first, and where ours was at that moment.
+func (f *File) movedMeanwhile(ch *channel, first Attr, glances []glance) bool {
+	for _, g := range glances {
+		if ch.wait(f.c.ctx, g.call) != nil {
+			return false
+		}
+		if now := g.call.Attr(); now.Size > first.Size {
+			known := first
+			known.Size = g.acked
+			return now.Size >= g.acked && f.isAt(known, now, g.at)
+		}
+	}
+	return false
+}
+
 // hasMoved looks whether the file of handle id has come as far as known, which it had
 // not at first, and no further than the writes since then.
 func (f *File) hasMoved(ch *channel, id string, known Attr, since time.Time) error {
@@ -130,13 +205,17 @@ func (f *File) hasMoved(ch *channel, id string, known Attr, since time.Time) err
 	if err := ch.wait(f.c.ctx, stat); err != nil {
 		return err
 	}
-	now := stat.Attr()
-	passed := uint32(time.Since(since)/time.Second) + settledFor
-	end, _ := f.reach()
-	if !follows(known, now) || now.Size > max(end, known.Size) || now.Mtime > known.Mtime+passed {
+	if !f.isAt(known, stat.Attr(), since) {
 		return errDiffers
 	}
 	return nil
+}
+
+// isAt says whether a file that looked as known at the time since, and was written from there on as ours was, may look as now.
+func (f *File) isAt(known, now Attr, since time.Time) bool {
+	passed := uint32(time.Since(since)/time.Second) + settledFor
+	end, _ := f.reach()
+	return follows(known, now) && now.Size <= max(end, known.Size) && now.Mtime <= known.Mtime+passed
 }
 
 // follows says whether a file that is written and shows a may show b later.

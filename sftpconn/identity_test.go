@@ -2,6 +2,7 @@ package sftpconn
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -60,6 +61,34 @@ func TestWritesStayInTheirFileWhenAnotherTakesItsName(t *testing.T) {
 	}
 	sameAs(t, path, other)
 	sameAs(t, path+".old", ours)
+}
+
+// Another client replaces a file that grows under our writes, with one as long as ours is about to be.
+func TestWritesStayInAGrowingFileWhenAnotherTakesItsName(t *testing.T) {
+	srv, c := far(t)
+	const begun, size = 512 << 10, 32 << 20
+	for _, length := range []int{begun, 1 << 20, 2 << 20, 4 << 20} {
+		path := filepath.Join(srv.Dir(), fmt.Sprint("f", length))
+		f := openFile(t, c, path, wr|cre)
+		ours := content(5, size)
+		if err := writeAll(limited(t), f, ours[:begun], 2); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Link(path, path+".old"); err != nil {
+			t.Fatal(err)
+		}
+		other := bytes.Repeat([]byte{2}, length)
+		if err := os.Rename(file(t, srv, "new", other), path); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		os.Chtimes(path, now, now)
+		if err := writeAll(limited(t), f, ours, 64); err != nil {
+			t.Fatal(err)
+		}
+		sameAs(t, path, other)
+		sameAs(t, path+".old", ours)
+	}
 }
 
 // Another client replaces a file that we read, as a build does that runs twice.

@@ -26,6 +26,9 @@ type OpenRequest struct {
 	Ahead bool
 	// NoStat leaves the LSTAT out.
 	NoStat bool
+	// Size is how long a file is believed to be, in bytes, that will most likely be read from its beginning at once; 0 where that is not
+	// likely, or the size not known. As much as takes little time is read in the flight of the opening where that can be (see File.Head).
+	Size int64
 }
 
 const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | session.OpenAppend
@@ -106,6 +109,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		before = ch.s.Lstat(o.path) // tells as well whether this OPEN makes the file
 	}
 	open := ch.s.OpenFile(o.path, o.r.Pflags, wish)
+	head := o.readHead(ch, open)
 	if sets {
 		chmod = ch.s.Setstat(o.path, perm)
 	}
@@ -119,8 +123,10 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		beforeErr = ch.wait(ctx, before)
 		found = before.Attr()
 	}
-	if err := ch.wait(ctx, open); err != nil {
+	err := ch.wait(ctx, open)
+	if err != nil {
 		closeWhenOpen(o.c, ch, open)
+		head.drop()
 		for _, call := range []*session.Call{chmod, after} {
 			if call != nil {
 				call.Abandon()
@@ -148,6 +154,9 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		if before == nil || beforeErr != nil || o.r.Pflags&session.OpenTrunc != 0 {
 			found = after.Attr()
 		}
+	}
+	if o.f.head, o.f.looked, err = head.finish(ctx, open); err != nil {
+		return seen(err)
 	}
 	// A file that an unanswered OPEN has made has all of its bits but those that the umask took.
 	made := o.exclusive() || isAbsent(beforeErr) || o.absent && found.Mode&modeAccess&^o.r.Perm == 0

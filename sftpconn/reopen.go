@@ -34,12 +34,12 @@ func (f *File) reopen(ctx context.Context) (*handle, error) {
 	if h := f.handles[ch]; h.fits(f.main()) {
 		return h, nil
 	}
-	return f.begin(ch, true, f.find), nil
+	return f.begin(ch, true, func(h *handle) (string, error) { return f.find(h.ch) }), nil
 }
 
 // opened runs open and settles h with what came of it.
-func (f *File) opened(h *handle, open func(ch *channel) (string, error)) {
-	id, err := open(h.ch)
+func (f *File) opened(h *handle, open func(h *handle) (string, error)) {
+	id, err := open(h)
 	if errors.Is(err, ErrStale) {
 		f.c.o.Logger.Warn("an open file could not be found again after the connection was lost", "path", f.r.Path(), "cause", err)
 	}

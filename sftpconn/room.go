@@ -87,13 +87,17 @@ func (f *File) hasRoom(dir, n int) bool {
 // capacity is what the windows of the channels hold on which the file is open: that of
 // names counts where there is no other. With mu held.
 func (f *File) capacity(dir int) int64 {
-	open := 0
+	open, lent := 0, int64(0)
 	for ch, h := range f.handles {
-		if h.open() && h.fits(dir) && (!ch.names || ch.former.Load()) {
+		switch {
+		case !h.takes(dir, 1):
+		case !ch.names || ch.former.Load():
 			open++
+		case ch.pacer(dir).lent.Load():
+			lent = lentBytes
 		}
 	}
-	return int64(max(open, 1)) * carried
+	return int64(max(open, 1))*carried + lent
 }
 
 // crowd has more channels opened, and connections where the user asked for several, where what is asked of the file will
@@ -103,13 +107,19 @@ func (f *File) crowd(dir int) {
 	capacity := f.capacity(dir)
 	f.mu.Unlock()
 	pending := f.pending.Load()
-	if float64(pending) < float64(capacity)*heldFrom {
+	soon := pending
+	if dir == reading && f.r.Size > 2*capacity {
+		soon *= startGain // a reader that has begun asks for more with each round trip
+	}
+	if float64(soon) < float64(capacity)*heldFrom {
 		return
 	}
 	for _, l := range f.c.allLinks() {
 		n, wide := l.pacer(dir).wanted()
 		if n > 0 {
 			l.grow(n)
+		} else {
+			l.reserve(l.pacer(dir))
 		}
 		if wide && pending > capacity {
 			f.c.widen()

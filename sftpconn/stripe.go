@@ -50,8 +50,8 @@ func (ch *channel) busy() int64 { return ch.load[reading].Load() + ch.load[writi
 func (f *File) stripe(ch *channel, dir int) *handle {
 	full := dir == writing || !f.writes()
 	f.retries[ch] = time.Now().Add(stripePause)
-	return f.begin(ch, full, func(ch *channel) (string, error) {
-		id, err := f.findSame(ch, full)
+	return f.begin(ch, full, func(h *handle) (string, error) {
+		id, err := f.findSame(h)
 		if err != nil {
 			err = fmt.Errorf("%w: %w", errStripe, err)
 		}
@@ -62,17 +62,17 @@ func (f *File) stripe(ch *channel, dir int) *handle {
 // findSame opens the file by its name on a further channel of a connection on which
 // it is open already. The name may lead to another file by now, so it must prove to
 // be the same.
-func (f *File) findSame(ch *channel, full bool) (string, error) {
-	path := f.r.Path()
+func (f *File) findSame(h *handle) (string, error) {
+	ch, path := h.ch, f.r.Path()
 	if path == "" {
 		return "", errors.New("it was removed")
 	}
 	var id string
 	var err error
-	if full && f.writes() {
+	if h.full && f.writes() {
 		id, err = f.findMoving(ch, path)
 	} else {
-		id, err = f.findSettled(ch, path)
+		id, err = f.findSettled(h, path)
 	}
 	if err == nil && f.r.Path() != path {
 		err = errors.New("it was renamed meanwhile")

@@ -9,10 +9,12 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// ticket is the right to send one READ or WRITE on an open handle.
+// ticket is the right to send one READ or WRITE on a handle.
 type ticket struct {
-	h *handle
-	g grant
+	h     *handle
+	g     grant
+	id    string // of h
+	early bool   // id is only foreseen: what it brings must be confirmed
 }
 
 // ReadAt reads up to len(dst) ≤ MaxRead bytes in one flight. On a slow line it is cut
@@ -96,12 +98,18 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	if dir == writing {
 		limit = f.MaxWrite()
 	}
+	if dir == writing {
+		f.askWrite(len(p))
+	}
 	var parts []*part
 	var others sync.WaitGroup
 	defer others.Wait()
 	for at := 0; at < len(p); {
 		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), ahead: ahead, next: at > 0})
 		if err != nil {
+			if dir == writing {
+				f.unaskWrite(len(p) - at)
+			}
 			return append(parts, &part{err: err})
 		}
 		one := &part{size: int(t.g.n)}
@@ -127,14 +135,27 @@ func (f *File) count(n int) {
 // under it. t is the ticket for the first time.
 func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket) (int, error) {
 	var lost losses
-	for {
+	for first := len(p); ; first = 0 {
 		var call *session.Call
 		if dir == reading {
-			call = t.h.ch.s.Read(t.h.id, uint64(off), p)
+			call = t.h.ch.s.Read(t.id, uint64(off), p)
 		} else {
-			call = t.h.ch.s.Write(t.h.id, uint64(off), p)
+			call = t.h.ch.s.Write(t.id, uint64(off), p)
+			f.sentWrite(t.h, first)
 		}
 		err := f.finish(ctx, dir, t, call)
+		if t.early && !isLost(err) && ctx.Err() == nil {
+			good, ended := f.confirm(ctx, t.h)
+			if ended != nil {
+				return 0, ended
+			}
+			if !good {
+				if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, ahead: ahead}); err != nil {
+					return 0, err
+				}
+				continue
+			}
+		}
 		if err == nil {
 			if dir == writing {
 				f.acknowledge(off + int64(len(p)))
@@ -196,8 +217,9 @@ func (f *File) place(ctx context.Context, dir int, ask want) (ticket, error) {
 			h = best
 		}
 		h.ch.load[dir].Add(g.n)
+		t := ticket{h: h, g: g, id: h.id, early: h.early != nil && !h.open()}
 		f.mu.Unlock()
-		return ticket{h, g}, nil
+		return t, nil
 	}
 }
 
@@ -253,6 +275,9 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		return f.Setstat(ctx, a)
 	}
 	f.extend(off + int64(len(p)))
+	unsent := len(p)
+	f.askWrite(unsent)
+	defer func() { f.unaskWrite(unsent) }()
 	var lost losses
 	for {
 		if len(p) > f.MaxWrite() {
@@ -264,14 +289,18 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		}
 		s := t.h.ch.s
 		if !ordered(s) {
-			call := s.Write(t.h.id, uint64(off), p)
+			call := s.Write(t.id, uint64(off), p)
+			f.sentWrite(t.h, unsent)
+			unsent = 0
 			if err = f.finish(ctx, writing, t, call); err == nil {
 				return f.Setstat(ctx, a)
 			}
 		} else {
 			f.hold(t.h)
-			call := s.Write(t.h.id, uint64(off), p)
-			set := s.Fsetstat(t.h.id, a)
+			call := s.Write(t.id, uint64(off), p)
+			f.sentWrite(t.h, unsent)
+			unsent = 0
+			set := s.Fsetstat(t.id, a)
 			err = f.finish(ctx, writing, t, call)
 			if setErr := t.h.ch.wait(ctx, set); err == nil && setErr != nil {
 				err = setErr

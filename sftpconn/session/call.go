@@ -48,6 +48,11 @@ type Call struct {
 	sentAt  time.Time
 	err     error
 
+	closes      string // of CLOSE: the handle; not changed after start
+	foreseen    string // of OPEN and OPENDIR: see Foreseen; not changed after start
+	takenBefore uint64 // of these, how many handles will have been given out before, as known at start
+	asForeseen  bool
+
 	// Set by the reader before done is closed, not changed after.
 	n       int
 	text    string
@@ -111,8 +116,19 @@ func (c *Call) Abandon() bool {
 // Handle is the answer of OpenFile and Opendir, good in this session only.
 func (c *Call) Handle() string { return c.text }
 
+// Foreseen is the handle that an OPEN will most likely get; "" where that can't be told. It is known at once, so that
+// READs with it can be sent in the same flight. What they bring is of this file where AsForeseen says so, and else means nothing: they may
+// have been of no file, or of another. Nothing that changes a file may be sent with it.
+func (c *Call) Foreseen() string { return c.foreseen }
+
+// AsForeseen says, once Done is closed, whether the answer was Foreseen, and no other file had this handle meanwhile.
+func (c *Call) AsForeseen() bool { return c.asForeseen }
+
 // N is the number of bytes read or written.
 func (c *Call) N() int { return c.n }
+
+// Data is what Read has read, in the buffer given to it.
+func (c *Call) Data() []byte { return c.dst[:c.n] }
 
 // Attr is the answer of Lstat, Stat and Fstat.
 func (c *Call) Attr() Attr { return c.attr }

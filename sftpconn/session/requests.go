@@ -25,7 +25,9 @@ func (s *Session) OpenFile(path string, pflags uint32, a Attr) *Call {
 
 // CloseHandle is CLOSE, for files and directories.
 func (s *Session) CloseHandle(handle string) *Call {
-	return s.startText(sshfx.PacketTypeClose, answerStatus, handle)
+	b := newFrame(sshfx.PacketTypeClose)
+	b.AppendString(handle)
+	return s.start(&Call{want: answerStatus, frame: b, closes: handle})
 }
 
 // Read asks for len(dst) > 0 bytes, or as many as fit into the largest packet. The

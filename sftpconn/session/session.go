@@ -46,6 +46,7 @@ type Session struct {
 	lastID    uint32
 	inFlight  int
 	slow      int // of these, how many are slow
+	handles   handles
 }
 
 // Open exchanges INIT and VERSION on ch, and asks for the limits. It owns ch
@@ -110,6 +111,9 @@ func (s *Session) takeOver(like *Session) {
 	s.limits = like.limits
 	s.extensions.Store(like.extensions.Load())
 	s.maxPacket.Store(like.maxPacket.Load())
+	like.mu.Lock()
+	s.handles.may = like.handles.may && !like.handles.wrong
+	like.mu.Unlock()
 }
 
 // Close ends the session and its channel; calls in flight fail with LostError.
@@ -170,6 +174,7 @@ func (s *Session) start(c *Call) *Call {
 	if c.slow {
 		s.slow++
 	}
+	s.handles.begin(c)
 	if s.err != nil {
 		s.end(c, &LostError{Err: s.err})
 		return c
@@ -202,6 +207,7 @@ func (s *Session) end(c *Call, err error) {
 	if c.slow {
 		s.slow--
 	}
+	s.handles.end(c, err)
 	if c.held == 0 {
 		close(c.done)
 	}

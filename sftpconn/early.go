@@ -1,0 +1,98 @@
+package sftpconn
+
+import (
+	"context"
+
+	"sshmount/sftpconn/session"
+)
+
+// readEarly lets READs go out behind an OPEN of h that is not answered yet, where its handle can be foreseen.
+func (f *File) readEarly(h *handle, open *session.Call) {
+	id := open.Foreseen()
+	if id == "" {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h.id, h.early = id, open
+	f.admit(reading)
+}
+
+// confirm says whether what was read early through h is the file's: its handle was as foreseen, and what was opened has
+// proved to be the file. It waits until that is known, which is before or with the answer to any READ but for what the
+// proof takes on another channel.
+func (f *File) confirm(ctx context.Context, h *handle) (bool, error) {
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return h.err == nil && h.early.AsForeseen(), nil
+}
+
+// headMost is how much of a file is read in the flight of its opening at most, in bytes: what the kernel asks for first.
+const headMost = 128 << 10
+
+// head is the READ of a file's beginning in the flight of its OPEN. Of a file so long that it may be read over several
+// channels, the attributes are asked for besides (see findSettled).
+type head struct {
+	ch   *channel
+	g    grant
+	read *session.Call
+	look *session.Call // nil for a small file
+}
+
+// readHead asks for the beginning of the file; nil where that can't be, or the line has no room for it.
+func (o *opening) readHead(ch *channel, open *session.Call) *head {
+	n := int(min(o.r.Size, headMost, int64(o.c.maxRead())))
+	if n == 0 || open.Foreseen() == "" {
+		return nil
+	}
+	g, ok := ch.link.read.tryAcquire(n)
+	if !ok {
+		return nil
+	}
+	h := &head{ch: ch, g: g, read: ch.s.Read(open.Foreseen(), 0, make([]byte, g.n))}
+	if o.r.Size > 2*carried {
+		ch.link.reserve(&ch.link.read)
+	}
+	if o.r.Size > bulkAfter {
+		h.look = ch.s.Fstat(open.Foreseen())
+	}
+	return h
+}
+
+// finish waits for what has come, behind the answer to open; nil where it is not of that file. Its error is that of a lost
+// session or of ctx: what else is wrong with a READ shows when the file is read.
+func (h *head) finish(ctx context.Context, open *session.Call) (content []byte, looked *Attr, err error) {
+	if h == nil {
+		return nil, nil, nil
+	}
+	_, err = h.ch.transfer(ctx, h.read, func(done int) { h.ch.link.read.release(h.g, done, h.read.RTT()) })
+	if err == nil && open.AsForeseen() {
+		content = h.read.Data()
+	}
+	if h.look != nil && !isLost(err) && ctx.Err() == nil {
+		if err = h.ch.wait(ctx, h.look); err == nil && open.AsForeseen() {
+			looked = new(h.look.Attr())
+		}
+	}
+	if isLost(err) || ctx.Err() != nil {
+		return nil, nil, err
+	}
+	return content, looked, nil
+}
+
+// drop gives up a read whose file was not opened.
+func (h *head) drop() {
+	if h == nil {
+		return
+	}
+	h.read.Abandon()
+	h.ch.link.c.spawn(func() {
+		<-h.read.Done()
+		h.ch.link.read.release(h.g, 0, 0)
+	})
+}

@@ -1,0 +1,139 @@
+package sftpconn
+
+import (
+	"context"
+
+	"sshmount/sftpconn/session"
+)
+
+// outbox counts the WRITEs of a file on their way to the sessions. Guarded by File.mu.
+type outbox struct {
+	asked  int64         // bytes that WriteAt and WriteSetstat were ever called with
+	unsent int64         // of these, bytes not handed to a session yet
+	sent   uint64        // WRITEs handed to sessions
+	moved  chan struct{} // closed at the next change of asked or unsent; nil where nobody waits
+}
+
+func (o *outbox) wake() {
+	if o.moved != nil {
+		close(o.moved)
+		o.moved = nil
+	}
+}
+
+// askWrite notes that n bytes are to be written.
+func (f *File) askWrite(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out.asked += int64(n)
+	f.out.unsent += int64(n)
+	f.out.wake()
+}
+
+// sentWrite notes a WRITE through h that is in its session's queue. first is how many of its bytes are sent for the first time.
+func (f *File) sentWrite(h *handle, first int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out.sent++
+	f.out.unsent -= int64(first)
+	h.unstored = true
+	f.out.wake()
+}
+
+// unaskWrite notes that the last n bytes asked for are not written: what sends them has failed.
+func (f *File) unaskWrite(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out.unsent -= int64(n)
+	f.out.wake()
+}
+
+// Fsync is fsync@openssh.com, of all that was acknowledged before; nil where the server lacks it.
+func (f *File) Fsync(ctx context.Context) error {
+	f.mu.Lock()
+	for _, h := range f.handles {
+		h.unstored = false
+	}
+	f.mu.Unlock()
+	_, err := f.small(ctx, "fsync", func(h *handle) *session.Call {
+		if !h.ch.s.Has("fsync@openssh.com") {
+			return nil
+		}
+		return h.ch.s.Fsync(h.id)
+	})
+	return err
+}
+
+// FsyncBehind asks for fsync@openssh.com in the flight of the file's last WRITEs: on each channel that has some, behind them. It waits until
+// asked bytes were given to WriteAt and WriteSetstat in all and each of them is sent, or until is closed, which ends it. stored then says
+// whether the server has stored all that was written, provided that each of the writes has succeeded by then. nil where it
+// can't be known: then Fsync is to be called behind the last answer. An error is the server's: it may tell of it once only.
+//
+// It needs a server that answers in order (draft-ietf-secsh-filexfer-02 section 3 leaves that open; OpenSSH does).
+func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error) {
+	for {
+		f.mu.Lock()
+		if f.out.asked >= asked && f.out.unsent == 0 {
+			break // with mu held
+		}
+		if f.out.moved == nil {
+			f.out.moved = make(chan struct{})
+		}
+		moved := f.out.moved
+		f.mu.Unlock()
+		select {
+		case <-moved:
+		case <-until:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, nil
+		}
+	}
+	handles, possible := f.toStore()
+	calls := make([]*session.Call, len(handles))
+	if possible {
+		for i, h := range handles {
+			calls[i] = h.ch.s.Fsync(h.id)
+			h.refs++
+			h.unstored = false
+		}
+	}
+	sent := f.out.sent
+	f.mu.Unlock()
+	if !possible {
+		return nil, nil
+	}
+	for i, h := range handles {
+		answer := h.ch.wait(ctx, calls[i])
+		f.drop(h)
+		possible = possible && answer == nil
+		if refused(answer) && err == nil {
+			err = f.wrap(answer, "fsync")
+		}
+	}
+	if !possible {
+		return nil, err
+	}
+	return func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.out.sent == sent
+	}, nil
+}
+
+// toStore gives the handles with WRITEs that no FSYNC has followed, and says whether one behind each of them stores
+// all. On a short line the round trip is not worth more than one. With mu held.
+func (f *File) toStore() (handles []*handle, possible bool) {
+	for _, h := range f.handles {
+		if !h.unstored {
+			continue
+		}
+		if !h.open() || !ordered(h.ch.s) {
+			return nil, false
+		}
+		if handles = append(handles, h); len(handles) > 1 && h.ch.link.rtt.get() <= farRTT {
+			return nil, false
+		}
+	}
+	return handles, len(handles) > 0
+}
