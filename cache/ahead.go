@@ -71,7 +71,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		f.data.Drop()
 	}
 	f.data.SetRemoteSize(int64(len(a.data)))
-	f.data.Preload(a.data)
+	f.data.Preload(a.data, int64(len(a.data)))
 	c.scan.hits++
 	c.scan.window = min(max(c.scan.window, scanWindow)*2, scanMost)
 	c.release(a)
@@ -92,7 +92,7 @@ func (c *Cache) openLater(ctx context.Context, self **Handle) (*sftpconn.File, e
 	c.mu.Lock()
 	asked := c.stamp(n)
 	c.mu.Unlock()
-	f, a, err := c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, self)
+	f, a, err := c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, 0, self)
 	if err != nil {
 		return nil, err
 	}

@@ -169,3 +169,11 @@ func (b *backend) Fsync(ctx context.Context) error {
 	}
 	return f.Fsync(ctx)
 }
+
+func (b *backend) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error) {
+	f, err := b.file(ctx)
+	if err != nil {
+		return nil, nil // those who write see it, too
+	}
+	return f.FsyncBehind(ctx, until, asked)
+}

@@ -93,15 +93,32 @@ func TestListingHandsOutAttributesWithoutAQuestion(t *testing.T) {
 	})
 }
 
-func TestColdSmallFileCostsTwoFlights(t *testing.T) {
+func TestColdSmallFileCostsOneFlight(t *testing.T) {
 	r := newRig(t, nil)
 	r.put("a", strings.Repeat("x", 100_000))
 	n := r.mustFind("a").Node
-	r.costs("open, read, close", 2, func() {
+	r.costs("open, read, close", 1, func() {
 		if got := r.readAll(n); len(got) != 100_000 {
 			t.Errorf("%d bytes", len(got))
 		}
 	})
+}
+
+func TestWriteAndFsyncCostOneFlight(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "old")
+	h := r.opened(r.mustFind("f").Node, syscall.O_WRONLY)
+	r.costs("write, fsync", 1, func() {
+		if _, err := h.Write(ctxOf(t), []byte("new"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Fsync(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got := r.tap.Count("fsync@openssh.com"); got != 1 {
+		t.Errorf("%d fsyncs were asked for", got)
+	}
 }
 
 func TestCreateWriteSetTimesCloseCostsTwoFlights(t *testing.T) {

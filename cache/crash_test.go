@@ -107,6 +107,27 @@ func TestFsyncReportsThatTheServerCouldNot(t *testing.T) {
 	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
 }
 
+func TestFsyncReportsWhatTheServerToldOnce(t *testing.T) {
+	r := newRig(t, nil)
+	told := false
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "fsync@openssh.com" && !told {
+			told = true
+			return sftptest.Answer(session.StatusFailure, "disk on fire")
+		}
+		return sftptest.Pass()
+	})
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	if _, err := h.Write(ctxOf(t), []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
+}
+
 func TestAnExclusiveCreationWithoutAnAnswerIsFoundAgain(t *testing.T) {
 	r := newRig(t, nil)
 	r.list(r.Root())

@@ -35,9 +35,11 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	}
 	c.mu.Lock()
 	asked := c.stamp(n)
+	first := asked
+	size := c.headOf(n, flags)
 	c.mu.Unlock()
 	self := new(*Handle)
-	f, a, err := c.openRemote(ctx, n, p, openFlags(flags), self)
+	f, a, err := c.openRemote(ctx, n, p, openFlags(flags), size, self)
 	if err != nil {
 		return nil, false, err
 	}
@@ -72,11 +74,24 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		fs.data.Changed()
 	default:
 		c.mark(fs, a)
+		if head := f.Head(); len(head) > 0 && !dirty && asked == first && n.sent == 0 && n.going == 0 {
+			fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))
+		}
 	}
 	*self = c.newHandle(n, c.openBackend(f, self), flags)
 	(*self).unsure = crossed || dirty || asked.dirty
 	c.scanOpened(n)
 	return *self, fs.keepPages(keep), nil
+}
+
+// headOf gives the size of a file where its opening means most likely that its beginning will be read from the server: when it was
+// not read before. 0 where not. Called with mu held.
+func (c *Cache) headOf(n *Node, flags uint32) int64 {
+	reads := flags&syscall.O_ACCMODE == syscall.O_RDONLY
+	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 || n.file != nil && n.file.known {
+		return 0
+	}
+	return int64(n.attr.Size)
 }
 
 // askCrossed asks once more about a file just opened where a change made here has crossed with the answer, and what is known
@@ -118,11 +133,11 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 	return p, err
 }
 
-// openRemote opens an existing file on the server. self is the handle that it will belong to, once there is one.
-func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, self **Handle) (*sftpconn.File, session.Attr, error) {
+// openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once there is one.
+func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, NoStat: c.o.FollowSymlinks,
-		Check: c.checkOf(self),
+		Check: c.checkOf(self), Size: size,
 	})
 	if err != nil {
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
@@ -176,7 +191,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	var f *sftpconn.File
 	var a session.Attr
 	err := fs.data.Truncate(ctx, 0, func(ctx context.Context) (err error) {
-		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, &self)
+		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, 0, &self)
 		return err
 	})
 	if err != nil {

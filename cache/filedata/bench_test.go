@@ -68,6 +68,10 @@ func (l *line) WriteSetstat(ctx context.Context, p []byte, off int64, a sftpconn
 func (l *line) Setstat(context.Context, sftpconn.Attr) error { return nil }
 func (l *line) Fsync(context.Context) error                  { return nil }
 
+func (l *line) FsyncBehind(context.Context, <-chan struct{}, int64) (func() bool, error) {
+	return nil, nil
+}
+
 func BenchmarkSequentialRead128KiB(b *testing.B) {
 	l := &line{size: 1 << 40}
 	p := newPool(b, Options{})

@@ -50,6 +50,7 @@ type Backend interface {
 	WriteSetstat(ctx context.Context, p []byte, off int64, a sftpconn.Attr) error
 	Setstat(ctx context.Context, a sftpconn.Attr) error
 	Fsync(ctx context.Context) error
+	FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error)
 }
 
 var _ Backend = (*sftpconn.File)(nil)

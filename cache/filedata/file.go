@@ -110,9 +110,10 @@ func (f *File) Drop() {
 	f.cutClean(0, maxOffset)
 }
 
-// Preload makes data, read ahead by somebody else, the whole content of a clean file. data belongs to the file from then on.
+// Preload makes data, read ahead by somebody else, the beginning of a clean file of size bytes, of which nothing else
+// is known then. data belongs to the file from then on.
 // On a file with unacknowledged bytes it does nothing.
-func (f *File) Preload(data []byte) {
+func (f *File) Preload(data []byte, size int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dirty() {
@@ -120,8 +121,8 @@ func (f *File) Preload(data []byte) {
 	}
 	f.cutClean(0, maxOffset)
 	n := int64(len(data))
-	f.remote, f.size = n, n
-	f.high = min(f.high, n)
+	f.remote, f.size = size, size
+	f.high = min(f.high, size)
 	f.grown++
 	if n == 0 {
 		return

@@ -25,6 +25,7 @@ type Handle struct {
 	err     error   // the first write error since the opening, or since the last that was settled
 	refused error   // an error of bytes that this handle wrote; like err, settled with it
 	stale   error   // the backend's ErrStale: nothing more can be written through it
+	asked   int64   // bytes given to the backend to write
 }
 
 // Open: b is used for what this handle reads and writes. It must stay open until Close and Drain have returned.

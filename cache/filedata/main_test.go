@@ -155,6 +155,10 @@ func (s *server) resize(n int) {
 
 func (s *server) Fsync(ctx context.Context) error { return s.pass(ctx, request{op: "fsync"}) }
 
+func (s *server) FsyncBehind(context.Context, <-chan struct{}, int64) (func() bool, error) {
+	return nil, nil
+}
+
 // asked takes the requests since the last call.
 func (s *server) asked() []request {
 	s.mu.Lock()

@@ -226,7 +226,7 @@ func modelRun(t *rapid.T) {
 		},
 		"preload": func(t *rapid.T) {
 			if _, dirty := f.Size(); !dirty {
-				f.Preload(bytes.Clone(model))
+				f.Preload(bytes.Clone(model), int64(len(model)))
 			}
 		},
 		"remote size": func(t *rapid.T) {

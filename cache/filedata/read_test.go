@@ -298,7 +298,7 @@ func TestPreloadedContentCostsNothing(t *testing.T) {
 	data := random(100_000)
 	s := newServer(nil)
 	_, f, h := opened(t, Options{}, s)
-	f.Preload(bytes.Clone(data))
+	f.Preload(bytes.Clone(data), int64(len(data)))
 	if n, dirty := f.Size(); n != 100_000 || dirty {
 		t.Fatalf("size %d, dirty %v", n, dirty)
 	}

@@ -145,7 +145,11 @@ func (f *File) launch(e *extent, i, j int) {
 		f.pending.remove(i, j)
 	}
 	f.flying.insert(e)
+	e.handle.asked += e.end - e.off
 	f.high = max(f.high, e.end)
+	if len(f.pending.s) == 0 {
+		f.wakeLocked() // see syncBehind
+	}
 	times := f.timesWith(e)
 	f.pool.begin()
 	go f.send(e, times)
