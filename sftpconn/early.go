@@ -6,10 +6,11 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// readEarly lets READs go out behind an OPEN of h that is not answered yet, where its handle can be foreseen.
+// readEarly lets READs go out behind an OPEN of h that is not answered yet, where its handle can be foreseen and the file
+// will most likely prove to be the same: they would be in vain otherwise.
 func (f *File) readEarly(h *handle, open *session.Call) {
 	id := open.Foreseen()
-	if id == "" {
+	if id == "" || !f.leftAlone(f.mtime) {
 		return
 	}
 	f.mu.Lock()

@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"bytes"
 	"errors"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,5 +138,28 @@ func TestReadsGoOutBehindAnOpeningThatIsNotAnswered(t *testing.T) {
 	tap.Release()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A file that was changed a moment before it was opened can't be told from one that replaces it, so what is read over a
+// further channel would be thrown away.
+func TestAFreshFileIsNotReadEarlyInVain(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	tap.SetDelay(20 * time.Millisecond)
+	want := content(1, 16<<20)
+	path := file(t, srv, "f", want)
+	now := time.Now()
+	if err := os.Chtimes(path, now, now); err != nil {
+		t.Fatal(err)
+	}
+	f := openWhole(t, c, path, len(want))
+	got, err := readAll(limited(t), f, len(want), 64)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("it reads wrong: %v", err)
+	}
+	if n, most := tap.Count("READ"), len(want)/f.MaxRead()+1+2; n > most { // and its beginning, and its end
+		t.Errorf("%d READs, where %d read it all", n, most)
 	}
 }

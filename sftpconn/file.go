@@ -37,6 +37,7 @@ type File struct {
 	// Not changed once Open has returned.
 	head   []byte // see Head
 	looked *Attr  // its attributes through the handle, in the flight of its opening; nil where they were not asked for
+	mtime  uint32 // what had its name at the opening was last changed then
 
 	mu      sync.Mutex // guards what follows
 	handles map[*channel]*handle

@@ -74,7 +74,7 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 	if !sameFile(known, found.Attr()) {
 		return id, errDiffers
 	}
-	if f.sentAt()-int64(known.Mtime) >= settledFor {
+	if f.leftAlone(known.Mtime) {
 		return id, nil
 	}
 	// A directory that was last changed before the file was has had the name given to no other since.
@@ -86,6 +86,9 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 	}
 	return id, nil
 }
+
+// leftAlone says whether a file last changed at mtime had been left alone when it was opened.
+func (f *File) leftAlone(mtime uint32) bool { return f.sentAt()-int64(mtime) >= settledFor }
 
 // sentAt is when the file was asked for, in seconds of the server's clock where that is known.
 func (f *File) sentAt() int64 { return f.sent.Unix() + f.c.clockAhead.Load() }

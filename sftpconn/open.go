@@ -184,7 +184,7 @@ func (o *opening) found(a Attr, made bool) {
 		o.f.chmodLater(o.ch, o.handle, a.Mode, o.r.Perm)
 		a.Mode = a.Mode&^modeAccess | o.r.Perm&modeAccess
 	}
-	o.a = a
+	o.a, o.f.mtime = a, a.Mtime
 }
 
 // chmodLater gives a file that was just made the bits perm without waiting.

@@ -97,8 +97,6 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	limit := f.MaxRead()
 	if dir == writing {
 		limit = f.MaxWrite()
-	}
-	if dir == writing {
 		f.askWrite(len(p))
 	}
 	var parts []*part
