@@ -10,14 +10,11 @@ import (
 	"time"
 
 	"sshmount/sftpconn/session"
-	"sshmount/sftpconn/sftptest"
 )
 
 // Each row of the design's table of round trips that this package answers for.
 func TestFlightsAndRequestsStayWithinTheirBudgets(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	ctx := limited(t)
 	small := file(t, srv, "small", content(1, 200<<10))
 	for i := range 1000 {
@@ -97,9 +94,7 @@ func TestFlightsAndRequestsStayWithinTheirBudgets(t *testing.T) {
 }
 
 func TestNamesDoNotWaitBehindACopy(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	ctx, cancel := context.WithCancel(limited(t))
 	tap.SetDelay(20 * time.Millisecond)
 	want := content(4, 8<<20)

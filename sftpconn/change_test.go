@@ -34,9 +34,7 @@ func cutAt(srv *sftptest.Server, tap *sftptest.Tap, name string, reply bool) {
 }
 
 func TestMkdirAfterALostLineLeavesADirectoryOfOthersAlone(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	path := filepath.Join(srv.Dir(), "private")
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
@@ -136,9 +134,7 @@ func TestMkdirTellsAttributesOrAnError(t *testing.T) {
 }
 
 func TestLinkAfterALostLineIsNotTakenForAFileThatLooksTheSame(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	// Two programs on two machines lock with a file each, in the same second.
 	ours, lock := file(t, srv, "ours", []byte("1")), file(t, srv, "lock", []byte("2"))
 	when := time.Unix(1_000_000_000, 0)
@@ -158,9 +154,7 @@ func TestLinkAfterALostLineIsNotTakenForAFileThatLooksTheSame(t *testing.T) {
 }
 
 func TestLinkThatCannotBeToldAfterALostLineIsUncertain(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	ours := file(t, srv, "ours", nil)
 	cutAt(srv, tap, "hardlink@openssh.com", true)
 	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {

@@ -91,9 +91,5 @@ func (h *head) drop() {
 	if h == nil {
 		return
 	}
-	h.read.Abandon()
-	h.ch.link.c.spawn(func() {
-		<-h.read.Done()
-		h.ch.link.read.release(h.g, 0, 0)
-	})
+	h.ch.giveUp(h.read, func(int) { h.ch.link.read.release(h.g, 0, 0) })
 }

@@ -29,9 +29,7 @@ func closed(t *testing.T, c *Conn) {
 }
 
 func TestASmallFileIsReadInTheFlightOfItsOpening(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	tap.SetDelay(20 * time.Millisecond)
 	want := content(1, 5000)
 	for i := range 3 {
@@ -61,9 +59,7 @@ func keepHandles(tap *sftptest.Tap) {
 }
 
 func TestWhatCameWithAnOpeningIsNotOfAnotherFile(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	keepHandles(tap)
 	one, two := content(1, 5000), content(2, 5000)
 	f := openWhole(t, c, file(t, srv, "one", one), len(one))
@@ -86,9 +82,7 @@ func TestWhatCameWithAnOpeningIsNotOfAnotherFile(t *testing.T) {
 }
 
 func TestWhatIsReadEarlyOverFurtherChannelsIsNotOfAnotherFile(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	tap.SetDelay(20 * time.Millisecond)
 	keepHandles(tap)
 	one, two := content(1, 16<<20), content(2, 16<<20)
@@ -106,9 +100,7 @@ func TestWhatIsReadEarlyOverFurtherChannelsIsNotOfAnotherFile(t *testing.T) {
 }
 
 func TestReadsGoOutBehindAnOpeningThatIsNotAnswered(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	want := content(1, 32<<20)
 	f := openWhole(t, c, file(t, srv, "f", want), len(want))
 	tap.SetDelay(20 * time.Millisecond)
@@ -144,9 +136,7 @@ func TestReadsGoOutBehindAnOpeningThatIsNotAnswered(t *testing.T) {
 // A file that was changed a moment before it was opened can't be told from one that replaces it, so what is read over a
 // further channel would be thrown away.
 func TestAFreshFileIsNotReadEarlyInVain(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	tap.SetDelay(20 * time.Millisecond)
 	want := content(1, 16<<20)
 	path := file(t, srv, "f", want)

@@ -80,7 +80,7 @@ func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
 	return f
 }
 
-// Head is the beginning of the file as it was when it was opened; nil where it did not come with that (OpenRequest.Head).
+// Head is the beginning of the file as it was when it was opened; nil where it did not come with that (OpenRequest.Size).
 func (f *File) Head() []byte { return f.head }
 
 // writes says whether the file was opened for writing.

@@ -11,9 +11,7 @@ import (
 )
 
 func TestFsyncFollowsTheLastWritesOnEachChannel(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	tap.SetDelay(50 * time.Millisecond)
 	path := filepath.Join(srv.Dir(), "f")
 	f := openFile(t, c, path, wr|cre)
@@ -59,10 +57,20 @@ func TestFsyncFollowsTheLastWritesOnEachChannel(t *testing.T) {
 	}
 }
 
+// writeAndFsync writes a little, which must succeed, and gives what came of an fsync behind it.
+func writeAndFsync(t *testing.T, f *File) (stored func() bool, err error) {
+	t.Helper()
+	written := make(chan error)
+	go func() { written <- f.WriteAt(limited(t), []byte("bytes"), 0) }()
+	stored, err = f.FsyncBehind(limited(t), nil, 5)
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	return stored, err
+}
+
 func TestAnFsyncThatTheLineSwallowedStoresNothing(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	f := openFile(t, c, filepath.Join(srv.Dir(), "f"), wr|cre)
 	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 		if p.Name == "fsync@openssh.com" {
@@ -71,13 +79,8 @@ func TestAnFsyncThatTheLineSwallowedStoresNothing(t *testing.T) {
 		}
 		return sftptest.Pass()
 	})
-	written := make(chan error)
-	go func() { written <- f.WriteAt(limited(t), []byte("bytes"), 0) }()
-	if stored, err := f.FsyncBehind(limited(t), nil, 5); stored != nil || err != nil {
+	if stored, err := writeAndFsync(t, f); stored != nil || err != nil {
 		t.Errorf("a lost connection counts as an answer: %v", err)
-	}
-	if err := <-written; err != nil {
-		t.Fatal(err)
 	}
 	if err := f.Fsync(limited(t)); err != nil {
 		t.Fatal(err)
@@ -85,9 +88,7 @@ func TestAnFsyncThatTheLineSwallowedStoresNothing(t *testing.T) {
 }
 
 func TestAnFsyncBehindWritesTellsTheErrorOfTheServer(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	f := openFile(t, c, filepath.Join(srv.Dir(), "f"), wr|cre)
 	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 		if p.Name == "fsync@openssh.com" {
@@ -95,13 +96,8 @@ func TestAnFsyncBehindWritesTellsTheErrorOfTheServer(t *testing.T) {
 		}
 		return sftptest.Pass()
 	})
-	written := make(chan error)
-	go func() { written <- f.WriteAt(limited(t), []byte("bytes"), 0) }()
-	if stored, err := f.FsyncBehind(limited(t), nil, 5); stored != nil || err == nil {
+	if stored, err := writeAndFsync(t, f); stored != nil || err == nil {
 		t.Errorf("the server's error is not told: %v", err)
-	}
-	if err := <-written; err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -51,7 +51,9 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 	f.readEarly(h, open)
 	var known Attr
 	var err error
-	if f.looked == nil {
+	if f.looked != nil {
+		known = *f.looked
+	} else {
 		known, err = f.look()
 	}
 	if opened := f.waitOpen(ch, name, open, stripeLimit); opened != nil {
@@ -64,11 +66,9 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 	if err := ch.wait(f.c.ctx, found); err != nil {
 		return id, err
 	}
-	if f.looked != nil {
-		if known = *f.looked; !sameFile(known, found.Attr()) {
-			if known, err = f.look(); err != nil { // it may have changed since
-				return id, err
-			}
+	if f.looked != nil && !sameFile(known, found.Attr()) {
+		if known, err = f.look(); err != nil { // it may have changed since
+			return id, err
 		}
 	}
 	if !sameFile(known, found.Attr()) {

@@ -27,11 +27,24 @@ func spreadOver(f *File, dir int) int {
 
 // far makes a connection on which files are worth spreading.
 func far(t *testing.T) (*sftptest.Server, *Conn) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	tap.SetDelay(20 * time.Millisecond)
 	return srv, c
+}
+
+// takeName gives path to another file, changed just now; the one that had it is path+".old".
+func takeName(t *testing.T, srv *sftptest.Server, path string, other []byte) {
+	t.Helper()
+	if err := os.Link(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file(t, srv, "new", other), path); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	if err := os.Chtimes(path, now, now); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Another client replaces a file that we write, with one of the same size and second.
@@ -43,15 +56,8 @@ func TestWritesStayInTheirFileWhenAnotherTakesItsName(t *testing.T) {
 	if err := f.WriteAt(limited(t), make([]byte, 1000), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Link(path, path+".old"); err != nil {
-		t.Fatal(err)
-	}
 	other := bytes.Repeat([]byte{2}, size)
-	if err := os.Rename(file(t, srv, "new", other), path); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	os.Chtimes(path, now, now)
+	takeName(t, srv, path, other)
 	ours := bytes.Repeat([]byte{3}, size)
 	// The seconds go by that a proof by mtime needs.
 	for begun := time.Now(); time.Since(begun) < 2500*time.Millisecond; {
@@ -74,15 +80,8 @@ func TestWritesStayInAGrowingFileWhenAnotherTakesItsName(t *testing.T) {
 		if err := writeAll(limited(t), f, ours[:begun], 2); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Link(path, path+".old"); err != nil {
-			t.Fatal(err)
-		}
 		other := bytes.Repeat([]byte{2}, length)
-		if err := os.Rename(file(t, srv, "new", other), path); err != nil {
-			t.Fatal(err)
-		}
-		now := time.Now()
-		os.Chtimes(path, now, now)
+		takeName(t, srv, path, other)
 		if err := writeAll(limited(t), f, ours, 64); err != nil {
 			t.Fatal(err)
 		}
@@ -177,9 +176,7 @@ func TestAFileOpenForWritingIsReadOverSeveralChannels(t *testing.T) {
 }
 
 func TestALargeCopyMovesToItsOwnChannel(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	if !c.Has("copy-data") {
 		t.Skip("this sftp-server has no copy-data")
 	}
@@ -213,9 +210,7 @@ func TestALargeCopyMovesToItsOwnChannel(t *testing.T) {
 
 // An OPEN takes long, as over a file system that wakes up.
 func TestASlowOpenOnAFurtherChannelIsWaitedFor(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	path := file(t, srv, "f", nil)
 	f := openFile(t, c, path, rd)
 	ch := bulkChannel(t, c)
@@ -236,9 +231,7 @@ func TestASlowOpenOnAFurtherChannelIsWaitedFor(t *testing.T) {
 }
 
 func TestAChannelOnWhichAnOpenBlocksIsGivenUp(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	_, srv, c := tapped(t)
 	path := file(t, srv, "f", nil)
 	f := openFile(t, c, path, rd)
 	ch := bulkChannel(t, c)

@@ -34,6 +34,14 @@ func connect(t testing.TB, srv *sftptest.Server, change ...func(*Options)) *Conn
 	return c
 }
 
+// tapped is a connection to a server of its own, with a tap between them.
+func tapped(t testing.TB) (*sftptest.Tap, *sftptest.Server, *Conn) {
+	t.Helper()
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	return tap, srv, connect(t, srv)
+}
+
 // testLog writes the log of a connection to that of its test.
 type testLog struct{ t testing.TB }
 

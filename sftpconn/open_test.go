@@ -172,9 +172,7 @@ func TestAFileMadeAsTheLineBrokeHasItsBits(t *testing.T) {
 
 // The file was there all the time, and its first OPEN never arrived.
 func TestAFileThatWasThereKeepsItsBitsAfterALostLine(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	path := file(t, srv, "f", nil)
 	cutAt(srv, tap, "OPEN", false)
 	f, a, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: wr | cre, Perm: 0o666})

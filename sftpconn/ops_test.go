@@ -298,9 +298,7 @@ func TestReadSmall(t *testing.T) {
 }
 
 func TestCopyDataCopiesOnTheServer(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	ctx := limited(t)
 	if !c.Has("copy-data") {
 		t.Skip("this sftp-server has no copy-data")
@@ -320,9 +318,7 @@ func TestCopyDataCopiesOnTheServer(t *testing.T) {
 }
 
 func TestContextEndsAWaitAndLeaksNothing(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	path := file(t, srv, "f", content(3, 1<<20))
 	f := openFile(t, c, path, rd)
 	why := errors.New("interrupted")

@@ -40,7 +40,7 @@ func TestAStreamHasItsChannelsOpenedFromItsFirstAnswerOn(t *testing.T) {
 	}
 }
 
-// deliver has n bytes asked for at once in pieces, which come each gap after the one before, the first after a round trip.
+// deliver has so many pieces asked for at once, which come each gap after the one before, the first after a round trip.
 func deliver(t *testing.T, p *pacer, pieces int, gap time.Duration) {
 	t.Helper()
 	var grants []grant

@@ -335,9 +335,7 @@ func TestTheFirstLoginTellsItsError(t *testing.T) {
 }
 
 func TestEveryHandleIsGivenBack(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	ctx := limited(t)
 	tap.SetDelay(10 * time.Millisecond)
 	want := content(12, 3<<20)

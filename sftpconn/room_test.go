@@ -15,9 +15,7 @@ import (
 // While the channels are being opened on which a file will be read, what is asked for waits for them, and not behind the
 // window of the one that is open.
 func TestNoMoreIsAskedForOnAChannelThanItsWindowHolds(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	want := content(3, 24<<20)
 	f := openFile(t, c, file(t, srv, "f", want), rd)
 	tap.SetDelay(30 * time.Millisecond)

@@ -10,9 +10,7 @@ import (
 
 // A small file that is fetched ahead is given up, and its answer is still on its way.
 func TestAnAnswerThatNobodyWantsAnyMoreKeepsItsPlaceOnTheLine(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	path := file(t, srv, "f", content(1, 1000))
 	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 		if p.Request != nil && p.Request.Name == "READ" {

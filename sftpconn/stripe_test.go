@@ -13,9 +13,7 @@ import (
 )
 
 func TestALostChannelIsReplacedOnTheSameConnection(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	ctx := limited(t)
 	want := content(7, 6<<20)
 	f := openFile(t, c, file(t, srv, "f", want), rd)
@@ -107,9 +105,7 @@ func TestFurtherConnectionsCarryBulkData(t *testing.T) {
 }
 
 func TestAFurtherChannelNeverReadsAnotherFile(t *testing.T) {
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	ctx := limited(t)
 	tap.SetDelay(20 * time.Millisecond)
 	want := content(10, 8<<20)

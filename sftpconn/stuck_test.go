@@ -67,9 +67,7 @@ func TestAnOpeningThatNobodyWantsAnyMoreDoesNotBlockNames(t *testing.T) {
 // It is read ahead on a channel for bulk data, where others have READs.
 func TestAFileReadAheadThatCannotBeOpenedIsGivenUp(t *testing.T) {
 	sooner(t, 300*time.Millisecond, 200*time.Millisecond)
-	tap := sftptest.NewTap()
-	srv := sftptest.New(t, sftptest.WithTap(tap))
-	c := connect(t, srv)
+	tap, srv, c := tapped(t)
 	l := c.links[0]
 	l.grow(1)
 	eventually(t, "a channel for bulk data", func() bool { return len(l.bulkChannels()) == 1 })

@@ -250,12 +250,7 @@ func (ch *channel) transfer(ctx context.Context, call *session.Call, end func(do
 	case <-call.Done():
 		err = call.Wait(ctx) // the answer, where both came at once
 	default:
-		free = call.Abandon()
-		c.spawn(func() {
-			<-call.Done()
-			end(0)
-		})
-		return free, err
+		return ch.giveUp(call, end), err
 	}
 	if err != nil {
 		end(0)
@@ -264,6 +259,16 @@ func (ch *channel) transfer(ctx context.Context, call *session.Call, end func(do
 	ch.link.sample(call)
 	end(call.N())
 	return true, nil
+}
+
+// giveUp is for a READ or WRITE that nobody waits for any more, as transfer is for one that is waited for.
+func (ch *channel) giveUp(call *session.Call, end func(done int)) (free bool) {
+	free = call.Abandon()
+	ch.link.c.spawn(func() {
+		<-call.Done()
+		end(0)
+	})
+	return free
 }
 
 // WriteSetstat is WriteAt and then Setstat, pipelined on one channel where the
@@ -286,18 +291,15 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 			return f.wrap(err, "write")
 		}
 		s := t.h.ch.s
+		call := s.Write(t.id, uint64(off), p)
+		f.sentWrite(t.h, unsent)
+		unsent = 0
 		if !ordered(s) {
-			call := s.Write(t.id, uint64(off), p)
-			f.sentWrite(t.h, unsent)
-			unsent = 0
 			if err = f.finish(ctx, writing, t, call); err == nil {
 				return f.Setstat(ctx, a)
 			}
 		} else {
 			f.hold(t.h)
-			call := s.Write(t.id, uint64(off), p)
-			f.sentWrite(t.h, unsent)
-			unsent = 0
 			set := s.Fsetstat(t.id, a)
 			err = f.finish(ctx, writing, t, call)
 			if setErr := t.h.ch.wait(ctx, set); err == nil && setErr != nil {

@@ -60,12 +60,13 @@ func (r *reader) greeting() error {
 		r.s.log.Warn("the server answers with an SFTP version that was not asked for; going on with version 3", "version", version)
 	}
 	r.s.extensions.Store(&extensions)
-	if !r.s.known {
-		r.s.mu.Lock()
-		r.s.handles.may = r.s.Has("fsync@openssh.com") // that of a server with its own kind of handles is noticed at the first
-		r.s.mu.Unlock()
+	if r.s.known {
+		return nil
 	}
-	if !r.s.known && r.s.Has(extLimits) {
+	r.s.mu.Lock()
+	r.s.handles.may = r.s.Has("fsync@openssh.com") // a server that has its own kind of handles is noticed at the first
+	r.s.mu.Unlock()
+	if r.s.Has(extLimits) {
 		r.s.limits = r.s.start(&Call{want: answerLimits, frame: newExtended(extLimits)})
 	}
 	return nil
