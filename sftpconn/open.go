@@ -97,7 +97,7 @@ func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
 
 // open is the flight. It sets f as soon as the file is open.
 func (o *opening) open(ctx context.Context, ch *channel) error {
-	var before, chmod, after *session.Call
+	var before, open, chmod, after *session.Call
 	wish := Attr{}
 	perm := Attr{Flags: session.HasMode, Mode: o.r.Perm}
 	if o.creates() {
@@ -106,9 +106,10 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	sets := o.r.SetPerm && !o.exclusive()
 	changes := o.creates() || sets || o.r.Pflags&session.OpenTrunc != 0
 	if o.creates() && !o.exclusive() && !sets || !changes && !o.r.NoStat {
-		before = ch.s.Lstat(o.path) // tells as well whether this OPEN makes the file
+		before, open = ch.s.LookAndOpen(o.path, o.r.Pflags, wish) // tells as well whether this OPEN makes the file
+	} else {
+		open = ch.s.OpenFile(o.path, o.r.Pflags, wish)
 	}
-	open := ch.s.OpenFile(o.path, o.r.Pflags, wish)
 	head := o.readHead(ch, open)
 	if sets {
 		chmod = ch.s.Setstat(o.path, perm)

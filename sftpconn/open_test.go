@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,5 +187,42 @@ func TestAFileThatWasThereKeepsItsBitsAfterALostLine(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 || a.Mode != modeRegular|0o644 {
 		t.Errorf("%v, %v; told as %o", info.Mode(), err, a.Mode)
+	}
+}
+
+// OPEN follows links: were the name given to one by a request of ours between the look and the OPEN, what is not meant would be opened.
+func TestNothingComesBetweenTheLookAtANameAndItsOpening(t *testing.T) {
+	tap, srv, c := tapped(t)
+	path := file(t, srv, "f", nil)
+	var last sftptest.Packet // the requests of a channel pass one at a time
+	var apart atomic.Int32
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPEN" && (last.Name != "LSTAT" || last.Text != p.Text) {
+			apart.Add(1)
+		}
+		last = p
+		return sftptest.Pass()
+	})
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	for range 8 {
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_, _ = c.Lstat(limited(t), srv.Dir())
+				}
+			}
+		})
+	}
+	for range 2000 {
+		openFile(t, c, path, rd).Close()
+	}
+	close(stop)
+	others.Wait()
+	if n := apart.Load(); n > 0 {
+		t.Errorf("%d times of 2000 another request came between", n)
 	}
 }

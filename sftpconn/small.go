@@ -46,8 +46,7 @@ func (c *Conn) aside(names *channel) *channel {
 }
 
 func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, max int) ([]byte, Attr, error) {
-	stat := ch.s.Lstat(path)
-	open := ch.s.OpenFile(path, session.OpenRead, Attr{})
+	stat, open := ch.s.LookAndOpen(path, session.OpenRead, Attr{})
 	// A FIFO may have got the name meanwhile: what nobody waits for must not block others for long.
 	soon, cancel := context.WithTimeout(ctx, stuckAfter)
 	defer cancel()

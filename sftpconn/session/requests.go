@@ -16,11 +16,26 @@ const (
 
 // OpenFile is OPEN; a holds the wished attributes of a file that is created.
 func (s *Session) OpenFile(path string, pflags uint32, a Attr) *Call {
+	return s.start(newOpen(path, pflags, a))
+}
+
+// LookAndOpen is Lstat and OpenFile with no other request in between: none of this session gives the name to something
+// else after it was looked at. OPEN follows links, and so would open what is not meant.
+func (s *Session) LookAndOpen(path string, pflags uint32, a Attr) (look, open *Call) {
+	b := newFrame(sshfx.PacketTypeLStat)
+	b.AppendString(path)
+	look, open = &Call{want: answerAttrs, frame: b}, newOpen(path, pflags, a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.enqueue(look), s.enqueue(open)
+}
+
+func newOpen(path string, pflags uint32, a Attr) *Call {
 	b := newFrame(sshfx.PacketTypeOpen)
 	b.AppendString(path)
 	b.AppendUint32(pflags)
 	appendAttr(b, a)
-	return s.start(&Call{want: answerHandle, frame: b})
+	return &Call{want: answerHandle, frame: b}
 }
 
 // CloseHandle is CLOSE, for files and directories.

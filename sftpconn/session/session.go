@@ -164,12 +164,17 @@ func (s *Session) Started() uint32 {
 
 // start queues c, whose request is in c.frame with an id of 0.
 func (s *Session) start(c *Call) *Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.enqueue(c)
+}
+
+// enqueue is start with mu held.
+func (s *Session) enqueue(c *Call) *Call {
 	c.s = s
 	c.done = make(chan struct{})
 	frame, _, _ := c.frame.Packet(c.payload) // puts the length in; it can't fail
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.inFlight++
 	if c.slow {
 		s.slow++
