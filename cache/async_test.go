@@ -179,6 +179,30 @@ func TestAsyncFsyncIsStrong(t *testing.T) {
 	h.Release()
 }
 
+// The first file of a mount is written in pieces as large as the server takes, though it was not opened yet.
+func TestAsyncWritesTheFirstFileInLargePieces(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := strings.Repeat("0123456789abcdef", 4<<20/16)
+	if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	if got := r.remote("f"); got != content {
+		t.Errorf("%d bytes arrived, or others than were written; %d wanted", len(got), len(content))
+	}
+	if n, most := r.tap.Count("WRITE"), len(content)/r.conn.MaxWrite()+1; n > most {
+		t.Errorf("%d WRITEs for %d bytes, %d are enough", n, len(content), most)
+	}
+}
+
 func TestAsyncTreeCostsFewFlights(t *testing.T) {
 	r := newRig(t, async)
 	r.list(r.Root())

@@ -8,9 +8,6 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// defaultPiece is the size of a request until a file was opened, in bytes: what every server takes.
-const defaultPiece = 32 << 10
-
 // backend is the remote file behind a handle, which may be opened later than the handle: when it is first
 // needed (its content was fetched ahead), or when its creation has had its turn.
 type backend struct {
@@ -30,16 +27,9 @@ type backend struct {
 
 func (b *backend) set(f *sftpconn.File) {
 	b.f.Store(f)
-	b.c.pieces(f)
 	if b.closed.Load() {
 		f.Close()
 	}
-}
-
-// pieces remembers the sizes of requests that the server takes.
-func (c *Cache) pieces(f *sftpconn.File) {
-	c.maxRead.Store(int64(f.MaxRead()))
-	c.maxWrite.Store(int64(f.MaxWrite()))
 }
 
 // late says whether the file may still have to be created.
@@ -116,19 +106,9 @@ func (b *backend) close() {
 	}
 }
 
-func (b *backend) MaxRead() int {
-	if f := b.f.Load(); f != nil {
-		return f.MaxRead()
-	}
-	return int(max(defaultPiece, b.c.maxRead.Load()))
-}
+func (b *backend) MaxRead() int { return b.c.conn.MaxRead() }
 
-func (b *backend) MaxWrite() int {
-	if f := b.f.Load(); f != nil {
-		return f.MaxWrite()
-	}
-	return int(max(defaultPiece, b.c.maxWrite.Load()))
-}
+func (b *backend) MaxWrite() int { return b.c.conn.MaxWrite() }
 
 func (b *backend) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	f, err := b.file(ctx)

@@ -81,8 +81,6 @@ type Cache struct {
 	contents notices
 	warnLink sync.Once // one line about links that lead out of the mount is enough
 
-	maxRead, maxWrite atomic.Int64 // the largest requests that the server takes, bytes; 0 until a file was opened
-
 	clock      atomic.Int64 // seconds by which the server's clock is ahead of ours; 0 until clockKnown
 	clockKnown atomic.Bool
 

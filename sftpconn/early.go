@@ -47,7 +47,7 @@ type head struct {
 
 // readHead asks for the beginning of the file; nil where that can't be, or the line has no room for it.
 func (o *opening) readHead(ch *channel, open *session.Call) *head {
-	n := int(min(o.r.Size, headMost, int64(o.c.maxRead())))
+	n := int(min(o.r.Size, headMost, int64(o.c.MaxRead())))
 	if n == 0 || open.Foreseen() == "" {
 		return nil
 	}

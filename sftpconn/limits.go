@@ -2,14 +2,17 @@ package sftpconn
 
 import "sshmount/sftpconn/session"
 
-// MaxRead is the largest useful piece of a read, in bytes.
-func (f *File) MaxRead() int { return f.c.maxRead() }
+// MaxRead is the largest useful piece of a read, in bytes. It never waits.
+func (c *Conn) MaxRead() int { return int(c.limits().MaxRead) }
 
-// MaxWrite is the largest useful piece of a write, in bytes.
-func (f *File) MaxWrite() int { return f.c.maxWrite() }
+// MaxWrite is the largest useful piece of a write, in bytes. It never waits.
+func (c *Conn) MaxWrite() int { return int(c.limits().MaxWrite) }
 
-func (c *Conn) maxRead() int  { return int(c.limits().MaxRead) }
-func (c *Conn) maxWrite() int { return int(c.limits().MaxWrite) }
+// MaxRead is that of the connection.
+func (f *File) MaxRead() int { return f.c.MaxRead() }
+
+// MaxWrite is that of the connection.
+func (f *File) MaxWrite() int { return f.c.MaxWrite() }
 
 // limits says how large requests may be. It never waits, since those who ask have no
 // context to end that: while a new session has not been told yet, what the one before

@@ -92,7 +92,7 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, ma
 
 // readFlight reads up to len(dst) bytes at off in one flight. It gives what came in one piece.
 func (c *Conn) readFlight(ctx context.Context, ch *channel, handle string, dst []byte, off int) (int, error) {
-	most := c.maxRead()
+	most := c.MaxRead()
 	var parts []*part
 	var others sync.WaitGroup
 	for at := 0; at < len(dst); {
