@@ -76,6 +76,10 @@ func (f *File) find(ch *channel) (string, error) {
 			settling = time.Now().Add(settleNames)
 		}
 		id, err := f.findAt(ch, path)
+		if err == nil && f.r.Path() != path {
+			ch.s.CloseHandle(id) // of what was given the name when the file had left it
+			continue
+		}
 		if isAbsent(err) {
 			for f.r.Path() == path && time.Now().Before(settling) && f.c.ctx.Err() == nil {
 				time.Sleep(10 * time.Millisecond)

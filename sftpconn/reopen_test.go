@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,4 +97,39 @@ func TestAServerThatIsNotReadyIsNotWaitedForWithoutEnd(t *testing.T) {
 			t.Errorf("when access is granted again: %v", err)
 		}
 	})
+}
+
+// While a file is opened anew another of this mount's changes may give its name to another file. That one is not it.
+func TestAReopeningIsNotFooledByWhatGotTheNameMeanwhile(t *testing.T) {
+	tap, srv, c := tapped(t)
+	first, second := file(t, srv, "a", []byte("old")), filepath.Join(srv.Dir(), "d")
+	var name atomic.Pointer[string]
+	name.Store(&first)
+	f, _, err := c.Open(limited(t), OpenRequest{Path: func() string { return *name.Load() }, Pflags: rd | wr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.WriteAt(limited(t), []byte("OLD"), 0); err != nil { // so it is known again by its name alone
+		t.Fatal(err)
+	}
+	var once sync.Once
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "LSTAT" {
+			once.Do(func() {
+				if err := os.Rename(first, second); err != nil {
+					t.Error(err)
+				}
+				file(t, srv, "a", []byte("new"))
+				name.Store(&second)
+			})
+		}
+		return sftptest.Pass()
+	})
+	srv.Cut()
+	if err := f.WriteAt(limited(t), []byte("o"), 0); err != nil {
+		t.Fatal(err)
+	}
+	sameAs(t, first, []byte("new"))
+	sameAs(t, second, []byte("oLD"))
 }
