@@ -236,9 +236,9 @@ func (p *Pool) clear() {
 			delete(p.streams, s)
 		}
 	}
-	p.slabs.trim()
+	p.slabs.arenas.trim()
 	p.janitor = nil
-	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 || len(p.slabs.empty) > 0 {
+	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 || len(p.slabs.arenas.idle) > 0 {
 		p.startJanitorLocked()
 	}
 }

@@ -25,6 +25,12 @@ func (p *Pool) alloc(n int, dirty bool) *buffer {
 	b := bufferStructs.Get().(*buffer)
 	b.pool, b.dirty = p, dirty
 	p.mu.Lock()
+	for !p.slabs.has(class) {
+		p.mu.Unlock()
+		more := newArena() // without the lock: the system may take its time
+		p.mu.Lock()
+		p.slabs.arenas.add(more)
+	}
 	b.slab, b.slot = p.slabs.get(class)
 	p.countLocked(dirty, int64(size))
 	p.mu.Unlock()
@@ -60,7 +66,7 @@ func (b *buffer) unref() {
 		p.slabs.put(b.slab, b.slot)
 	}
 	if p.closed {
-		p.slabs.release()
+		p.slabs.arenas.release()
 	}
 	p.mu.Unlock()
 	b.data, b.slab, b.pool = nil, nil, nil

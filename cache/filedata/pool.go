@@ -101,7 +101,7 @@ func (p *Pool) Close() {
 		p.janitor.Stop()
 		p.janitor = nil
 	}
-	p.slabs.release()
+	p.slabs.arenas.release()
 }
 
 // Stats of the pool, in bytes and files.

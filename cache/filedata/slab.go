@@ -9,8 +9,9 @@ const (
 	classes  = 7 // 4, 8 … 256 KiB
 )
 
-// slab is a piece of memory cut into equal slots.
+// slab is a part of an arena, cut into equal slots.
 type slab struct {
+	arena *arena
 	mem   []byte
 	class int
 	free  uint64 // a bit for each free slot
@@ -24,8 +25,7 @@ type slab struct {
 // Guarded by Pool.mu.
 type slabs struct {
 	partial [classes]*slab
-	empty   []*slab // kept, because the system takes longer to give a page than to copy it
-	spare   int     // the least length of empty since the last trim: so many were not needed
+	arenas  arenas
 }
 
 // classFor is the smallest class of at least n bytes; n ≤ slabSize.
@@ -46,18 +46,14 @@ func allSlots(class int) uint64 {
 	return 1<<n - 1
 }
 
-// get takes a slot.
+// has says whether a slot can be had without more memory.
+func (m *slabs) has(class int) bool { return m.partial[class] != nil || m.arenas.has() }
+
+// get takes a slot. There must be one.
 func (m *slabs) get(class int) (s *slab, slot int) {
 	s = m.partial[class]
 	if s == nil {
-		if n := len(m.empty); n > 0 {
-			s = m.empty[n-1]
-			m.empty[n-1] = nil
-			m.empty = m.empty[:n-1]
-			m.spare = min(m.spare, n-1)
-		} else {
-			s = &slab{mem: mapMemory(slabSize)}
-		}
+		s = m.arenas.get()
 		s.class, s.free = class, allSlots(class)
 		m.link(s)
 	}
@@ -79,24 +75,7 @@ func (m *slabs) put(s *slab, slot int) {
 		return
 	}
 	m.unlink(s)
-	m.empty = append(m.empty, s)
-}
-
-// trim gives the slabs back to the system that nobody needed since the last trim.
-func (m *slabs) trim() {
-	n := len(m.empty) - m.spare
-	for _, s := range m.empty[n:] {
-		unmapMemory(s.mem)
-	}
-	clear(m.empty[n:])
-	m.empty = m.empty[:n]
-	m.spare = n
-}
-
-// release gives all empty slabs back to the system.
-func (m *slabs) release() {
-	m.spare = len(m.empty)
-	m.trim()
+	m.arenas.put(s)
 }
 
 func (m *slabs) link(s *slab) {

@@ -188,7 +188,7 @@ func TestIdleReaderCostsNothing(t *testing.T) {
 	eventually(t, "the memory is given back", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.clean == 0 && len(p.slabs.empty) == 0 && len(p.streams) == 0 && p.janitor == nil
+		return p.clean == 0 && !p.slabs.arenas.has() && len(p.streams) == 0 && p.janitor == nil
 	})
 	mustRead(t, h, 1<<20, 64<<10)
 }
