@@ -99,6 +99,11 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		limit = f.MaxWrite()
 		f.askWrite(len(p))
 	}
+	turn := turnOf(ctx)
+	if err := turn.wait(ctx); err != nil {
+		f.unaskWrite(len(p))
+		return []*part{{err: err}}
+	}
 	var parts []*part
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -114,9 +119,9 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		parts = append(parts, one)
 		piece, pos := p[at:at+one.size], off+int64(at)
 		if at += one.size; at < len(p) {
-			others.Go(func() { one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t) })
+			others.Go(func() { one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, nil) })
 		} else {
-			one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t)
+			one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, turn)
 		}
 	}
 	return parts
@@ -130,8 +135,8 @@ func (f *File) count(n int) {
 }
 
 // move is one READ or WRITE of p, sent again for as long as the session is lost
-// under it. t is the ticket for the first time.
-func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket) (int, error) {
+// under it. t is the ticket for the first time, and turn ends when it is sent; nil where it has none.
+func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket, turn *Turn) (int, error) {
 	var lost losses
 	for first := len(p); ; first = 0 {
 		var call *session.Call
@@ -141,6 +146,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 			call = t.h.ch.s.Write(t.id, uint64(off), p)
 			f.sentWrite(t.h, first)
 		}
+		turn.Done()
 		err := f.finish(ctx, dir, t, call)
 		if t.early && !isLost(err) && ctx.Err() == nil {
 			good, ended := f.confirm(ctx, t.h)
@@ -281,6 +287,10 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 	unsent := len(p)
 	f.askWrite(unsent)
 	defer func() { f.unaskWrite(unsent) }()
+	turn := turnOf(ctx)
+	if err := turn.wait(ctx); err != nil {
+		return err
+	}
 	var lost losses
 	for {
 		if len(p) > f.MaxWrite() {
@@ -294,6 +304,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		call := s.Write(t.id, uint64(off), p)
 		f.sentWrite(t.h, unsent)
 		unsent = 0
+		turn.Done()
 		if !ordered(s) {
 			if err = f.finish(ctx, writing, t, call); err == nil {
 				return f.Setstat(ctx, a)

@@ -13,13 +13,20 @@ const (
 	retryLast  = 5 * time.Second        // up to this
 )
 
-// deliver writes e, and sets times after it. It returns when the server has answered for good, however long that takes.
-func (f *File) deliver(e *extent, times *sftpconn.Attr) (err, timesErr error) {
+// deliver writes e when its turn has come, and sets times after it. It returns when the server has answered for good, however long that takes.
+func (f *File) deliver(e *extent, turn *sftpconn.Turn, times *sftpconn.Attr) (err, timesErr error) {
+	defer turn.Done()
 	b, data := e.handle.backend, e.data()
 	if times == nil {
-		return f.insist(e.handle, func(ctx context.Context) error { return b.WriteAt(ctx, data, e.off) }), nil
+		return f.insist(e.handle, func(ctx context.Context) error {
+			defer turn.Done() // one that has to be repeated holds up nobody
+			return b.WriteAt(sftpconn.InTurn(ctx, turn), data, e.off)
+		}), nil
 	}
-	both := f.insist(e.handle, func(ctx context.Context) error { return b.WriteSetstat(ctx, data, e.off, *times) })
+	both := f.insist(e.handle, func(ctx context.Context) error {
+		defer turn.Done()
+		return b.WriteSetstat(sftpconn.InTurn(ctx, turn), data, e.off, *times)
+	})
 	if both == nil || errors.Is(both, ErrClosed) || errors.Is(both, sftpconn.ErrStale) {
 		return both, nil
 	}

@@ -3,6 +3,8 @@ package filedata
 import (
 	"context"
 	"sync"
+
+	"sshmount/sftpconn"
 )
 
 // Handle is one opening of a file: its pattern of reading, and the write errors it has still to report.
@@ -21,11 +23,12 @@ type Handle struct {
 	closed  bool
 	started bool // something was read
 	streams []*stream
-	clean   *blocks // what it reads; shared with the handles that have the same
-	err     error   // the first write error since the opening, or since the last that was settled
-	refused error   // an error of bytes that this handle wrote; like err, settled with it
-	stale   error   // the backend's ErrStale: nothing more can be written through it
-	asked   int64   // bytes given to the backend to write
+	clean   *blocks        // what it reads; shared with the handles that have the same
+	err     error          // the first write error since the opening, or since the last that was settled
+	refused error          // an error of bytes that this handle wrote; like err, settled with it
+	stale   error          // the backend's ErrStale: nothing more can be written through it
+	asked   int64          // bytes given to the backend to write
+	turn    *sftpconn.Turn // of the last of those; nil before
 }
 
 // Open: b is used for what this handle reads and writes. It must stay open until Close and Drain have returned.

@@ -151,8 +151,9 @@ func (f *File) launch(e *extent, i, j int) {
 		f.wakeLocked() // see syncBehind
 	}
 	times := f.timesWith(e)
+	e.handle.turn = e.handle.turn.Next()
 	f.pool.begin()
-	go f.send(e, times)
+	go f.send(e, e.handle.turn, times)
 }
 
 // merge takes pending.s[i:j] out as one extent. Copying them is cheap beside a request for each.
@@ -193,13 +194,13 @@ func (f *File) timesWith(e *extent) *epoch {
 }
 
 // send delivers an extent in flight.
-func (f *File) send(e *extent, times *epoch) {
+func (f *File) send(e *extent, turn *sftpconn.Turn, times *epoch) {
 	defer f.pool.end()
 	var a *sftpconn.Attr
 	if times != nil {
 		a = times.times
 	}
-	err, timesErr := f.deliver(e, a)
+	err, timesErr := f.deliver(e, turn, a)
 	if err != nil {
 		f.pool.o.Lost(f.tag, e.off, e.data(), err)
 	}
