@@ -9,7 +9,8 @@
 // link is the one of names: look-ups, listings and changes of names go there, in
 // order, and never wait behind a copy. Bulk channels are opened when a stream of
 // data is held up by the window of the channels there are (2 MiB each, whatever
-// the distance), and one file is then striped over all of them; the first of the
+// the distance), and one file is then striped over all of them: where the line is long
+// as many at once as a gigabit needs (atOnce), and the first of the
 // round trips which that takes is had in advance where a stream begins (reserve).
 // On a line so fast that nobody would notice, a part of the window of the channel of
 // names carries data, too (lend). Where the server

@@ -22,19 +22,22 @@ func (l *link) grow(n int) {
 	}
 	for len(l.bulk)+l.opening < min(n, int(l.most.Load())) && l.c.spawn(l.openBulk) {
 		l.opening++
+		l.nOpening.Add(1)
 	}
 }
 
 // reserve has the channels prepared that a stream which begins may want in a moment, as far as that costs next to nothing.
 func (l *link) reserve(p *pacer) {
 	r, ok := l.t.(transport.Reserver)
-	if !ok || l.t.Info().Shared || l.rtt.get() <= farRTT || !p.begins() {
+	if !ok || l.t.Info().Shared || l.rtt.get() <= farRTT {
 		return
 	}
+	n := p.begins()
 	l.mu.Lock()
-	n := 0
 	if l.err == nil && !l.full && !time.Now().Before(l.openAfter) {
-		n = int(l.most.Load()) - len(l.bulk) - l.opening
+		n -= len(l.bulk) + l.opening
+	} else {
+		n = 0
 	}
 	l.mu.Unlock()
 	if n > 0 {
@@ -47,6 +50,11 @@ func (l *link) openBulk() {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	ch, err := l.openChannel(ctx, l.greeted())
 	cancel()
+	l.nOpening.Add(-1)
+	defer func() {
+		l.read.pump()
+		l.write.pump()
+	}()
 	l.mu.Lock()
 	l.opening--
 	if err != nil {

@@ -19,6 +19,10 @@ const (
 	// waits for it to open.
 	carried = window + 256<<10
 
+	// openingWrites is what may be in flight to the server on each channel while it starts the programs of further ones. It comes
+	// to what has arrived meanwhile all at once, and OpenSSH's puts it into a buffer that is copied as a whole for each 32 KiB by which it grows.
+	openingWrites = 768 << 10
+
 	// lentBytes of the window of the channel of names carry bulk data where all windows for that are full: on a line on which they
 	// take less than a lentTime-th part of a round trip, so that no name waits for them.
 	lentBytes = 1 << 20
@@ -57,6 +61,7 @@ type link struct {
 
 	rtt         minRTT
 	nBulk       atomic.Int32 // len(bulk), for the pacers
+	nOpening    atomic.Int32 // channels for bulk data that are being opened, for the pacers
 	read, write pacer
 
 	mu        sync.Mutex // guards what follows

@@ -18,24 +18,6 @@ const (
 	startGain  = 3
 	steadyGain = 1.25
 
-	// burstGain is how many times it may be at most where answers that came right behind each other show that the line is
-	// so much faster than what was asked of it. They show that when burstLeast bytes of them have come, each within
-	// a burstGap-th part of the smallest round trip of the one before.
-	burstGain  = 9
-	burstLeast = 512 << 10
-	burstGap   = 8
-
-	// A line may take longer than its smallest round trip for other reasons than our
-	// own queue (a busy server, radio, others' traffic). Then rate × smallest round
-	// trip is too little, the rate falls with it, and so on down. So every probeEvery rounds
-	// probeGain times as much is tried: where that moves probeProof times as much,
-	// it is kept (stretch), at most stretchMost times; where not, some is given back.
-	probeEvery  = 10
-	probeGain   = 1.5
-	probeProof  = 1.2
-	probeBack   = 0.85
-	stretchMost = 16
-
 	// slack is a queue that hurts nobody, whatever the round trip: on a short line it
 	// covers what the two ends need to think.
 	slack = 10 * time.Millisecond
@@ -68,20 +50,20 @@ const (
 	// promptBy eighths of the smallest round trip are what a prompt answer takes at most, until its last byte.
 	promptBy = 9
 
-	// minRound is the shortest round by which rates are compared: on a short line a
-	// round trip is too little to measure anything.
-	minRound = 20 * time.Millisecond
-
 	// heldFrom is how much of what the windows carry must be asked for, as a share, for more channels to be opened while
 	// the start of a stream goes on.
 	heldFrom = 0.4
 
+	// spareWindow is how many times what is to be in flight the windows of the channels should hold: they are not full all the time.
+	spareWindow = 1.25
+
+	// firstRate is as fast a line as a stream that begins has its channels opened for, in bytes/s: a gigabit, and what one may be
+	// taken for when measured in a hurry.
+	firstRate = 150e6
+
 	// widenAfter is what one connection must have carried, in bytes, before a further
 	// one is made where the user asked for several.
 	widenAfter = 8 << 20
-
-	// rateRounds is how many rounds the highest rate is believed.
-	rateRounds = 10
 )
 
 // pacer keeps the bytes in flight of one link and direction near rate × smallest
@@ -100,10 +82,11 @@ type pacer struct {
 
 	delivered   int64 // bytes, ever
 	deliveredAt time.Time
+	sentAt      time.Time           // when that was granted which was delivered last
 	rates       [rateRounds]float64 // highest of each round, bytes/s
 	round       int
-	roundEnd    int64 // the round ends with the first that was sent when delivered was this
-	roundAt     time.Time
+	last        mark // when the round began: it ends with the first that was sent when delivered was this
+	former      mark // when the one before did
 	starting    bool
 	stretch     float64 // 1 and more: what is in flight beyond rate × smallest round trip, because it proved useful
 	probing     int     // 0; 1 in the first round with more in flight; 2 in the second, whose rate tells
@@ -123,28 +106,11 @@ type pacer struct {
 
 // grant is the right to have n bytes in flight.
 type grant struct {
-	n           int64
-	at          time.Time // when it was given
-	delivered   int64     // of the pacer then
-	deliveredAt time.Time
-	spare       bool // less was in flight than allowed: it tells nothing about the line's limit
+	n     int64
+	at    time.Time // when it was given
+	from  mark      // the last delivery before
+	spare bool      // less was in flight than allowed: it tells nothing about the line's limit
 }
-
-// want says what acquire is asked for.
-type want struct {
-	n     int  // bytes
-	whole bool // all of them; else as many as one request should carry by then
-	ahead bool // nobody waits for it
-	next  bool // the rest of what has begun: it goes before those who have not
-}
-
-type waiter struct {
-	want
-	ready chan grant // capacity 1; closed without a grant when the link is over
-	gone  bool
-}
-
-type waitQueue []*waiter
 
 var errLinkOver = errors.New("link is over")
 
@@ -152,7 +118,9 @@ func (p *pacer) start(l *link) {
 	p.l = l
 	p.starting, p.stretch = true, 1
 	now := time.Now()
-	p.deliveredAt, p.roundAt = now, now
+	p.deliveredAt, p.sentAt = now, now
+	p.last = mark{0, now, now}
+	p.former = p.last
 }
 
 // stop lets all who wait go with errLinkOver.
@@ -228,7 +196,7 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 func (p *pacer) tryAcquire(n int) (grant, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopped || p.waiting > 0 || p.inFlight >= min(p.target(), p.capacity()) {
+	if p.stopped || p.waiting > 0 || p.inFlight >= p.limit() {
 		return grant{}, false
 	}
 	return p.grant(int64(min(n, p.piece())), true), true
@@ -240,8 +208,11 @@ func (p *pacer) grant(n int64, spare bool) grant {
 	if p.inFlight == n && time.Since(p.deliveredAt) > p.l.rtt.get() {
 		// After a pause the time before counts for nothing.
 		p.deliveredAt = time.Now()
+		p.sentAt = p.deliveredAt
+		p.last = mark{p.delivered, p.deliveredAt, p.deliveredAt}
+		p.former = p.last
 	}
-	return grant{n: n, at: time.Now(), delivered: p.delivered, deliveredAt: p.deliveredAt, spare: spare}
+	return grant{n: n, at: time.Now(), from: mark{p.delivered, p.deliveredAt, p.sentAt}, spare: spare}
 }
 
 // release gives a grant back, of which done bytes were delivered; took is how long
@@ -281,8 +252,7 @@ func (p *pacer) serve() (channels int) {
 	if p.stopped || p.waiting == 0 {
 		return 0
 	}
-	target, capacity := p.target(), p.capacity()
-	limit := min(target, capacity)
+	limit := p.limit()
 	if p.l.rtt.drain() {
 		limit = min(limit, int64(p.rate()*p.l.rtt.get().Seconds()/2)+minPiece)
 		if p.timer == nil {
@@ -301,12 +271,13 @@ func (p *pacer) serve() (channels int) {
 		if !w.whole {
 			n = min(n, int64(p.piece()))
 		}
-		w.ready <- p.grant(n, p.waiting == 0 && p.inFlight+n < limit)
+		// A file whose own room is what holds it up has nothing waiting here.
+		w.ready <- p.grant(n, p.waiting == 0 && p.inFlight+n+2*maxPiece < limit)
 	}
 	if p.waiting == 0 {
 		return 0
 	}
-	return p.channels(target, capacity)
+	return p.channels(p.target(), p.capacity())
 }
 
 func (p *pacer) afterDrain() {
@@ -314,17 +285,4 @@ func (p *pacer) afterDrain() {
 	defer p.mu.Unlock()
 	p.timer = nil
 	p.serve()
-}
-
-// take gives the first who still waits; nil where there is none.
-func (q *waitQueue) take() *waiter {
-	for len(*q) > 0 {
-		w := (*q)[0]
-		(*q)[0] = nil
-		*q = (*q)[1:]
-		if !w.gone {
-			return w
-		}
-	}
-	return nil
 }

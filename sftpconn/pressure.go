@@ -12,11 +12,21 @@ func (p *pacer) wanted() (channels int, wide bool) {
 	return p.channels(p.target(), p.capacity()), p.delivered > widenAfter
 }
 
-// begins says whether nothing is known yet that speaks against more channels.
-func (p *pacer) begins() bool {
+// begins says how many channels may be wanted soon as far as is known, which is not much yet; 0 where something speaks against more.
+func (p *pacer) begins() (channels int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.starting && p.late < lateMany
+	if !p.starting || p.late >= lateMany {
+		return 0
+	}
+	return p.atOnce()
+}
+
+// atOnce says how many channels a stream that begins gets: what a line of firstRate needs, or one as fast as this has proved to be. Each
+// is a process that the server has to start, and while it starts many nothing else gets on. With mu held.
+func (p *pacer) atOnce() int {
+	held := max(p.rate(), firstRate) * (steadyGain*p.l.rtt.get().Seconds() + slack.Seconds())
+	return min(int(held*spareWindow/window)+1, int(p.l.most.Load()))
 }
 
 // channels says how many hold target, and 0 where capacity is enough. With mu held.
@@ -27,13 +37,16 @@ func (p *pacer) channels(target, capacity int64) int {
 		// Until the channels are there the start has gone on for some round trips.
 		soon := p.prompt && p.rate()*rtt.Seconds()*startGain*startGain >= float64(capacity)*heldFrom
 		if held || soon {
-			return int(p.l.most.Load())
+			return p.atOnce()
 		}
 	}
 	if !held {
 		return 0
 	}
-	n := int((target*5/4 + window - 1) / window)
+	if p.probing > 0 {
+		target = int64(float64(target) / probeGain) // it opens nothing before it has proved useful
+	}
+	n := int(float64(target)*spareWindow/window) + 1
 	if rtt <= nearRTT {
 		n = min(n, nearChannels)
 	}
@@ -44,7 +57,7 @@ func (p *pacer) channels(target, capacity int64) int {
 func (p *pacer) busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.waiting > 0 || p.inFlight > min(p.target(), p.capacity())/2
+	return p.waiting > 0 || p.inFlight > p.limit()/2
 }
 
 // pressure says how loaded the pacer is, as a share of what may be in flight; more
@@ -52,7 +65,7 @@ func (p *pacer) busy() bool {
 func (p *pacer) pressure() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return float64(p.inFlight+p.waiting) / float64(min(p.target(), p.capacity()))
+	return float64(p.inFlight+p.waiting) / float64(p.limit())
 }
 
 // capacity is what the windows of the channels carry in a round trip, in bytes.
@@ -64,6 +77,15 @@ func (p *pacer) capacity() int64 {
 		size += lentBytes
 	}
 	return size
+}
+
+// limit is how much may be in flight now, in bytes. With mu held.
+func (p *pacer) limit() int64 {
+	n := min(p.target(), p.capacity())
+	if p == &p.l.write && p.l.nBulk.Load() <= 1 && p.l.nOpening.Load() > 0 {
+		n = min(n, openingWrites)
+	}
+	return n
 }
 
 // lend decides whether bulk data may use the channel of names, too: where no more channels are to be had, and it would not be noticed. With mu held.

@@ -2,6 +2,46 @@ package sftpconn
 
 import "time"
 
+const (
+	// burstGain is how many times it may be at most where answers that came right behind each other show that the line is
+	// so much faster than what was asked of it. They show that when burstLeast bytes of them have come, each within
+	// a burstGap-th part of the smallest round trip of the one before.
+	burstGain  = 9
+	burstLeast = 512 << 10
+	burstGap   = 8
+
+	// A line may take longer than its smallest round trip for other reasons than our
+	// own queue (a busy server, radio, others' traffic). Then rate × smallest round
+	// trip is too little, the rate falls with it, and so on down. So every probeEvery rounds
+	// probeGain times as much is tried: where that moves probeProof times as much,
+	// it is kept (stretch), at most stretchMost times; where not, some is given back.
+	probeEvery  = 10
+	probeGain   = 1.5
+	probeProof  = 1.2
+	probeBack   = 0.85
+	stretchMost = 16
+
+	// minRound is the shortest round by which rates are compared: on a short line a
+	// round trip is too little to measure anything.
+	minRound = 20 * time.Millisecond
+
+	// rateRounds is how many rounds the highest rate is believed.
+	rateRounds = 10
+)
+
+// mark is how far a pacer was at a moment.
+type mark struct {
+	delivered int64
+	at        time.Time
+	sentAt    time.Time // of the pacer then
+}
+
+// rateSince is that of what was delivered since m, in bytes/s. Answers that a busy server or line held back come all at once: they
+// came no faster than what they answer was sent.
+func (p *pacer) rateSince(m mark, now time.Time) float64 {
+	return float64(p.delivered-m.delivered) / max(now.Sub(m.at), p.sentAt.Sub(m.sentAt)).Seconds()
+}
+
 // sample learns from a delivery. With mu held.
 func (p *pacer) sample(g grant, n int64, now time.Time) {
 	p.delivered += n
@@ -9,15 +49,22 @@ func (p *pacer) sample(g grant, n int64, now time.Time) {
 	p.meter.add(now, n)
 	rtt := p.l.rtt.get()
 	p.burst.add(n, now, rtt)
-	elapsed := now.Sub(g.deliveredAt)
+	p.sentAt = g.at
+	elapsed := now.Sub(g.from.at)
 	if elapsed <= 0 || elapsed < rtt {
 		return
 	}
-	if g.delivered >= p.roundEnd && now.Sub(p.roundAt) >= max(rtt, minRound) {
+	if g.from.delivered >= p.last.delivered && now.Sub(p.last.at) >= max(rtt, minRound) {
 		p.endRound(g.spare, now)
 	}
-	rate := float64(p.delivered-g.delivered) / elapsed.Seconds()
-	if !g.spare || rate > p.rate() {
+	if p.starting {
+		p.learn(p.rateSince(g.from, now), g.spare)
+	}
+}
+
+// learn takes in a rate of this round, in bytes/s. With mu held.
+func (p *pacer) learn(rate float64, spare bool) {
+	if !spare || rate > p.rate() {
 		slot := &p.rates[p.round%rateRounds]
 		*slot = max(*slot, rate)
 	}
@@ -26,16 +73,19 @@ func (p *pacer) sample(g grant, n int64, now time.Time) {
 // endRound begins the next round, and sees whether the start is over. With mu held.
 func (p *pacer) endRound(spare bool, now time.Time) {
 	defer p.lend()
-	rate := float64(p.delivered-p.roundEnd) / now.Sub(p.roundAt).Seconds()
-	p.roundEnd, p.roundAt = p.delivered, now
+	rate := p.rateSince(p.last, now)
 	if !p.starting && !spare {
 		p.probe(rate)
 	}
+	if !p.starting {
+		p.learn(p.rateSince(p.former, now), spare)
+	}
+	p.former, p.last = p.last, mark{p.delivered, now, p.sentAt}
 	if p.starting && !spare {
 		switch rate := p.rate(); {
 		case rate > p.fullRate*1.25:
 			p.fullRate, p.fullRounds = rate, 0
-		case p.target() > p.capacity():
+		case rate*p.l.rtt.get().Seconds()*steadyGain > float64(p.capacity()):
 			// Held up by the windows of the channels, and not by the line.
 		default:
 			p.fullRounds++
@@ -64,7 +114,7 @@ func (p *pacer) probe(rate float64) {
 		}
 	case p.probing == 1:
 		p.probing = 2 // what has come so far was sent before
-	case rate > p.roundRate*probeProof:
+	case rate > max(p.roundRate, p.rate())*probeProof:
 		p.stretch = min(p.stretch*probeGain, stretchMost)
 		p.roundRate = rate
 		p.probing = 1

@@ -1,0 +1,89 @@
+package sftpconn
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// simLine answers requests of maxPiece bytes: each gap after the one before, and a round trip after it was sent at the
+// earliest. Every period it holds its answers back for pause, and gives them all at once then.
+type simLine struct {
+	rtt, gap, period, pause time.Duration
+
+	mu    sync.Mutex
+	began time.Time
+	last  time.Time
+}
+
+// due is when what is sent now is answered.
+func (l *simLine) due() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := time.Now().Add(l.rtt)
+	if next := l.last.Add(l.gap); next.After(at) {
+		at = next
+	}
+	l.last = at
+	if l.period > 0 {
+		if since := at.Sub(l.began) % l.period; since < l.pause {
+			at = at.Add(l.pause - since)
+		}
+	}
+	return at
+}
+
+// load has so many requests under way on p at a time, for so long.
+func (l *simLine) load(t *testing.T, p *pacer, requests int, long time.Duration) {
+	l.began = time.Now()
+	var wg sync.WaitGroup
+	for range requests {
+		wg.Go(func() {
+			for time.Since(l.began) < long {
+				g, err := p.acquire(t.Context(), want{n: maxPiece, whole: true})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sent := time.Now()
+				time.Sleep(time.Until(l.due()))
+				p.release(g, int(g.n), time.Since(sent))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A server that is busy now and then answers what has come meanwhile all at once. That is not how fast the line is.
+func TestAnswersThatWereHeldBackSayNothingOfTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := underStub(t, stubDialer).allLinks()[0]
+		sim := &simLine{rtt: 50 * time.Millisecond, gap: 2500 * time.Microsecond, period: 230 * time.Millisecond, pause: 60 * time.Millisecond}
+		const rate = maxPiece / 2.5e-3
+		l.rtt.add(sim.rtt)
+		l.nBulk.Store(aloneChannels)
+		sim.load(t, &l.write, 80, 5*time.Second)
+		l.write.mu.Lock()
+		defer l.write.mu.Unlock()
+		if got := l.write.rate(); got < rate*0.8 || got > rate*1.3 {
+			t.Errorf("%.0f MB/s measured of a line with %.0f", got/1e6, rate/1e6)
+		}
+	})
+}
+
+// A file that keeps within the windows of its channels leaves nothing waiting; the line is full all the same.
+func TestTheStartEndsAlthoughNothingWaitsHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := underStub(t, stubDialer).allLinks()[0]
+		sim := &simLine{rtt: 50 * time.Millisecond, gap: 2 * time.Millisecond}
+		l.rtt.add(sim.rtt)
+		l.nBulk.Store(7)
+		sim.load(t, &l.write, int(7*carried/maxPiece)-1, 2*time.Second)
+		l.write.mu.Lock()
+		defer l.write.mu.Unlock()
+		if n := l.write.target(); l.write.starting || n > 12<<20 {
+			t.Errorf("after two seconds %d KiB may be in flight on a line that holds 6400; starting: %v", n>>10, l.write.starting)
+		}
+	})
+}
