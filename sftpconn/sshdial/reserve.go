@@ -9,14 +9,25 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// reserveFor is how long a session is kept that is open with nothing in it.
-const reserveFor = 10 * time.Second
+const (
+	// reserveFor is how long a session is kept that is open with nothing in it.
+	reserveFor = 10 * time.Second
+
+	// refusedFor is how long the refusal of one is believed: the server may have closed another since.
+	refusedFor = time.Second
+)
 
 // reserve holds sessions that are open, or are being opened, and run nothing: on the server that is an entry in a table.
 type reserve struct {
 	mu       sync.Mutex // guards what follows; a leaf
-	sessions []chan bareSession
+	sessions []reserved
 	timer    *time.Timer // gives them back; nil where there are none
+}
+
+// reserved is a session that was asked for.
+type reserved struct {
+	at     time.Time
+	answer chan bareSession // capacity 1
 }
 
 // bareSession is what came of the opening of one.
@@ -42,9 +53,9 @@ func (t *sshTransport) Reserve(n int) {
 		return
 	}
 	for len(r.sessions) < n {
-		c := make(chan bareSession, 1)
-		r.sessions = append(r.sessions, c)
-		go func() { c <- openSession(t.conn) }() // it ends with an answer, or with the connection
+		asked := reserved{time.Now(), make(chan bareSession, 1)}
+		r.sessions = append(r.sessions, asked)
+		go func() { asked.answer <- openSession(t.conn) }() // it ends with an answer, or with the connection
 	}
 	if r.timer != nil {
 		r.timer.Stop()
@@ -52,17 +63,21 @@ func (t *sshTransport) Reserve(n int) {
 	r.timer = time.AfterFunc(reserveFor, r.giveBack)
 }
 
-// take gives the session that was asked for first; nil where none is reserved.
+// take gives the session that was asked for first; nil where none is reserved, or it was refused too long ago.
 func (r *reserve) take() *bareSession {
 	r.mu.Lock()
 	if len(r.sessions) == 0 {
 		r.mu.Unlock()
 		return nil
 	}
-	c := r.sessions[0]
+	first := r.sessions[0]
 	r.sessions = r.sessions[1:]
 	r.mu.Unlock()
-	return new(<-c)
+	s := <-first.answer
+	if s.err != nil && time.Since(first.at) > refusedFor {
+		return nil
+	}
+	return &s
 }
 
 // giveBack closes what nobody has taken, without waiting for the server.
@@ -73,9 +88,9 @@ func (r *reserve) giveBack() {
 		r.timer.Stop()
 		r.timer = nil
 	}
-	for _, c := range r.sessions {
+	for _, asked := range r.sessions {
 		go func() {
-			if s := <-c; s.err == nil {
+			if s := <-asked.answer; s.err == nil {
 				go ssh.DiscardRequests(s.requests)
 				s.ch.Close()
 			}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"sshmount/sftpconn/transport"
 )
 
@@ -39,4 +41,19 @@ func TestReservedSessionsThatNobodyTakesAreGivenBack(t *testing.T) {
 		}
 	}
 	greetAgain(t, a)
+}
+
+// A server that refused a session may have a free one a while later.
+func TestAnOldRefusalIsNotBelieved(t *testing.T) {
+	for _, c := range []struct {
+		age  time.Duration
+		told bool
+	}{{0, true}, {2 * refusedFor, false}} {
+		asked := reserved{time.Now().Add(-c.age), make(chan bareSession, 1)}
+		asked.answer <- bareSession{err: &ssh.OpenChannelError{Reason: ssh.ResourceShortage}}
+		r := reserve{sessions: []reserved{asked}}
+		if s := r.take(); (s != nil) != c.told {
+			t.Errorf("a refusal %v ago is told: %v", c.age, s != nil)
+		}
+	}
 }
