@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -198,3 +199,16 @@ const (
 
 // second gives the error of a call whose result a test does not look at.
 func second(_ Attr, err error) error { return err }
+
+// readSize is how much a READ asks for, in bytes; 0 with other packets.
+func readSize(p sftptest.Packet) int64 {
+	if p.Name != "READ" {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint32(p.Body[len(p.Body)-4:]))
+}
+
+// writeOffset is where a WRITE writes to.
+func writeOffset(p sftptest.Packet) int64 {
+	return int64(binary.BigEndian.Uint64(p.Body[4+len(p.Text):]))
+}

@@ -1,18 +1,12 @@
 package sftpconn
 
 import (
-	"encoding/binary"
 	"slices"
 	"sync"
 	"testing"
 
 	"sshmount/sftpconn/sftptest"
 )
-
-// writeOffset is where a WRITE writes to.
-func writeOffset(p sftptest.Packet) int64 {
-	return int64(binary.BigEndian.Uint64(p.Body[4+len(p.Text):]))
-}
 
 // Goroutines run in any order; what they write goes out in the order of their turns, on each channel.
 func TestWritesGoOutInTheirTurn(t *testing.T) {
