@@ -271,8 +271,9 @@ func (p *pacer) serve() (channels int) {
 		if !w.whole {
 			n = min(n, int64(p.piece()))
 		}
-		// A file whose own room is what holds it up has nothing waiting here.
-		w.ready <- p.grant(n, p.waiting == 0 && p.inFlight+n+2*maxPiece < limit)
+		// A file that keeps within the windows of its channels has nothing waiting here, and comes near the limit at most.
+		near := min(limit/8, 2*maxPiece)
+		w.ready <- p.grant(n, p.waiting == 0 && p.inFlight+n+near < limit)
 	}
 	if p.waiting == 0 {
 		return 0

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// simLine answers requests of maxPiece bytes: each gap after the one before, and a round trip after it was sent at the
+// simLine answers requests of so many bytes: each gap after the one before, and a round trip after it was sent at the
 // earliest. Every period it holds its answers back for pause, and gives them all at once then.
 type simLine struct {
+	bytes                   int
 	rtt, gap, period, pause time.Duration
 
 	mu    sync.Mutex
@@ -41,7 +42,7 @@ func (l *simLine) load(t *testing.T, p *pacer, requests int, long time.Duration)
 	for range requests {
 		wg.Go(func() {
 			for time.Since(l.began) < long {
-				g, err := p.acquire(t.Context(), want{n: maxPiece, whole: true})
+				g, err := p.acquire(t.Context(), want{n: l.bytes, whole: true})
 				if err != nil {
 					t.Error(err)
 					return
@@ -59,7 +60,7 @@ func (l *simLine) load(t *testing.T, p *pacer, requests int, long time.Duration)
 func TestAnswersThatWereHeldBackSayNothingOfTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := underStub(t, stubDialer).allLinks()[0]
-		sim := &simLine{rtt: 50 * time.Millisecond, gap: 2500 * time.Microsecond, period: 230 * time.Millisecond, pause: 60 * time.Millisecond}
+		sim := &simLine{bytes: maxPiece, rtt: 50 * time.Millisecond, gap: 2500 * time.Microsecond, period: 230 * time.Millisecond, pause: 60 * time.Millisecond}
 		const rate = maxPiece / 2.5e-3
 		l.rtt.add(sim.rtt)
 		l.nBulk.Store(aloneChannels)
@@ -76,7 +77,7 @@ func TestAnswersThatWereHeldBackSayNothingOfTheRate(t *testing.T) {
 func TestTheStartEndsAlthoughNothingWaitsHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := underStub(t, stubDialer).allLinks()[0]
-		sim := &simLine{rtt: 50 * time.Millisecond, gap: 2 * time.Millisecond}
+		sim := &simLine{bytes: maxPiece, rtt: 50 * time.Millisecond, gap: 2 * time.Millisecond}
 		l.rtt.add(sim.rtt)
 		l.nBulk.Store(7)
 		sim.load(t, &l.write, int(7*carried/maxPiece)-1, 2*time.Second)
@@ -84,6 +85,24 @@ func TestTheStartEndsAlthoughNothingWaitsHere(t *testing.T) {
 		defer l.write.mu.Unlock()
 		if n := l.write.target(); l.write.starting || n > 12<<20 {
 			t.Errorf("after two seconds %d KiB may be in flight on a line that holds 6400; starting: %v", n>>10, l.write.starting)
+		}
+	})
+}
+
+// What a line was seen to carry stays known while a program asks for little.
+func TestLittleTrafficSaysNothingOfTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := underStub(t, stubDialer).allLinks()[0]
+		sim := &simLine{bytes: minPiece, rtt: 50 * time.Millisecond, gap: 13 * time.Millisecond}
+		const rate = minPiece / 13e-3
+		l.rtt.add(sim.rtt)
+		for _, requests := range []int{30, 1} {
+			sim.load(t, &l.write, requests, 5*time.Second)
+			l.write.mu.Lock()
+			if got := l.write.rate(); got < rate*0.8 || got > rate*1.3 {
+				t.Errorf("%.2f MB/s measured with %d requests at a time on a line with %.2f", got/1e6, requests, rate/1e6)
+			}
+			l.write.mu.Unlock()
 		}
 	})
 }

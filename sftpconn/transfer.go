@@ -289,7 +289,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 	defer func() { f.unaskWrite(unsent) }()
 	turn := turnOf(ctx)
 	if err := turn.wait(ctx); err != nil {
-		return err
+		return f.wrap(err, "write")
 	}
 	var lost losses
 	for {
