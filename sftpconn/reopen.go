@@ -65,6 +65,7 @@ func (f *File) opened(h *handle, open func(h *handle) (string, error)) {
 // it gives access to it: what may come of that is tried again for a while.
 func (f *File) find(ch *channel) (string, error) {
 	var settling time.Time // until when a rename that was done may become known here
+	there := false         // its directory was there after the file had last been looked for
 	for tries := 0; ; {
 		path := f.r.Path()
 		if path == "" {
@@ -87,8 +88,12 @@ func (f *File) find(ch *channel) (string, error) {
 			if f.r.Path() != path {
 				continue
 			}
-			if f.directoryThere(ch, path) {
+			if there {
 				return "", fmt.Errorf("%w: %w", ErrStale, err)
+			}
+			// The directory may have come between the two looks, and the file with it.
+			if there = f.directoryThere(ch, path); there {
+				continue
 			}
 		} else if status(err) != session.StatusPermissionDenied {
 			return id, err

@@ -99,6 +99,31 @@ func TestAServerThatIsNotReadyIsNotWaitedForWithoutEnd(t *testing.T) {
 	})
 }
 
+// The file system comes between the look for the file and the one for its directory.
+func TestAnOpenFileOutlivesAFileSystemThatComesWhileItIsLookedFor(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv, data, f := inData(t, tap)
+	if err := os.Rename(data, data+"-not-mounted"); err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "STAT" {
+			once.Do(func() {
+				if err := os.Rename(data+"-not-mounted", data); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return sftptest.Pass()
+	})
+	srv.Cut()
+	if err := f.WriteAt(limited(t), []byte("UNSAVED"), 0); err != nil {
+		t.Error(err)
+	}
+	sameAs(t, filepath.Join(data, "f"), []byte("UNSAVED"))
+}
+
 // While a file is opened anew another of this mount's changes may give its name to another file. That one is not it.
 func TestAReopeningIsNotFooledByWhatGotTheNameMeanwhile(t *testing.T) {
 	tap, srv, c := tapped(t)
