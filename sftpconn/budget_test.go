@@ -106,7 +106,7 @@ func TestNamesDoNotWaitBehindACopy(t *testing.T) {
 		}
 	}
 	rounds := 0
-	eventually(t, "further channels are open", func() bool {
+	untilSpread(t, c, "further channels are open", func() bool {
 		rounds++
 		copied()
 		return c.Status().Channels >= 3

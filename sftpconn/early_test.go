@@ -88,7 +88,7 @@ func TestWhatIsReadEarlyOverFurtherChannelsIsNotOfAnotherFile(t *testing.T) {
 	one, two := content(1, 16<<20), content(2, 16<<20)
 	for i, want := range [][]byte{one, two} {
 		f := openWhole(t, c, file(t, srv, []string{"one", "two"}[i], want), len(want))
-		eventually(t, "the file is read over several channels", func() bool {
+		untilSpread(t, c, "the file is read over several channels", func() bool {
 			got, err := readAll(limited(t), f, len(want), 64)
 			if err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("file %d reads wrong, first at %d: %v", i, firstDifference(got, want), err)

@@ -143,6 +143,11 @@ func readAll(ctx context.Context, f *File, size, depth int) ([]byte, error) {
 
 // writeAll writes b from the beginning, depth requests at a time.
 func writeAll(ctx context.Context, f *File, b []byte, depth int) error {
+	return writeFrom(ctx, f, b, 0, depth)
+}
+
+// writeFrom is writeAll for what is behind off.
+func writeFrom(ctx context.Context, f *File, b []byte, off, depth int) error {
 	offs := make(chan int)
 	errs := make(chan error, depth)
 	piece := f.MaxWrite()
@@ -157,7 +162,7 @@ func writeAll(ctx context.Context, f *File, b []byte, depth int) error {
 			errs <- failed
 		}()
 	}
-	for off := 0; off < len(b); off += piece {
+	for ; off < len(b); off += piece {
 		offs <- off
 	}
 	close(offs)

@@ -11,18 +11,10 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// anew makes l think of its reading as just begun: what a busy test machine moves says nothing about a line.
-func anew(l *link) {
-	l.read.mu.Lock()
-	defer l.read.mu.Unlock()
-	l.read.starting, l.read.fullRounds, l.read.late = true, 0, 0
-}
-
 // spreadFile opens a file and reads it until it is spread over several channels.
 func spreadFile(t *testing.T, c *Conn, path string, want []byte) *File {
 	f := openFile(t, c, path, rd)
-	eventually(t, "the file is read over several channels", func() bool {
-		anew(c.allLinks()[0])
+	untilSpread(t, c, "the file is read over several channels", func() bool {
 		got, err := readAll(limited(t), f, len(want), 32)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
@@ -63,8 +55,7 @@ func TestChannelsThatNobodyUsesAreClosed(t *testing.T) {
 	if got, err := readAll(limited(t), f, len(want), 32); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("read differs at %d: %v", firstDifference(got, want), err)
 	}
-	eventually(t, "there are as many as needed again", func() bool {
-		anew(l)
+	untilSpread(t, c, "there are as many as needed again", func() bool {
 		if _, err := readAll(limited(t), f, len(want), 32); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func TestALostChannelIsReplacedOnTheSameConnection(t *testing.T) {
 		}
 		return sftptest.Pass()
 	})
-	eventually(t, "a bulk channel is broken", func() bool {
+	untilSpread(t, c, "a bulk channel is broken", func() bool {
 		got, err := readAll(ctx, f, len(want), 32)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
