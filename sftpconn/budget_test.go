@@ -127,3 +127,25 @@ func TestNamesDoNotWaitBehindACopy(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Each channel is a process that the server has to start.
+func TestNoChannelIsOpenedForSmallReadsOneByOne(t *testing.T) {
+	tap, srv, c := tapped(t)
+	want := content(5, 4<<20)
+	f := openFile(t, c, file(t, srv, "f", want), rd)
+	const piece, step = 4 << 10, 7 * 4 << 10 // which leads to each piece once
+	b := make([]byte, piece)
+	for at := step; at != 0; at = (at + step) % len(want) {
+		if n, err := f.ReadAt(limited(t), b, int64(at)); n != piece || err != nil || !bytes.Equal(b, want[at:at+piece]) {
+			t.Fatalf("read at %d: %d, %v", at, n, err)
+		}
+	}
+	for _, line := range tap.Log() {
+		if !strings.Contains(line, " ch1 ") {
+			t.Fatalf("a further channel was opened: %s", line)
+		}
+	}
+	if n := c.Status().Channels; n != 1 {
+		t.Errorf("%d channels", n)
+	}
+}

@@ -15,6 +15,9 @@ const (
 	// bulkAfter is what a file must have moved, in bytes, before it leaves the channel
 	// of names: a small file is read or written through the handle it was opened with.
 	bulkAfter = 512 << 10
+	// bulkFrom is what it must have in flight or waiting then, in bytes: nobody waits noticeably behind less, as behind the
+	// random reads of a database.
+	bulkFrom = 64 << 10
 
 	// stripeFrom is what a file must have in flight or waiting, in bytes, to be opened
 	// on all channels.

@@ -13,10 +13,11 @@ var errStripe = errors.New("file is not opened on a further channel")
 // widen has the file opened on further channels for data in direction dir, where it
 // moves enough of it. With mu held.
 func (f *File) widen(dir int) {
-	if f.moved < bulkAfter {
+	pending := f.pending.Load()
+	if f.moved < bulkAfter || pending < bulkFrom {
 		return
 	}
-	all := f.pending.Load() >= stripeFrom
+	all := pending >= stripeFrom
 	for _, l := range f.c.allLinks() {
 		channels := l.bulkChannels()
 		if len(channels) == 0 {
