@@ -16,8 +16,8 @@ type arena struct {
 	at    int  // where it is in arenas.open, while some but not all slabs are free
 }
 
-func newArena() *arena {
-	a := &arena{mem: mapMemory(arenaSize), free: allSlabs}
+func newArena(byPage bool) *arena {
+	a := &arena{mem: mapMemory(arenaSize, byPage), free: allSlabs}
 	for i := range a.slabs {
 		a.slabs[i].arena = a
 		a.slabs[i].mem = a.mem[i*slabSize : (i+1)*slabSize : (i+1)*slabSize]

@@ -26,8 +26,10 @@ func (p *Pool) alloc(n int, dirty bool) *buffer {
 	b.pool, b.dirty = p, dirty
 	p.mu.Lock()
 	for !p.slabs.has(class) {
+		// Who reads a little, and is the first, shall not wait for more than that: a huge page took 6 ms here.
+		first := p.clean+p.dirty == 0
 		p.mu.Unlock()
-		more := newArena() // without the lock: the system may take its time
+		more := newArena(first) // without the lock: the system may take its time
 		p.mu.Lock()
 		p.slabs.arenas.add(more)
 	}
