@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -30,8 +28,6 @@ func run(argv []string) int {
 	if isCommand(name, args) {
 		return runCommand(args)
 	}
-	defer runtime.KeepAlive(tuneMemory())
-	tuneScheduler()
 	code := runMount(name, args)
 	if cmdline.IsHelper(name) {
 		return forHelper(code)
@@ -90,31 +86,4 @@ func report(err error) int {
 
 func printVersion() {
 	fmt.Printf("sshmount %s (takes the options of SSHFS version 3.7.6)\n", version)
-}
-
-// headroom is garbage that may come together before it is collected, in bytes, beside what a percentage of the heap allows.
-const headroom = 28 << 20
-
-// tuneMemory has the collector run after so many bytes of garbage as a mount can spare. The heap of a mount is small (the
-// bytes of files are not in it), while each packet of SSH leaves one buffer behind: with a percentage alone the collector
-// would run a hundred times a second and give memory back that is wanted again at once; and of a heap that has grown large
-// with a million names the usual percentage would be a lot. Whoever set GOGC knows better.
-//
-// What it returns must be kept alive: memory that nobody touches, so that it takes none, and that the collector counts as in use.
-func tuneMemory() (ballast []byte) {
-	if os.Getenv("GOGC") != "" {
-		return nil
-	}
-	const percent = 40
-	debug.SetGCPercent(percent)
-	return make([]byte, headroom*100/percent)
-}
-
-// tuneScheduler gives Go's scheduler one processor more than there are. A goroutine that waits in read(2) for the kernel's next
-// request keeps the one it had, until a thread that looks for such takes it away: on a machine with two that thread ran three
-// times for each request, and small reads took a third longer. Whoever set GOMAXPROCS knows better.
-func tuneScheduler() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	}
 }

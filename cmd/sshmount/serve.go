@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -67,6 +68,7 @@ func serveForeground(set *cmdline.Settings) int {
 // serve logs in, mounts, calls ready, and serves until the mount is over. The
 // error is one of the beginning; what happens later is in the log and the status.
 func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, error) {
+	defer runtime.KeepAlive(tune())
 	if err := place(set); err != nil {
 		return exitCode(err), err
 	}
