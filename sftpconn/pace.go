@@ -26,14 +26,17 @@ const (
 	// a line would hold: nearLimit bytes may be in flight there, for as long as that makes no answer late.
 	nearRTT   = 5 * time.Millisecond
 	nearLimit = 4 << 20
-	// A server's sshd puts what its sftp-server has not taken yet into a buffer that it copies as a whole for each 32 KiB by
-	// which it grows. So within nearWriteRTT, where the line is faster than the program behind it, only nearWrites bytes are in flight
-	// to it: enough to keep it busy.
-	nearWriteRTT = time.Millisecond
-	nearWrites   = 512 << 10
 	// nearChannels is how many channels are opened there. No window holds a stream up on a short line, and each channel
 	// is a process on the server that takes its time to start.
 	nearChannels = 2
+
+	// Within lanRTT one channel is enough for what any sshd moves, and two of them only take each other's processors.
+	lanRTT      = time.Millisecond
+	lanChannels = 1
+	// A server's sshd puts what its sftp-server has not taken yet into a buffer that it copies as a whole for each 32 KiB by
+	// which it grows. So within lanRTT, where the line is faster than the program behind it, only lanWrites bytes are in flight
+	// to it: enough to keep it busy, and no more for its being late.
+	lanWrites = 512 << 10
 
 	// pieceTime is how long one request may occupy the line, so that others get in between.
 	pieceTime = 12 * time.Millisecond

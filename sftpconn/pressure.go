@@ -47,7 +47,10 @@ func (p *pacer) channels(target, capacity int64) int {
 		target = int64(float64(target) / probeGain) // it opens nothing before it has proved useful
 	}
 	n := int(float64(target)*spareWindow/window) + 1
-	if rtt <= nearRTT {
+	switch {
+	case rtt <= lanRTT:
+		n = min(n, lanChannels)
+	case rtt <= nearRTT:
 		n = min(n, nearChannels)
 	}
 	return n

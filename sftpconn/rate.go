@@ -152,12 +152,11 @@ func (p *pacer) target() int64 {
 	if p.starting && p.round <= 1 {
 		n = max(n, firstLimit)
 	}
-	switch {
-	case !p.near():
-	case p == &p.l.write && rtt <= nearWriteRTT:
-		n = nearWrites
-	default:
+	if p.near() {
 		n = max(n, nearLimit)
+	}
+	if p == &p.l.write && rtt <= lanRTT {
+		n = min(n, lanWrites)
 	}
 	return n + int64(p.piece())
 }

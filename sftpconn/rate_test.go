@@ -106,3 +106,35 @@ func TestLittleTrafficSaysNothingOfTheRate(t *testing.T) {
 		}
 	})
 }
+
+// A server near by that stands still for a moment must not find more behind it then: what its sshd has to keep it copies each time.
+func TestNoMoreIsWrittenToAServerNearByForItsBeingLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := underStub(t, stubDialer).allLinks()[0]
+		sim := &simLine{bytes: maxPiece, rtt: 200 * time.Microsecond, gap: 800 * time.Microsecond, period: 230 * time.Millisecond, pause: 60 * time.Millisecond}
+		l.rtt.add(sim.rtt)
+		l.nBulk.Store(1)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			sim.load(t, &l.write, 80, 2*time.Second)
+		}()
+		most, late := int64(0), 0
+		for over := false; !over; {
+			select {
+			case <-done:
+				over = true
+			case <-time.After(time.Millisecond):
+			}
+			l.write.mu.Lock()
+			most, late = max(most, l.write.inFlight), max(late, l.write.late)
+			l.write.mu.Unlock()
+		}
+		if late < lateMany {
+			t.Fatal("no answer was late")
+		}
+		if most > lanWrites+2*maxPiece {
+			t.Errorf("%d KiB were in flight", most>>10)
+		}
+	})
+}
