@@ -8,7 +8,7 @@ import (
 
 const (
 	maxStreams  = 8         // sequences of reads that are told apart in one handle
-	nearWindow  = 4 << 20   // what a window needs to grow to on a line without delay
+	nearWindow  = 2 << 20   // what a window needs to grow to on a line without delay
 	rampRate    = 4 << 30   // bytes/s of the fastest line that a growing window must fill
 	rampGain    = 5         // bytes by which a window grows for each that its reader took and had to wait behind
 	flatRounds  = 3         // rounds without a faster reader that end the growing of its window
