@@ -68,7 +68,8 @@ func serveForeground(set *cmdline.Settings) int {
 // serve logs in, mounts, calls ready, and serves until the mount is over. The
 // error is one of the beginning; what happens later is in the log and the status.
 func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, error) {
-	defer runtime.KeepAlive(tune())
+	ballast := tune()
+	defer runtime.KeepAlive(ballast)
 	if err := place(set); err != nil {
 		return exitCode(err), err
 	}
@@ -92,6 +93,9 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 		return exitFailure, err
 	}
 	close(hushed)
+	if ballast != nil {
+		go warmHeap()
+	}
 	return m.live(), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,8 @@ const (
 	// warm is how much memory the heap is given before anything is asked of the mount, in bytes: for what lives in it and for what
 	// may come together as garbage.
 	warm = headroom + 8<<20
+	// warmStep is how much of it is asked for at once, in bytes: nothing else of the process gets memory meanwhile.
+	warmStep = 1 << 20
 )
 
 // tune makes the runtime of Go fit a process that serves a mount. What it returns must be kept alive.
@@ -36,24 +39,28 @@ func tuneMemory() (ballast []byte) {
 		return nil
 	}
 	debug.SetGCPercent(gcPercent)
-	ballast = make([]byte, headroom*100/gcPercent)
-	go func() {
-		// Each collection sets how much free memory the heap keeps: as much as was in use then, and a little. So there is one
-		// that sees the ballast, and one that sees what is warmed beside it.
-		runtime.GC()
-		warmMemory(make([]byte, warm))
-		runtime.GC()
-	}()
-	return ballast
+	return make([]byte, headroom*100/gcPercent)
 }
 
-// warmMemory has the system give all of b at once, as huge pages where it has such. What is used for the first time page by page costs
+// warmHeap gives the heap memory that is warm, where tuneMemory has made room for it. It belongs behind the login, which has no time for it.
+func warmHeap() {
+	// Each collection sets how much free memory the heap keeps: as much as was in use then, and a little. So there is one
+	// that sees the ballast, and one that sees what is warmed beside it.
+	runtime.GC()
+	warmMemory(make([]byte, warm))
+	runtime.GC()
+}
+
+// warmMemory has the system give all of b, as huge pages where it has such. What is used for the first time page by page costs
 // more than all else that a small read takes, most of all in a virtual machine: there the reads after a mount took twice as
 // long until each page of the heap had been used once.
 func warmMemory(b []byte) {
-	// Both are advice: without it the heap becomes warm by and by.
-	_ = unix.Madvise(pages(b), unix.MADV_HUGEPAGE)
-	_ = unix.Madvise(pages(b), unix.MADV_POPULATE_WRITE)
+	// All is advice: without it the heap becomes warm by and by.
+	b = pages(b)
+	_ = unix.Madvise(b, unix.MADV_HUGEPAGE)
+	for piece := range slices.Chunk(b, warmStep) {
+		_ = unix.Madvise(piece, unix.MADV_POPULATE_WRITE)
+	}
 }
 
 // pages is b without what does not fill a page.

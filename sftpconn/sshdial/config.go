@@ -207,6 +207,10 @@ func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error
 	return c, nil
 }
 
+// outputPatience is how long the output of an `ssh -G` that has ended is read on: it is there, but the machine may be busy, and what a
+// `Match exec` left running in the background may keep it open for ever.
+const outputPatience = 5 * time.Second
+
 // runSSHG runs `ssh -G` and reads its output.
 func runSSHG(ctx context.Context, ssh string, args []string, host string) (map[string][]string, error) {
 	// -T keeps ssh from remarking on a missing terminal.
@@ -214,8 +218,8 @@ func runSSHG(ctx context.Context, ssh string, args []string, host string) (map[s
 	cmd := exec.CommandContext(ctx, ssh, args...)
 	var out, remarks bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &remarks
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
+	cmd.WaitDelay = outputPatience
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

@@ -197,3 +197,15 @@ func TestBindAddressAndInterface(t *testing.T) {
 	msg, _ := refused(t, s.options(t, key, "BindInterface=nosuch0"))
 	says(t, msg, "BindInterface nosuch0")
 }
+
+// What a `Match exec` starts in the background has ssh's output open when ssh has long ended.
+func TestTheConfigurationIsReadWhereSomethingHoldsItsOutputOpen(t *testing.T) {
+	ssh := filepath.Join(t.TempDir(), "ssh")
+	if err := os.WriteFile(ssh, []byte("#!/bin/sh\necho hostname example.org\nsleep 8 &\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	values, err := runSSHG(t.Context(), ssh, nil, "h")
+	if err != nil || !slices.Equal(values["hostname"], []string{"example.org"}) {
+		t.Errorf("%q, %v", values["hostname"], err)
+	}
+}
