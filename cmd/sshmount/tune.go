@@ -15,7 +15,7 @@ const (
 	// how much beside that, in bytes.
 	gcPercent = 40
 	headroom  = 12 << 20
-	// warm is how much memory the heap is given before anything is asked of the mount, in bytes: for what lives in it and for what
+	// warm is how much memory the heap is given as soon as there is a mount, in bytes: for what lives in it and for what
 	// may come together as garbage.
 	warm = headroom + 8<<20
 	// warmStep is how much of it is asked for at once, in bytes: nothing else of the process gets memory meanwhile.
