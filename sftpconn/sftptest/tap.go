@@ -41,6 +41,7 @@ type Tap struct {
 	toClient  int64
 	log       []string
 	held      []heldPacket
+	emptied   int           // how often all that was held has been released
 	changed   chan struct{} // closed and made anew when held grows
 	channels  int
 }
@@ -223,11 +224,14 @@ func (t *Tap) WaitHeld(n int, timeout time.Duration) bool {
 
 // Release lets held packets go: those with the given positions in Held, in the
 // order given (then the others stay held); or all in order, where none is given.
+// All includes a packet about which a hook is deciding meanwhile: nobody would
+// release it later.
 func (t *Tap) Release(positions ...int) {
 	t.mu.Lock()
 	held := t.held
 	var stay []heldPacket
 	if len(positions) == 0 {
+		t.emptied++
 		positions = make([]int, len(held))
 		for i := range positions {
 			positions[i] = i
@@ -245,16 +249,29 @@ func (t *Tap) Release(positions ...int) {
 	}
 }
 
-func (t *Tap) keep(p Packet, release func()) {
+// keep holds a packet that came when emptied was what it says.
+func (t *Tap) keep(p Packet, emptied int, release func()) {
 	t.mu.Lock()
+	if t.emptied != emptied {
+		t.mu.Unlock()
+		release()
+		return
+	}
 	defer t.mu.Unlock()
 	t.held = append(t.held, heldPacket{p, release})
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
-// sent counts a request, and gives the hook for it.
-func (t *Tap) sent(r *request, size int) func(Packet) Action {
+// ruling is what applies to a packet by the time at which it came.
+type ruling struct {
+	hook    func(Packet) Action // nil lets it pass
+	delay   time.Duration       // of replies
+	emptied int                 // for keep
+}
+
+// sent counts a request.
+func (t *Tap) sent(r *request, size int) ruling {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests[r.Name]++
@@ -264,16 +281,16 @@ func (t *Tap) sent(r *request, size int) func(Packet) Action {
 		t.flight = r
 	}
 	t.note(">", r.Packet)
-	return t.onRequest
+	return ruling{hook: t.onRequest, emptied: t.emptied}
 }
 
-// came notes a reply of the server, and gives the hook and the delay for it.
-func (t *Tap) came(p Packet, size int) (func(Packet) Action, time.Duration) {
+// came notes a reply of the server.
+func (t *Tap) came(p Packet, size int) ruling {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.toClient += int64(size)
 	t.note("<", p)
-	return t.onReply, t.delay
+	return ruling{hook: t.onReply, delay: t.delay, emptied: t.emptied}
 }
 
 // delivered notes that the client is given the reply to r.

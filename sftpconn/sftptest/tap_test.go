@@ -202,6 +202,25 @@ func TestHoldRequest(t *testing.T) {
 	}
 }
 
+// A test ends its holding while packets still come: what a hook decides about at that moment must not be held for ever.
+func TestReleaseOfAllIncludesWhatIsBeingDecided(t *testing.T) {
+	tap, s := tapped(t)
+	holdAndRelease := func(sftptest.Packet) sftptest.Action {
+		tap.OnRequest(nil)
+		tap.OnReply(nil)
+		tap.Release()
+		return sftptest.Hold()
+	}
+	tap.OnReply(holdAndRelease)
+	if err := wait(t, s.Mkdir("a", session.Attr{})); err != nil {
+		t.Error(err)
+	}
+	tap.OnRequest(holdAndRelease)
+	if err := wait(t, s.Mkdir("b", session.Attr{})); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDelayedPacketsAreOvertaken(t *testing.T) {
 	tap, s := tapped(t)
 	tap.OnReply(func(p sftptest.Packet) sftptest.Action {

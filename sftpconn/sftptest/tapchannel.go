@@ -81,15 +81,16 @@ func (c *tapChannel) request(packet []byte) error {
 	c.mu.Unlock()
 
 	var a Action
-	if hook := c.tap.sent(r, len(packet)+4); hook != nil {
-		a = hook(r.Packet)
+	rule := c.tap.sent(r, len(packet)+4)
+	if rule.hook != nil {
+		a = rule.hook(r.Packet)
 	}
 	raw := r.raw(r.Body)
 	switch a.kind {
 	case drop:
 		return nil
 	case hold:
-		c.tap.keep(r.Packet, func() { c.send(raw) })
+		c.tap.keep(r.Packet, rule.emptied, func() { c.send(raw) })
 		return nil
 	case replaceBody:
 		raw = r.raw(a.bytes)
@@ -101,7 +102,7 @@ func (c *tapChannel) request(packet []byte) error {
 		c.mu.Unlock()
 		p := statusReply(r.Packet, a.code, a.msg)
 		size := len(p.raw(p.Body))
-		_, delay := c.tap.came(p, size)
+		delay := c.tap.came(p, size).delay
 		c.deliver(reply{raw: p.raw(p.Body), to: r}, delay+a.delay)
 		return nil
 	}
@@ -158,16 +159,16 @@ func (c *tapChannel) reply(packet []byte) {
 		p.Request = &r.Packet
 	}
 	var a Action
-	hook, delay := c.tap.came(p, len(packet)+4)
-	if hook != nil {
-		a = hook(p)
+	rule := c.tap.came(p, len(packet)+4)
+	if rule.hook != nil {
+		a = rule.hook(p)
 	}
 	out := reply{raw: p.raw(p.Body), to: r}
 	switch a.kind {
 	case drop:
 		return
 	case hold:
-		c.tap.keep(p, func() { c.deliver(out, c.tap.currentDelay()) })
+		c.tap.keep(p, rule.emptied, func() { c.deliver(out, c.tap.currentDelay()) })
 		return
 	case replaceBody:
 		out.raw = p.raw(a.bytes)
@@ -177,7 +178,7 @@ func (c *tapChannel) reply(packet []byte) {
 		status := statusReply(Packet{Channel: c.number, ID: p.ID}, a.code, a.msg)
 		out.raw = status.raw(status.Body)
 	}
-	c.deliver(out, delay+a.delay)
+	c.deliver(out, rule.delay+a.delay)
 }
 
 // deliver puts a reply where Read finds it.
