@@ -53,15 +53,18 @@ func (l testLog) Write(p []byte) (int, error) {
 
 // limited gives a context that fails the test's calls long before the test binary is killed.
 func limited(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), 60*time.Second, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 2*patience, context.DeadlineExceeded)
 	t.Cleanup(cancel)
 	return ctx
 }
 
+// patience is what a test gives to what must come: none of them is about speed, and the machine may be busy.
+const patience = 100 * time.Second
+
 // eventually polls until f holds.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
