@@ -117,15 +117,18 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 // fits says whether h, which may be nil, is or will be open for direction dir.
 func (h *handle) fits(dir int) bool { return h != nil && (h.full || dir == reading) }
 
-// open says whether requests may use it. With File.mu held.
-func (h *handle) open() bool {
+// settled says whether it is open, or is not to be.
+func (h *handle) settled() bool {
 	select {
 	case <-h.done:
-		return h.err == nil && !h.closing && !h.ch.over()
+		return true
 	default:
 		return false
 	}
 }
+
+// open says whether requests may use it. With File.mu held.
+func (h *handle) open() bool { return h.settled() && h.err == nil && !h.closing && !h.ch.over() }
 
 // takes says whether a request for n bytes in direction dir may use h: one that is open, or a READ whose answer will be
 // looked at once h is (see confirm). With File.mu held.
@@ -232,7 +235,7 @@ func (f *File) best(dir, n int, on *link) *handle {
 		}
 		switch names := ch.names && !ch.former.Load(); {
 		case names && n > 0 && ch.pacer(dir).lent.Load():
-			load += carried - lentBytes
+			load += float64(max(ch.pacer(dir).shareNow()-lentBytes, 0))
 		case names == (n > 0):
 			load += 1 << 40
 		}

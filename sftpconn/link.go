@@ -19,9 +19,11 @@ const (
 	// waits for it to open.
 	carried = window + 256<<10
 
-	// openingWrites is what may be in flight to the server on each channel while it starts the programs of further ones. It comes
-	// to what has arrived meanwhile all at once, and OpenSSH's puts it into a buffer that is copied as a whole for each 32 KiB by which it grows.
-	openingWrites = 768 << 10
+	// leastWrites is what may be in flight to the server on each channel, also where that is more than its part of what the line
+	// holds. OpenSSH's sshd puts what its sftp-server has not taken yet into a buffer that it copies as a whole for each 32 KiB by
+	// which it grows, on memory that is new each time: a window that fills once costs it many times what that carries. So no
+	// more than this is sent on the first channel, either, while the server starts the programs of further ones.
+	leastWrites = 768 << 10
 
 	// lentBytes of the window of the channel of names carry bulk data where all windows for that are full: on a line on which they
 	// take less than a lentTime-th part of a round trip, so that no name waits for them.

@@ -71,25 +71,44 @@ func (p *pacer) pressure() float64 {
 	return float64(p.inFlight+p.waiting) / float64(p.limit())
 }
 
-// capacity is what the windows of the channels carry in a round trip, in bytes.
-// A request more on each keeps the server busy while the window is given back. With mu held.
+// capacity is what the channels carry in a round trip, in bytes. With mu held.
 func (p *pacer) capacity() int64 {
-	n := max(p.l.nBulk.Load(), 1)
-	size := int64(n) * carried
+	size := int64(max(p.l.nBulk.Load(), 1)) * p.share()
 	if p.lent.Load() {
 		size += lentBytes
 	}
 	return size
 }
 
-// limit is how much may be in flight now, in bytes. With mu held.
-func (p *pacer) limit() int64 {
-	n := min(p.target(), p.capacity())
-	if p == &p.l.write && p.l.nBulk.Load() <= 1 && p.l.nOpening.Load() > 0 {
-		n = min(n, openingWrites)
+// share is what one channel for bulk data is to carry in a round trip, in bytes. To the server that is no more than its part of
+// what the line holds. With mu held.
+func (p *pacer) share() int64 {
+	if p != &p.l.write {
+		return carried
 	}
-	return n
+	open, opening := p.l.nBulk.Load(), p.l.nOpening.Load()
+	if open <= 1 && opening > 0 {
+		return leastWrites
+	}
+	rtt := p.l.rtt.get().Seconds()
+	held := firstRate * rtt
+	if p.starting {
+		held = max(held, p.rate()*steadyGain*rtt)
+	} else {
+		held = max(held, float64(p.target()))
+	}
+	return min(max(int64(held)/int64(max(open+opening, 1)), leastWrites), carried)
 }
+
+// shareNow is share for who does not hold mu.
+func (p *pacer) shareNow() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.share()
+}
+
+// limit is how much may be in flight now, in bytes. With mu held.
+func (p *pacer) limit() int64 { return min(p.target(), p.capacity()) }
 
 // lend decides whether bulk data may use the channel of names, too: where no more channels are to be had, and it would not be noticed. With mu held.
 func (p *pacer) lend() {

@@ -87,17 +87,27 @@ func (f *File) hasRoom(dir, n int) bool {
 // capacity is what the windows of the channels hold on which the file is open: that of
 // names counts where there is no other. With mu held.
 func (f *File) capacity(dir int) int64 {
-	open, lent := 0, int64(0)
+	open, opening, size := 0, 0, int64(0)
 	for ch, h := range f.handles {
 		switch {
 		case !h.takes(dir, 1):
+			if h.fits(dir) && !h.settled() {
+				opening++
+			}
 		case !ch.names || ch.former.Load():
 			open++
+			size += ch.pacer(dir).shareNow()
 		case ch.pacer(dir).lent.Load():
-			lent = lentBytes
+			size += lentBytes
 		}
 	}
-	return int64(max(open, 1))*carried + lent
+	switch {
+	case dir == writing && open <= 1 && opening > 0:
+		return leastWrites
+	case open == 0:
+		return carried
+	}
+	return size
 }
 
 // crowd has more channels opened, and connections where the user asked for several, where what is asked of the file will
