@@ -281,7 +281,7 @@ func (p *pacer) serve() (channels int) {
 	if p.waiting == 0 {
 		return 0
 	}
-	return p.channels(p.target(), p.capacity())
+	return p.channels(p.target(), p.windows())
 }
 
 func (p *pacer) afterDrain() {

@@ -9,7 +9,7 @@ func (p *pacer) wanted() (channels int, wide bool) {
 	if p.stopped {
 		return 0, false
 	}
-	return p.channels(p.target(), p.capacity()), p.delivered > widenAfter
+	return p.channels(p.target(), p.windows()), p.delivered > widenAfter
 }
 
 // begins says how many channels may be wanted soon as far as is known, which is not much yet; 0 where something speaks against more.
@@ -71,13 +71,19 @@ func (p *pacer) pressure() float64 {
 	return float64(p.inFlight+p.waiting) / float64(p.limit())
 }
 
+// windows is what the windows of the channels would carry in a round trip, in bytes. With mu held.
+func (p *pacer) windows() int64 { return p.carry(carried) }
+
 // capacity is what the channels carry in a round trip, in bytes. With mu held.
-func (p *pacer) capacity() int64 {
-	size := int64(max(p.l.nBulk.Load(), 1)) * p.share()
+func (p *pacer) capacity() int64 { return p.carry(p.share()) }
+
+// carry is what the channels carry, each of which carries n bytes.
+func (p *pacer) carry(n int64) int64 {
+	n *= int64(max(p.l.nBulk.Load(), 1))
 	if p.lent.Load() {
-		size += lentBytes
+		n += lentBytes
 	}
-	return size
+	return n
 }
 
 // share is what one channel for bulk data is to carry in a round trip, in bytes. To the server that is no more than its part of

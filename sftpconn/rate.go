@@ -85,7 +85,7 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 		switch rate := p.rate(); {
 		case rate > p.fullRate*1.25:
 			p.fullRate, p.fullRounds = rate, 0
-		case rate*p.l.rtt.get().Seconds()*steadyGain > float64(int64(max(p.l.nBulk.Load(), 1))*carried):
+		case rate*p.l.rtt.get().Seconds()*steadyGain > float64(p.windows()):
 			// Held up by the windows of the channels, and not by the line.
 		default:
 			p.fullRounds++
