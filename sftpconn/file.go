@@ -58,23 +58,6 @@ type File struct {
 	pending atomic.Int64 // bytes asked for and not answered
 }
 
-// handle is a file opened on one channel.
-type handle struct {
-	ch   *channel
-	full bool          // it is open for all that the file is; else for reading alone
-	done chan struct{} // closed by its opener when it is open, or is not to be
-
-	// Guarded by File.mu; id and err do not change after done is closed.
-	id      string        // before that the foreseen one, where early is not nil
-	early   *session.Call // the OPEN with whose foreseen handle READs are sent before it is answered; nil where they are not
-	err     error
-	refs    int  // requests that use it
-	retired bool // another has taken its place: it is closed when no request uses it
-	closing bool // its CLOSE was sent: the server may give its id to another file at once
-
-	unstored bool // it had WRITEs that no FSYNC of FsyncBehind has followed
-}
-
 func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
 	h := &handle{ch: ch, full: true, done: make(chan struct{}), id: open.Handle()}
 	close(h.done)
@@ -112,33 +95,6 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 		close(h.done)
 	}
 	return h
-}
-
-// fits says whether h, which may be nil, is or will be open for direction dir.
-func (h *handle) fits(dir int) bool { return h != nil && (h.full || dir == reading) }
-
-// settled says whether it is open, or is not to be.
-func (h *handle) settled() bool {
-	select {
-	case <-h.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// open says whether requests may use it. With File.mu held.
-func (h *handle) open() bool { return h.settled() && h.err == nil && !h.closing && !h.ch.over() }
-
-// takes says whether a request for n bytes in direction dir may use h: one that is open, or a READ whose answer will be
-// looked at once h is (see confirm). With File.mu held.
-func (h *handle) takes(dir, n int) bool {
-	select {
-	case <-h.done:
-		return h.open() && h.fits(dir)
-	default:
-		return h.early != nil && dir == reading && n > 0 && !h.retired && !h.ch.over()
-	}
 }
 
 // use gives an open handle that is good for direction dir, with a reference that drop
@@ -244,23 +200,6 @@ func (f *File) best(dir, n int, on *link) *handle {
 		}
 	}
 	return best
-}
-
-// drop gives back a reference of use.
-func (f *File) drop(h *handle) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	h.refs--
-	f.giveBack(h)
-}
-
-// giveBack sends the CLOSE of a handle that is not needed any more: once, and when
-// no request uses it. With mu held.
-func (f *File) giveBack(h *handle) {
-	if (f.closed || h.retired) && h.refs == 0 && h.open() {
-		h.closing = true
-		h.ch.s.CloseHandle(h.id)
-	}
 }
 
 // Close gives the handles back; it does not wait for the server.

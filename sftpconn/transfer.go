@@ -9,14 +9,6 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// ticket is the right to send one READ or WRITE on a handle.
-type ticket struct {
-	h     *handle
-	g     grant
-	id    string // of h
-	early bool   // id is only foreseen: what it brings must be confirmed
-}
-
 // ReadAt reads up to len(dst) ≤ MaxRead bytes in one flight. On a slow line it is cut
 // into several requests, so that others get in between. n < len(dst) with a nil
 // error is a short read: ask again (but not for ever where it is 0). io.EOF comes only when the server said so at this
@@ -178,105 +170,6 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	}
 }
 
-// ticket waits for an open handle, and for room on its channels and its link.
-func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
-	f.crowd(dir)
-	if err := f.takeRoom(ctx, dir, ask); err != nil {
-		return ticket{}, err
-	}
-	t, err := f.place(ctx, dir, ask)
-	if spare := int64(ask.n) - t.g.n; spare > 0 {
-		f.giveRoom(dir, spare)
-	}
-	return t, err
-}
-
-// place is ticket for who has room in the file's own bounds.
-func (f *File) place(ctx context.Context, dir int, ask want) (ticket, error) {
-	for {
-		h, err := f.use(ctx, dir, ask.n)
-		if err != nil {
-			return ticket{}, err
-		}
-		g, err := h.ch.pacer(dir).acquire(ctx, ask)
-		if err != nil {
-			f.drop(h)
-			if errors.Is(err, errLinkOver) {
-				continue
-			}
-			return ticket{}, err
-		}
-		f.mu.Lock()
-		if err := f.over(); err != nil {
-			f.mu.Unlock()
-			h.ch.pacer(dir).release(g, 0, 0)
-			f.drop(h)
-			return ticket{}, err
-		}
-		// Another channel of the link may have become the better one meanwhile.
-		if best := f.best(dir, ask.n, h.ch.link); best != nil && best != h {
-			h.refs--
-			f.giveBack(h)
-			best.refs++
-			h = best
-		}
-		h.ch.load[dir].Add(g.n)
-		t := ticket{h: h, g: g, id: h.id, early: h.early != nil && !h.open()}
-		f.mu.Unlock()
-		return t, nil
-	}
-}
-
-// finish waits for the call of a ticket, which it gives back. The call's buffer is
-// free when it returns.
-func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call) error {
-	ch := t.h.ch
-	end := func(done int) {
-		ch.load[dir].Add(-t.g.n)
-		ch.pacer(dir).release(t.g, done, call.RTT())
-		f.giveRoom(dir, t.g.n)
-		f.drop(t.h)
-	}
-	free, err := ch.transfer(ctx, call, end)
-	if !free {
-		<-call.Done()
-	}
-	return err
-}
-
-// transfer waits for a READ or WRITE, and runs end with the bytes it has moved when it
-// no longer takes room on the line: where ctx ends first, that is later. free says
-// whether the buffer of the call is the caller's again.
-func (ch *channel) transfer(ctx context.Context, call *session.Call, end func(done int)) (free bool, err error) {
-	c := ch.link.c
-	e := c.journal.begin()
-	err = call.Wait(ctx)
-	c.journal.end(e)
-	select {
-	case <-call.Done():
-		err = call.Wait(ctx) // the answer, where both came at once
-	default:
-		return ch.giveUp(call, end), err
-	}
-	if err != nil {
-		end(0)
-		return true, err
-	}
-	ch.link.sample(call)
-	end(call.N())
-	return true, nil
-}
-
-// giveUp is for a READ or WRITE that nobody waits for any more, as transfer is for one that is waited for.
-func (ch *channel) giveUp(call *session.Call, end func(done int)) (free bool) {
-	free = call.Abandon()
-	ch.link.c.spawn(func() {
-		<-call.Done()
-		end(0)
-	})
-	return free
-}
-
 // WriteSetstat is WriteAt and then Setstat, pipelined on one channel where the
 // server is known to keep the order. len(p) ≤ MaxWrite.
 func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) error {
@@ -329,11 +222,4 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		return err
 	}
 	return f.Setstat(ctx, a)
-}
-
-// hold takes one more reference of a handle in use.
-func (f *File) hold(h *handle) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	h.refs++
 }
