@@ -1,11 +1,9 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -243,57 +241,6 @@ func mountAndList(m *measure) error {
 		}
 		return err
 	})
-}
-
-func checkListing(out []byte) error {
-	n := 0
-	for line := range strings.Lines(string(out)) {
-		f := strings.Fields(line)
-		if len(f) != 9 {
-			continue
-		}
-		if f[8] != listName(n) || f[4] != fmt.Sprint(n%500) {
-			return fmt.Errorf("ls shows %s of %s bytes", f[8], f[4])
-		}
-		n++
-	}
-	if n != listNames {
-		return fmt.Errorf("ls shows %d names of %d", n, listNames)
-	}
-	return nil
-}
-
-func checkTar(file string, want tree) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	seen := 0
-	for r := tar.NewReader(f); ; seen++ {
-		h, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel("tree", h.Name)
-		if err != nil {
-			return err
-		}
-		got, err := io.ReadAll(r)
-		if err != nil {
-			return err
-		}
-		if content, ok := want[name]; !ok || !bytes.Equal(got, content) {
-			return fmt.Errorf("%s in the archive is not what is on the server", name)
-		}
-	}
-	if seen != len(want) {
-		return fmt.Errorf("%d entries in the archive, not %d", seen, len(want))
-	}
-	return nil
 }
 
 func savedText(m *measure, i int) []byte { return m.rig.data.bulk[i*1000:][:20000] }

@@ -1,0 +1,38 @@
+package sftpconn
+
+import "context"
+
+type patientKey struct{}
+
+// Patient makes a context whose requests wait for the line without a limit of time.
+func Patient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patientKey{}, true)
+}
+
+func isPatient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
+
+type askerKey struct{}
+
+// OnBehalf makes a context for a change that asker wants, and that must not be left half known: a connection is waited for only
+// as long as both last, and an answer as long as ctx does. So what was not sent when asker ends is not sent
+// any more, and of what was sent the outcome is learnt, unless the line is lost.
+func OnBehalf(ctx, asker context.Context) context.Context {
+	return context.WithValue(ctx, askerKey{}, asker)
+}
+
+// askerOf is who may give up waiting for a connection: ctx itself, but for OnBehalf.
+func askerOf(ctx context.Context) context.Context {
+	if asker, ok := ctx.Value(askerKey{}).(context.Context); ok {
+		return asker
+	}
+	return ctx
+}
+
+type aheadKey struct{}
+
+// Ahead makes a context whose reads nobody waits for: they use only what the line has spare.
+func Ahead(ctx context.Context) context.Context {
+	return context.WithValue(ctx, aheadKey{}, true)
+}
+
+func isAhead(ctx context.Context) bool { return ctx.Value(aheadKey{}) != nil }
