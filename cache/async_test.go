@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -188,6 +189,14 @@ func TestAsyncWritesTheFirstFileInLargePieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := strings.Repeat("0123456789abcdef", 4<<20/16)
+	// Of the first alone: what follows an answer that a busy machine was slow to give may be cut smaller.
+	var first atomic.Int64
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "WRITE" {
+			first.CompareAndSwap(0, int64(len(p.Body)))
+		}
+		return sftptest.Pass()
+	})
 	if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -198,8 +207,8 @@ func TestAsyncWritesTheFirstFileInLargePieces(t *testing.T) {
 	if got := r.remote("f"); got != content {
 		t.Errorf("%d bytes arrived, or others than were written; %d wanted", len(got), len(content))
 	}
-	if n, most := r.tap.Count("WRITE"), len(content)/r.conn.MaxWrite()+1; n > most {
-		t.Errorf("%d WRITEs for %d bytes, %d are enough", n, len(content), most)
+	if n := first.Load(); n < int64(r.conn.MaxWrite())*9/10 {
+		t.Errorf("the first WRITE has %d bytes, of %d that the server takes", n, r.conn.MaxWrite())
 	}
 }
 

@@ -125,3 +125,44 @@ func TestTheChannelOfNamesCarriesDataWhereNobodyWouldNotice(t *testing.T) {
 		})
 	}
 }
+
+// What arrives at a server at once it copies again and again, so each channel gets its part of what the line holds and no more.
+func TestNoMoreIsSentOnAChannelThanItsPartOfTheLine(t *testing.T) {
+	const ms = time.Millisecond
+	for _, line := range []struct {
+		name          string
+		rtt           time.Duration
+		rate          float64 // bytes/s, measured
+		steady        bool    // the start is over
+		open, opening int32
+		least, most   int64 // what may be in flight to the server on each
+	}{
+		{"near by", 3 * ms, 0, false, 2, 0, leastWrites, leastWrites},
+		{"50 ms, the first channel while others are opened", 50 * ms, 0, false, 1, 6, leastWrites, leastWrites},
+		{"50 ms, all are there", 50 * ms, 0, false, 7, 0, 1000 << 10, 1100 << 10},
+		{"50 ms, the server grants one", 50 * ms, 0, false, 1, 0, carried, carried},
+		{"150 ms", 150 * ms, 0, false, 9, 0, carried, carried},
+		{"20 ms, 10 Gbit/s", 20 * ms, 1.2e9, true, 9, 0, carried, carried},
+		{"50 ms, 1 Gbit/s", 50 * ms, 120e6, true, 7, 0, 1100 << 10, 1500 << 10},
+		{"50 ms, 20 Mbit/s", 50 * ms, 2.4e6, true, 2, 0, carried, carried},
+	} {
+		t.Run(line.name, func(t *testing.T) {
+			l := underStub(t, stubDialer).allLinks()[0]
+			l.rtt.add(line.rtt)
+			l.nBulk.Store(line.open)
+			l.nOpening.Store(line.opening)
+			for _, p := range []*pacer{&l.read, &l.write} {
+				p.mu.Lock()
+				p.rates[0] = line.rate
+				p.starting = !line.steady
+				p.mu.Unlock()
+			}
+			if n := l.write.shareNow(); n < line.least || n > line.most {
+				t.Errorf("%d KiB to the server, want %d to %d", n>>10, line.least>>10, line.most>>10)
+			}
+			if n := l.read.shareNow(); n != carried {
+				t.Errorf("%d KiB from it, want the whole window", n>>10)
+			}
+		})
+	}
+}
