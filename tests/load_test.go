@@ -49,7 +49,7 @@ const busyProgram = `
 cd "$1"; me=$2; local=$3
 mkdir "$me"; cd "$me"
 i=0
-while ! [ -e "$local/stop" ]; do
+while :; do # once at least: on a busy machine the time may be over before it begins
 	i=$((i + 1))
 	part=$local/part$(((i + me) % 5))
 	cp "$part" a; cmp "$part" a; mv a b; cp b c; cmp "$part" c
@@ -59,6 +59,7 @@ while ! [ -e "$local/stop" ]; do
 	mkdir -p e/f; mv b e/f/g; [ "$(ls e/f)" = g ]; cmp "$part" e/f/g
 	ln -s g e/f/h; cmp "$part" e/f/h
 	rm -r c d e
+	if [ -e "$local/stop" ]; then break; fi
 done
 rm note
 echo "$i rounds"
@@ -95,7 +96,7 @@ func TestManyProgramsAtOnce(t *testing.T) {
 		time.Sleep(phase.time)
 		write(t, filepath.Join(local, "stop"), "")
 		for _, b := range all {
-			if out := b.wait(t); !strings.Contains(out, "rounds") || strings.HasPrefix(out, "0 ") {
+			if out := b.wait(t); !strings.Contains(out, "rounds") {
 				t.Errorf("a program did nothing: %s", out)
 			}
 		}
