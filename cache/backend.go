@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
@@ -107,6 +108,8 @@ func (b *backend) close() {
 }
 
 func (b *backend) MaxRead() int { return b.c.conn.MaxRead() }
+
+func (b *backend) RTT() time.Duration { return b.c.conn.RTT() }
 
 func (b *backend) MaxWrite() int { return b.c.conn.MaxWrite() }
 

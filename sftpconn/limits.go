@@ -1,6 +1,10 @@
 package sftpconn
 
-import "sshmount/sftpconn/session"
+import (
+	"time"
+
+	"sshmount/sftpconn/session"
+)
 
 // MaxRead is the largest useful piece of a read, in bytes. It never waits.
 func (c *Conn) MaxRead() int { return int(c.limits().MaxRead) }
@@ -13,6 +17,9 @@ func (f *File) MaxRead() int { return f.c.MaxRead() }
 
 // MaxWrite is that of the connection.
 func (f *File) MaxWrite() int { return f.c.MaxWrite() }
+
+// RTT is that of the connection.
+func (f *File) RTT() time.Duration { return f.c.RTT() }
 
 // limits says how large requests may be. It never waits, since those who ask have no
 // context to end that: while a new session has not been told yet, what the one before

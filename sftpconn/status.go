@@ -30,7 +30,7 @@ type Status struct {
 
 // Status asks nobody: it is answered also while the line is down.
 func (c *Conn) Status() Status {
-	var s Status
+	s := Status{RTT: c.RTT()}
 	s.InFlight, s.Oldest, s.Requests = c.journal.look()
 	s.Waiting = int(c.waiting.Load())
 	c.mu.Lock()
@@ -53,12 +53,9 @@ func (c *Conn) Status() Status {
 	}
 	links := c.links
 	c.mu.Unlock()
-	for i, l := range links {
+	for _, l := range links {
 		s.Connections++
 		s.Channels += len(l.channels())
-		if i == 0 {
-			s.RTT = l.rtt.get()
-		}
 		read, in := l.read.metered()
 		written, out := l.write.metered()
 		s.BytesRead += read
@@ -84,4 +81,14 @@ func (c *Conn) countPast(links ...*link) {
 		c.past[reading] += read
 		c.past[writing] += written
 	}
+}
+
+// RTT is the smallest round trip of late; 0 where none is known.
+func (c *Conn) RTT() time.Duration {
+	for _, l := range c.allLinks() {
+		if rtt := l.rtt.get(); rtt > 0 {
+			return rtt
+		}
+	}
+	return 0
 }

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// Turn is the place of a write among others of its file. Who has a goroutine for each write gives each a Turn: the goroutines
-// run in any order, most of all where many wait for a file to be opened, and what is written far ahead makes a file that grows look as if it
-// did not.
+// Turn is the place of a read or write among others of its file. Who has a goroutine for each gives each a Turn: the goroutines
+// run in any order, most of all where many wait for a file to be opened. What is read ahead would be asked for before what
+// somebody waits for, and what is written far ahead makes a file that grows look as if it did not.
 type Turn struct {
 	after <-chan struct{} // closed when the one before is over; nil for the first
 	done  chan struct{}   // closed by Done
@@ -45,7 +45,7 @@ func (t *Turn) wait(ctx context.Context) error {
 
 type turnKey struct{}
 
-// InTurn makes a context whose write is sent when those whose turn is before t have been, and which calls t.Done then. Where it ends
+// InTurn makes a context whose read or write is sent when those whose turn is before t have been, and which calls t.Done then. Where it ends
 // unsent, Done is left to the caller.
 func InTurn(ctx context.Context, t *Turn) context.Context {
 	return context.WithValue(ctx, turnKey{}, t)

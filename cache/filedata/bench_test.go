@@ -23,8 +23,9 @@ type line struct {
 	most     atomic.Int64 // of flying
 }
 
-func (l *line) MaxRead() int  { return 255 << 10 }
-func (l *line) MaxWrite() int { return 255 << 10 }
+func (l *line) MaxRead() int       { return 255 << 10 }
+func (l *line) MaxWrite() int      { return 255 << 10 }
+func (l *line) RTT() time.Duration { return 0 }
 
 func (l *line) carry(n int) {
 	l.requests.Add(1)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"sshmount/sftpconn"
 )
 
 // span is a part of a file as the server has it, or as it is about to tell.
@@ -143,21 +145,24 @@ func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 	return asked
 }
 
-// send asks the server for what ask has made, without the lock. The scheduler runs the goroutine that was started last
-// first, and then the others in turn; so the order of requests is the order of asked.
+// send asks the server for what ask has made, without the lock, in the order of asked: the reader waits for the first.
 func (h *Handle) send(asked []*span) {
+	first := (*sftpconn.Turn)(nil).Next()
+	turn := first
 	for _, s := range asked[1:] {
-		go h.fetch(s)
+		turn = turn.Next()
+		go h.fetch(s, turn)
 	}
-	go h.fetch(asked[0])
+	go h.fetch(asked[0], first) // what is started last runs first
 }
 
 // fetch reads one span from the server. It was counted in h.fetches and by pool.begin.
-func (h *Handle) fetch(s *span) {
+func (h *Handle) fetch(s *span, turn *sftpconn.Turn) {
 	defer h.pool.end()
 	defer h.fetches.Done()
+	defer turn.Done()
 	begun := time.Now()
-	n, eof, err := readFull(h.ctx, h.backend, s.buf.data[:s.want], s.start)
+	n, eof, err := readFull(sftpconn.InTurn(h.ctx, turn), h.backend, s.buf.data[:s.want], s.start)
 	if err == nil {
 		h.pool.rtt.add(time.Since(begun))
 	}

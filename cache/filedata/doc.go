@@ -34,6 +34,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"sshmount/sftpconn"
 )
@@ -45,6 +46,7 @@ var ErrClosed = errors.New("the mount is closing")
 type Backend interface {
 	MaxRead() int
 	MaxWrite() int
+	RTT() time.Duration // of the line, the smallest of late; 0 where not known
 	ReadAt(ctx context.Context, dst []byte, off int64) (int, error)
 	WriteAt(ctx context.Context, p []byte, off int64) error
 	WriteSetstat(ctx context.Context, p []byte, off int64, a sftpconn.Attr) error

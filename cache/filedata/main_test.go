@@ -47,8 +47,9 @@ func newServer(data []byte) *server {
 	return &server{maxRead: 64 << 10, maxWrite: 64 << 10, data: data, writing: map[*request]struct{}{}}
 }
 
-func (s *server) MaxRead() int  { return s.maxRead }
-func (s *server) MaxWrite() int { return s.maxWrite }
+func (s *server) MaxRead() int       { return s.maxRead }
+func (s *server) MaxWrite() int      { return s.maxWrite }
+func (s *server) RTT() time.Duration { return 0 }
 
 // pass is what every request goes through before the server does it.
 func (s *server) pass(ctx context.Context, r request) error {

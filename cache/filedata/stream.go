@@ -101,7 +101,7 @@ func (h *Handle) readAhead(asked []*span, off, end int64, missed, waits bool) []
 	}
 	share := h.pool.share(s)
 	if waits {
-		s.fit(now, h.pool.rtt.least())
+		s.fit(now, h.pool.rtt.least(), h.backend.RTT())
 	}
 	s.taken += end - off
 	s.bytes += end - off
@@ -147,14 +147,14 @@ func (h *Handle) seek() {
 	}
 }
 
-// fit makes the window fit what the reader takes, which has to wait at this moment for what it was promised. rtt is 0
-// where nothing is known.
-func (s *stream) fit(now time.Time, rtt time.Duration) {
+// fit makes the window fit what the reader takes, which has to wait at this moment for what it was promised. rtt is that of
+// requests, which may wait for the server, and line what the line alone takes; 0 where nothing is known.
+func (s *stream) fit(now time.Time, rtt, line time.Duration) {
 	if s.ramping {
 		s.window += rampGain * s.taken
 	}
-	if rtt > 0 {
-		s.window = min(s.window, nearWindow+int64(rampRate*rtt.Seconds()))
+	if line > 0 {
+		s.window = min(s.window, nearWindow+int64(rampRate*line.Seconds()))
 	}
 	s.taken = 0
 	d := now.Sub(s.begun)

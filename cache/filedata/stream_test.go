@@ -38,12 +38,12 @@ func TestAWindowGrowsWithWhatItsReaderTakes(t *testing.T) {
 	fast := &stream{window: firstWindow, ramping: true, begun: at}
 	for range 3 {
 		for taken := int64(0); taken < fast.window; taken += piece { // a window's bytes come together, once in a round trip
-			fast.fit(at, rtt)
+			fast.fit(at, rtt, rtt)
 			fast.taken += piece
 			fast.bytes += piece
 		}
 		at = at.Add(rtt)
-		fast.fit(at, rtt)
+		fast.fit(at, rtt, rtt)
 		if !fast.ramping {
 			t.Fatal("the ramp ended")
 		}
@@ -57,7 +57,7 @@ func TestAWindowGrowsWithWhatItsReaderTakes(t *testing.T) {
 
 	slow := &stream{window: firstWindow, ramping: true, begun: at}
 	for range 40 { // 2.5 MB/s
-		slow.fit(at, rtt)
+		slow.fit(at, rtt, rtt)
 		slow.taken += piece
 		slow.bytes += piece
 		at = at.Add(rtt)
