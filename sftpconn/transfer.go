@@ -93,7 +93,9 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	}
 	turn := turnOf(ctx)
 	if err := turn.wait(ctx); err != nil {
-		f.unaskWrite(len(p))
+		if dir == writing {
+			f.unaskWrite(len(p))
+		}
 		return []*part{{err: err}}
 	}
 	var parts []*part
@@ -110,10 +112,12 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		one := &part{size: int(t.g.n)}
 		parts = append(parts, one)
 		piece, pos := p[at:at+one.size], off+int64(at)
+		call := f.request(dir, t, piece, pos, len(piece))
 		if at += one.size; at < len(p) {
-			others.Go(func() { one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, nil) })
+			others.Go(func() { one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, call) })
 		} else {
-			one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, turn)
+			turn.Done()
+			one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, call)
 		}
 	}
 	return parts
@@ -126,19 +130,22 @@ func (f *File) count(n int) {
 	f.moved += int64(n)
 }
 
-// move is one READ or WRITE of p, sent again for as long as the session is lost
-// under it. t is the ticket for the first time, and turn ends when it is sent; nil where it has none.
-func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket, turn *Turn) (int, error) {
+// request sends the READ or WRITE of p that t is for: it is in its session's queue when it returns. first is how many bytes of a
+// WRITE are sent for the first time.
+func (f *File) request(dir int, t ticket, p []byte, off int64, first int) *session.Call {
+	if dir == reading {
+		return t.h.ch.s.Read(t.id, uint64(off), p)
+	}
+	call := t.h.ch.s.Write(t.id, uint64(off), p)
+	f.sentWrite(t.h, first)
+	return call
+}
+
+// move waits for one READ or WRITE of p, and sends it again for as long as the session is lost under it. t and call are of the first
+// time.
+func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket, call *session.Call) (int, error) {
 	var lost losses
-	for first := len(p); ; first = 0 {
-		var call *session.Call
-		if dir == reading {
-			call = t.h.ch.s.Read(t.id, uint64(off), p)
-		} else {
-			call = t.h.ch.s.Write(t.id, uint64(off), p)
-			f.sentWrite(t.h, first)
-		}
-		turn.Done()
+	for ; ; call = f.request(dir, t, p, off, 0) {
 		err := f.finish(ctx, dir, t, call)
 		if t.early && !isLost(err) && ctx.Err() == nil {
 			good, ended := f.confirm(ctx, t.h)

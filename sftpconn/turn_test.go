@@ -1,6 +1,8 @@
 package sftpconn
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -62,4 +64,22 @@ func TestATurnThatIsGivenUpLetsTheNextOn(t *testing.T) {
 		t.Error(err)
 	}
 	sameAs(t, f.r.Path(), []byte("x"))
+}
+
+// A read that ends while it waits for its turn counts for nothing: an fsync would wait for its bytes, or not wait for those of a write.
+func TestAReadThatIsGivenUpIsNoWrite(t *testing.T) {
+	_, srv, c := tapped(t)
+	f := openFile(t, c, file(t, srv, "f", content(1, 100)), rd|wr)
+	var none *Turn
+	first := none.Next()
+	ctx, cancel := context.WithCancel(limited(t))
+	cancel()
+	if _, err := f.ReadAt(InTurn(ctx, first.Next()), make([]byte, 100), 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("the turn has not come, and it says %v", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.out.unsent != 0 || f.out.asked != 0 {
+		t.Errorf("%d bytes are to be written, %d were asked for", f.out.unsent, f.out.asked)
+	}
 }

@@ -1,0 +1,53 @@
+package cache
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/sftptest"
+)
+
+// The reader waits for the first of the requests that one read makes, so that goes out before the others.
+func TestTheRequestsOfAReadGoOutInTheirOrder(t *testing.T) {
+	r := newRig(t, nil)
+	content := strings.Repeat("0123456789abcdef", 3<<20/16)
+	r.put("f", content)
+	f := r.mustFind("f")
+	for i := range 10 {
+		changed := time.Unix(1e9+int64(i), 0) // read anew each time
+		if err := os.Chtimes(filepath.Join(r.dir, "f"), changed, changed); err != nil {
+			t.Fatal(err)
+		}
+		h, _, err := r.Open(ctxOf(t), f.Node, syscall.O_RDONLY)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		sent := map[int][]uint64{} // offsets, by channel
+		r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+			if p.Name == "READ" {
+				mu.Lock()
+				sent[p.Channel] = append(sent[p.Channel], binary.BigEndian.Uint64(p.Body[4+len(p.Text):]))
+				mu.Unlock()
+			}
+			return sftptest.Pass()
+		})
+		if got, err := r.readFrom(h, 0, len(content)); err != nil || got != content {
+			t.Fatalf("%d bytes, or others than there are: %v", len(got), err)
+		}
+		r.tap.OnRequest(nil)
+		for ch, offsets := range sent {
+			if !slices.IsSorted(offsets) {
+				t.Fatalf("READs on channel %d: %d", ch, offsets)
+			}
+		}
+		h.Release()
+	}
+}
