@@ -2,6 +2,7 @@ package cache
 
 import (
 	"encoding/binary"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,12 +16,12 @@ import (
 )
 
 // The reader waits for the first of the requests that one read makes, so that goes out before the others.
-func TestTheRequestsOfAReadGoOutInTheirOrder(t *testing.T) {
+func TestTheFirstRequestOfAReadGoesOutFirst(t *testing.T) {
 	r := newRig(t, nil)
 	content := strings.Repeat("0123456789abcdef", 3<<20/16)
 	r.put("f", content)
 	f := r.mustFind("f")
-	for i := range 10 {
+	for i := range 5 {
 		changed := time.Unix(1e9+int64(i), 0) // read anew each time
 		if err := os.Chtimes(filepath.Join(r.dir, "f"), changed, changed); err != nil {
 			t.Fatal(err)
@@ -43,8 +44,9 @@ func TestTheRequestsOfAReadGoOutInTheirOrder(t *testing.T) {
 			t.Fatalf("%d bytes, or others than there are: %v", len(got), err)
 		}
 		r.tap.OnRequest(nil)
+		lowest := slices.Min(slices.Concat(slices.Collect(maps.Values(sent))...))
 		for ch, offsets := range sent {
-			if !slices.IsSorted(offsets) {
+			if slices.Contains(offsets, lowest) && offsets[0] != lowest {
 				t.Fatalf("READs on channel %d: %d", ch, offsets)
 			}
 		}

@@ -145,15 +145,14 @@ func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 	return asked
 }
 
-// send asks the server for what ask has made, without the lock, in the order of asked: the reader waits for the first.
+// send asks the server for what ask has made, without the lock: first for what the reader waits for. The others don't wait
+// for each other, since who waits for room on the line shows how much of it is wanted.
 func (h *Handle) send(asked []*span) {
 	first := (*sftpconn.Turn)(nil).Next()
-	turn := first
 	for _, s := range asked[1:] {
-		turn = turn.Next()
-		go h.fetch(s, turn)
+		go h.fetch(s, first.Next())
 	}
-	go h.fetch(asked[0], first) // what is started last runs first
+	go h.fetch(asked[0], first)
 }
 
 // fetch reads one span from the server. It was counted in h.fetches and by pool.begin.
