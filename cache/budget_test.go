@@ -95,10 +95,10 @@ func TestListingHandsOutAttributesWithoutAQuestion(t *testing.T) {
 
 func TestColdSmallFileCostsOneFlight(t *testing.T) {
 	r := newRig(t, nil)
-	r.put("a", strings.Repeat("x", 100_000))
+	r.put("a", strings.Repeat("x", 60_000))
 	n := r.mustFind("a").Node
 	r.costs("open, read, close", 1, func() {
-		if got := r.readAll(n); len(got) != 100_000 {
+		if got := r.readAll(n); len(got) != 60_000 {
 			t.Errorf("%d bytes", len(got))
 		}
 	})
