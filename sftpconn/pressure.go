@@ -77,7 +77,7 @@ func (p *pacer) windows() int64 { return p.carry(carried) }
 // capacity is what the channels carry in a round trip, in bytes. With mu held.
 func (p *pacer) capacity() int64 { return p.carry(p.share()) }
 
-// carry is what the channels carry, each of which carries n bytes.
+// carry is what the channels carry, each of which carries n bytes. With mu held.
 func (p *pacer) carry(n int64) int64 {
 	n *= int64(max(p.l.nBulk.Load(), 1))
 	if p.lent.Load() {
@@ -97,7 +97,7 @@ func (p *pacer) share() int64 {
 		return leastWrites
 	}
 	rtt := p.l.rtt.get().Seconds()
-	held := firstRate * rtt
+	held := firstRate * rtt // as long as no more is known of the line, as in atOnce
 	if p.starting {
 		held = max(held, p.rate()*steadyGain*rtt)
 	} else {
