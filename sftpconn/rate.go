@@ -5,9 +5,9 @@ import "time"
 const (
 	// burstGain is how many times it may be at most where answers that came right behind each other show that the line is
 	// so much faster than what was asked of it. They show that when burstLeast bytes of them have come, each within
-	// a burstGap-th part of the smallest round trip of the one before.
+	// a burstGap-th part of the smallest round trip of the one before: two of the three requests that leastWrites holds, behind the first.
 	burstGain  = 9
-	burstLeast = 512 << 10
+	burstLeast = 384 << 10
 	burstGap   = 8
 
 	// A line may take longer than its smallest round trip for other reasons than our
