@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"encoding/binary"
 	"maps"
 	"os"
 	"path/filepath"
@@ -31,11 +30,11 @@ func TestTheFirstRequestOfAReadGoesOutFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		var mu sync.Mutex
-		sent := map[int][]uint64{} // offsets, by channel
+		sent := map[int][]int64{} // offsets, by channel
 		r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 			if p.Name == "READ" {
 				mu.Lock()
-				sent[p.Channel] = append(sent[p.Channel], binary.BigEndian.Uint64(p.Body[4+len(p.Text):]))
+				sent[p.Channel] = append(sent[p.Channel], p.Offset())
 				mu.Unlock()
 			}
 			return sftptest.Pass()

@@ -78,7 +78,7 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 		if copied < part {
 			break
 		}
-		rate := float64(part) / max(took-c.smallestRTT(), time.Millisecond).Seconds()
+		rate := float64(part) / max(took-c.RTT(), time.Millisecond).Seconds()
 		piece = int64(rate * limit.Seconds())
 		piece = min(max(piece, part/2, copyLeast), part*16, copyMost)
 		aside = float64(n-done)/rate > copyAside.Seconds()
@@ -211,11 +211,4 @@ func (l *link) openCopies() {
 	default:
 		l.copies = ch
 	}
-}
-
-func (c *Conn) smallestRTT() time.Duration {
-	if links := c.allLinks(); len(links) > 0 {
-		return links[0].rtt.get()
-	}
-	return 0
 }

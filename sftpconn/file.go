@@ -161,12 +161,8 @@ func (f *File) over() error {
 // purge forgets the handles whose session is over, and those that were not to be. With mu held.
 func (f *File) purge() {
 	for ch, h := range f.handles {
-		select {
-		case <-h.done:
-			if h.err != nil || ch.over() {
-				delete(f.handles, ch)
-			}
-		default:
+		if h.settled() && (h.err != nil || ch.over()) {
+			delete(f.handles, ch)
 		}
 	}
 	for ch := range f.retries {

@@ -38,12 +38,10 @@ func (h *handle) open() bool { return h.settled() && h.err == nil && !h.closing 
 // takes says whether a request for n bytes in direction dir may use h: one that is open, or a READ whose answer will be
 // looked at once h is (see confirm). With File.mu held.
 func (h *handle) takes(dir, n int) bool {
-	select {
-	case <-h.done:
+	if h.settled() {
 		return h.open() && h.fits(dir)
-	default:
-		return h.early != nil && dir == reading && n > 0 && !h.retired && !h.ch.over()
 	}
+	return h.early != nil && dir == reading && n > 0 && !h.retired && !h.ch.over()
 }
 
 // drop gives back a reference of use.

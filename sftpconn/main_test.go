@@ -215,8 +215,3 @@ func readSize(p sftptest.Packet) int64 {
 	}
 	return int64(binary.BigEndian.Uint32(p.Body[len(p.Body)-4:]))
 }
-
-// writeOffset is where a WRITE writes to.
-func writeOffset(p sftptest.Packet) int64 {
-	return int64(binary.BigEndian.Uint64(p.Body[4+len(p.Text):]))
-}

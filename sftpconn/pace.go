@@ -33,9 +33,8 @@ const (
 	// Within lanRTT one channel is enough for what any sshd moves, and two of them only take each other's processors.
 	lanRTT      = time.Millisecond
 	lanChannels = 1
-	// A server's sshd puts what its sftp-server has not taken yet into a buffer that it copies as a whole for each 32 KiB by
-	// which it grows. So within lanRTT, where the line is faster than the program behind it, only lanWrites bytes are in flight
-	// to it: enough to keep it busy, and no more for its being late.
+	// There the line is faster than the server's program behind it, and what is in flight fills the buffer of which leastWrites
+	// tells. So only lanWrites bytes are on their way to it: enough to keep it busy, and no more for its being late.
 	lanWrites = 512 << 10
 
 	// pieceTime is how long one request may occupy the line, so that others get in between.
@@ -281,7 +280,7 @@ func (p *pacer) serve() (channels int) {
 	if p.waiting == 0 {
 		return 0
 	}
-	return p.channels(p.target(), p.windows())
+	return p.channels()
 }
 
 func (p *pacer) afterDrain() {

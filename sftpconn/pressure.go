@@ -9,7 +9,7 @@ func (p *pacer) wanted() (channels int, wide bool) {
 	if p.stopped {
 		return 0, false
 	}
-	return p.channels(p.target(), p.windows()), p.delivered > widenAfter
+	return p.channels(), p.delivered > widenAfter
 }
 
 // begins says how many channels may be wanted soon as far as is known, which is not much yet; 0 where something speaks against more.
@@ -29,13 +29,13 @@ func (p *pacer) atOnce() int {
 	return min(int(held*spareWindow/window)+1, int(p.l.most.Load()))
 }
 
-// channels says how many hold target, and 0 where capacity is enough. With mu held.
-func (p *pacer) channels(target, capacity int64) int {
-	rtt := p.l.rtt.get()
-	held := target >= capacity/2
+// channels says how many hold what the line would, and 0 where the windows of those there are are enough. With mu held.
+func (p *pacer) channels() int {
+	rtt, target, windows := p.l.rtt.get(), p.target(), p.windows()
+	held := target >= windows/2
 	if p.starting && rtt > farRTT {
 		// Until the channels are there the start has gone on for some round trips.
-		soon := p.prompt && p.rate()*rtt.Seconds()*startGain*startGain >= float64(capacity)*heldFrom
+		soon := p.prompt && p.rate()*rtt.Seconds()*startGain*startGain >= float64(windows)*heldFrom
 		if held || soon {
 			return p.atOnce()
 		}

@@ -84,8 +84,8 @@ func (f *File) hasRoom(dir, n int) bool {
 	return in == 0 || in+int64(n) <= f.capacity(dir)
 }
 
-// capacity is what the windows of the channels hold on which the file is open: that of
-// names counts where there is no other. With mu held.
+// capacity is what the channels carry on which the file is open: that of names counts where there is no other. While it is
+// open on one alone and others are coming, little is sent to the server (see leastWrites). With mu held.
 func (f *File) capacity(dir int) int64 {
 	open, opening, size := 0, 0, int64(0)
 	for ch, h := range f.handles {

@@ -91,12 +91,15 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		limit = f.MaxWrite()
 		f.askWrite(len(p))
 	}
+	fail := func(unsent int, err error) *part {
+		if dir == writing {
+			f.unaskWrite(unsent)
+		}
+		return &part{err: err}
+	}
 	turn := turnOf(ctx)
 	if err := turn.wait(ctx); err != nil {
-		if dir == writing {
-			f.unaskWrite(len(p))
-		}
-		return []*part{{err: err}}
+		return []*part{fail(len(p), err)}
 	}
 	var parts []*part
 	var others sync.WaitGroup
@@ -104,10 +107,7 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	for at := 0; at < len(p); {
 		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), ahead: ahead, next: at > 0})
 		if err != nil {
-			if dir == writing {
-				f.unaskWrite(len(p) - at)
-			}
-			return append(parts, &part{err: err})
+			return append(parts, fail(len(p)-at, err))
 		}
 		one := &part{size: int(t.g.n)}
 		parts = append(parts, one)

@@ -20,7 +20,7 @@ func TestWritesGoOutInTheirTurn(t *testing.T) {
 	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 		if p.Name == "WRITE" {
 			mu.Lock()
-			sent[p.Channel] = append(sent[p.Channel], writeOffset(p)/piece)
+			sent[p.Channel] = append(sent[p.Channel], p.Offset()/piece)
 			mu.Unlock()
 		}
 		return sftptest.Pass()

@@ -25,7 +25,7 @@ type line struct {
 
 func (l *line) MaxRead() int       { return 255 << 10 }
 func (l *line) MaxWrite() int      { return 255 << 10 }
-func (l *line) RTT() time.Duration { return 0 }
+func (l *line) RTT() time.Duration { return l.rtt }
 
 func (l *line) carry(n int) {
 	l.requests.Add(1)

@@ -192,3 +192,13 @@ func TestIdleReaderCostsNothing(t *testing.T) {
 	})
 	mustRead(t, h, 1<<20, 64<<10)
 }
+
+// A server that has just begun is slow to give its first answers, which says nothing about the line.
+func TestAWindowIsNoLargerForAServerThatIsSlowToAnswer(t *testing.T) {
+	const late, line = 20 * time.Millisecond, 300 * time.Microsecond
+	s := &stream{window: firstWindow, ramping: true, taken: 64 << 20, begun: time.Unix(1_000_000, 0)}
+	s.fit(s.begun, late, line)
+	if most := nearWindow + int64(float64(rampRate)*line.Seconds()); s.window > most {
+		t.Errorf("the window is %d bytes, %d are enough", s.window, most)
+	}
+}

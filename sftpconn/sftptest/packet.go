@@ -29,6 +29,9 @@ func (p Packet) Status() (code uint32, ok bool) {
 	return binary.BigEndian.Uint32(p.Body), true
 }
 
+// Offset is where in its file a READ reads or a WRITE writes, in bytes.
+func (p Packet) Offset() int64 { return int64(binary.BigEndian.Uint64(p.Body[4+len(p.Text):])) }
+
 func (p Packet) String() string {
 	s := fmt.Sprintf("ch%d %s id=%d", p.Channel, p.Name, p.ID)
 	if code, ok := p.Status(); ok {

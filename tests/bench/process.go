@@ -42,7 +42,7 @@ func (m *measure) mountForeground() (unmount func() error, kill func(), err erro
 		<-ended
 	}
 	deadline := time.Now().Add(30 * time.Second)
-	for !mounted(m.mnt) {
+	for !proc.Mounted(m.mnt) {
 		select {
 		case <-ended:
 			return nil, nil, fmt.Errorf("%s did not mount: %s", m.peer.name, lastLine(output.String()))
@@ -81,12 +81,6 @@ func (m *measure) mountForeground() (unmount func() error, kill func(), err erro
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1]
-}
-
-// mounted looks into the kernel's table, which cannot hang as a look at the mount could.
-func mounted(dir string) bool {
-	data, err := os.ReadFile("/proc/self/mountinfo")
-	return err == nil && strings.Contains(string(data), " "+dir+" ")
 }
 
 // command is a program that dies with the measure.

@@ -10,6 +10,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"sshmount/tests/proc"
 )
 
 func treeWorks() []*work {
@@ -212,7 +214,7 @@ func treeWorks() []*work {
 func mountAndList(m *measure) error {
 	args := m.peer.mount(m, true)
 	defer func() {
-		for begin := time.Now(); mounted(m.mnt); time.Sleep(20 * time.Millisecond) {
+		for begin := time.Now(); proc.Mounted(m.mnt); time.Sleep(20 * time.Millisecond) {
 			lazy := "-u"
 			if time.Since(begin) > 5*time.Second {
 				lazy = "-uz"

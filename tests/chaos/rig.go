@@ -133,7 +133,7 @@ func (r *Rig) mount() error {
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	r.cmd, r.ended = cmd, ended
-	for deadline := time.Now().Add(time.Minute); !mounted(r.mnt); {
+	for deadline := time.Now().Add(time.Minute); !proc.Mounted(r.mnt); {
 		select {
 		case <-ended:
 			r.cmd = nil
@@ -151,12 +151,6 @@ func (r *Rig) mount() error {
 
 // runDir is where the mount keeps its control socket.
 func (r *Rig) runDir() string { return filepath.Join(r.cfg.Dir, "run") }
-
-// mounted asks the kernel's table, which cannot hang as a look at the mount could.
-func mounted(dir string) bool {
-	data, err := os.ReadFile("/proc/self/mountinfo")
-	return err == nil && strings.Contains(string(data), " "+dir+" ")
-}
 
 // bounded does something on the mount, and breaks the mount if it hangs.
 func (r *Rig) bounded(limit time.Duration, do func() error) error {

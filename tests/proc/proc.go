@@ -1,5 +1,5 @@
 // Package proc reads from /proc what the bench and the tests of broken lines want to know
-// of processes: who descends from whom, CPU time and peak memory.
+// of processes (who descends from whom, CPU time and peak memory) and of mounts.
 package proc
 
 import (
@@ -125,4 +125,10 @@ func field(pid int, name string) int64 {
 		}
 	}
 	return 0
+}
+
+// Mounted says whether there is a mount on dir. It looks into the kernel's table, which cannot hang as a look at the mount could.
+func Mounted(dir string) bool {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	return err == nil && strings.Contains(string(data), " "+dir+" ")
 }
