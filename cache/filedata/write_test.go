@@ -44,12 +44,30 @@ func TestTimesFollowTheLastOfSeveralPieces(t *testing.T) {
 	s := newServer(nil)
 	p, f, h := opened(t, Options{}, s)
 	slowIdle(p)
+	open, waiting := s.hold(ops("write"))
 	mustWrite(t, h, random(200_000), 0)
+	eventually(t, "the full pieces are in flight", func() bool { return waiting() == 3 })
 	f.SetTimes(mtime(7))
 	f.SetTimes(mtime(8))
+	open()
 	mustFlush(t, h)
 	r := s.asked()
 	if last := r[len(r)-1]; last.op != "setstat" || s.times.Mtime != 8 {
+		t.Fatalf("requests: %v", r)
+	}
+}
+
+// Once all but the last piece are acknowledged, a file of several pieces ends like a small one.
+func TestTimesGoOutWithTheOnlyPieceThatIsLeft(t *testing.T) {
+	s := newServer(nil)
+	p, f, h := opened(t, Options{}, s)
+	slowIdle(p)
+	mustWrite(t, h, random(200_000), 0)
+	eventually(t, "the full pieces are acknowledged", func() bool { return p.Stats().Dirty < 64<<10 })
+	f.SetTimes(mtime(7))
+	mustFlush(t, h)
+	r := s.asked()
+	if last := r[len(r)-1]; last != (request{"write+setstat", 196_608, 3392}) || s.times.Mtime != 7 {
 		t.Fatalf("requests: %v", r)
 	}
 }
