@@ -246,7 +246,7 @@ func TestStatusInWords(t *testing.T) {
 		{"connected", sftpconn.Status{Connected: true, Since: now.Add(-90 * time.Second), Info: login, RTT: 51 * time.Millisecond}, cache.Status{},
 			[]string{"/mnt/x  from me@host:/d", "  connected since ", "(1 min 30 s)", "login: me by publickey at 192.0.2.1:22, client native", "RTT 51 ms", "everything is saved", "process 42", "log /log"}},
 		{"down", sftpconn.Status{Since: now.Add(-5 * time.Second), LastError: "connection refused", NextTry: now.Add(4500 * time.Millisecond), Waiting: 2}, cache.Status{},
-			[]string{"NOT CONNECTED since", "connection refused; next try in 4 s", "waiting: 2 requests for the connection"}},
+			[]string{"NOT CONNECTED since", "connection refused; next try in 4 s", "waiting: 2 requests for the connection", "RTT unknown"}},
 		{"given up", sftpconn.Status{GaveUp: true, Since: now, LastError: "no route", NextTry: now.Add(-time.Second)}, cache.Status{},
 			[]string{"NOT CONNECTED", "no route; trying now", "programs get errors until it is back"}},
 		{"unsaved", sftpconn.Status{Connected: true, Since: now, InFlight: 1, Oldest: 1500 * time.Millisecond},

@@ -85,8 +85,12 @@ func (s Status) writeState(b *strings.Builder, now time.Time) {
 
 func (s Status) writeLine(b *strings.Builder) {
 	l := s.Line
+	rtt := "unknown" // no connection, or no answer yet
+	if l.RTT > 0 {
+		rtt = seconds(l.RTT)
+	}
 	fmt.Fprintf(b, "  line: RTT %s, reading %s/s, writing %s/s, %s and %s; in all %s read, %s written, %d requests\n",
-		seconds(l.RTT), Bytes(int64(l.ReadRate)), Bytes(int64(l.WriteRate)), count(l.Connections, "connection"), count(l.Channels, "channel"),
+		rtt, Bytes(int64(l.ReadRate)), Bytes(int64(l.WriteRate)), count(l.Connections, "connection"), count(l.Channels, "channel"),
 		Bytes(int64(l.BytesRead)), Bytes(int64(l.BytesWritten)), l.Requests)
 	if l.Waiting > 0 {
 		fmt.Fprintf(b, "  waiting: %s for the connection\n", count(l.Waiting, "request"))
