@@ -15,7 +15,7 @@ type fileState struct {
 	known bool
 	size  uint64
 	mtime uint32
-	racy  bool // it was changed in the very second it was looked at: a further change might not show in the mtime
+	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
 
 	pagesOld bool          // the kernel may not have been told yet that its pages are of an older state
 	learning bool          // the mtime of what was written is being asked for: until then only the size tells of changes
@@ -42,10 +42,26 @@ func (c *Cache) dropContent(n *Node) {
 	n.file = nil
 }
 
-// mark notes which state of a file the clean bytes are of. Called with mu held.
-func (c *Cache) mark(f *fileState, a session.Attr) {
-	f.known, f.size, f.mtime = true, a.Size, a.Mtime
-	f.racy = c.serverNow()-int64(a.Mtime) < 2
+// cheapAgain is the size, in bytes, up to which a file is read again for nothing: within the flight of its opening, at any distance.
+const cheapAgain = 64 << 10
+
+// mark notes which state of a file the clean bytes are of: a state that came about within the second in which it was looked at may
+// have another behind it with the same mtime. Called with mu held.
+func (c *Cache) mark(f *fileState, size uint64, mtime uint32) {
+	f.known, f.size, f.mtime = true, size, mtime
+	f.racy = c.serverNow()-int64(mtime) < 2
+}
+
+// markOwn is mark for bytes that were written here. What was just written always is of this second, and is read again only where
+// that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. Open handles must
+// find the state again after a reconnect. Called with mu held.
+func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
+	c.mark(f, size, mtime)
+	f.racy = f.racy && size <= cheapAgain
+	for h := range f.handles {
+		h.unsure = h.unsure || h.size != size || h.mtime != mtime
+		h.size, h.mtime = size, mtime
+	}
 }
 
 // mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
@@ -77,9 +93,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 		}
 		f.wrote, f.ownTimes = false, nil
 		f.data.SetRemoteSize(int64(a.Size))
-		c.mark(f, a)
-		f.own(a.Size, a.Mtime)
-		f.racy = false // the bytes and the pages are our own
+		c.markOwn(f, a.Size, a.Mtime)
 		return
 	}
 	if !f.known || f.size != a.Size || f.mtime != a.Mtime {
@@ -87,7 +101,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 			c.contentChanged(n)
 		}
 		f.data.SetRemoteSize(int64(a.Size))
-		c.mark(f, a)
+		c.mark(f, a.Size, a.Mtime)
 	}
 }
 
@@ -130,15 +144,6 @@ func (c *Cache) settled(n *Node) {
 	if f.ownTimes != nil {
 		n.attr.Atime, n.attr.Mtime = f.ownTimes.Atime, f.ownTimes.Mtime
 		f.wrote, f.ownTimes = false, nil
-		f.known, f.size, f.mtime, f.racy = true, n.attr.Size, n.attr.Mtime, false
-		f.own(f.size, f.mtime)
-	}
-}
-
-// own notes a state of the file that this side has made: open handles must find it again after a reconnect. Called with mu held.
-func (f *fileState) own(size uint64, mtime uint32) {
-	for h := range f.handles {
-		h.unsure = h.unsure || h.size != size || h.mtime != mtime
-		h.size, h.mtime = size, mtime
+		c.markOwn(f, n.attr.Size, n.attr.Mtime)
 	}
 }

@@ -114,12 +114,8 @@ func TestOldPagesAreNotKeptThoughTheChangeIsKnown(t *testing.T) {
 
 func TestOwnWritesKeepThePages(t *testing.T) {
 	r := newRig(t, nil)
-	f := r.create(r.Root(), "f", "mine")
-	waitFor(t, "the mtime is learnt", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return !r.mtimeUnknown(f.Node)
-	})
+	f := r.create(r.Root(), "f", strings.Repeat("mine", cheapAgain/4+1))
+	r.learnt(f.Node)
 	h, keep, err := r.Open(ctxOf(t), f.Node, syscall.O_RDONLY)
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +123,50 @@ func TestOwnWritesKeepThePages(t *testing.T) {
 	h.Release()
 	if !keep {
 		t.Error("the pages of what was written here were dropped")
+	}
+}
+
+// learnt waits until the server has said what mtime it gave to what was written here.
+func (r *rig) learnt(n *Node) {
+	r.t.Helper()
+	waitFor(r.t, "the mtime is learnt", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return !r.mtimeUnknown(n) && !n.file.learning
+	})
+}
+
+// Whole seconds can't tell what was written here from what somebody else has made of it within the same second.
+func TestAChangeInTheSecondOfAnOwnWriteShows(t *testing.T) {
+	for name, settle := range map[string]func(r *rig, n *Node){
+		"learnt":     func(r *rig, n *Node) { r.learnt(n) },
+		"not learnt": func(*rig, *Node) {},
+		"times set": func(r *rig, n *Node) {
+			now := time.Now()
+			if _, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &now, Mtime: &now}); err != nil {
+				r.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			n := r.create(r.Root(), "f", "mine").Node
+			settle(r, n)
+			for _, content := range []string{"hers", "then"} {
+				p := filepath.Join(r.dir, "f")
+				info, err := os.Stat(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.write("f", content)
+				if err := os.Chtimes(p, info.ModTime(), info.ModTime()); err != nil {
+					t.Fatal(err)
+				}
+				if got := r.readAll(n); got != content {
+					t.Errorf("the server has %q, and %q is read", content, got)
+				}
+			}
+		})
 	}
 }
 

@@ -27,7 +27,7 @@ type kept struct {
 // keepRemote keeps a closed handle's remote file for a while; false where it must be closed. Called with mu held.
 func (c *Cache) keepRemote(h *Handle) bool {
 	f := h.n.file
-	if c.closed || c.timeout == 0 || c.now() < c.scarce || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil ||
+	if c.closed || c.timeout == 0 || c.now() < c.scarce || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil || f.racy ||
 		h.n.parent == nil || len(c.kept) >= keptMost || h.unsure || h.size != f.size || h.mtime != f.mtime {
 		return false
 	}

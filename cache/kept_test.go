@@ -87,7 +87,7 @@ func TestTheReaderOfAReplacedFileLeavesNoHandleForTheNextOpen(t *testing.T) {
 				}
 			}
 			h.Release()
-			waitFor(t, "the mtime is learnt", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return !r.mtimeUnknown(n) })
+			r.learnt(n)
 			old.Release()
 			if got := r.readAll(n); got != strings.Repeat("N", 2000) {
 				t.Errorf("read %d bytes beginning %q, want 2000 N", len(got), got[:min(len(got), 5)])

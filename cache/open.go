@@ -57,7 +57,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		keep = true // written here at this moment: the kernel's pages hold it
 	case fs.wrote:
 		size, _ := fs.data.Size()
-		keep = uint64(size) == a.Size && (fs.writers > 0 || fs.learning)
+		keep = uint64(size) == a.Size && (fs.writers > 0 || fs.learning && size > cheapAgain)
 	default:
 		keep = fs.known && !fs.racy && fs.size == a.Size && fs.mtime == a.Mtime
 	}
@@ -73,7 +73,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
 		fs.data.Changed()
 	default:
-		c.mark(fs, a)
+		c.mark(fs, a.Size, a.Mtime)
 		if head := f.Head(); len(head) > 0 && !dirty && asked == first && n.sent == 0 && n.going == 0 {
 			fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))
 		}
@@ -88,7 +88,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 // not read before. 0 where not. Called with mu held.
 func (c *Cache) headOf(n *Node, flags uint32) int64 {
 	reads := flags&syscall.O_ACCMODE == syscall.O_RDONLY
-	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 || n.file != nil && n.file.known {
+	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 || n.file != nil && n.file.known && !n.file.racy {
 		return 0
 	}
 	return int64(n.attr.Size)

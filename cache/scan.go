@@ -137,7 +137,7 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, all bool, ahead *int) bool {
 		return true
 	}
 	f := n.file
-	here := f != nil && (f.wrote || f.known && f.size == n.attr.Size && f.mtime == n.attr.Mtime || len(f.handles) > 0)
+	here := f != nil && (f.wrote || f.known && !f.racy && f.size == n.attr.Size && f.mtime == n.attr.Mtime || len(f.handles) > 0)
 	if all || !here {
 		*ahead++
 	}

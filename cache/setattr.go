@@ -140,8 +140,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 		fs.wrote = true // the server has set the mtime
 	} else if _, dirty := fs.data.Size(); !dirty {
 		fs.wrote = false
-		fs.known, fs.size, fs.mtime, fs.racy = true, n.attr.Size, n.attr.Mtime, false
-		fs.own(fs.size, fs.mtime)
+		c.markOwn(fs, n.attr.Size, n.attr.Mtime)
 	}
 	return nil
 }
@@ -198,9 +197,9 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 			}
 			// What was written here is still what is held here. Of anything else the time that would have told of a
 			// change on the server is gone: the next open reads it again.
-			f.known, f.size, f.mtime, f.racy = f.wrote, n.attr.Size, n.attr.Mtime, false
+			c.markOwn(f, n.attr.Size, n.attr.Mtime)
+			f.known = f.wrote
 			f.wrote, f.ownTimes = false, nil
-			f.own(f.size, f.mtime)
 		}
 	}
 	return nil
