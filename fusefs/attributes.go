@@ -93,13 +93,20 @@ func (fs *filesystem) wish(in *fuse.SetAttrIn) (cache.SetAttr, error) {
 	return s, nil
 }
 
-// Access is asked only for a mount without default_permissions, where the
-// server decides when something is done. ENOSYS is taken for yes, and asked no more.
-func (fs *filesystem) Access(_ <-chan struct{}, in *fuse.AccessIn) fuse.Status {
-	if !fs.opts.AllowRoot {
-		return fuse.ENOSYS
+// Access is asked only for a mount without default_permissions, by access(2) and chdir(2). Who may read and write there
+// the server decides when it is done. Whether a file is a program its mode tells, as it does the kernel that runs it.
+func (fs *filesystem) Access(cancel <-chan struct{}, in *fuse.AccessIn) fuse.Status {
+	n, st := fs.admit(&in.InHeader)
+	if !st.Ok() || in.Mask&fuse.X_OK == 0 {
+		return st
 	}
-	if fs.refused(&in.InHeader) {
+	op := fs.begin(cancel, &in.InHeader)
+	defer op.end()
+	a, _, err := fs.cache.Getattr(op, n, nil)
+	if err != nil {
+		return fs.status("access", in.NodeId, "", err)
+	}
+	if a.Mode&syscall.S_IFMT == syscall.S_IFREG && a.Mode&0o111 == 0 {
 		return fuse.EACCES
 	}
 	return fuse.OK

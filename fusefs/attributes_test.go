@@ -191,3 +191,25 @@ func TestInodeNumbersStay(t *testing.T) {
 		t.Errorf("the root is inode %d", root)
 	}
 }
+
+// A shell looks for programs with access(2), and root is no exception to it.
+func TestAccessTellsAProgramFromOtherFiles(t *testing.T) {
+	m := mount(t)
+	put(t, m.path("file"), "#!/bin/sh")
+	check(t, os.Mkdir(m.path("dir"), 0o700))
+	for _, test := range []struct {
+		name string
+		mode os.FileMode
+		want error
+	}{
+		{"file", 0o644, unix.EACCES}, {"file", 0o744, nil}, {"file", 0o601, nil}, {"dir", 0o700, nil},
+	} {
+		check(t, os.Chmod(m.path(test.name), test.mode))
+		if err := unix.Access(m.path(test.name), unix.X_OK); err != test.want {
+			t.Errorf("%s with mode %o: access says %v, want %v", test.name, test.mode, err, test.want)
+		}
+		if err := unix.Access(m.path(test.name), unix.R_OK|unix.W_OK); err != nil {
+			t.Errorf("%s with mode %o is not to be read and written: %v", test.name, test.mode, err)
+		}
+	}
+}
