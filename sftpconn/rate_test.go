@@ -64,11 +64,27 @@ func TestAnswersThatWereHeldBackSayNothingOfTheRate(t *testing.T) {
 		const rate = maxPiece / 2.5e-3
 		l.rtt.add(sim.rtt)
 		l.nBulk.Store(aloneChannels)
-		sim.load(t, &l.write, 80, 5*time.Second)
-		l.write.mu.Lock()
-		defer l.write.mu.Unlock()
-		if got := l.write.rate(); got < rate*0.8 || got > rate*1.3 {
-			t.Errorf("%.0f MB/s measured of a line with %.0f", got/1e6, rate/1e6)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			sim.load(t, &l.write, 80, time.Minute)
+		}()
+		most, last := 0.0, 0.0
+		for over := false; !over; {
+			select {
+			case <-done:
+				over = true
+			case <-time.After(sim.rtt):
+			}
+			l.write.mu.Lock()
+			last = l.write.rate()
+			l.write.mu.Unlock()
+			most = max(most, last)
+		}
+		// What a round happens to find of the answers held back makes it differ by a third or so. Taken for the rate of
+		// the line, they would make it twice as fast.
+		if last < rate*0.8 || most > rate*1.6 {
+			t.Errorf("up to %.0f and at last %.0f MB/s measured of a line with %.0f", most/1e6, last/1e6, rate/1e6)
 		}
 	})
 }
