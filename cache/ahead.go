@@ -11,15 +11,18 @@ import (
 
 const aheadFor = 5 * time.Second // for so long content fetched ahead counts as just opened
 
-// ahead is the content of a file fetched before anybody asked. The node is pinned while it has one.
+// ahead is the content of a file fetched before anybody asked, or an answer that says whether the content held here still is
+// the file's. The node is pinned while it has one.
 type ahead struct {
 	n    *Node
 	gen  uint64        // of the node when the fetch began
+	look bool          // only the attributes were asked for
 	size int64         // bytes counted in the budget
 	done chan struct{} // closed by the fetch when the rest is set
 	data []byte
 	attr session.Attr
 	at   int64 // when it was read
+	sent int64 // when it was asked for, on the server's clock, in seconds
 	ok   bool
 	told *session.Attr // what the server said of the file last while the fetch was on its way; nil where nobody asked
 }
@@ -34,7 +37,8 @@ func (a *ahead) contradicts(now session.Attr) bool {
 	return a.attr.Size != now.Size || a.attr.Mtime != now.Mtime
 }
 
-// openAhead opens a file whose content was fetched ahead a moment ago, without asking the server; nil where there is none.
+// openAhead opens a file whose content was fetched ahead a moment ago, or was seen to be unchanged then, without asking the server;
+// nil where there is none.
 func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, bool) {
 	if flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY {
 		c.mu.Lock()
@@ -64,14 +68,21 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		c.dropAhead(n)
 		return nil, false
 	}
-	keep := f.known && !f.racy && f.size == a.attr.Size && f.mtime == a.attr.Mtime
+	keep := f.good(a.attr)
+	if a.look && !keep {
+		c.dropAhead(n) // it has to be read
+		return nil, false
+	}
 	c.keepAttr(n, a.attr)
 	n.until = min(n.until, a.at+int64(c.timeout))
 	if !keep {
 		f.data.Drop()
 	}
-	f.data.SetRemoteSize(int64(len(a.data)))
-	f.data.Preload(a.data, int64(len(a.data)))
+	if !a.look {
+		f.mark(a.attr.Size, a.attr.Mtime, a.sent)
+		f.data.SetRemoteSize(int64(len(a.data)))
+		f.data.Preload(a.data, int64(len(a.data)))
+	}
 	c.scan.hits++
 	c.scan.window = min(max(c.scan.window, scanWindow)*2, scanMost)
 	c.release(a)
@@ -126,10 +137,30 @@ func (c *Cache) release(a *ahead) {
 	c.settle(a.n)
 }
 
-// fetchFile fetches a file's content ahead. Called with mu held.
-func (c *Cache) fetchFile(n *Node) {
+// fetchFile fetches a file's content ahead, of which size bytes are expected; false where the budget has no room for them.
+// Called with mu held.
+func (c *Cache) fetchFile(n *Node, size int64) bool {
+	if c.scan.bytes+size > c.o.PrefetchBudget {
+		return false
+	}
+	c.goAhead(n, &ahead{size: size}, func(p string) ([]byte, session.Attr, error) {
+		return c.conn.ReadSmall(c.ctx, p, int(size), smallFile)
+	})
+	return true
+}
+
+// lookAtFile asks ahead whether a file whose content is here is still the same. Called with mu held.
+func (c *Cache) lookAtFile(n *Node) {
+	c.goAhead(n, &ahead{look: true}, func(p string) ([]byte, session.Attr, error) {
+		a, err := c.statPath(c.ctx, p)
+		return nil, a, err
+	})
+}
+
+// goAhead asks for what a will be. Called with mu held.
+func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.Attr, error)) {
 	s := &c.scan
-	a := &ahead{n: n, gen: n.gen, size: int64(n.attr.Size), done: make(chan struct{})}
+	a.n, a.gen, a.sent, a.done = n, n.gen, c.serverNow(), make(chan struct{})
 	c.content(n).ahead = a
 	c.pin(n)
 	s.fetched = append(s.fetched, a)
@@ -137,13 +168,13 @@ func (c *Cache) fetchFile(n *Node) {
 	c.guess.begin()
 	s.underWay++
 	s.bytes += a.size
-	p, size, moves := c.path(n), int(n.attr.Size), c.dirMoves
+	p, moves := c.path(n), c.dirMoves
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
 		data, attr, err := []byte(nil), session.Attr{}, error(nil)
 		if err = c.queue.wait(c.ctx, p); err == nil {
-			data, attr, err = c.conn.ReadSmall(c.ctx, p, size, smallFile)
+			data, attr, err = ask(p)
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -153,14 +184,20 @@ func (c *Cache) fetchFile(n *Node) {
 			c.lack()
 		}
 		a.data, a.attr, a.at = data, attr, c.now()
-		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && uint64(len(data)) == attr.Size &&
+		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && (a.look || uint64(len(data)) == attr.Size) &&
 			c.path(n) == p && c.dirMoves == moves // else another file may have had the path
 		if a.ok && a.told != nil && a.contradicts(*a.told) {
 			a.ok = false // read before the change that is known by now
 		}
 		close(a.done)
-		if n.file != nil && n.file.ahead == a && !a.ok {
-			c.dropAhead(n)
+		if f := n.file; f != nil && f.ahead == a {
+			changed := a.ok && a.look && !f.good(attr)
+			if changed || !a.ok {
+				c.dropAhead(n)
+			}
+			if changed && n.gen == a.gen && attr.Size <= smallFile && c.mayGuess() {
+				c.fetchFile(n, int64(attr.Size))
+			}
 		}
 		if s.sweeper == nil && !c.closed {
 			s.sweeper = time.AfterFunc(aheadFor+time.Second, c.sweep)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -246,5 +247,34 @@ func TestAHandleThatIsOpenedLateDoesNotMixTheNewFileIntoTheOldOne(t *testing.T) 
 				t.Errorf("the handle %s reads %q, %v, want %q", o.name, s, err, o.want)
 			}
 		}
+	}
+}
+
+// What was read in the second of its change is read once more, and then only looked at.
+func TestAFileReadInTheSecondOfItsChangeIsFetchedAheadOnceMore(t *testing.T) {
+	r := newRig(t, nil)
+	const files = 20
+	now := time.Now()
+	for i := range files {
+		r.put(fmt.Sprintf("f%02d", i), "content")
+		r.touch(fmt.Sprintf("f%02d", i))
+	}
+	reads := func(clock time.Duration) int {
+		t.Helper()
+		r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(now.Add(clock).Unix())})
+		r.tap.Reset()
+		for i := range files {
+			if got := r.readAll(r.mustFind(fmt.Sprintf("f%02d", i)).Node); got != "content" {
+				t.Fatalf("read %q", got)
+			}
+		}
+		return r.tap.Count("READ")
+	}
+	reads(0)
+	if got := reads(time.Minute); got < files {
+		t.Errorf("reading them once more took %d READs, want %d", got, files)
+	}
+	if got := reads(2 * time.Minute); got != 0 {
+		t.Errorf("reading them then took %d READs, want none", got)
 	}
 }

@@ -17,13 +17,14 @@ type fileState struct {
 	mtime uint32
 	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
 
+	held     bool          // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
 	pagesOld bool          // the kernel may not have been told yet that its pages are of an older state
 	learning bool          // the mtime of what was written is being asked for: until then only the size tells of changes
 	wrote    bool          // bytes were written here since the server last told size and mtime
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 
 	kept  *kept  // the remote file that the last close left open for a while
-	ahead *ahead // content fetched before anybody asked
+	ahead *ahead // content fetched or looked at before anybody asked
 }
 
 // content gives a node its fileState. Called with mu held.
@@ -45,18 +46,18 @@ func (c *Cache) dropContent(n *Node) {
 // cheapAgain is the size, in bytes, up to which a file is read again for nothing: within the flight of its opening, at any distance.
 const cheapAgain = 64 << 10
 
-// mark notes which state of a file the clean bytes are of: a state that came about within the second in which it was looked at may
-// have another behind it with the same mtime. Called with mu held.
-func (c *Cache) mark(f *fileState, size uint64, mtime uint32) {
+// mark notes which state of a file the clean bytes are of. One that came about in the second, on the server's clock, in which it was
+// looked at may have another behind it with the same mtime. Called with mu held.
+func (f *fileState) mark(size uint64, mtime uint32, looked int64) {
 	f.known, f.size, f.mtime = true, size, mtime
-	f.racy = c.serverNow()-int64(mtime) < 2
+	f.racy = looked-int64(mtime) < 2
 }
 
 // markOwn is mark for bytes that were written here. What was just written always is of this second, and is read again only where
 // that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. Open handles must
 // find the state again after a reconnect. Called with mu held.
 func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
-	c.mark(f, size, mtime)
+	f.mark(size, mtime, c.serverNow())
 	f.racy = f.racy && size <= cheapAgain
 	for h := range f.handles {
 		h.unsure = h.unsure || h.size != size || h.mtime != mtime
@@ -101,16 +102,21 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 			c.contentChanged(n)
 		}
 		f.data.SetRemoteSize(int64(a.Size))
-		c.mark(f, a.Size, a.Mtime)
+		f.mark(a.Size, a.Mtime, c.serverNow())
 	}
 }
 
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.
 func (c *Cache) contentChanged(n *Node) {
-	n.file.pagesOld = true
+	n.file.pagesOld, n.file.held = true, false
 	n.file.data.Changed()
 	c.dropKept(n)
 	c.notifyContent(n.id)
+}
+
+// good says whether the bytes held here are those of a file with these attributes, for all that can be told. Called with mu held.
+func (f *fileState) good(a session.Attr) bool {
+	return f.known && !f.racy && f.size == a.Size && f.mtime == a.Mtime
 }
 
 // keepPages turns what an open has found out of the bytes held here into its answer to the kernel: pages that may be older are

@@ -35,6 +35,7 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	h.fd = f.data.Open(b)
 	h.size, h.mtime = n.attr.Size, n.attr.Mtime
 	f.handles[h] = struct{}{}
+	f.held = true
 	if h.writable {
 		f.writers++
 	}

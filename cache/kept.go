@@ -88,7 +88,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fs := c.content(n)
-	if n.gen != gen || fs.wrote || !fs.known || fs.racy || fs.size != a.Size || fs.mtime != a.Mtime ||
+	if n.gen != gen || fs.wrote || !fs.good(a) ||
 		k.size != a.Size || k.mtime != a.Mtime || !sameType(n, a) {
 		k.b.close()
 		return nil, false, nil // opened anew, by its name

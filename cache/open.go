@@ -59,7 +59,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		size, _ := fs.data.Size()
 		keep = uint64(size) == a.Size && (fs.writers > 0 || fs.learning && size > cheapAgain)
 	default:
-		keep = fs.known && !fs.racy && fs.size == a.Size && fs.mtime == a.Mtime
+		keep = fs.good(a)
 	}
 	if !crossed {
 		c.keepAsked(n, asked, a)
@@ -73,7 +73,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
 		fs.data.Changed()
 	default:
-		c.mark(fs, a.Size, a.Mtime)
+		fs.mark(a.Size, a.Mtime, c.serverNow())
 		if head := f.Head(); len(head) > 0 && !dirty && asked == first && n.sent == 0 && n.going == 0 {
 			fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))
 		}

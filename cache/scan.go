@@ -13,14 +13,15 @@ const (
 	scanWithin   = 5 * time.Second // within which they must follow each other
 	scanWindow   = 4               // files ahead at the beginning; each that is used doubles it,
 	scanMost     = 256             // up to here
-	scanUnderWay = 64              // files fetched at a time
+	scanUnderWay = 64              // files fetched or looked at, at a time
 	scanSteps    = 4096            // entries looked at for the next files, at most
 	scanFew      = 32              // names in a directory whose small files are all fetched, whatever their order
 	scanNear     = 8               // entries that may lie between two files for one to follow the other
 )
 
-// scan fetches the small files that a program reading a tree file by file will open next. The order is that of
-// the listings or that of the names, whichever the program is seen to follow, through directories as they are met.
+// scan fetches the small files that a program reading a tree file by file will open next, and looks whether those that were
+// read before are still the same. The order is that of the listings or that of the names, whichever the program is seen to
+// follow, through directories as they are met.
 // Guarded by Cache.mu.
 type scan struct {
 	dir    *Node // where the last file was opened; pinned, nil where there was none
@@ -122,14 +123,15 @@ func (c *Cache) scanPump() {
 	}
 }
 
-// scanTake fetches one of the files that come next, where it is small and not here yet, and counts it in ahead (with all, also
-// if it is here); false where no more are to be fetched now. Called with mu held.
-func (c *Cache) scanTake(dir *Node, e *listEnt, all bool, ahead *int) bool {
+// scanTake fetches one of the files that come next, where it is small and not here yet, and counts it in ahead. One that was open
+// before is taken only with again: it is looked at where what is here may still be good. False where no more are to be fetched
+// now. Called with mu held.
+func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int) bool {
 	s := &c.scan
 	if *ahead >= s.window || s.underWay >= scanUnderWay {
 		return false
 	}
-	if e.attr.Mode&syscall.S_IFMT != syscall.S_IFREG || e.attr.Size > smallFile || e.attr.Flags&session.HasSize == 0 {
+	if e.attr.Mode&syscall.S_IFMT != syscall.S_IFREG || e.attr.Flags&session.HasSize == 0 {
 		return true
 	}
 	n, _, state := c.peek(dir, e.name)
@@ -137,16 +139,18 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, all bool, ahead *int) bool {
 		return true
 	}
 	f := n.file
-	here := f != nil && (f.wrote || f.known && !f.racy && f.size == n.attr.Size && f.mtime == n.attr.Mtime || len(f.handles) > 0)
-	if all || !here {
-		*ahead++
-	}
-	if here || f != nil && f.ahead != nil {
+	used := f != nil && (f.wrote || len(f.handles) > 0)
+	here := used || f != nil && f.held && f.good(n.attr)
+	if !here && e.attr.Size > smallFile || f != nil && f.held && !again {
 		return true
 	}
-	if s.bytes+int64(e.attr.Size) > c.o.PrefetchBudget {
-		return false
+	*ahead++
+	switch {
+	case used || f != nil && f.ahead != nil:
+		return true
+	case here:
+		c.lookAtFile(n)
+		return true
 	}
-	c.fetchFile(n)
-	return true
+	return c.fetchFile(n, int64(e.attr.Size))
 }
