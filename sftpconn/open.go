@@ -121,8 +121,9 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	var found Attr
 	var beforeErr error
 	if before != nil {
-		beforeErr = ch.wait(ctx, before)
-		found = before.Attr()
+		if beforeErr = ch.wait(ctx, before); beforeErr == nil {
+			found = before.Attr()
+		}
 	}
 	err := ch.wait(ctx, open)
 	if err != nil {
