@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"time"
+
 	"sshmount/cache/filedata"
 	"sshmount/sftpconn/session"
 )
@@ -53,11 +55,15 @@ func (f *fileState) mark(size uint64, mtime uint32, looked int64) {
 	f.racy = looked-int64(mtime) < 2
 }
 
-// markOwn is mark for bytes that were written here. What was just written always is of this second, and is read again only where
-// that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. Open handles must
-// find the state again after a reconnect. Called with mu held.
+// markOwn is mark for bytes that were written here: they are of the second in which that was. What was just written is read again
+// only where it costs no round trip: others rarely change a file in the same second, and a build reads what it has written. Open
+// handles must find the state again after a reconnect. Called with mu held.
 func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
-	f.mark(size, mtime, c.serverNow())
+	written := c.serverNow()
+	if at := f.data.LastWrite(); !at.IsZero() {
+		written -= int64(time.Since(at).Seconds())
+	}
+	f.mark(size, mtime, written)
 	f.racy = f.racy && size <= cheapAgain
 	for h := range f.handles {
 		h.unsure = h.unsure || h.size != size || h.mtime != mtime
