@@ -7,9 +7,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 func TestLookupInAListedDirectoryCostsNothing(t *testing.T) {
@@ -404,4 +407,28 @@ func TestTheHandleOfAClosedFileServesTheNextOpen(t *testing.T) {
 	if got := r.readAll(n); got != "another content" {
 		t.Errorf("after a change on the server it reads %q", got)
 	}
+}
+
+// As editors and compilers save: under another name first. The file is known by its new one then.
+func TestAFileRenamedRightAfterItsCloseIsKnown(t *testing.T) {
+	r := newRig(t, nil)
+	var held atomic.Bool
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "FSTAT" && held.CompareAndSwap(false, true) {
+			return sftptest.Hold() // that asks for the mtime: the rename overtakes its answer
+		}
+		return sftptest.Pass()
+	})
+	n := r.create(r.Root(), ".f.new", "content").Node
+	r.waitHeld()
+	if err := r.Rename(ctxOf(t), r.Root(), ".f.new", r.Root(), "f", false); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.Release()
+	r.learnt(n)
+	r.costs("look-up, stat, open and read of the saved file", 1, func() {
+		if got := r.readAll(r.mustFind("f").Node); got != "content" {
+			t.Errorf("read %q", got)
+		}
+	})
 }

@@ -219,25 +219,44 @@ func (h *Handle) Release() {
 	}
 }
 
-// learnMtime asks for the mtime of a file that was written here, so that the next open finds the kernel's pages good. Nobody waits for it.
+// learnMtime asks for the mtime of a file that was written here, so that the next look-up need not, and the next open finds the kernel's
+// pages good. Nobody waits for it. Who saves a file renames it at once: then it is asked once more behind that.
 func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
-	c.mu.Lock()
-	unknown, asked := c.mtimeUnknown(h.n) && h.n.sent == 0, c.stamp(h.n)
-	c.mu.Unlock()
-	if !unknown || c.timeout == 0 {
-		return
+	tries := 3
+	if c.o.Async {
+		tries = 1 // it is the file's turn: what was asked for since waits for this
 	}
-	f, err := h.b.file(ctx)
-	if err != nil {
-		return
+	for try := range tries {
+		if try > 0 && c.queue.wait(ctx, c.pathOf(h.n)) != nil {
+			return
+		}
+		f, err := h.b.file(ctx)
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		unknown, asked := c.mtimeUnknown(h.n) && h.n.file.writers == 0, c.stamp(h.n)
+		c.mu.Unlock()
+		if !unknown || c.timeout == 0 {
+			return
+		}
+		a, err := f.Stat(ctx)
+		if err != nil {
+			return
+		}
+		if c.learnt(h.n, asked, a) {
+			return
+		}
 	}
-	a, err := f.Stat(ctx)
-	if err != nil {
-		return
-	}
+}
+
+// learnt takes the answer to a question about a file's mtime; false where a change made here has crossed with it.
+func (c *Cache) learnt(n *Node, asked stamp, a session.Attr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.n.gen == asked.gen && !asked.dirty && h.n.sent == 0 && h.n.file != nil && h.n.file.writers == 0 && sameType(h.n, a) {
-		c.keepAttr(h.n, a)
+	if n.gen != asked.gen || asked.dirty || n.sent > 0 || n.file == nil || n.file.writers > 0 || !sameType(n, a) {
+		return false
 	}
+	c.keepAttr(n, a)
+	return true
 }

@@ -1,6 +1,7 @@
 package filedata
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -12,7 +13,7 @@ const (
 	// any line that the budget is enough for.
 	maxFlying = 256
 	// keepWritten: an acknowledged extent in a buffer of up to this many bytes stays as a clean span. Small ones are pages
-	// of which the kernel may have only a part; large ones it has.
+	// of which the kernel may have only a part; large ones it has, but for the page in which the file ends.
 	keepWritten = 32 << 10
 
 	idleTime    = 100 * time.Millisecond // an extent is sent when nothing has been written to the file for so long
@@ -247,12 +248,18 @@ func (f *File) acknowledged(e *extent) {
 	if in != f.clean && e.handle.closed {
 		return
 	}
-	if len(e.buf.data) <= keepWritten && !f.pending.overlaps(e.off, e.end) && !in.overlaps(e.off, e.end) {
+	switch {
+	case f.pending.overlaps(e.off, e.end) || in.overlaps(e.off, e.end):
+	case len(e.buf.data) <= keepWritten:
 		e.buf.ref()
 		e.buf.acknowledged()
 		s := &span{file: f, off: e.off, end: e.end, buf: e.buf, spare: true, cost: int64(len(e.buf.data))}
 		f.keep(s, in)
 		s.base = e.base
+	case e.end == f.size && e.end%pageSize != 0:
+		off := max(e.off, e.end&^(pageSize-1))
+		last := bytes.Clone(e.buf.data[off-e.base : e.end-e.base])
+		f.keep(&span{file: f, off: off, end: e.end, buf: f.pool.wrap(last), spare: true, cost: int64(len(last))}, in)
 	}
 }
 

@@ -202,6 +202,28 @@ func TestNewFileIsReadWithoutTheServer(t *testing.T) {
 	}
 }
 
+// The kernel has the pages that it wrote as a whole. The last one it asks for, when somebody reads the file.
+func TestTheLastPageOfALargeFileStaysWhenItIsAcknowledged(t *testing.T) {
+	s := newServer(nil)
+	s.maxWrite = 128 << 10
+	p, _, h := opened(t, Options{}, s)
+	slowIdle(p)
+	data := random(200_000)
+	mustWrite(t, h, data, 0)
+	mustFlush(t, h)
+	s.asked()
+	from := int64(len(data) &^ (pageSize - 1))
+	if got := mustRead(t, h, from, pageSize); !bytes.Equal(got, data[from:]) {
+		t.Fatal("wrong bytes")
+	}
+	if r := s.asked(); len(r) != 0 {
+		t.Fatalf("asked for %v", r)
+	}
+	if got := mustRead(t, h, 0, len(data)); !bytes.Equal(got, data) {
+		t.Fatal("wrong bytes")
+	}
+}
+
 // Small writes that were acknowledged stay here, and must not make many requests of a read around them.
 func TestReadAroundSmallWritesIsOneRequest(t *testing.T) {
 	s := newServer(random(60_000))
