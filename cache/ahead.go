@@ -17,6 +17,7 @@ type ahead struct {
 	n    *Node
 	gen  uint64        // of the node when the fetch began
 	look bool          // only the attributes were asked for
+	from *int          // the window that it counts in: one of scan's
 	size int64         // bytes counted in the budget
 	done chan struct{} // closed by the fetch when the rest is set
 	data []byte
@@ -84,7 +85,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		f.data.Preload(a.data, int64(len(a.data)))
 	}
 	c.scan.hits++
-	c.scan.window = min(max(c.scan.window, scanWindow)*2, scanMost)
+	*a.from = min(max(*a.from, scanWindow)*2, scanMost)
 	c.release(a)
 	f.ahead = nil
 	var self *Handle
@@ -139,19 +140,19 @@ func (c *Cache) release(a *ahead) {
 
 // fetchFile fetches a file's content ahead, of which size bytes are expected; false where the budget has no room for them.
 // Called with mu held.
-func (c *Cache) fetchFile(n *Node, size int64) bool {
+func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 	if c.scan.bytes+size > c.o.PrefetchBudget {
 		return false
 	}
-	c.goAhead(n, &ahead{size: size}, func(p string) ([]byte, session.Attr, error) {
+	c.goAhead(n, &ahead{size: size, from: window}, func(p string) ([]byte, session.Attr, error) {
 		return c.conn.ReadSmall(c.ctx, p, int(size), smallFile)
 	})
 	return true
 }
 
 // lookAtFile asks ahead whether a file whose content is here is still the same. Called with mu held.
-func (c *Cache) lookAtFile(n *Node) {
-	c.goAhead(n, &ahead{look: true}, func(p string) ([]byte, session.Attr, error) {
+func (c *Cache) lookAtFile(n *Node, window *int) {
+	c.goAhead(n, &ahead{look: true, from: window}, func(p string) ([]byte, session.Attr, error) {
 		a, err := c.statPath(c.ctx, p)
 		return nil, a, err
 	})
@@ -196,7 +197,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 				c.dropAhead(n)
 			}
 			if changed && n.gen == a.gen && attr.Size <= smallFile && c.mayGuess() {
-				c.fetchFile(n, int64(attr.Size))
+				c.fetchFile(n, int64(attr.Size), a.from)
 			}
 		}
 		if s.sweeper == nil && !c.closed {
@@ -227,8 +228,9 @@ func (c *Cache) scanSweep() {
 			continue // used or dropped
 		}
 		if a.at > 0 && now-a.at > int64(aheadFor) {
+			a.n.vain = min(a.n.vain+1, scanVain)
 			c.dropAhead(a.n)
-			s.window = max(scanWindow, s.window/2)
+			*a.from = max(scanWindow, *a.from/2)
 			continue
 		}
 		keep = append(keep, a)

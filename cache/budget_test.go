@@ -2,10 +2,8 @@ package cache
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -293,82 +291,6 @@ func TestADirectoryMadeHereIsKnownToBeEmpty(t *testing.T) {
 			t.Errorf("it holds %v", got)
 		}
 	})
-}
-
-func TestSmallFilesAreFetchedAhead(t *testing.T) {
-	for _, order := range []string{"listing", "name"} {
-		t.Run(order, func(t *testing.T) {
-			r := newRig(t, nil)
-			const files = 60
-			want := map[string]string{}
-			for i := range files {
-				name := fmt.Sprintf("f%02d", i)
-				want[name] = fmt.Sprint("content ", i)
-				if i%20 == 10 {
-					want[name] = strings.Repeat(want[name], smallFile/len(want[name])+1)
-				}
-				r.put("d/"+name, want[name])
-			}
-			d := r.mustFind("d").Node
-			list := slices.Sorted(maps.Keys(want))
-			if order == "listing" {
-				list = nil
-				for _, e := range r.list(d) {
-					list = append(list, e.Name)
-				}
-			}
-			read := func() {
-				t.Helper()
-				for _, name := range list {
-					if got := r.readAll(r.mustFind("d/" + name).Node); got != want[name] {
-						t.Fatalf("%s holds %.20q (%d bytes), want %.20q", name, got, len(got), want[name])
-					}
-				}
-				if hits := r.Status().PrefetchHits; hits < files*2/3 {
-					t.Errorf("%d of %d files had been fetched ahead", hits, files)
-				}
-			}
-			r.costs("reading the files one after the other", 36, read)
-			// What is here is looked at in the same way; what has changed since then is seen.
-			for _, name := range []string{list[files/2], list[files/2+1]} {
-				want[name] = "changed on the server"
-				r.put("d/"+name, want[name])
-			}
-			r.costs("reading them again", 20, read)
-		})
-	}
-}
-
-// As git reads HEAD and config, again and again, and then the others.
-func TestOfAFewFilesAllAreFetchedAhead(t *testing.T) {
-	r := newRig(t, nil)
-	for _, name := range []string{"HEAD", "config", "description", "index", "packed-refs"} {
-		r.put(name, "content of "+name)
-	}
-	r.list(r.Root())
-	for _, name := range []string{"HEAD", "config", "config"} {
-		r.readAll(r.mustFind(name).Node)
-	}
-	r.costs("the rest of them", 3, func() {
-		for _, name := range []string{"packed-refs", "index", "description"} {
-			if got := r.readAll(r.mustFind(name).Node); got != "content of "+name {
-				t.Errorf("%s holds %q", name, got)
-			}
-		}
-	})
-}
-
-func TestOneOpenedFileFetchesNoOther(t *testing.T) {
-	r := newRig(t, nil)
-	for i := range 10 {
-		r.put(fmt.Sprint("f", i), "x")
-	}
-	r.list(r.Root())
-	r.tap.Reset()
-	r.readAll(r.mustFind("f3").Node)
-	if got := r.tap.Requests()["OPEN"]; got != 1 {
-		t.Errorf("%d files were opened, one was asked for", got)
-	}
 }
 
 func TestLinksOfAListingAreReadInOneFlight(t *testing.T) {

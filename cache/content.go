@@ -25,6 +25,8 @@ type fileState struct {
 	wrote    bool          // bytes were written here since the server last told size and mtime
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 
+	next uint64 // the id of the file that was opened after this one the last time; 0 where none was soon
+
 	kept  *kept  // the remote file that the last close left open for a while
 	ahead *ahead // content fetched or looked at before anybody asked
 }

@@ -26,6 +26,10 @@ type dirState struct {
 	list     *listing          // the newest listing, whole or on its way; nil where there is none
 	order    map[string]uint64 // inode numbers of the listing before, so that they stay the same
 
+	opened   string // the file that was opened last
+	openedAt int64
+	inOrder  int // files opened here one after the other in the order that is followed
+
 	looked   int   // names asked for one by one lately
 	lookedAt int64 // the first of them
 	walked   int   // subdirectories that a program listed lately

@@ -16,20 +16,25 @@ const (
 	scanUnderWay = 64              // files fetched or looked at, at a time
 	scanSteps    = 4096            // entries looked at for the next files, at most
 	scanFew      = 32              // names in a directory whose small files are all fetched, whatever their order
+	scanVain     = 2               // times that a file is fetched in vain before it is left alone
 	scanNear     = 8               // entries that may lie between two files for one to follow the other
 )
 
 // scan fetches the small files that a program reading a tree file by file will open next, and looks whether those that were
 // read before are still the same. The order is that of the listings or that of the names, whichever the program is seen to
-// follow, through directories as they are met.
+// follow, through directories as they are met, or that in which the files were opened the last time.
 // Guarded by Cache.mu.
 type scan struct {
 	dir    *Node // where the last file was opened; pinned, nil where there was none
 	name   string
-	at     int64 // when
-	byName bool  // the order that is followed
-	streak int   // files opened one after the other in that order
-	window int   // files that may be ahead of the program
+	last   uint64 // its id
+	at     int64  // when
+	byName bool   // the order that is followed
+	streak int    // files opened one after the other in that order
+	again  int    // files opened one after the other as they were the last time
+
+	window      int // files that may be ahead of the program in the order that is followed,
+	windowAgain int // and in that of the last time
 
 	fetched  []*ahead // content that nobody has used yet and fetches on their way, oldest first
 	unused   int      // of those, the ones that still count
@@ -47,17 +52,27 @@ func (c *Cache) scanOpened(n *Node) {
 	}
 	s := &c.scan
 	now := c.now()
-	follows := s.dir != nil && now-s.at < int64(scanWithin) && c.follows(n)
+	n.vain = 0
+	goesOn := s.dir != nil && now-s.at < int64(scanWithin)
+	c.scanSucceeds(n, goesOn)
+	d := n.parent.dir
 	switch {
-	case follows:
+	case goesOn && c.follows(n):
 		s.streak++
-	case s.dir == n.parent && s.name == n.name:
+		d.inOrder++
+		if !c.readLately(n.parent) {
+			d.inOrder = s.streak
+		}
+	case s.last == n.id:
 		// Once more the same says nothing about the next.
-	case s.dir != nil && s.dir != n.parent && now-s.at < int64(scanWithin) && s.streak >= scanBegins:
-		// The next directory, by a way we did not foresee.
+	case goesOn && s.streak >= scanBegins && !c.readLately(n.parent):
+		d.inOrder = s.streak // the next directory, by a way we did not foresee
 	default:
-		s.streak = 1
+		d.inOrder, s.streak = 1, 1
 		s.window = scanWindow
+	}
+	if s.again == 0 {
+		s.windowAgain = scanWindow
 	}
 	if s.dir != n.parent {
 		if s.dir != nil {
@@ -66,22 +81,48 @@ func (c *Cache) scanOpened(n *Node) {
 		}
 		c.pin(n.parent)
 	}
-	s.dir, s.name, s.at = n.parent, n.name, now
+	s.dir, s.name, s.last, s.at = n.parent, n.name, n.id, now
+	d.opened, d.openedAt = n.name, now
 	c.scanPump()
 }
 
-// follows says whether a file comes soon after the last one opened, in one of the two orders, and notes which. Called with mu held.
-func (c *Cache) follows(n *Node) bool {
+// readLately says whether a file was opened in a directory a short while ago. Called with mu held.
+func (c *Cache) readLately(dir *Node) bool {
+	return dir.dir.openedAt > 0 && c.now()-dir.dir.openedAt < int64(scanWithin)
+}
+
+// scanSucceeds notes that a file was opened after the last one, and whether it was so the last time. Called with mu held.
+func (c *Cache) scanSucceeds(n *Node, soon bool) {
 	s := &c.scan
-	if s.dir != n.parent {
+	if s.last == n.id {
+		return
+	}
+	last := c.nodes[s.last]
+	switch {
+	case last == nil || last.file == nil:
+		s.again = 0
+	case !soon:
+		s.again, last.file.next = 0, 0
+	case last.file.next == n.id:
+		s.again++
+	default:
+		s.again, last.file.next = 0, n.id
+	}
+}
+
+// follows says whether a file comes soon after the last one that was opened in its directory, in one of the two orders, and notes
+// which. A program may read several directories side by side. Called with mu held.
+func (c *Cache) follows(n *Node) bool {
+	s, d := &c.scan, n.parent.dir
+	if !c.readLately(n.parent) {
 		return s.streak >= scanBegins && n.file != nil && c.scan.hits > 0
 	}
-	l := n.parent.dir.list
+	l := d.list
 	if l == nil {
 		return false
 	}
 	for _, byName := range []bool{s.byName, !s.byName} {
-		from, ok1 := c.position(l, s.name, byName)
+		from, ok1 := c.position(l, d.opened, byName)
 		to, ok2 := c.position(l, n.name, byName)
 		if ok1 && ok2 && to > from && to-from <= scanNear {
 			s.byName = byName
@@ -101,14 +142,20 @@ func (c *Cache) scanListed(*Node) {
 // scanPump fetches the files that come next, as far as window and budget go. Called with mu held.
 func (c *Cache) scanPump() {
 	s := &c.scan
-	if s.streak < scanBegins || s.dir == nil || !c.mayGuess() {
+	if s.dir == nil || !c.mayGuess() {
 		return
 	}
 	c.scanSweep()
-	ahead := 0
+	if s.again > 0 {
+		c.scanAgain()
+	}
+	if s.streak < scanBegins {
+		return
+	}
+	ahead, most := 0, min(s.window, scanWindow<<min(s.dir.dir.inOrder, 6)) // a program may read elsewhere, too, in no order
 	if l := s.dir.dir.list; l != nil && l.whole() && l.until > c.now() && len(l.ents) <= scanFew {
 		for i := range l.ents {
-			if e := &l.ents[i]; !e.gone && !c.scanTake(s.dir, e, false, &ahead) {
+			if e := &l.ents[i]; !e.gone && !c.scanTake(s.dir, e, false, &ahead, most) {
 				return
 			}
 		}
@@ -117,19 +164,31 @@ func (c *Cache) scanPump() {
 	it.begin(s.dir, s.name)
 	for range scanSteps {
 		dir, e, ok := it.next()
-		if !ok || !c.scanTake(dir, e, true, &ahead) {
+		if !ok || !c.scanTake(dir, e, true, &ahead, most) {
 			return
 		}
 	}
 }
 
-// scanTake fetches one of the files that come next, where it is small and not here yet, and counts it in ahead. One that was open
-// before is taken only with again: it is looked at where what is here may still be good. False where no more are to be fetched
-// now. Called with mu held.
-func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int) bool {
+// scanAgain goes along the files as they were opened the last time. Called with mu held.
+func (c *Cache) scanAgain() {
 	s := &c.scan
-	if *ahead >= s.window || s.underWay >= scanUnderWay {
-		return false
+	n, ahead := c.nodes[s.last], 0
+	for range scanMost {
+		if n == nil || n.file == nil {
+			return
+		}
+		n = c.nodes[n.file.next]
+		if n == nil || n.parent == nil || n.id == s.last || !c.scanFile(n, true, &ahead, &s.windowAgain) {
+			return
+		}
+	}
+}
+
+// scanTake is scanFile for a name in a listing. Called with mu held.
+func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int, most int) bool {
+	if *ahead >= most {
+		return false // also where names have to be passed by first
 	}
 	if e.attr.Mode&syscall.S_IFMT != syscall.S_IFREG || e.attr.Flags&session.HasSize == 0 {
 		return true
@@ -138,10 +197,23 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int) bool {
 	if state != present || !n.isReg() {
 		return true
 	}
+	return c.scanFile(n, again, ahead, &c.scan.window)
+}
+
+// scanFile fetches one of the files that come next, where it is small and not here yet, and counts it in ahead, which window
+// bounds. One that was open before is taken only with again: it is looked at where what is here may still be good. False where no
+// more are to be fetched now. Called with mu held.
+func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
+	if *ahead >= *window || c.scan.underWay >= scanUnderWay {
+		return false
+	}
+	if n.vain >= scanVain {
+		return true
+	}
 	f := n.file
 	used := f != nil && (f.wrote || len(f.handles) > 0)
 	here := used || f != nil && f.held && f.good(n.attr)
-	if !here && e.attr.Size > smallFile || f != nil && f.held && !again {
+	if !here && n.attr.Size > smallFile || f != nil && f.held && !again {
 		return true
 	}
 	*ahead++
@@ -149,8 +221,8 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int) bool {
 	case used || f != nil && f.ahead != nil:
 		return true
 	case here:
-		c.lookAtFile(n)
+		c.lookAtFile(n, window)
 		return true
 	}
-	return c.fetchFile(n, int64(e.attr.Size))
+	return c.fetchFile(n, int64(n.attr.Size), window)
 }

@@ -1,0 +1,172 @@
+package cache
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSmallFilesAreFetchedAhead(t *testing.T) {
+	for _, order := range []string{"listing", "name"} {
+		t.Run(order, func(t *testing.T) {
+			r := newRig(t, nil)
+			const files = 60
+			want := map[string]string{}
+			for i := range files {
+				name := fmt.Sprintf("f%02d", i)
+				want[name] = fmt.Sprint("content ", i)
+				if i%20 == 10 {
+					want[name] = strings.Repeat(want[name], smallFile/len(want[name])+1)
+				}
+				r.put("d/"+name, want[name])
+			}
+			d := r.mustFind("d").Node
+			list := slices.Sorted(maps.Keys(want))
+			if order == "listing" {
+				list = nil
+				for _, e := range r.list(d) {
+					list = append(list, e.Name)
+				}
+			}
+			read := func() {
+				t.Helper()
+				for _, name := range list {
+					if got := r.readAll(r.mustFind("d/" + name).Node); got != want[name] {
+						t.Fatalf("%s holds %.20q (%d bytes), want %.20q", name, got, len(got), want[name])
+					}
+				}
+				if hits := r.Status().PrefetchHits; hits < files*2/3 {
+					t.Errorf("%d of %d files had been fetched ahead", hits, files)
+				}
+			}
+			r.costs("reading the files one after the other", 36, read)
+			// What is here is looked at in the same way; what has changed since then is seen.
+			for _, name := range []string{list[files/2], list[files/2+1]} {
+				want[name] = "changed on the server"
+				r.put("d/"+name, want[name])
+			}
+			r.costs("reading them again", 20, read)
+		})
+	}
+}
+
+// As diff -r does.
+func TestFilesOfTwoDirectoriesReadSideBySideAreFetchedAhead(t *testing.T) {
+	r := newRig(t, nil)
+	const files = 40
+	for i := range files {
+		for _, dir := range []string{"a", "b"} {
+			r.put(fmt.Sprintf("%s/f%02d", dir, i), dir)
+		}
+	}
+	for _, dir := range []string{"a", "b"} {
+		r.list(r.mustFind(dir).Node)
+	}
+	r.costs("reading them", 40, func() {
+		for i := range files {
+			for _, dir := range []string{"a", "b"} {
+				if got := r.readAll(r.mustFind(fmt.Sprintf("%s/f%02d", dir, i)).Node); got != dir {
+					t.Fatalf("read %q", got)
+				}
+			}
+		}
+	})
+}
+
+// As a program loads its modules: in an order of its own, but the same each time.
+func TestFilesReadInTheOrderOfTheLastTimeAreLookedAtAhead(t *testing.T) {
+	r := newRig(t, nil)
+	var list []string
+	for i := range 120 {
+		name := fmt.Sprintf("d%d/f%02d", i%3, i)
+		r.put(name, name)
+		list = append(list, name)
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	list = list[:60]
+	read := func() {
+		t.Helper()
+		for _, name := range list {
+			if got := r.readAll(r.mustFind(name).Node); got != name {
+				t.Fatalf("%s holds %q", name, got)
+			}
+		}
+	}
+	for dir := range 3 {
+		r.list(r.mustFind(fmt.Sprintf("d%d", dir)).Node)
+	}
+	read()
+	r.costs("reading them again", 20, read)
+}
+
+// As git reads HEAD and config, again and again, and then the others.
+func TestOfAFewFilesAllAreFetchedAhead(t *testing.T) {
+	r := newRig(t, nil)
+	for _, name := range []string{"HEAD", "config", "description", "index", "packed-refs"} {
+		r.put(name, "content of "+name)
+	}
+	r.list(r.Root())
+	for _, name := range []string{"HEAD", "config", "config"} {
+		r.readAll(r.mustFind(name).Node)
+	}
+	r.costs("the rest of them", 3, func() {
+		for _, name := range []string{"packed-refs", "index", "description"} {
+			if got := r.readAll(r.mustFind(name).Node); got != "content of "+name {
+				t.Errorf("%s holds %q", name, got)
+			}
+		}
+	})
+}
+
+func TestOneOpenedFileFetchesNoOther(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 10 {
+		r.put(fmt.Sprint("f", i), "x")
+	}
+	r.list(r.Root())
+	r.tap.Reset()
+	r.readAll(r.mustFind("f3").Node)
+	if got := r.tap.Requests()["OPEN"]; got != 1 {
+		t.Errorf("%d files were opened, one was asked for", got)
+	}
+}
+
+// A program that reads some files of a directory now and then must not have the others fetched each time.
+func TestWhatIsFetchedInVainIsLeftAlone(t *testing.T) {
+	r := newRig(t, nil)
+	r.epoch = r.epoch.Add(-time.Hour) // so that there are times to go back to
+	for i := range 6 {
+		r.put(fmt.Sprintf("f%d", i), "content")
+	}
+	r.list(r.Root())
+	vain := func() uint64 {
+		t.Helper()
+		before := r.Status().PrefetchMiss
+		for i := range 3 {
+			r.readAll(r.mustFind(fmt.Sprintf("f%d", i)).Node)
+		}
+		waitFor(t, "nothing is on its way", func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.scan.underWay == 0
+		})
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, a := range r.scan.fetched {
+			a.at -= int64(aheadFor) + 1 // its time is over
+		}
+		r.scanSweep()
+		r.scan.at -= int64(scanWithin) // and so is that of the program
+		r.root.dir.openedAt = 0
+		return r.scan.misses - before
+	}
+	for i, want := range []uint64{3, 3, 0} {
+		if got := vain(); got != want {
+			t.Errorf("%d files were fetched in vain the %d. time, want %d", got, i+1, want)
+		}
+	}
+}
