@@ -22,6 +22,15 @@
 // a rename is done, so questions about names, and changes of them, wait for the
 // changes under way above them, and what a rename overtook is asked again.
 //
+// # Ahead of the program
+//
+// Each open asks whether a file still is what is known of it. Where a program is
+// seen to go from file to file, the answer comes before the question: small files
+// are fetched, those whose bytes are here are looked at, and either counts as just
+// opened for a few seconds. scan.go guesses which ones, walk.go does the same for
+// listings. A state that came about in the second in which it was seen is not
+// trusted at the next open: whole seconds would not tell of another behind it.
+//
 // # Locks
 //
 // Cache.mu guards the tree: every field of Node, dirState, listing and
