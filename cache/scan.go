@@ -200,20 +200,21 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int, most int
 	return c.scanFile(n, again, ahead, &c.scan.window)
 }
 
-// scanFile fetches one of the files that come next, where it is small and not here yet, and counts it in ahead, which window
-// bounds. One that was open before is taken only with again: it is looked at where what is here may still be good. False where no
-// more are to be fetched now. Called with mu held.
+// scanFile fetches one of the files that come next, where it is not here yet, and counts it in ahead, which window bounds. One that
+// was open before is taken only with again: it is looked at where what is here may still be good. Both are for small files: they are
+// opened here without being open on the server, and who keeps a large one open would find another in its place when he reads on.
+// False where no more are to be fetched now. Called with mu held.
 func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
 	if *ahead >= *window || c.scan.underWay >= scanUnderWay {
 		return false
 	}
-	if n.vain >= scanVain {
+	if n.vain >= scanVain || n.attr.Size > smallFile {
 		return true
 	}
 	f := n.file
 	used := f != nil && (f.wrote || len(f.handles) > 0)
 	here := used || f != nil && f.held && f.good(n.attr)
-	if !here && n.attr.Size > smallFile || f != nil && f.held && !again {
+	if f != nil && f.held && !again {
 		return true
 	}
 	*ahead++
