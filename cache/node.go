@@ -47,6 +47,14 @@ type place struct {
 // ID is the inode number, stable while the node is known. The root's is 1.
 func (n *Node) ID() uint64 { return n.id }
 
+// within says whether n is dir or below it. Called with mu held.
+func (n *Node) within(dir *Node) bool {
+	for n != nil && n != dir {
+		n = n.parent
+	}
+	return n != nil
+}
+
 func (n *Node) isDir() bool  { return n.dir != nil }
 func (n *Node) isLink() bool { return n.attr.Mode&syscall.S_IFMT == syscall.S_IFLNK }
 func (n *Node) isReg() bool  { return n.attr.Mode&syscall.S_IFMT == syscall.S_IFREG }

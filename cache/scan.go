@@ -31,6 +31,7 @@ type scan struct {
 	at     int64  // when
 	byName bool   // the order that is followed
 	streak int    // files opened one after the other in that order
+	aside  bool   // between them others were, elsewhere: the next directory says nothing then
 	again  int    // files opened one after the other as they were the last time
 
 	window      int // files that may be ahead of the program in the order that is followed,
@@ -62,13 +63,15 @@ func (c *Cache) scanOpened(n *Node) {
 		d.inOrder++
 		if !c.readLately(n.parent) {
 			d.inOrder = s.streak
+		} else if !s.dir.within(n.parent) {
+			s.aside = true
 		}
 	case s.last == n.id:
 		// Once more the same says nothing about the next.
-	case goesOn && s.streak >= scanBegins && !c.readLately(n.parent):
+	case goesOn && s.streak >= scanBegins && !s.aside && !c.readLately(n.parent):
 		d.inOrder = s.streak // the next directory, by a way we did not foresee
 	default:
-		d.inOrder, s.streak = 1, 1
+		d.inOrder, s.streak, s.aside = 1, 1, false
 		s.window = scanWindow
 	}
 	if s.again == 0 {
@@ -164,7 +167,7 @@ func (c *Cache) scanPump() {
 	it.begin(s.dir, s.name)
 	for range scanSteps {
 		dir, e, ok := it.next()
-		if !ok || !c.scanTake(dir, e, true, &ahead, most) {
+		if !ok || s.aside && dir != s.dir || !c.scanTake(dir, e, true, &ahead, most) {
 			return
 		}
 	}
