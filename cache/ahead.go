@@ -196,7 +196,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 			if changed || !a.ok {
 				c.dropAhead(n)
 			}
-			if changed && n.gen == a.gen && attr.Size <= smallFile && c.mayGuess() {
+			if changed && n.gen == a.gen && n.parent != nil && attr.Size <= smallFile && c.mayGuess() {
 				c.fetchFile(n, int64(attr.Size), a.from)
 			}
 		}
