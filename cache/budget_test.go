@@ -5,12 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/sftptest"
 )
 
 func TestLookupInAListedDirectoryCostsNothing(t *testing.T) {
@@ -334,13 +331,7 @@ func TestTheHandleOfAClosedFileServesTheNextOpen(t *testing.T) {
 // As editors and compilers save: under another name first. The file is known by its new one then.
 func TestAFileRenamedRightAfterItsCloseIsKnown(t *testing.T) {
 	r := newRig(t, nil)
-	var held atomic.Bool
-	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
-		if p.Request != nil && p.Request.Name == "FSTAT" && held.CompareAndSwap(false, true) {
-			return sftptest.Hold() // that asks for the mtime: the rename overtakes its answer
-		}
-		return sftptest.Pass()
-	})
+	r.holdReply("FSTAT") // that asks for the mtime: the rename overtakes its answer
 	n := r.create(r.Root(), ".f.new", "content").Node
 	r.waitHeld()
 	if err := r.Rename(ctxOf(t), r.Root(), ".f.new", r.Root(), "f", false); err != nil {
@@ -348,6 +339,10 @@ func TestAFileRenamedRightAfterItsCloseIsKnown(t *testing.T) {
 	}
 	r.tap.Release()
 	r.learnt(n)
+	// The handle of the next file is foreseen, and read with, where none is just being given back.
+	waitFor(t, "its handle is given back", func() bool { return r.tap.Count("CLOSE") == 1 })
+	_, err := r.find("none") // its answer comes behind that of the CLOSE
+	wantErrno(t, err, syscall.ENOENT)
 	r.costs("look-up, stat, open and read of the saved file", 1, func() {
 		if got := r.readAll(r.mustFind("f").Node); got != "content" {
 			t.Errorf("read %q", got)
