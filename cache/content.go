@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sshmount/cache/filedata"
+	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 )
 
@@ -48,7 +49,7 @@ func (c *Cache) dropContent(n *Node) {
 }
 
 // cheapAgain is the size, in bytes, up to which a file is read again for nothing: within the flight of its opening, at any distance.
-const cheapAgain = 64 << 10
+const cheapAgain = sftpconn.HeadNear
 
 // mark notes which state of a file the clean bytes are of. One that came about in the second, on the server's clock, in which it was
 // looked at may have another behind it with the same mtime. Called with mu held.

@@ -25,10 +25,8 @@ const (
 // follow, through directories as they are met, or that in which the files were opened the last time.
 // Guarded by Cache.mu.
 type scan struct {
-	dir    *Node // where the last file was opened; pinned, nil where there was none
-	name   string
+	dir    *Node  // where the last file was opened; pinned, nil where there was none
 	last   uint64 // its id
-	at     int64  // when
 	byName bool   // the order that is followed
 	streak int    // files opened one after the other in that order
 	aside  bool   // between them others were, elsewhere: the next directory says nothing then
@@ -52,9 +50,8 @@ func (c *Cache) scanOpened(n *Node) {
 		return
 	}
 	s := &c.scan
-	now := c.now()
 	n.vain = 0
-	goesOn := s.dir != nil && now-s.at < int64(scanWithin)
+	goesOn := s.dir != nil && c.readLately(s.dir)
 	c.scanSucceeds(n, goesOn)
 	d := n.parent.dir
 	switch {
@@ -84,8 +81,8 @@ func (c *Cache) scanOpened(n *Node) {
 		}
 		c.pin(n.parent)
 	}
-	s.dir, s.name, s.last, s.at = n.parent, n.name, n.id, now
-	d.opened, d.openedAt = n.name, now
+	s.dir, s.last = n.parent, n.id
+	d.opened, d.openedAt = n.name, c.now()
 	c.scanPump()
 }
 
@@ -137,7 +134,7 @@ func (c *Cache) follows(n *Node) bool {
 
 // scanListed goes on when a directory that the scan runs into has been listed. Called with mu held.
 func (c *Cache) scanListed(*Node) {
-	if c.scan.dir != nil && c.scan.streak >= scanBegins && c.now()-c.scan.at < int64(scanWithin) {
+	if c.scan.dir != nil && c.scan.streak >= scanBegins && c.readLately(c.scan.dir) {
 		c.scanPump()
 	}
 }
@@ -164,7 +161,7 @@ func (c *Cache) scanPump() {
 		}
 	}
 	it := treeIter{c: c, byName: s.byName, root: c.root}
-	it.begin(s.dir, s.name)
+	it.begin(s.dir, s.dir.dir.opened)
 	for range scanSteps {
 		dir, e, ok := it.next()
 		if !ok || s.aside && dir != s.dir || !c.scanTake(dir, e, true, &ahead, most) {
@@ -178,7 +175,7 @@ func (c *Cache) scanAgain() {
 	s := &c.scan
 	n, ahead := c.nodes[s.last], 0
 	for range scanMost {
-		if n == nil || n.file == nil {
+		if n == nil || n.file == nil || ahead >= s.windowAgain {
 			return
 		}
 		n = c.nodes[n.file.next]
@@ -203,12 +200,12 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int, most int
 	return c.scanFile(n, again, ahead, &c.scan.window)
 }
 
-// scanFile fetches one of the files that come next, where it is not here yet, and counts it in ahead, which window bounds. One that
-// was open before is taken only with again: it is looked at where what is here may still be good. Both are for small files: they are
-// opened here without being open on the server, and who keeps a large one open would find another in its place when he reads on.
-// False where no more are to be fetched now. Called with mu held.
+// scanFile fetches one of the files that come next, where it is not here yet, and counts it in ahead; window is what grows when it
+// is used. One that was open before is taken only with again: it is looked at where what is here may still be good. Both are for
+// small files: they are opened here without being open on the server, and who keeps a large one open would find another in its
+// place when he reads on. False where no more are to be fetched now. Called with mu held.
 func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
-	if *ahead >= *window || c.scan.underWay >= scanUnderWay {
+	if c.scan.underWay >= scanUnderWay {
 		return false
 	}
 	if n.vain >= scanVain || n.attr.Size > smallFile {

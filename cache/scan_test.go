@@ -160,13 +160,37 @@ func TestWhatIsFetchedInVainIsLeftAlone(t *testing.T) {
 			a.at -= int64(aheadFor) + 1 // its time is over
 		}
 		r.scanSweep()
-		r.scan.at -= int64(scanWithin) // and so is that of the program
-		r.root.dir.openedAt = 0
+		r.root.dir.openedAt -= int64(scanWithin) // and so is that of the program
 		return r.scan.misses - before
 	}
 	for i, want := range []uint64{3, 3, 0} {
 		if got := vain(); got != want {
 			t.Errorf("%d files were fetched in vain the %d. time, want %d", got, i+1, want)
 		}
+	}
+}
+
+// As a program loads its modules: it goes on in one directory while others are read. What comes in the tree then is nobody's wish.
+func TestDirectoriesReadInTurnAreNoWalkThroughTheTree(t *testing.T) {
+	r := newRig(t, nil)
+	for _, dir := range []string{"a", "b", "c"} {
+		for i := range 10 {
+			r.put(fmt.Sprintf("%s/f%d", dir, i), dir)
+		}
+	}
+	r.list(r.Root())
+	for _, dir := range []string{"a", "b", "c"} {
+		r.list(r.mustFind(dir).Node)
+	}
+	for i := range 10 {
+		for _, dir := range []string{"a", "b"} {
+			r.readAll(r.mustFind(fmt.Sprintf("%s/f%d", dir, i)).Node)
+		}
+	}
+	n := r.mustFind("c/f0").Node
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n.file != nil {
+		t.Error("a file of the next directory was fetched")
 	}
 }

@@ -36,9 +36,10 @@ func (f *File) confirm(ctx context.Context, h *handle) (bool, error) {
 // headMost is how much of a file is read in the flight of its opening at most, in bytes: what the kernel asks for first.
 const headMost = 128 << 10
 
-// Within lanRTT only files of at most headNear bytes are read so: a round trip costs less there than the server takes for more,
-// and who opens a database for a page of it would wait for that.
-const headNear = 64 << 10
+// HeadNear is how much that is within lanRTT, in bytes, and of longer files nothing: a round trip costs less there than the server
+// takes for more, and who opens a database for a page of it would wait for that. Where the server takes READs of this size,
+// a file of up to HeadNear bytes comes with its opening at any distance.
+const HeadNear = 64 << 10
 
 // head is the READ of a file's beginning in the flight of its OPEN. Of a file so long that it may be read over several
 // channels, the attributes are asked for besides (see findSettled).
@@ -52,7 +53,7 @@ type head struct {
 // readHead asks for the beginning of the file; nil where that can't be, or the line has no room for it.
 func (o *opening) readHead(ch *channel, open *session.Call) *head {
 	n := int(min(o.r.Size, headMost, int64(o.c.MaxRead())))
-	if n == 0 || open.Foreseen() == "" || n > headNear && ch.link.rtt.get() <= lanRTT {
+	if n == 0 || open.Foreseen() == "" || n > HeadNear && ch.link.rtt.get() <= lanRTT {
 		return nil
 	}
 	g, ok := ch.link.read.tryAcquire(n)

@@ -56,6 +56,25 @@ func (l *simLine) load(t *testing.T, p *pacer, requests int, long time.Duration)
 	wg.Wait()
 }
 
+// watch is load, with a look at p every so often. p.mu is held meanwhile.
+func (l *simLine) watch(t *testing.T, p *pacer, requests int, long, step time.Duration, look func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.load(t, p, requests, long)
+	}()
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		case <-time.After(step):
+		}
+		p.mu.Lock()
+		look()
+		p.mu.Unlock()
+	}
+}
+
 // A server that is busy now and then answers what has come meanwhile all at once. That is not how fast the line is.
 func TestAnswersThatWereHeldBackSayNothingOfTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -64,23 +83,11 @@ func TestAnswersThatWereHeldBackSayNothingOfTheRate(t *testing.T) {
 		const rate = maxPiece / 2.5e-3
 		l.rtt.add(sim.rtt)
 		l.nBulk.Store(aloneChannels)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			sim.load(t, &l.write, 80, time.Minute)
-		}()
 		most, last := 0.0, 0.0
-		for over := false; !over; {
-			select {
-			case <-done:
-				over = true
-			case <-time.After(sim.rtt):
-			}
-			l.write.mu.Lock()
+		sim.watch(t, &l.write, 80, time.Minute, sim.rtt, func() {
 			last = l.write.rate()
-			l.write.mu.Unlock()
 			most = max(most, last)
-		}
+		})
 		// What a round happens to find of the answers held back makes it differ by a third or so. Taken for the rate of
 		// the line, they would make it twice as fast.
 		if last < rate*0.8 || most > rate*1.6 {
@@ -130,22 +137,11 @@ func TestNoMoreIsWrittenToAServerNearByForItsBeingLate(t *testing.T) {
 		sim := &simLine{bytes: maxPiece, rtt: 200 * time.Microsecond, gap: 800 * time.Microsecond, period: 230 * time.Millisecond, pause: 60 * time.Millisecond}
 		l.rtt.add(sim.rtt)
 		l.nBulk.Store(1)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			sim.load(t, &l.write, 80, 2*time.Second)
-		}()
 		most, late := int64(0), 0
-		for over := false; !over; {
-			select {
-			case <-done:
-				over = true
-			case <-time.After(sim.gap / 8): // the answers that were late are looked at before the next that isn't
-			}
-			l.write.mu.Lock()
+		// So often that the answers that were late are looked at before the next that isn't.
+		sim.watch(t, &l.write, 80, 2*time.Second, sim.gap/8, func() {
 			most, late = max(most, l.write.inFlight), max(late, l.write.late)
-			l.write.mu.Unlock()
-		}
+		})
 		if late < lateMany {
 			t.Fatal("no answer was late")
 		}
