@@ -40,7 +40,7 @@ type ready struct {
 func inBackground() bool { return os.Getenv(readyVar) != "" }
 
 // startBackground has the second process mount and waits for its message.
-func startBackground(set *cmdline.Settings, args []string) error {
+func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 	// The pipe's number is told and not fixed: a descriptor that the caller
 	// passes on for the mount (/dev/fd/N) may have any.
 	var pipe [2]int
@@ -55,6 +55,9 @@ func startBackground(set *cmdline.Settings, args []string) error {
 	cmd := exec.Command(program(), args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), readyVar+"="+strconv.Itoa(pipe[1]))
+	if byMount {
+		cmd.Env = append(cmd.Env, byMountVar+"=1")
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 
 	// Ctrl-C reaches the second process from the terminal; this one stays to report.
@@ -151,6 +154,7 @@ func answers(set *cmdline.Settings) error {
 func serveBackground(set *cmdline.Settings) int {
 	fd, err := strconv.Atoi(os.Getenv(readyVar))
 	os.Unsetenv(readyVar)
+	os.Unsetenv(byMountVar)
 	if err != nil {
 		return exitFailure
 	}

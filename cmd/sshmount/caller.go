@@ -7,10 +7,16 @@ import (
 	"strings"
 )
 
+// byMountVar tells the second process, which has the first one behind it, what calledByMount was there.
+const byMountVar = "SSHMOUNT_BY_MOUNT"
+
 // calledByMount says whether mount(8) is behind the call. With no helper of
 // our name it calls mount.fuse3, which runs the program through a shell, so
 // the name tells nothing; the shell stays as the parent, or has become us.
 func calledByMount() bool {
+	if inBackground() {
+		return os.Getenv(byMountVar) != ""
+	}
 	pid := os.Getppid()
 	for range 3 {
 		comm, parent := process(pid)

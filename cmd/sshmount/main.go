@@ -46,7 +46,8 @@ func isCommand(name string, args []string) bool {
 }
 
 func runMount(name string, args []string) int {
-	set, err := cmdline.Parse(name, args, calledByMount())
+	byMount := calledByMount()
+	set, err := cmdline.Parse(name, args, byMount)
 	if err != nil {
 		return report(err)
 	}
@@ -72,7 +73,7 @@ func runMount(name string, args []string) int {
 	if set.Foreground {
 		return serveForeground(set)
 	}
-	return report(startBackground(set, args))
+	return report(startBackground(set, args, byMount))
 }
 
 // report prints an error as one line, and gives the exit status for it.

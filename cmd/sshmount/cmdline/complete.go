@@ -10,7 +10,7 @@ import (
 func formOf(calledAs string, viaMount bool) form {
 	name := filepath.Base(calledAs)
 	f := form{helper: strings.HasPrefix(name, "mount.")}
-	f.viaSh = viaMount && !f.helper
+	f.viaMountFuse = viaMount && !f.helper
 	f.sshfs = name == "sshfs" || f.helper && strings.HasSuffix(name, "sshfs")
 	return f
 }
@@ -38,7 +38,7 @@ func (s *Settings) complete() error {
 	if err := s.checkTogether(); err != nil {
 		return err
 	}
-	if s.form.viaSh {
+	if s.form.viaMountFuse {
 		// mount.fuse3 adds both to whatever root mounts, so here they are nobody's wish.
 		s.Mount.Suid, s.Mount.Dev = s.Mount.Suid && !s.suidGiven, s.Mount.Dev && !s.devGiven
 	}

@@ -83,10 +83,10 @@ func (t trust) smallest() time.Duration {
 
 // form is how the program was called.
 type form struct {
-	helper bool // by mount(8): -s and -f and a few more mean something else, and 'async' is the kernel's word
-	viaSh  bool // by mount.fuse3, which adds dev and suid on its own
-	sshfs  bool // under sshfs's name
-	sloppy bool // mount -s: what is not known is passed over
+	helper       bool // by mount(8): -s and -f and a few more mean something else, and 'async' is the kernel's word
+	viaMountFuse bool // by mount.fuse3, which adds dev and suid on its own
+	sshfs        bool // under sshfs's name
+	sloppy       bool // mount -s: what is not known is passed over
 }
 
 func (s *Settings) warn(text string) { s.Warnings = append(s.Warnings, text) }
