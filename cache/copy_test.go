@@ -92,3 +92,59 @@ func TestACopyIsOneFlight(t *testing.T) {
 		}
 	})
 }
+
+func TestLittleThatIsHereIsCopiedInTheFlightOfTheClose(t *testing.T) {
+	content := strings.Repeat("s", 20_000)
+	r, src, dst := copyRig(t, content) // small files come with their opening
+	r.costs("a copy of what is here, and its close", 1, func() {
+		if n, err := r.Copy(ctxOf(t), src, 100, dst, 50, 1<<30); n != 19_900 || err != nil {
+			t.Error(n, err)
+		}
+		if n, err := r.Copy(ctxOf(t), src, 20_000, dst, 19_950, 1<<30); n != 0 || err != nil {
+			t.Error("at the end of the source:", n, err)
+		}
+		if err := dst.Flush(ctxOf(t)); err != nil {
+			t.Error(err)
+		}
+	})
+	if got := r.remote("dst"); got != strings.Repeat("\x00", 50)+content[100:] {
+		t.Errorf("the copy has %d bytes", len(got))
+	}
+}
+
+func TestUnacknowledgedBytesAreCopiedWithoutTheServer(t *testing.T) {
+	r, _, dst := copyRig(t, "")
+	src, _, err := r.Open(ctxOf(t), r.mustFind("src").Node, syscall.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Release()
+	if _, err := src.Write(ctxOf(t), []byte("just written"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.costs("a copy of bytes that are on their way", 0, func() {
+		if n, err := r.Copy(ctxOf(t), src, 0, dst, 0, 1<<30); n != 12 || err != nil {
+			t.Error(n, err)
+		}
+	})
+	if got := r.readOpen(dst); got != "just written" {
+		t.Errorf("the copy reads %q", got)
+	}
+}
+
+// What is not here is the server's to copy: no byte crosses the line for it.
+func TestWhatIsNotHereIsCopiedByTheServer(t *testing.T) {
+	r, src, dst := copyRig(t, strings.Repeat("s", 8<<20))
+	v, err := src.Read(ctxOf(t), 0, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Release()
+	r.tap.Reset()
+	if n, err := r.Copy(ctxOf(t), src, 6<<20, dst, 0, 60_000); n != 60_000 || err != nil {
+		t.Error(n, err)
+	}
+	if c, w := r.tap.Count("copy-data"), r.tap.Count("WRITE"); c != 1 || w != 0 {
+		t.Errorf("%d copies and %d WRITEs", c, w)
+	}
+}

@@ -311,6 +311,23 @@ func TestBudgetOfACopyWithinTheMount(t *testing.T) {
 	}
 }
 
+// The content of small files is fetched ahead, so it is written back from here: a creation and a WRITE each.
+func TestBudgetOfACopyOfSmallFilesWithinTheMount(t *testing.T) {
+	t.Parallel()
+	m := newCountedMount(t)
+	const files = 20
+	must(t, os.Mkdir(m.root+"/d", 0o755))
+	for i := range files {
+		p := fmt.Sprintf("%s/d/f%02d", m.root, i)
+		must(t, os.WriteFile(p, pseudoRandom(uint64(i), 5000), 0o644))
+		must(t, os.Chtimes(p, longAgo, longAgo))
+	}
+	m.costs("cp -r of 20 files", 2*files+10, none, func(n int) {
+		run(t, m.point, "cp", "-r", "d", fmt.Sprintf("copy%d", n))
+	})
+	run(t, m.root, "diff", "-r", "d", "copy0")
+}
+
 // With async nothing waits for the server: here it does not answer at all until everything has been done.
 func TestBudgetOfAsyncIsNothing(t *testing.T) {
 	t.Parallel()

@@ -140,6 +140,11 @@ func modelRun(t *rapid.T) {
 			}
 			t.Fatalf("read %d at %d: got %d bytes, want %d, first difference at %d", n, off, len(got), len(want), i)
 		}
+		v, ok := h.ReadHere(off, len(want))
+		if ok && !bytes.Equal(flat(v), want) {
+			t.Fatalf("what is here of %d bytes at %d is not what was read", n, off)
+		}
+		v.Release()
 	}
 
 	t.Repeat(map[string]func(*rapid.T){
