@@ -69,13 +69,12 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 		n.dir.deep = p.dir.deep + 1
 	}
 	if n.dir.deep >= walkDeep {
-		at := n
-		for range n.dir.deep {
+		// What was counted before a rename may be more than there are now.
+		for at, i := n, 0; i < n.dir.deep && at.parent != nil; at, i = at.parent, i+1 {
 			if dir := at.parent; dir.dir.walked < walkBegins {
 				dir.dir.walked, dir.dir.walkedAt = walkBegins, now
 				from = append(from, place{dir, at.name})
 			}
-			at = at.parent
 		}
 	}
 	if len(from) == 0 && p.dir.walked < walkBegins {

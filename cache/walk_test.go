@@ -124,3 +124,25 @@ func TestASingleListingFetchesNothingAhead(t *testing.T) {
 		t.Errorf("%d directories were opened, 2 were asked for", got)
 	}
 }
+
+// The levels that were gone down are counted with each listing, and a directory may be moved up in between.
+func TestAWalkGoesOnInADirectoryThatWasMovedUp(t *testing.T) {
+	r := newRig(t, nil)
+	dir := r.Root()
+	var dirs []*Node
+	for _, name := range []string{"a", "b", "c", "x"} {
+		f, err := r.Mkdir(ctxOf(t), dir, name, 0o755)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, f.Node)
+		dir = f.Node
+	}
+	for _, d := range dirs[:3] {
+		r.list(d)
+	}
+	if err := r.Rename(ctxOf(t), dirs[1], "c", r.Root(), "c", false); err != nil {
+		t.Fatal(err)
+	}
+	r.list(dirs[3])
+}
