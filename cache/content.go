@@ -98,21 +98,37 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 		c.dropAhead(n)
 	}
 	if f.wrote {
-		if size, _ := f.data.Size(); uint64(size) != a.Size {
+		size, _ := f.data.Size()
+		foreign := uint64(size) != a.Size || c.laterThanOurs(f, a)
+		if foreign {
 			c.contentChanged(n)
 		}
 		f.wrote, f.ownTimes = false, nil
 		f.data.SetRemoteSize(int64(a.Size))
-		c.markOwn(f, a.Size, a.Mtime)
+		if foreign {
+			f.mark(a.Size, a.Mtime, c.serverNow())
+		} else {
+			c.markOwn(f, a.Size, a.Mtime)
+		}
 		return
 	}
 	if !f.known || f.size != a.Size || f.mtime != a.Mtime {
-		if f.known {
+		if f.known || f.held {
 			c.contentChanged(n)
 		}
 		f.data.SetRemoteSize(int64(a.Size))
 		f.mark(a.Size, a.Mtime, c.serverNow())
 	}
+}
+
+// clockBlur is what whole seconds and a flight leave unsure in a comparison with the server's clock, in seconds.
+const clockBlur = 2
+
+// laterThanOurs says whether a file was written after the last of our bytes were acknowledged, as far as the server's clock is known.
+// Called with mu held.
+func (c *Cache) laterThanOurs(f *fileState, a session.Attr) bool {
+	acked := f.data.LastAck()
+	return f.ownTimes == nil && c.clockKnown.Load() && !acked.IsZero() && int64(a.Mtime) > acked.Unix()+c.clock.Load()+clockBlur
 }
 
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.

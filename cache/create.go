@@ -129,9 +129,8 @@ func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool
 	if err != nil || withType(a)&syscall.S_IFMT != syscall.S_IFREG || a.Size != 0 {
 		return false
 	}
-	const blur = 2 // seconds: what whole seconds and a flight leave unsure
 	made := int64(a.Mtime) - c.clock.Load()
-	return made >= sent.Unix()-blur && made <= time.Now().Unix()+blur
+	return made >= sent.Unix()-clockBlur && made <= time.Now().Unix()+clockBlur
 }
 
 // createLater answers a creation whose outcome is known, and has it done in its turn.

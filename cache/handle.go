@@ -237,7 +237,7 @@ func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 		c.mu.Lock()
 		unknown, asked := c.mtimeUnknown(h.n) && h.n.file.writers == 0 && !(c.o.Async && h.n.sent > 0), c.stamp(h.n)
 		c.mu.Unlock()
-		if !unknown || c.timeout == 0 {
+		if !unknown {
 			return
 		}
 		a, err := f.Stat(ctx)

@@ -57,7 +57,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		keep = true // written here at this moment: the kernel's pages hold it
 	case fs.wrote:
 		size, _ := fs.data.Size()
-		keep = uint64(size) == a.Size && (fs.writers > 0 || fs.learning && size > cheapAgain)
+		keep = uint64(size) == a.Size && (fs.writers > 0 || fs.learning && size > cheapAgain) && !c.laterThanOurs(fs, a)
 	default:
 		keep = fs.good(a)
 	}
@@ -203,8 +203,8 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	c.dropAhead(n)
 	fs.ownTimes = nil
 	if _, dirty := fs.data.Size(); !dirty {
-		fs.wrote = false
-		fs.known = false
+		fs.wrote, fs.known = false, false
+		fs.held = false // nothing of before the truncation is
 		c.keepAttr(n, a)
 	}
 	self = c.newHandle(n, c.openBackend(f, nil), flags)

@@ -37,6 +37,10 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 		}
 		c.changed(n)
 		c.stale(n)
+		if n.file != nil {
+			n.file.known = false
+			c.contentChanged(n) // what programs see from now on is what the server has
+		}
 	}
 	c.mu.Unlock()
 	if remote == "" {

@@ -31,7 +31,8 @@ type File struct {
 
 	writer    *Handle // who wrote last, while the file is dirty; times are set through it
 	lastWrite time.Time
-	tail      int64 // where the last full extent ended: a write here is part of a stream
+	lastAck   time.Time // when the server last acknowledged bytes, a truncation or a copy; zero if never
+	tail      int64     // where the last full extent ended: a write here is part of a stream
 	idle      *time.Timer
 	idleSet   bool
 
@@ -82,6 +83,7 @@ func (f *File) SetRemoteSize(n int64) {
 func (f *File) Grown(end, furthest int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.lastAck = time.Now()
 	f.high = max(f.high, furthest)
 	f.remote = max(f.remote, end)
 	f.size = max(f.size, end)
@@ -100,6 +102,13 @@ func (f *File) LastWrite() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lastWrite
+}
+
+// LastAck is when the server last acknowledged bytes, a truncation or a copy that was asked for here; zero if never.
+func (f *File) LastAck() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lastAck
 }
 
 // Drop forgets clean blocks: the file has changed on the server, or nobody wants them. Bytes on their way in for an

@@ -240,6 +240,7 @@ func (f *File) landed(e *extent, times *epoch, err, timesErr error) {
 
 // acknowledged: the server has the bytes of e.
 func (f *File) acknowledged(e *extent) {
+	f.lastAck = time.Now()
 	if e.end > f.remote {
 		f.remote = e.end
 		f.grown++

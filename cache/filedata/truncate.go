@@ -1,6 +1,9 @@
 package filedata
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Truncate makes the size n. What was written before it arrives first, all of it: were bytes dropped for a truncation that the
 // server then refuses, they would be lost. New writes wait from the beginning to the end, so that none comes between. send is
@@ -33,5 +36,6 @@ func (f *File) Truncate(ctx context.Context, n int64, send func(context.Context)
 	}
 	f.remote, f.size = n, n
 	f.high = min(f.high, n)
+	f.lastAck = time.Now()
 	return nil
 }

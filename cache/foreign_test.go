@@ -1,0 +1,129 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pagesGood says whether an opening calls the kernel's pages good.
+func (r *rig) pagesGood(n *Node) (keep bool) {
+	r.t.Helper()
+	h, keep, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	h.Release()
+	return keep
+}
+
+// statAgain is a stat(2) when what was known has had its time.
+func (r *rig) statAgain(n *Node) {
+	r.t.Helper()
+	r.mu.Lock()
+	r.stale(n)
+	r.mu.Unlock()
+	if _, _, err := r.Getattr(ctxOf(r.t), n, nil); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// putAt is put with an mtime.
+func (r *rig) putAt(name, content string, mtime time.Time) {
+	r.t.Helper()
+	r.put(name, content)
+	if err := os.Chtimes(filepath.Join(r.dir, name), mtime, mtime); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Own times take away the mtime by which a change would have been seen, so one must be assumed.
+func TestAChangeBehindOwnTimesIsSeen(t *testing.T) {
+	for name, size := range map[string]int{"small": 10, "large": 200_000} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("f", strings.Repeat("o", size))
+			n := r.mustFind("f").Node
+			r.readAll(n)
+			old := time.Now().Add(-24 * time.Hour)
+			if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Atime: &old, Mtime: &old}); err != nil {
+				t.Fatal(err)
+			}
+			r.put("f", strings.Repeat("n", size))
+			r.statAgain(n)
+			if r.pagesGood(n) {
+				t.Error("the kernel's pages of before are called good")
+			}
+			if got := r.readAll(n); got != strings.Repeat("n", size) {
+				t.Errorf("%d bytes are read, beginning with %.5q", len(got), got)
+			}
+		})
+	}
+}
+
+// The mtime that our own writes made is not known until it is asked for; one that is later than their acknowledgement is not theirs.
+func TestALaterForeignChangeIsNotTakenForOwnWrites(t *testing.T) {
+	for name, stat := range map[string]bool{"at a stat": true, "at an open": false} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			found, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY|syscall.O_EXCL, 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Release()
+			content := strings.Repeat("o", 200_000)
+			if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			r.putAt("f", strings.Repeat("n", len(content)), time.Now().Add(time.Hour))
+			if stat {
+				r.statAgain(found.Node)
+			}
+			if r.pagesGood(found.Node) {
+				t.Error("the kernel's pages are called good after somebody else has written the file")
+			}
+		})
+	}
+}
+
+func TestAForeignChangeIsSeenWithoutCachedNames(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.NoDirCache = true })
+	content := strings.Repeat("o", 200_000)
+	n := r.create(r.Root(), "f", content).Node
+	waitFor(t, "the mtime is learnt", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return !n.file.wrote
+	})
+	r.putAt("f", strings.Repeat("n", len(content)), time.Now().Add(-time.Second))
+	r.mustFind("f")
+	if r.pagesGood(n) {
+		t.Error("the kernel's pages are called good after somebody else has written the file")
+	}
+}
+
+func TestWhatCouldNotBeDeliveredIsNotShownAsContent(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", strings.Repeat("o", 200_000))
+	n := r.mustFind("f").Node
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.refuse("WRITE")
+	if _, err := h.Write(ctxOf(t), []byte("new"), 100_000); err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
+	r.statAgain(n)
+	if r.pagesGood(n) {
+		t.Error("the kernel's pages with the bytes that the server does not have are called good")
+	}
+}
