@@ -176,7 +176,7 @@ func (h *Handle) Release() {
 	c.openFiles--
 	c.mu.Unlock()
 	finish := func(ctx context.Context) error {
-		err := f.data.Drain(ctx)
+		err := f.data.Flushed(ctx) // what others write from now on is theirs to deliver
 		c.mu.Lock()
 		c.settled(n)
 		c.mu.Unlock()

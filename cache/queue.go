@@ -154,22 +154,17 @@ func (q *queue) waitIn(ctx context.Context, dir string) error {
 	return waitAll(ctx, keys(set))
 }
 
-// drain waits until no change is pending.
+// drain waits until none of the changes that are pending now is.
 func (q *queue) drain(ctx context.Context) error {
-	for q.busy() {
-		set := map[*pending]struct{}{}
-		q.mu.Lock()
-		for _, list := range q.at {
-			for _, p := range list {
-				set[p] = struct{}{}
-			}
-		}
-		q.mu.Unlock()
-		if err := waitAll(ctx, keys(set)); err != nil {
-			return err
+	set := map[*pending]struct{}{}
+	q.mu.Lock()
+	for _, list := range q.at {
+		for _, p := range list {
+			set[p] = struct{}{}
 		}
 	}
-	return nil
+	q.mu.Unlock()
+	return waitAll(ctx, keys(set))
 }
 
 func waitAll(ctx context.Context, list []*pending) error {

@@ -20,10 +20,40 @@ type rescue struct {
 	sync func(*os.File) error // File.Sync
 
 	mu       sync.Mutex // guards the rest; held over writes to the local disk, never with another lock
-	files    map[*Node]string
+	files    map[*Node]*rescued
 	lines    []string        // what was rescued, where and why, for status
 	unsynced map[string]bool // rescue files with bytes that the disk may not have yet
 	syncing  chan struct{}   // closed when the goroutine that syncs has nothing left; nil where it does not run
+}
+
+// rescued is the rescue file that bytes of a node go to.
+type rescued struct {
+	name  string
+	parts []extent // that it holds, in no order
+}
+
+// extent is bytes of a file, from off on and before end.
+type extent struct{ off, end int64 }
+
+// take enters bytes; false where the file holds some of them already: then they are of another time.
+func (r *rescued) take(off, end int64) bool {
+	for _, p := range r.parts {
+		if off < p.end && p.off < end {
+			return false
+		}
+	}
+	for i := range r.parts {
+		switch p := &r.parts[i]; {
+		case p.end == off:
+			p.end = end
+			return true
+		case p.off == end:
+			p.off = off
+			return true
+		}
+	}
+	r.parts = append(r.parts, extent{off, end})
+	return true
 }
 
 // lost is filedata's word that bytes can't be delivered.
@@ -64,7 +94,7 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f, err := r.open(n, remote, why)
+	f, err := r.open(n, remote, off, off+int64(len(data)), why)
 	if err != nil {
 		return "", err
 	}
@@ -83,10 +113,11 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	return name, nil
 }
 
-// open opens the rescue file of a node, and makes one where there is none, or the user has taken it away since. Called with mu held.
-func (r *rescue) open(n *Node, remote string, why error) (*os.File, error) {
-	if name, known := r.files[n]; known {
-		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+// open opens the rescue file of a node for some bytes, and makes one where there is none, it holds such bytes already, or the user
+// has taken it away since. Called with mu held.
+func (r *rescue) open(n *Node, remote string, off, end int64, why error) (*os.File, error) {
+	if old := r.files[n]; old != nil && old.take(off, end) {
+		f, err := os.OpenFile(old.name, os.O_WRONLY, 0)
 		if !errors.Is(err, os.ErrNotExist) {
 			return f, err
 		}
@@ -108,9 +139,9 @@ func (r *rescue) open(n *Node, remote string, why error) (*os.File, error) {
 		return nil, err
 	}
 	if r.files == nil {
-		r.files = map[*Node]string{}
+		r.files = map[*Node]*rescued{}
 	}
-	r.files[n] = f.Name()
+	r.files[n] = &rescued{f.Name(), []extent{{off, end}}}
 	r.lines = append(r.lines, fmt.Sprintf("%s: bytes of %s: %v", f.Name(), remote, why))
 	return f, nil
 }
@@ -225,12 +256,12 @@ func (r *reports) lines() []string {
 	return out
 }
 
-// Sync waits until nothing is unacknowledged, bytes or changes, and returns the errors not yet reported, joined.
+// Sync waits until nothing of before the call is unacknowledged, bytes or changes, and returns the errors not yet reported, joined.
 func (c *Cache) Sync(ctx context.Context) error {
 	if err := c.queue.drain(ctx); err != nil {
 		return c.errno(ctx, "sync", "", err)
 	}
-	if err := c.pool.Drain(ctx); err != nil {
+	if err := c.pool.Flushed(ctx); err != nil {
 		return c.errno(ctx, "sync", "", err)
 	}
 	return c.errs.take()

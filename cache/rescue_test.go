@@ -3,6 +3,7 @@ package cache
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -131,5 +132,27 @@ func TestManySmallPiecesAreRescuedWithFewSyncsOfTheDisk(t *testing.T) {
 	got := r.rescued("f")
 	if len(got) != 1 || strings.Count(got[0], "piece") != pieces {
 		t.Errorf("%d rescue files, or not all of the pieces", len(got))
+	}
+}
+
+// Bytes of two times at one place are two files: the later ones must not take the place of the earlier.
+func TestRescuedBytesAreNotWrittenOver(t *testing.T) {
+	r := newRig(t, nil)
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.refuse("WRITE")
+	for _, content := range []string{"the long first", "second"} {
+		if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
+			t.Fatal(err)
+		}
+		wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
+	}
+	got := r.rescued("f")
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"second", "the long first"}) {
+		t.Errorf("rescued: %q", got)
 	}
 }

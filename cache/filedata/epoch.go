@@ -98,7 +98,14 @@ func (f *File) waitEvent(ctx context.Context) error {
 	}
 }
 
-// Drain waits until nothing of this file is unacknowledged.
+// Flushed waits until all that was written to the file before the call is acknowledged or lost.
+func (f *File) Flushed(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.flushed(ctx)
+}
+
+// Drain waits until nothing of this file is unacknowledged: beside a steady writer that may take for ever.
 func (f *File) Drain(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,14 +198,24 @@ func (h *Handle) syncBehind(ctx context.Context, flushed <-chan struct{}) (store
 
 // failed reports a write error to every handle that is open now. by is who wrote the bytes.
 func (f *File) failed(by *Handle, err error) {
+	f.report(err)
+	if by.refused == nil {
+		by.refused = err
+	}
+	f.staleFor(by, err)
+}
+
+// report has every handle that is open now tell of an error at its close or fsync.
+func (f *File) report(err error) {
 	for h := range f.handles {
 		if h.err == nil {
 			h.err = err
 		}
 	}
-	if by.refused == nil {
-		by.refused = err
-	}
+}
+
+// staleFor sees whether err says that what a handle has open is not its file any more.
+func (f *File) staleFor(by *Handle, err error) {
 	if errors.Is(err, sftpconn.ErrStale) {
 		by.stale = err
 		f.makeDue() // the rest of its bytes is lost too

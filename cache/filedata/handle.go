@@ -25,13 +25,13 @@ type Handle struct {
 	streams []*stream
 	clean   *blocks        // what it reads; shared with the handles that have the same
 	err     error          // the first write error since the opening, or since the last that was settled
-	refused error          // an error of bytes that this handle wrote; like err, settled with it
+	refused error          // an error of bytes that this handle wrote and that no write has told of; settled with err
 	stale   error          // the backend's ErrStale: nothing more can be written through it
 	asked   int64          // bytes given to the backend to write
 	turn    *sftpconn.Turn // of the last of those; nil before
 }
 
-// Open: b is used for what this handle reads and writes. It must stay open until Close and Drain have returned.
+// Open: b is used for what this handle reads and writes. It must stay open until Close and Flushed have returned.
 func (f *File) Open(b Backend) *Handle {
 	h := &Handle{
 		file:     f,

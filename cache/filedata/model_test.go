@@ -247,7 +247,7 @@ func modelRun(t *rapid.T) {
 		},
 	})
 
-	if err := p.Drain(ctx); err != nil {
+	if err := p.Flushed(ctx); err != nil {
 		t.Fatalf("drain: %v", err)
 	}
 	if got := s.content(); !bytes.Equal(got, model) {

@@ -40,7 +40,6 @@ type Pool struct {
 	spare    spanList           // those that no reader is known to come for
 	unread   spanList           // those that were read for a handle which is open, and have bytes nobody read yet
 	files    map[*File]struct{} // files with anything unacknowledged
-	drained  chan struct{}      // closed when files becomes empty; nil where nobody waits
 	streams  map[*stream]struct{}
 	janitor  *time.Timer // nil while there is nothing to look after
 }
@@ -126,26 +125,18 @@ func (p *Pool) Stats() Stats {
 	return s
 }
 
-// Drain waits until nothing of any file is unacknowledged.
-func (p *Pool) Drain(ctx context.Context) error {
-	for {
-		p.mu.Lock()
-		if len(p.files) == 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		if p.drained == nil {
-			p.drained = make(chan struct{})
-		}
-		drained := p.drained
-		p.mu.Unlock()
-		p.push()
-		select {
-		case <-drained:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+// Flushed waits until all that was written to any file before the call is acknowledged or lost.
+func (p *Pool) Flushed(ctx context.Context) error {
+	files := p.dirtyFiles()
+	for _, f := range files {
+		f.Push()
+	}
+	for _, f := range files {
+		if err := f.Flushed(ctx); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // begin and end count a goroutine.
@@ -205,8 +196,4 @@ func (p *Pool) setDirty(f *File, dirty bool) {
 		return
 	}
 	delete(p.files, f)
-	if len(p.files) == 0 && p.drained != nil {
-		close(p.drained)
-		p.drained = nil
-	}
 }

@@ -287,6 +287,7 @@ func (f *File) timesRefused(a sftpconn.Attr, err error) {
 func (f *File) timesSet(e *epoch, h *Handle, err error) {
 	e.times, e.sending = nil, false
 	if err != nil {
-		f.failed(h, err)
+		f.report(err)
+		f.staleFor(h, err)
 	}
 }

@@ -11,8 +11,8 @@ import (
 var errTooFar = errors.New("offset out of range")
 
 // Write takes a copy of p. It waits only for the budget (and for the answer, with SyncWrites). When bytes that this handle
-// wrote before could not be delivered it returns that error, until a Flush or Sync has settled it: who writes on to a full disk
-// learns it now, and not when it closes.
+// wrote before could not be delivered it returns that error, once for all of them: who writes on to a full disk learns it now, and
+// not when it closes, and who goes on all the same is heard, as there may be room again.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) error {
 	_, err := h.write(ctx, p, off, false)
 	return err
@@ -81,7 +81,11 @@ func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) 
 	if h.closed || h.pool.ctx.Err() != nil {
 		return 0, ErrClosed
 	}
-	if err := errors.Join(h.stale, h.refused); err != nil {
+	if h.stale != nil {
+		return 0, h.stale
+	}
+	if err := h.refused; err != nil {
+		h.refused = nil
 		return 0, err
 	}
 	if atEnd {

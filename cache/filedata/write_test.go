@@ -324,7 +324,7 @@ func TestBudgetIsTakenFromIdleExtents(t *testing.T) {
 	h := p.NewFile(nil, 0).Open(s)
 	defer h.Close()
 	mustWrite(t, h, make([]byte, 1<<20), 0) // more than the budget
-	if err := p.Drain(context.Background()); err != nil {
+	if err := p.Flushed(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.content()) != 1<<20 {
