@@ -49,10 +49,12 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	}
 	room := ch.sure && !ch.free
 	if room {
+		waiting, stop := c.bounded(ctx)
+		defer stop()
 		select {
 		case q.room <- struct{}{}:
-		case <-ctx.Done():
-			return true, c.errno(ctx, ch.op, "", context.Cause(ctx))
+		case <-waiting.Done():
+			return true, c.errno(waiting, ch.op, "", context.Cause(waiting))
 		}
 	}
 	p, before, err := q.register(ctx, ch)
@@ -101,7 +103,9 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 		}
 		if len(first) > 0 {
 			c.mu.Unlock()
-			err = waitAll(ctx, first)
+			waiting, stop := c.bounded(ctx)
+			err = waitAll(waiting, first)
+			stop()
 			c.mu.Lock()
 			if e := ch.relocate(); err == nil && (e != nil || !slices.Equal(ch.paths, paths)) {
 				c.mu.Unlock()

@@ -156,6 +156,8 @@ func (d *DirHandle) Release() {
 // Fsyncdir waits for the changes of names in the directory that are under way, and tells of those that failed after they were
 // answered.
 func (c *Cache) Fsyncdir(ctx context.Context, n *Node) error {
+	ctx, stop := c.bounded(ctx)
+	defer stop()
 	if p := c.pathOf(n); p != "" {
 		if err := c.queue.waitUnder(ctx, p); err != nil {
 			return c.errno(ctx, "fsync", p, err)

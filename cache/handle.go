@@ -134,6 +134,8 @@ func (h *Handle) Flush(ctx context.Context) error {
 // Fsync returns when the server has stored all bytes, by fsync@openssh.com where it can. It tells of changes of the file's
 // names and attributes, too, that failed after they were answered.
 func (h *Handle) Fsync(ctx context.Context) error {
+	ctx, stop := h.c.bounded(ctx)
+	defer stop()
 	if p := h.c.pathOf(h.n); p != "" {
 		if err := h.c.queue.wait(ctx, p); err != nil {
 			return h.c.errno(ctx, "fsync", p, err)

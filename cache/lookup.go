@@ -89,6 +89,11 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 		// Made or changed here while the question was on its way: what we know is newer.
 	case now == nil && dir.gen != gen && c.removedHere(dir, name):
 		return Found{}, c.fail("lookup", p, syscall.ENOENT, nil)
+	case now == nil && dir.gen != gen && c.keepsNoAbsence():
+		// It may be gone since, and nothing here would know.
+		c.mu.Unlock()
+		defer c.mu.Lock()
+		return c.Lookup(ctx, dir, name)
 	case now != nil && asked.dirty && sameType(now, a):
 		c.keepAsked(now, asked, a)
 	default:
@@ -204,7 +209,7 @@ func (c *Cache) absent(dir *Node, name string) {
 			l.ents[i].gone = true
 		}
 	}
-	if c.timeout == 0 || c.o.NoAbsence {
+	if c.keepsNoAbsence() {
 		return
 	}
 	if d.missing == nil {
@@ -215,6 +220,9 @@ func (c *Cache) absent(dir *Node, name string) {
 	}
 	d.missing[name] = c.now() + int64(c.timeout)
 }
+
+// keepsNoAbsence says that each question for a name which is not there goes to the server.
+func (c *Cache) keepsNoAbsence() bool { return c.timeout == 0 || c.o.NoAbsence }
 
 // removedHere says whether this side has taken the name away. Called with mu held.
 func (c *Cache) removedHere(dir *Node, name string) bool {

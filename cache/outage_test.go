@@ -43,3 +43,29 @@ func TestChangesOfAnUnsavedFileWaitForTheServerOnlySoLong(t *testing.T) {
 		t.Errorf("afterwards the server has %q", got)
 	}
 }
+
+func TestWaitingForPendingChangesIsBoundedToo(t *testing.T) {
+	r := newRigOver(t, sftpconn.Options{ReconnectTimeout: 300 * time.Millisecond}, async)
+	r.list(r.Root())
+	r.srv.Refuse(errors.New("the host is down"))
+	r.srv.Cut()
+	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
+	wantErrno(t, r.Fsyncdir(ctxOf(t), r.Root()), syscall.EIO)
+	r.mu.Lock()
+	r.stale(f.Node)
+	r.mu.Unlock()
+	_, _, err = r.Getattr(ctxOf(t), f.Node, nil)
+	wantErrno(t, err, syscall.EIO)
+	_, _, err = r.Open(ctxOf(t), f.Node, syscall.O_RDONLY)
+	wantErrno(t, err, syscall.EIO)
+	r.srv.Refuse(nil)
+	r.conn.Kick()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+}

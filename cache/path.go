@@ -103,6 +103,8 @@ func (c *Cache) pathWait(ctx context.Context, n *Node) (string, error) {
 
 // steady waits for the changes under way that concern a path, and gives the path as it is then.
 func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (string, error) {
+	ctx, stop := c.bounded(ctx)
+	defer stop()
 	for waited := ""; ; {
 		c.mu.Lock()
 		p, err := locate()

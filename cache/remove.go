@@ -91,6 +91,9 @@ func (c *Cache) surelyEmpty(n *Node) bool {
 
 // removed enters the outcome of a removal. Called with mu held.
 func (c *Cache) removed(dir *Node, name string, err error) {
+	if n := c.child(dir, name); n != nil && n.isDir() && errors.Is(err, syscall.ENOTEMPTY) {
+		c.distrust(n) // there is more in it than is known here
+	}
 	if err != nil && !errors.Is(err, syscall.ENOENT) {
 		return
 	}

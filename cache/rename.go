@@ -70,6 +70,8 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 				c.move(dir, name, newdir, newname)
 			case n != nil && errors.Is(err, syscall.ENOENT):
 				c.stale(n)
+			case errors.Is(err, syscall.EEXIST):
+				c.doubtName(newdir, newname)
 			}
 		},
 	})

@@ -24,6 +24,9 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	c.mu.Unlock()
 	p, err := c.pathWait(ctx, n)
 	if err != nil {
+		for _, s := range siblings {
+			c.unpin(s)
+		}
 		return "", err
 	}
 	targets, errs := c.conn.Readlinks(ctx, append([]string{p}, paths...))
