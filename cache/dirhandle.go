@@ -58,17 +58,17 @@ func (c *Cache) take(d *DirHandle) {
 	d.list = l
 }
 
-// wait returns when entry i is there, or io.EOF where the listing ends before it.
+// wait returns when entry i is there and nothing is in doubt about it, or io.EOF where the listing ends before it.
 func (d *DirHandle) wait(ctx context.Context, i int) error {
 	ctx, stop := d.c.bounded(ctx)
 	defer stop()
 	for {
 		d.c.mu.Lock()
 		l := d.list
-		have, done, err, more := len(l.ents), l.done, l.err, l.more
+		have, done, err, more := i < len(l.ents) && !l.ents[i].doubt, l.done, l.err, l.more
 		d.c.mu.Unlock()
 		switch {
-		case i < have:
+		case have:
 			return nil
 		case done && err != nil:
 			return err

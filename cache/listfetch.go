@@ -126,6 +126,7 @@ func (c *Cache) notEarly(l *listing) {
 
 // finishListing ends a fetch. Called with mu held.
 func (c *Cache) finishListing(dir *Node, l *listing, err error) {
+	l.resolve()
 	l.done, l.err, l.fresh = true, err, nil
 	if c.timeout > 0 {
 		l.until = c.now() + int64(c.timeout)
@@ -146,12 +147,21 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	c.scanListed(dir)
 }
 
-// restartListing begins again after the line broke: names already handed out keep their places, the rest is
-// decided by what comes. Called with mu held.
+// restartListing begins again after the line broke: names already handed out keep their places, and readers who come to one
+// wait until the server has named it again, or the listing ends. Called with mu held.
 func (c *Cache) restartListing(dir *Node, l *listing) {
 	for i := range l.ents {
-		if !l.fresh[l.ents[i].name] {
-			l.ents[i].gone = true
+		if e := &l.ents[i]; !e.gone && !l.fresh[e.name] {
+			e.doubt = true
+		}
+	}
+}
+
+// resolve takes the names out that did not come again. Called with mu held.
+func (l *listing) resolve() {
+	for i := range l.ents {
+		if e := &l.ents[i]; e.doubt {
+			e.doubt, e.gone = false, true
 		}
 	}
 }
@@ -167,7 +177,9 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 		e.Attr.Mode = withType(e.Attr)
 		n := c.child(dir, e.Name)
 		if l.fresh[e.Name] {
-			if _, ok := l.index[e.Name]; n != nil && !ok {
+			if i, ok := l.index[e.Name]; ok {
+				l.ents[i].doubt = false
+			} else if n != nil {
 				l.add(e.Name, n, n.until)
 			}
 			continue
@@ -176,7 +188,7 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 			c.takeChild(dir, n, e)
 		}
 		if i, ok := l.index[e.Name]; ok {
-			l.ents[i].attr, l.ents[i].until, l.ents[i].gone = e.Attr, until, false
+			l.ents[i].attr, l.ents[i].until, l.ents[i].gone, l.ents[i].doubt = e.Attr, until, false, false
 			continue
 		}
 		l.index[e.Name] = int32(len(l.ents))

@@ -34,6 +34,7 @@ type listEnt struct {
 	attr  session.Attr
 	until int64 // attr may be trusted until then
 	gone  bool  // removed since
+	doubt bool  // handed out before the listing began again, and the server has not named it again yet
 }
 
 func (e *listEnt) isLink() bool { return e.attr.Mode&syscall.S_IFMT == syscall.S_IFLNK }
@@ -44,7 +45,7 @@ func (l *listing) whole() bool { return l.done && l.err == nil }
 // remove marks a name as gone, for readers to come and for the fetch under way.
 func (l *listing) remove(name string) {
 	if i, ok := l.index[name]; ok {
-		l.ents[i].gone = true
+		l.ents[i].gone, l.ents[i].doubt = true, false
 	}
 	if !l.done {
 		l.fresh[name] = true

@@ -1,8 +1,11 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,5 +55,81 @@ func TestAListingThatCrossesARenameOfItsDirectoryIsTheDirectorys(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What was listed before the line broke comes again a part at a time, and a reader may be further on than that.
+func TestAListingThatBeginsAgainLosesNoName(t *testing.T) {
+	r := newRig(t, nil)
+	const files = 350 // four answers of the server
+	for i := range files {
+		r.put(fmt.Sprintf("d/f%03d", i), "x")
+	}
+	dir := r.mustFind("d").Node
+	// Of the answers of the first session two come, of those of the second one.
+	var left, opened atomic.Int32
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil {
+			return sftptest.Pass()
+		}
+		switch p.Request.Name {
+		case "OPENDIR":
+			left.Store(2)
+			if opened.Add(1) > 1 {
+				left.Store(1)
+			}
+		case "READDIR":
+			if left.Add(-1) < 0 {
+				return sftptest.Hold()
+			}
+		}
+		return sftptest.Pass()
+	})
+	d, err := r.OpenDir(ctxOf(t), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Release()
+	seen := map[string]bool{}
+	read := func(off uint64, most int) uint64 {
+		for range most {
+			e, err := d.Next(ctxOf(t), off)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			seen[e.Name] = true
+			off = e.Off
+		}
+		return off
+	}
+	off := read(0, 105)
+	if !r.tap.WaitHeld(1, 10*time.Second) {
+		t.Fatal("the listing is not held")
+	}
+	r.srv.Cut()
+	waitFor(t, "the listing has begun again", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return !d.list.ents[99].doubt && d.list.ents[100].doubt
+	})
+	rest := make(chan struct{})
+	go func() {
+		defer close(rest)
+		read(off, files)
+	}()
+	select {
+	case <-rest:
+		t.Error("the listing came to its end")
+	case <-time.After(100 * time.Millisecond): // time to go wrong
+	}
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	<-rest
+	if len(seen) != files+2 {
+		t.Errorf("%d of %d names were read", len(seen)-2, files)
 	}
 }

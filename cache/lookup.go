@@ -138,7 +138,7 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 	}
 	if l := d.list; l != nil {
 		if i, ok := l.index[name]; ok && !l.ents[i].gone {
-			if e := &l.ents[i]; e.until > now && !(c.o.FollowSymlinks && e.isLink()) {
+			if e := &l.ents[i]; e.until > now && !e.doubt && !(c.o.FollowSymlinks && e.isLink()) {
 				c.lists.Get(dir.id)
 				n := c.newNode(dir, name, e.ino, e.attr)
 				n.attr, n.until = e.attr, e.until
@@ -190,7 +190,7 @@ func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 		if l := dir.dir.list; l != nil {
 			if i, ok := l.index[name]; ok {
 				id = l.ents[i].ino
-				l.ents[i].gone = false
+				l.ents[i].gone, l.ents[i].doubt = false, false
 			}
 		}
 		n = c.newNode(dir, name, id, session.Attr{Mode: withType(a)})
@@ -206,7 +206,7 @@ func (c *Cache) absent(dir *Node, name string) {
 	d := dir.dir
 	if l := d.list; l != nil {
 		if i, ok := l.index[name]; ok {
-			l.ents[i].gone = true
+			l.ents[i].gone, l.ents[i].doubt = true, false
 		}
 	}
 	if c.keepsNoAbsence() {
