@@ -21,7 +21,8 @@ type fileState struct {
 	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
 
 	held     bool          // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
-	pagesOld bool          // the kernel may not have been told yet that its pages are of an older state
+	pagesOld bool          // the kernel may not have been told yet that its pages are of an older state, or gets such pages still
+	untold   bool          // a change was seen while the file was open, and no attributes of after it were asked for yet
 	learning bool          // the mtime of what was written is being asked for: until then only the size tells of changes
 	wrote    bool          // bytes were written here since the server last told size and mtime
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
@@ -133,10 +134,23 @@ func (c *Cache) laterThanOurs(f *fileState, a session.Attr) bool {
 
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.
 func (c *Cache) contentChanged(n *Node) {
-	n.file.pagesOld, n.file.held = true, false
+	n.file.pagesOld, n.file.untold, n.file.held = true, len(n.file.handles) > 0, false
 	n.file.data.Changed()
 	c.dropKept(n)
 	c.notifyContent(n.id)
+}
+
+// TakeUntold says, once for each change that was seen, whether the kernel must forget the pages of a node that is open before it
+// is told of new attributes: it would show zeros between the old end of a file that has grown and the new one.
+func (c *Cache) TakeUntold(n *Node) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := n.file
+	if f == nil || !f.untold {
+		return false
+	}
+	f.untold = false
+	return true
 }
 
 // good says whether the bytes held here are those of a file with these attributes, for all that can be told. Called with mu held.
@@ -149,7 +163,8 @@ func (f *fileState) good(a session.Attr) bool {
 func (f *fileState) keepPages(good bool) bool {
 	keep := good && !f.pagesOld
 	if !keep {
-		f.pagesOld = false
+		// Readers of an earlier content go on putting that into the pages.
+		f.pagesOld = f.data.Divided()
 	}
 	return keep
 }

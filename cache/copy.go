@@ -15,7 +15,7 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	if !c.conn.Has("copy-data") || src.n == dst.n {
 		return 0, c.fail(op, "", syscall.EOPNOTSUPP, nil)
 	}
-	if !dst.writable || dst.flags&syscall.O_APPEND != 0 {
+	if !dst.writable {
 		return 0, c.fail(op, "", syscall.EBADF, nil)
 	}
 	ctx, stop := c.conn.Bounded(ctx)

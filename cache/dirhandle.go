@@ -113,6 +113,8 @@ func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
 		if !e.gone {
 			if n := d.c.child(d.n, e.name); n != nil {
 				e.ino, e.attr.Mode = n.id, n.attr.Mode
+			} else if d.c.o.FollowSymlinks && e.isLink() {
+				e.attr.Mode = 0 // of what type it is there only a look-up tells
 			}
 			d.c.mu.Unlock()
 			return DirEntry{Name: e.name, Ino: e.ino, Mode: e.attr.Mode & syscall.S_IFMT, Off: uint64(i) + 3}, nil
@@ -131,7 +133,7 @@ func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, _, state := c.peek(d.n, e.Name)
-	if state != present || n.looks || n.id != e.Ino {
+	if state != present || n.looks || n.id != e.Ino || n.file != nil && n.file.untold {
 		return Found{}, false
 	}
 	return c.found(n), true

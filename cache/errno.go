@@ -82,7 +82,7 @@ func (c *Cache) errno(ctx context.Context, op, path string, err error) error {
 }
 
 // ownersOnly are the operations that only an owner may do: their refusal is EPERM, where others get EACCES (both are PERMISSION_DENIED).
-var ownersOnly = map[string]bool{"setattr": true, "link": true}
+var ownersOnly = map[string]bool{"setattr": true}
 
 func codeErrno(op string, code uint32) syscall.Errno {
 	switch code {
@@ -130,7 +130,7 @@ func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) erro
 
 // whyNotStored explains why the file system that holds path took nothing new.
 func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) error {
-	if !failure(err) {
+	if !failure(err) || path == "" {
 		return c.errno(ctx, op, path, err)
 	}
 	v, e := c.conn.Statvfs(ctx, parentPath(path))
@@ -171,10 +171,12 @@ func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool
 		return c.fail(op, path, syscall.ENOTDIR, err)
 	case wantDir && c.hasNames(ctx, path):
 		return c.fail(op, path, syscall.ENOTEMPTY, err)
-	case wantDir:
+	}
+	err = c.whyNotStored(ctx, op, path, err)
+	if wantDir && errors.Is(err, syscall.EIO) {
 		return c.fail(op, path, syscall.EBUSY, err)
 	}
-	return c.whyNotStored(ctx, op, path, err)
+	return err
 }
 
 var errEnough = errors.New("enough names seen")
@@ -188,6 +190,26 @@ func (c *Cache) hasNames(ctx context.Context, path string) bool {
 		return nil
 	})
 	return errors.Is(err, errEnough)
+}
+
+// whyNotLinked explains a refused link.
+func (c *Cache) whyNotLinked(ctx context.Context, from, to string, err error) error {
+	const op = "link"
+	explained := c.whyNotMade(ctx, op, to, err)
+	if failure(err) && errors.Is(explained, syscall.EIO) && c.apart(ctx, from, to) {
+		return c.fail(op, to, syscall.EXDEV, err)
+	}
+	return explained
+}
+
+// apart says whether two names are in directories on different file systems of the server, or may be.
+func (c *Cache) apart(ctx context.Context, from, to string) bool {
+	if parentPath(from) == parentPath(to) {
+		return false
+	}
+	a, e1 := c.conn.Statvfs(ctx, parentPath(from))
+	b, e2 := c.conn.Statvfs(ctx, parentPath(to))
+	return e1 != nil || e2 != nil || a.Fsid != b.Fsid
 }
 
 // whyNotRenamed explains a refused rename.
@@ -215,13 +237,8 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 			return c.fail(op, to, syscall.ENOTEMPTY, err)
 		}
 	}
-	if failure(err) && parentPath(from) != parentPath(to) {
-		// Nothing else explains it: the two directories are on different file systems of the server.
-		a, e1 := c.conn.Statvfs(ctx, parentPath(from))
-		b, e2 := c.conn.Statvfs(ctx, parentPath(to))
-		if e1 != nil || e2 != nil || a.Fsid != b.Fsid {
-			return c.fail(op, to, syscall.EXDEV, err)
-		}
+	if failure(err) && c.apart(ctx, from, to) {
+		return c.fail(op, to, syscall.EXDEV, err) // nothing else explains it
 	}
 	if !failure(err) {
 		return c.errno(ctx, op, to, err) // the new name's directory is gone

@@ -16,8 +16,8 @@ type Handle struct {
 	n        *Node
 	b        *backend
 	fd       *filedata.Handle
-	flags    uint32 // of open(2)
 	writable bool
+	apart    bool // others read an earlier content of the file, and the kernel has but one set of pages for both
 
 	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
 	size  uint64
@@ -28,11 +28,15 @@ type Handle struct {
 
 func (h *Handle) Node() *Node { return h.n }
 
+// Apart says that the kernel's pages must not serve this handle: others that have the file open read an earlier content.
+func (h *Handle) Apart() bool { return h.apart }
+
 // newHandle enters an opening. Called with mu held.
 func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	f := c.content(n)
-	h := &Handle{c: c, n: n, b: b, flags: flags, writable: flags&syscall.O_ACCMODE != syscall.O_RDONLY}
+	h := &Handle{c: c, n: n, b: b, writable: flags&syscall.O_ACCMODE != syscall.O_RDONLY}
 	h.fd = f.data.Open(b)
+	h.apart = f.data.Divided()
 	h.size, h.mtime = n.attr.Size, n.attr.Mtime
 	f.handles[h] = struct{}{}
 	f.held = true
@@ -69,14 +73,14 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, err
 	return v, nil
 }
 
-// Write takes a copy of p. With O_APPEND off is only what the kernel believes to be the end.
+// Write takes a copy of p.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) (int, error) {
-	return h.write(ctx, p, off, h.flags&syscall.O_APPEND != 0)
+	return h.write(ctx, p, off, false)
 }
 
-// WriteAt is Write at off whatever the flags: a page of a shared mapping has its place in the file.
-func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) {
-	return h.write(ctx, p, off, false)
+// Append is Write to the end of the file, wherever that is: off is only where the kernel believes it to be.
+func (h *Handle) Append(ctx context.Context, p []byte, off int64) (int, error) {
+	return h.write(ctx, p, off, true)
 }
 
 func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (int, error) {

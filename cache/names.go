@@ -72,10 +72,15 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	if !done {
 		return found, nil
 	}
-	if c.o.FollowSymlinks {
-		return c.Lookup(ctx, dir, name)
+	f, err := c.made(dir, name, p, syscall.S_IFLNK, got)
+	if err == nil && c.o.FollowSymlinks {
+		// symlink(2) wants a link; the next look-up finds what it leads to.
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.stale(f.Node)
+		f.TTL = 0
 	}
-	return c.made(dir, name, p, syscall.S_IFLNK, got)
+	return f, err
 }
 
 // Link gives a node one more name. EPERM where hard links are switched off, EOPNOTSUPP where the server has none.
@@ -116,7 +121,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 				return c.errno(ctx, op, p, err)
 			}
 			if err != nil {
-				return c.whyNotMade(ctx, op, p, err)
+				return c.whyNotLinked(ctx, from, p, err)
 			}
 			return nil
 		},

@@ -108,7 +108,7 @@ func TestAppendingFindsTheEndBesideChangesOfTheFile(t *testing.T) {
 			other := r.opened(n, syscall.O_RDWR)
 			r.append("f", strings.Repeat("b", 100))
 			h := r.openCrossing(n, syscall.O_WRONLY|syscall.O_APPEND, func() error { return meanwhile(r, n, other) })
-			if _, err := h.Write(ctxOf(t), []byte("ours"), 100); err != nil {
+			if _, err := h.Append(ctxOf(t), []byte("ours"), 100); err != nil {
 				t.Fatal(err)
 			}
 			if err := h.Flush(ctxOf(t)); err != nil {

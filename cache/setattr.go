@@ -183,7 +183,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		run: func(ctx context.Context) error { return c.send(ctx, n, h, a) },
 	})
 	if err != nil {
-		return c.errno(ctx, "setattr", p, err)
+		return c.whyNotStored(ctx, "setattr", p, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -28,6 +28,7 @@ func (fs *filesystem) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *f
 	if !fs.attr(a, &out.Attr) {
 		return fuse.EPERM
 	}
+	fs.forgetPages(n)
 	out.SetTimeout(bound(ttl, fs.opts.AttrTimeout))
 	return fuse.OK
 }
@@ -106,7 +107,11 @@ func (fs *filesystem) Access(cancel <-chan struct{}, in *fuse.AccessIn) fuse.Sta
 	if err != nil {
 		return fs.status("access", in.NodeId, "", err)
 	}
-	if a.Mode&syscall.S_IFMT == syscall.S_IFREG && a.Mode&0o111 == 0 {
+	var shown fuse.Attr
+	if !fs.attr(a, &shown) {
+		return fuse.EPERM
+	}
+	if shown.Mode&syscall.S_IFMT == syscall.S_IFREG && shown.Mode&0o111 == 0 {
 		return fuse.EACCES
 	}
 	return fuse.OK

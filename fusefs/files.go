@@ -30,11 +30,20 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 
 // forgetSize makes the kernel ask for the attributes of a file again: the reply
 // to an open has no room for them, and a file that has grown would be cut at the
-// size of which the kernel was told before. This is the one notice that is given
-// from within a request. It names no pages, so it waits for no lock, and it is
-// about a file that the waiting program holds on to.
+// size of which the kernel was told before. It is given from within the request: it
+// names no pages, so it waits for no lock, and it is about a file that the waiting
+// program holds on to.
 func (fs *filesystem) forgetSize(id uint64) {
 	fs.server.InodeNotify(id, -1, 0)
+}
+
+// forgetPages has the kernel forget the pages of a file that was seen to change, before a reply tells of a new size. Like forgetSize it
+// is given from within a request: one that looks at attributes, for which the kernel holds no page. It may wait for reads
+// of the file that are under way, which need a goroutine of their own for their answers.
+func (fs *filesystem) forgetPages(n *cache.Node) {
+	if fs.cache.TakeUntold(n) && !fs.opts.SingleThreaded {
+		fs.server.InodeNotify(n.ID(), 0, -1)
+	}
 }
 
 // Create makes and opens a regular file.
@@ -63,7 +72,7 @@ func (fs *filesystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name str
 func (fs *filesystem) opened(h *cache.Handle, flags uint32, keep bool, out *fuse.OpenOut) {
 	out.Fh = fs.files.put(h)
 	switch {
-	case fs.opts.DirectIO:
+	case fs.opts.DirectIO, h.Apart():
 		out.OpenFlags |= fuse.FOPEN_DIRECT_IO
 	case keep || fs.opts.KernelCache:
 		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
@@ -108,8 +117,9 @@ func (fs *filesystem) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byt
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
 	write := h.Write
-	if in.WriteFlags&fuse.WRITE_CACHE != 0 {
-		write = h.WriteAt // a page of a mapping has its place, whatever the handle's O_APPEND says
+	// fcntl(2) may have changed the flags since the open. A page of a mapping has its place, whatever they say.
+	if in.Flags&syscall.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0 {
+		write = h.Append
 	}
 	n, err := write(op, data, int64(in.Offset))
 	if err != nil && n == 0 {

@@ -99,14 +99,12 @@ func serverOptions(o Options) *fuse.MountOptions {
 		SingleThreaded:           o.SingleThreaded,
 		Debug:                    o.Debug,
 		Logger:                   slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
-		ExtraCapabilities:        fuse.CAP_ATOMIC_O_TRUNC,
+		// Files may be opened past the pages (see opened) that are then mapped.
+		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_DIRECT_IO_ALLOW_MMAP,
 		PanicHandler: func(v any) fuse.Status {
 			o.Logger.Error("panic in a request, the program gets EIO", "panic", v, "stack", string(debug.Stack()))
 			return fuse.EIO
 		},
-	}
-	if o.DirectIO {
-		so.ExtraCapabilities |= fuse.CAP_DIRECT_IO_ALLOW_MMAP
 	}
 	return so
 }

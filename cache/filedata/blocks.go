@@ -22,6 +22,13 @@ func (f *File) Changed() {
 	}
 }
 
+// Divided says whether a handle is open that reads what the file was before it changed.
+func (f *File) Divided() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.earlier) > 0
+}
+
 // Renew has a handle read the file as those do that are opened now: what its backend has open is not of an earlier time.
 func (h *Handle) Renew() {
 	f := h.file

@@ -1,0 +1,138 @@
+package fusefs_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel has one set of pages for all who have a file open, those who opened it before it was replaced among them.
+func TestAReaderOfAReplacedFileLeavesNoPagesToOthers(t *testing.T) {
+	m := mount(t)
+	old, fresh := bytes.Repeat([]byte("A"), 4<<20), bytes.Repeat([]byte("B"), 4<<20+1)
+	ago := time.Now().Add(-time.Hour)
+	check(t, os.WriteFile(m.server("f"), old, 0o644))
+	check(t, os.WriteFile(m.server("g"), fresh, 0o644))
+	check(t, os.Chtimes(m.server("g"), ago, ago))
+	f, err := os.Open(m.path("f"))
+	check(t, err)
+	defer f.Close()
+	some := make([]byte, 4096)
+	read := func(off int64, want byte) {
+		t.Helper()
+		if _, err := f.ReadAt(some, off); err != nil || some[0] != want {
+			t.Errorf("the reader of the old file gets %q at %d; %v", some[:1], off, err)
+		}
+	}
+	read(0, 'A')
+	check(t, os.Rename(m.server("g"), m.server("f")))
+	same(t, m.path("f"), fresh)
+	read(2<<20, 'A')
+	same(t, m.path("f"), fresh)
+	check(t, f.Close())
+	same(t, m.path("f"), fresh)
+}
+
+// A page that holds the old end of a file has zeros behind it, which must not be shown when the file has grown.
+func TestAReaderAtTheEndOfAGrowingFileSeesNoZeros(t *testing.T) {
+	m := mount(t, func(s *setup) { s.Cache.NoDirCache = true })
+	line := bytes.Repeat([]byte("x"), 100)
+	check(t, os.WriteFile(m.server("log"), line, 0o644))
+	server, err := os.OpenFile(m.server("log"), os.O_WRONLY|os.O_APPEND, 0)
+	check(t, err)
+	defer server.Close()
+	f, err := os.Open(m.path("log"))
+	check(t, err)
+	defer f.Close()
+	got := make([]byte, 4096)
+	for lines := 1; lines <= 30; lines++ {
+		for rest := len(line); rest > 0; {
+			n, err := f.Read(got[:rest])
+			if err != nil && !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			if bytes.IndexByte(got[:n], 0) >= 0 {
+				t.Fatalf("line %d is read as %q", lines, got[:n])
+			}
+			rest -= n
+		}
+		if lines < 30 {
+			_, err := server.Write(line)
+			check(t, err)
+		}
+	}
+}
+
+func TestTheAppendFlagMayBeTakenAway(t *testing.T) {
+	m := mount(t)
+	check(t, os.WriteFile(m.server("f"), []byte("content"), 0o644))
+	fd, err := unix.Open(m.path("f"), unix.O_RDWR|unix.O_APPEND, 0)
+	check(t, err)
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
+	check(t, err)
+	_, err = unix.Pwrite(fd, []byte("X"), 0)
+	check(t, err)
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_APPEND)
+	check(t, err)
+	_, err = unix.Write(fd, []byte("!"))
+	check(t, err)
+	check(t, unix.Close(fd))
+	same(t, m.server("f"), []byte("Xontent!"))
+}
+
+func TestLinksThatAreFollowed(t *testing.T) {
+	m := mount(t, func(s *setup) { s.Cache.FollowSymlinks = true })
+	check(t, os.Mkdir(m.server("real"), 0o755))
+	check(t, os.WriteFile(m.server("real/f"), []byte("x"), 0o644))
+	check(t, os.Symlink("real", m.server("there")))
+	entries, err := os.ReadDir(m.path("."))
+	check(t, err)
+	for _, e := range entries {
+		if e.Type()&os.ModeSymlink != 0 {
+			t.Errorf("%s is listed as a link and shown as what it leads to", e.Name())
+		}
+	}
+	check(t, os.Symlink("real", m.path("made")))
+	if target, err := os.Readlink(m.server("made")); target != "real" {
+		t.Errorf("on the server it leads to %q; %v", target, err)
+	}
+	same(t, m.path("made/f"), []byte("x"))
+}
+
+func TestAccessGoesByTheShownMode(t *testing.T) {
+	umask := uint32(0o022)
+	m := mount(t, func(s *setup) { s.Mount.Umask = &umask })
+	check(t, os.WriteFile(m.server("f"), []byte("x"), 0o644))
+	if err := unix.Access(m.path("f"), unix.X_OK); err != nil {
+		t.Errorf("of a file that is shown with all x bits: %v", err)
+	}
+}
+
+func TestALinkToAnotherFileSystemOfTheServer(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give the server a second file system")
+	}
+	m := mount(t)
+	check(t, os.Mkdir(m.server("other"), 0o755))
+	check(t, unix.Mount("none", m.server("other"), "tmpfs", 0, ""))
+	defer unix.Unmount(m.server("other"), unix.MNT_DETACH)
+	check(t, os.WriteFile(m.server("f"), []byte("x"), 0o644))
+	if err := os.Link(m.path("f"), m.path("other/f")); !errors.Is(err, syscall.EXDEV) {
+		t.Errorf("a link across file systems: %v", err)
+	}
+	check(t, os.WriteFile(m.server("other/ro"), []byte("x"), 0o644))
+	check(t, os.Mkdir(m.server("other/dir"), 0o755))
+	check(t, unix.Mount("none", m.server("other"), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	if err := os.Chmod(m.path("other/ro"), 0o600); !errors.Is(err, syscall.EROFS) {
+		t.Errorf("chmod: %v", err)
+	}
+	if err := os.Remove(m.path("other/dir")); !errors.Is(err, syscall.EROFS) {
+		t.Errorf("rmdir: %v", err)
+	}
+}
