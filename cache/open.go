@@ -136,7 +136,7 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 // openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
-		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, NoStat: c.o.FollowSymlinks,
+		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
 		Check: c.checkOf(self), Size: size,
 	})
 	if err != nil {

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -67,5 +69,18 @@ func TestWaitingForPendingChangesIsBoundedToo(t *testing.T) {
 	r.conn.Kick()
 	if err := r.Sync(ctxOf(t)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAFileOpenedThroughAFollowedLinkOutlivesItsConnection(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.FollowSymlinks = true })
+	r.put("f", "content")
+	if err := os.Symlink("f", filepath.Join(r.dir, "l")); err != nil {
+		t.Fatal(err)
+	}
+	h := r.opened(r.mustFind("l").Node, syscall.O_RDONLY)
+	r.srv.Cut()
+	if got, err := r.readFrom(h, 0, 100); err != nil || got != "content" {
+		t.Errorf("after the connection was lost it reads %q, %v", got, err)
 	}
 }

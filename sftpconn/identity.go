@@ -47,7 +47,7 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 		return "", err
 	}
 	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce&^session.OpenWrite, Attr{})
-	found, dir := ch.s.Lstat(name), ch.s.Stat(path.Dir(name))
+	found, dir := f.lookUp(ch, name), ch.s.Stat(path.Dir(name))
 	f.readEarly(h, open)
 	var known Attr
 	var err error
@@ -81,7 +81,7 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 	if err := ch.wait(f.c.ctx, dir); err != nil {
 		return id, err
 	}
-	if dir.Attr().Mtime >= known.Mtime {
+	if f.r.Follow || dir.Attr().Mtime >= known.Mtime { // where the name is a link, this is not the directory of the file
 		return id, errors.New("it was too fresh when it was opened to be told from one that replaces it")
 	}
 	return id, nil
@@ -107,7 +107,7 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 	begun := time.Now()
 	_, before := f.reach()
 	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce, Attr{})
-	found := ch.s.Lstat(name)
+	found := f.lookUp(ch, name)
 	watched := f.watch(ch, open)
 	err := f.waitOpen(ch, name, open, stripeLimit)
 	glances := <-watched
@@ -221,11 +221,6 @@ func (f *File) isAt(known, now Attr, since time.Time) bool {
 	return follows(known, now) && now.Size <= max(end, known.Size) && now.Mtime <= known.Mtime+passed
 }
 
-// follows says whether a file that is written and shows a may show b later.
-func follows(a, b Attr) bool {
-	return a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Size <= b.Size && a.Mtime <= b.Mtime
-}
-
 // look asks for the attributes through a handle that is sure to be of the file.
 func (f *File) look() (Attr, error) {
 	f.mu.Lock()
@@ -252,7 +247,7 @@ func (f *File) regular(ch *channel, name string) error {
 	if !ch.names {
 		return nil
 	}
-	look := ch.s.Lstat(name)
+	look := f.lookUp(ch, name)
 	if err := ch.wait(f.c.ctx, look); err != nil {
 		return err
 	}
@@ -274,7 +269,7 @@ func (f *File) waitOpen(ch *channel, name string, open *session.Call, limit time
 			return ch.wait(f.c.ctx, open)
 		case <-timer.C:
 		}
-		if !ch.names && (looks == stripeLooks || !f.c.mayOpen(name, limit)) {
+		if !ch.names && (looks == stripeLooks || !f.mayOpen(name, limit)) {
 			f.c.o.Logger.Warn("opening a file on a further channel takes too long; the channel is given up", "path", name)
 			ch.s.Close()
 		}
@@ -283,10 +278,14 @@ func (f *File) waitOpen(ch *channel, name string, open *session.Call, limit time
 }
 
 // mayOpen says whether name still leads to a file, as far as can be told.
-func (c *Conn) mayOpen(name string, limit time.Duration) bool {
-	ctx, cancel := context.WithTimeout(c.ctx, limit)
+func (f *File) mayOpen(name string, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(f.c.ctx, limit)
 	defer cancel()
-	a, err := c.Lstat(ctx, name)
+	ask := f.c.Lstat
+	if f.r.Follow {
+		ask = f.c.Stat
+	}
+	a, err := ask(ctx, name)
 	if err != nil {
 		return !refused(err)
 	}

@@ -24,8 +24,9 @@ type OpenRequest struct {
 	Check func(Attr) error
 	// Ahead marks an open that nobody waits for: its reads use only what the line has spare.
 	Ahead bool
-	// NoStat leaves the LSTAT out.
-	NoStat bool
+	// Follow says that the path may be that of a link which leads to the file. Looks at it go behind the link then, and the opening
+	// does without its own.
+	Follow bool
 	// Size is how long a file is believed to be, in bytes, that will most likely be read from its beginning at once; 0 where that is not
 	// likely, or the size not known. As much as takes little time is read in the flight of the opening where that can be (see File.Head).
 	Size int64
@@ -105,7 +106,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	}
 	sets := o.r.SetPerm && !o.exclusive()
 	changes := o.creates() || sets || o.r.Pflags&session.OpenTrunc != 0
-	if o.creates() && !o.exclusive() && !sets || !changes && !o.r.NoStat {
+	if o.creates() && !o.exclusive() && !sets || !changes && !o.r.Follow {
 		before, open = ch.s.LookAndOpen(o.path, o.r.Pflags, wish) // tells as well whether this OPEN makes the file
 	} else {
 		open = ch.s.OpenFile(o.path, o.r.Pflags, wish)
@@ -114,7 +115,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	if sets {
 		chmod = ch.s.Setstat(o.path, perm)
 	}
-	if changes && (o.creates() || !o.r.NoStat) {
+	if changes && (o.creates() || !o.r.Follow) {
 		after = ch.s.Lstat(o.path)
 	}
 

@@ -153,11 +153,11 @@ func (c *Conn) settled(ch *channel) (was bool) {
 	}
 }
 
-// findAt opens path where it is the file: LSTAT, before anything is opened (an OPEN
+// findAt opens path where it is the file: a look at it, before anything is opened (an OPEN
 // of a FIFO would block the channel), OPEN, and FSTAT, which must say the same.
 func (f *File) findAt(ch *channel, path string) (string, error) {
 	for try := 1; ; try++ {
-		look := ch.s.Lstat(path)
+		look := f.lookUp(ch, path)
 		if err := ch.wait(f.c.ctx, look); err != nil {
 			return "", err
 		}
@@ -195,12 +195,6 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 			return "", fmt.Errorf("%w: what has its name changes all the time", ErrStale)
 		}
 	}
-}
-
-// sameFile says whether two looks at a file, with nothing done to it in between, may be of the same.
-func sameFile(a, b Attr) bool {
-	a.Atime, b.Atime = 0, 0
-	return a == b
 }
 
 func (f *File) check(a Attr) error {
