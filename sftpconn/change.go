@@ -43,7 +43,7 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 }
 
 // Mkdir makes a directory with exactly these permission bits, whatever the server's
-// umask. What the server made is looked at in the same flight, and set right where
+// umask, if it sets any at all. What the server made is looked at in the same flight, and set right where
 // it differs: never before it is known that the directory is ours, because a
 // directory that another client had made first must not be touched.
 // After a lost line 'exists' and a directory there counts as made; whose it is can't be
@@ -80,10 +80,14 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 			// A set-group-ID bit that came from the parent stays.
 			want := perm | a.Mode&^modeAccess&modePerm
 			if err := ch.wait(ctx, ch.s.Setstat(path, Attr{Flags: session.HasMode, Mode: want})); err != nil {
-				if isLost(err) {
+				switch {
+				case isLost(err):
 					return seen(err)
+				case !refused(err):
+					return fmt.Errorf("made, but its permission bits could not be set: %w", err)
 				}
-				return fmt.Errorf("made, but its permission bits could not be set: %w", err)
+				c.warnOfBits(path, err)
+				want = a.Mode & modePerm
 			}
 			a.Mode = a.Mode&modeType | want
 		}
@@ -91,6 +95,14 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 		return nil
 	})
 	return found, wrap(err, "mkdir", path)
+}
+
+// warnOfBits tells that what was just made has other permission bits than wished, because the server sets none. Some never do
+// (those that keep objects and no files), so once is enough.
+func (c *Conn) warnOfBits(path string, cause error) {
+	if !c.refusesBits.Swap(true) {
+		c.o.Logger.Warn("permission bits could not be set as wished; of others that the server refuses nothing more is said", "path", path, "cause", cause)
+	}
 }
 
 // Rmdir removes an empty directory. After a lost line 'no such file' counts as done.

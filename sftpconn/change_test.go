@@ -1,10 +1,13 @@
 package sftpconn
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,6 +134,29 @@ func TestMkdirTellsAttributesOrAnError(t *testing.T) {
 			t.Errorf("attributes %+v, %v; want those of what has the name", a, err)
 		}
 	})
+}
+
+// AWS's service on S3, sshd's internal-sftp with -P setstat, and others let nobody set permission bits.
+func TestMkdirSucceedsWhereTheServerSetsNoBits(t *testing.T) {
+	var log bytes.Buffer
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Args("-u", "077"))
+	c := connect(t, srv, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "SETSTAT" {
+			return sftptest.Answer(session.StatusOpUnsupported, "no")
+		}
+		return sftptest.Pass()
+	})
+	for _, name := range []string{"a", "b"} {
+		if a, err := c.Mkdir(limited(t), filepath.Join(srv.Dir(), name), 0o755); err != nil || a.Mode != modeDir|0o700 {
+			t.Errorf("told as %o, %v; it was made, with the mode 0700", a.Mode, err)
+		}
+	}
+	c.Close()
+	if n := strings.Count(log.String(), "could not be set"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, log.String())
+	}
 }
 
 func TestLinkAfterALostLineIsNotTakenForAFileThatLooksTheSame(t *testing.T) {

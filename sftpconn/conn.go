@@ -60,6 +60,8 @@ type Conn struct {
 	smalls  atomic.Int64 // small files read over the channel of names
 	journal journal
 
+	refusesBits atomic.Bool // warnOfBits has said so
+
 	clockAhead atomic.Int64 // seconds that the server's clock is ahead of ours, as far as known
 }
 
