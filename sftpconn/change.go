@@ -51,7 +51,7 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error) {
 	var found Attr
 	ours := false // the server has answered that it made the directory
-	err := c.change(ctx, "mkdir", path, func(ch *channel, again bool) error {
+	err := c.change(ctx, "mkdir", []string{path}, func(ch *channel, again bool) error {
 		made := ch.s.Mkdir(path, Attr{Flags: session.HasMode, Mode: perm})
 		look := ch.s.Lstat(path)
 		err := ch.wait(ctx, made)
@@ -116,7 +116,7 @@ func (c *Conn) Remove(ctx context.Context, path string) error {
 }
 
 func (c *Conn) remove(ctx context.Context, op, path string, ask func(*session.Session, string) *session.Call) error {
-	return c.change(ctx, op, path, func(ch *channel, again bool) error {
+	return c.change(ctx, op, []string{path}, func(ch *channel, again bool) error {
 		err := ch.wait(ctx, ask(ch.s, path))
 		if !again || !refused(err) {
 			return err
@@ -153,7 +153,7 @@ func (c *Conn) exists(ctx context.Context, ch *channel, path string) (bool, erro
 // After a lost line a link there with the same target counts as made.
 func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 	var found Attr
-	err := c.change(ctx, "symlink", path, func(ch *channel, again bool) error {
+	err := c.change(ctx, "symlink", []string{path}, func(ch *channel, again bool) error {
 		made := ch.s.Symlink(target, path)
 		look := ch.s.Lstat(path)
 		err := ch.wait(ctx, made)
@@ -182,7 +182,7 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 // where the server lacks it). After a lost line the same file there counts as made; where
 // it looks the same and that is all that can be told, it is ErrUncertain.
 func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
-	err := c.change(ctx, "link", newpath, func(ch *channel, again bool) error {
+	err := c.change(ctx, "link", []string{newpath}, func(ch *channel, again bool) error {
 		if !ch.s.Has("hardlink@openssh.com") {
 			return ErrUnsupported
 		}

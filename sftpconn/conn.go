@@ -48,7 +48,7 @@ type Conn struct {
 	bounded    map[*context.CancelCauseFunc]struct{}
 	info       transport.Info // of the last connection
 	past       [2]uint64      // bytes moved by links that are gone, by direction
-	doubts     int            // changes of names that were sent and not answered, not yet settled
+	doubts     map[*doubt]struct{}
 
 	filesMu sync.Mutex // guards files; a leaf
 	files   map[*File]struct{}
@@ -92,6 +92,7 @@ func newConn(o Options) *Conn {
 		changed: make(chan struct{}),
 		bounded: make(map[*context.CancelCauseFunc]struct{}),
 		files:   make(map[*File]struct{}),
+		doubts:  make(map[*doubt]struct{}),
 		since:   time.Now(),
 		trial:   o.Trial,
 	}
@@ -140,6 +141,13 @@ func (c *Conn) wait() {
 func (c *Conn) broadcast() {
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// whenChanged gives what is closed at the next change for those who wait.
+func (c *Conn) whenChanged() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
 }
 
 // Bounded makes a context that ends, with cause ErrUnreachable, when the line

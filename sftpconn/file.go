@@ -120,12 +120,7 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 			f.mu.Unlock()
 			return h, nil
 		}
-		var coming *handle
-		for _, h := range f.handles {
-			if h.fits(dir) {
-				coming = h
-			}
-		}
+		changed, coming := f.c.whenChanged(), f.coming(dir)
 		f.mu.Unlock()
 		if coming == nil {
 			var err error
@@ -135,6 +130,8 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 		}
 		select {
 		case <-coming.done:
+		case <-changed: // its channel may be stuck
+			continue
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -148,6 +145,17 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 			return nil, f.c.giveUpOn("reopen", f.r.Path(), err)
 		}
 	}
+}
+
+// coming gives a handle that is being opened and fits; nil where there is none, or its opening stands behind a request at which
+// the server is stuck: then names have another channel. With mu held.
+func (f *File) coming(dir int) *handle {
+	for ch, h := range f.handles {
+		if h.fits(dir) && !ch.former.Load() {
+			return h
+		}
+	}
+	return nil
 }
 
 // over is the error of a file that can't be used any more. With mu held.

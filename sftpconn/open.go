@@ -45,7 +45,14 @@ const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | ses
 // answered has made the file, whatever becomes of the line behind it.
 func (c *Conn) Open(ctx context.Context, r OpenRequest) (*File, Attr, error) {
 	o := opening{c: c, r: r, path: r.Path()}
-	if err := c.change(ctx, "open", o.path, func(ch *channel, again bool) error { return o.try(ctx, ch, again) }); err != nil {
+	try := func(ch *channel, again bool) error { return o.try(ctx, ch, again) }
+	var err error
+	if r.Pflags&(session.OpenCreate|session.OpenTrunc) != 0 {
+		err = c.change(ctx, "open", []string{o.path}, try)
+	} else {
+		err = c.retry(ctx, "open", o.path, try)
+	}
+	if err != nil {
 		if o.f != nil {
 			o.f.Close()
 		}

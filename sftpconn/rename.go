@@ -12,7 +12,7 @@ import (
 // After a lost line the old name gone and the new one there count as done.
 func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bool) error {
 	inSteps := false
-	err := c.change(ctx, "rename", oldpath, func(ch *channel, again bool) error {
+	err := c.change(ctx, "rename", []string{oldpath, newpath}, func(ch *channel, again bool) error {
 		rename := (*session.Session).Rename
 		if inSteps = !noReplace; inSteps && ch.s.Has("posix-rename@openssh.com") {
 			rename, inSteps = (*session.Session).PosixRename, false

@@ -73,7 +73,11 @@ func (f *File) find(ch *channel) (string, error) {
 		}
 		// A rename of the file itself may have been done without our knowing yet, or without
 		// its having reached those who say what the path is.
-		if f.c.settled(ch) || settling.IsZero() {
+		was, err := f.c.settled(ch, path)
+		if err != nil {
+			return "", err
+		}
+		if was || settling.IsZero() {
 			settling = time.Now().Add(settleNames)
 		}
 		id, err := f.findAt(ch, path)
@@ -133,24 +137,6 @@ func (f *File) wanted() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.closed
-}
-
-// settled waits until no change of names is in doubt, or ch is over. It says whether there was one.
-func (c *Conn) settled(ch *channel) (was bool) {
-	for {
-		c.mu.Lock()
-		doubts, changed := c.doubts, c.changed
-		c.mu.Unlock()
-		if doubts == 0 {
-			return was
-		}
-		was = true
-		select {
-		case <-changed:
-		case <-ch.s.Done():
-			return was
-		}
-	}
 }
 
 // findAt opens path where it is the file: a look at it, before anything is opened (an OPEN

@@ -76,7 +76,7 @@ func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal err
 // run takes all the steps.
 func (r *replacement) run() error {
 	ctx := Patient(r.c.ctx)
-	err := r.c.change(ctx, "rename", r.old, func(ch *channel, again bool) error {
+	err := r.c.change(ctx, "rename", []string{r.old, r.new, r.aside}, func(ch *channel, again bool) error {
 		for r.state != settled {
 			if err := r.step(ctx, ch, again); err != nil {
 				return err

@@ -33,29 +33,6 @@ func (c *Conn) retry(ctx context.Context, op, path string, ask func(ch *channel,
 	}
 }
 
-// change is retry for what changes names. While it isn't known whether the server
-// has done it, files that are reopened don't take an absent name for their end.
-func (c *Conn) change(ctx context.Context, op, path string, ask func(ch *channel, again bool) error) error {
-	doubt := false
-	err := c.retry(ctx, op, path, func(ch *channel, again bool) error {
-		err := ask(ch, again)
-		if wasSent(err) && !doubt {
-			doubt = true
-			c.mu.Lock()
-			c.doubts++
-			c.mu.Unlock()
-		}
-		return err
-	})
-	if doubt {
-		c.mu.Lock()
-		c.doubts--
-		c.broadcast()
-		c.mu.Unlock()
-	}
-	return err
-}
-
 // wasSent says whether err is the loss of a session that may have seen the request.
 func wasSent(err error) bool {
 	var lost *session.LostError
