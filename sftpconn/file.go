@@ -97,9 +97,12 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 	return h
 }
 
+// lengthy is the n of use for a request that moves nothing and may take the server long: it keeps away from the channel of names.
+const lengthy = -1
+
 // use gives an open handle that is good for direction dir, with a reference that drop
 // gives back. n is how many bytes are to be moved; 0 for a small request, which goes
-// to the channel of names where that has a handle.
+// to the channel of names where that has a handle; or lengthy.
 func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 	var lost losses
 	for {
@@ -181,7 +184,7 @@ func (f *File) purge() {
 }
 
 // best chooses among the open handles good for dir, those of on alone where it isn't
-// nil: for data the least loaded channel, and that of names only where it is the only one. With mu held.
+// nil: for data, and what is lengthy, the least loaded channel, and that of names only where it is the only one. With mu held.
 func (f *File) best(dir, n int, on *link) *handle {
 	var best *handle
 	var bestLoad float64
@@ -196,7 +199,7 @@ func (f *File) best(dir, n int, on *link) *handle {
 		switch names := ch.names && !ch.former.Load(); {
 		case names && n > 0 && ch.pacer(dir).lent.Load():
 			load += float64(max(ch.pacer(dir).shareNow()-lentBytes, 0))
-		case names == (n > 0):
+		case names == (n != 0):
 			load += 1 << 40
 		}
 		if best == nil || load < bestLoad {
@@ -220,11 +223,11 @@ func (f *File) Close() {
 	}
 }
 
-// small runs a small request on a handle, again after a lost session.
-func (f *File) small(ctx context.Context, op string, ask func(h *handle) *session.Call) (*session.Call, error) {
+// small runs a small request on a handle, again after a lost session. n is 0 or lengthy, as with use.
+func (f *File) small(ctx context.Context, op string, n int, ask func(h *handle) *session.Call) (*session.Call, error) {
 	var lost losses
 	for {
-		h, err := f.use(ctx, f.main(), 0)
+		h, err := f.use(ctx, f.main(), n)
 		if err != nil {
 			return nil, f.wrap(err, op)
 		}
@@ -251,13 +254,13 @@ func (f *File) Setstat(ctx context.Context, a Attr) error {
 	if a.Flags&session.HasSize != 0 {
 		f.extend(int64(a.Size))
 	}
-	_, err := f.small(ctx, "fsetstat", func(h *handle) *session.Call { return h.ch.s.Fsetstat(h.id, a) })
+	_, err := f.small(ctx, "fsetstat", 0, func(h *handle) *session.Call { return h.ch.s.Fsetstat(h.id, a) })
 	return err
 }
 
 // Stat gives the attributes of the file, whatever has its name by now.
 func (f *File) Stat(ctx context.Context) (Attr, error) {
-	call, err := f.small(ctx, "fstat", func(h *handle) *session.Call { return h.ch.s.Fstat(h.id) })
+	call, err := f.small(ctx, "fstat", 0, func(h *handle) *session.Call { return h.ch.s.Fstat(h.id) })
 	if err != nil {
 		return Attr{}, err
 	}

@@ -48,14 +48,15 @@ func (f *File) unaskWrite(n int) {
 	f.out.wake()
 }
 
-// Fsync is fsync@openssh.com, of all that was acknowledged before; nil where the server lacks it.
+// Fsync is fsync@openssh.com, of all that was acknowledged before; nil where the server lacks it. Any handle is as good, and the
+// server may take long: names do not wait for it where the file is open on another channel.
 func (f *File) Fsync(ctx context.Context) error {
 	f.mu.Lock()
 	for _, h := range f.handles {
 		h.unstored = false
 	}
 	f.mu.Unlock()
-	_, err := f.small(ctx, "fsync", func(h *handle) *session.Call {
+	_, err := f.small(ctx, "fsync", lengthy, func(h *handle) *session.Call {
 		if !h.ch.s.Has("fsync@openssh.com") {
 			return nil
 		}
@@ -95,6 +96,8 @@ func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int
 		for i, h := range handles {
 			calls[i] = h.ch.s.Fsync(h.id)
 			h.refs++
+		}
+		for _, h := range f.handles {
 			h.unstored = false
 		}
 	}
@@ -121,9 +124,11 @@ func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int
 	}, nil
 }
 
-// toStore gives the handles with WRITEs that no FSYNC has followed, and says whether one behind each of them stores
-// all. On a short line the round trip is not worth more than one. With mu held.
+// toStore gives the handles with WRITEs in flight that no FSYNC has followed, and says whether one behind each of them stores
+// all. Those whose WRITEs are answered need none of their own, and where all are, one handle is enough. On a short line the
+// round trip is not worth more than one. With mu held.
 func (f *File) toStore() (handles []*handle, possible bool) {
+	written := false
 	for _, h := range f.handles {
 		if !h.unstored {
 			continue
@@ -131,9 +136,16 @@ func (f *File) toStore() (handles []*handle, possible bool) {
 		if !h.open() || !ordered(h.ch.s) {
 			return nil, false
 		}
+		written = true
+		if h.refs == 0 {
+			continue
+		}
 		if handles = append(handles, h); len(handles) > 1 && h.ch.link.rtt.get() <= farRTT {
 			return nil, false
 		}
 	}
-	return handles, len(handles) > 0
+	if written && len(handles) == 0 {
+		handles = append(handles, f.best(f.main(), lengthy, nil)) // there is one: that which was written to
+	}
+	return handles, written
 }
