@@ -48,6 +48,7 @@ type head struct {
 	g    grant
 	read *session.Call
 	look *session.Call // nil for a small file
+	over bool          // g was given back, or will be with the answer
 }
 
 // readHead asks for the beginning of the file; nil where that can't be, or the line has no room for it.
@@ -76,6 +77,7 @@ func (h *head) finish(ctx context.Context, open *session.Call) (content []byte, 
 	if h == nil {
 		return nil, nil, nil
 	}
+	h.over = true
 	_, err = h.ch.transfer(ctx, h.read, func(done int) { h.ch.link.read.release(h.g, done, h.read.RTT()) })
 	if err == nil && open.AsForeseen() {
 		content = h.read.Data()
@@ -91,9 +93,9 @@ func (h *head) finish(ctx context.Context, open *session.Call) (content []byte, 
 	return content, looked, nil
 }
 
-// drop gives up a read whose file was not opened.
+// drop gives up a read whose file was not opened; after finish it does nothing.
 func (h *head) drop() {
-	if h == nil {
+	if h == nil || h.over {
 		return
 	}
 	h.ch.giveUp(h.read, func(int) { h.ch.link.read.release(h.g, 0, 0) })

@@ -47,6 +47,30 @@ func TestASmallFileIsReadInTheFlightOfItsOpening(t *testing.T) {
 	}
 }
 
+func TestAnOpeningThatFailsBehindItsOpenLeavesNothingInFlight(t *testing.T) {
+	tap, srv, c := tapped(t)
+	path := file(t, srv, "f", content(1, 5000))
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "LSTAT" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	if _, _, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: rd, Size: 5000}); !refused(err) {
+		t.Fatal(err)
+	}
+	if tap.Count("READ") != 1 {
+		t.Fatal("nothing was read with the opening")
+	}
+	closed(t, c)
+	p := &c.allLinks()[0].read
+	eventually(t, "the line has all of its room", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.inFlight == 0
+	})
+}
+
 // The server keeps handles that we think are closed. So those that it gives out are not those foreseen, and what is asked of
 // the foreseen ones is answered with the bytes of another file.
 func keepHandles(tap *sftptest.Tap) {

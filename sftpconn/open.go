@@ -119,6 +119,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		open = ch.s.OpenFile(o.path, o.r.Pflags, wish)
 	}
 	head := o.readHead(ch, open)
+	defer head.drop()
 	if sets {
 		chmod = ch.s.Setstat(o.path, perm)
 	}
@@ -136,7 +137,6 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	err := ch.wait(ctx, open)
 	if err != nil {
 		closeWhenOpen(o.c, ch, open)
-		head.drop()
 		for _, call := range []*session.Call{chmod, after} {
 			if call != nil {
 				call.Abandon()
