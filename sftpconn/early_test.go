@@ -2,6 +2,7 @@ package sftpconn
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"sync/atomic"
@@ -154,6 +155,40 @@ func TestReadsGoOutBehindAnOpeningThatIsNotAnswered(t *testing.T) {
 	tap.Release()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestWhatIsReadEarlyIsNotTakenUnprovenWhenNobodyWaitsAnyMore(t *testing.T) {
+	tap, srv, c := tapped(t)
+	f := openFile(t, c, file(t, srv, "f", []byte("bytes")), rd)
+	ch := bulkChannel(t, c)
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "HANDLE" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	defer tap.Release()
+	f.mu.Lock()
+	h := f.stripe(ch, reading)
+	f.mu.Unlock()
+	eventually(t, "READs may go out behind the opening", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return h.early != nil
+	})
+	why := errors.New("closed")
+	ctx, cancel := context.WithCancelCause(limited(t))
+	b := make([]byte, 5)
+	ticket, err := f.ticket(ctx, reading, want{n: len(b)})
+	if err != nil || !ticket.early {
+		t.Fatalf("%+v, %v", ticket, err)
+	}
+	call := f.request(reading, ticket, b, 0, len(b))
+	<-call.Done()
+	cancel(why)
+	if n, err := f.move(ctx, reading, b, 0, false, ticket, call); n != 0 || !errors.Is(err, why) {
+		t.Errorf("%d bytes, of which nobody knows the file: %v", n, err)
 	}
 }
 

@@ -147,7 +147,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	var lost losses
 	for ; ; call = f.request(dir, t, p, off, 0) {
 		err := f.finish(ctx, dir, t, call)
-		if t.early && !isLost(err) && ctx.Err() == nil {
+		if t.early && !isLost(err) {
 			good, ended := f.confirm(ctx, t.h)
 			if ended != nil {
 				return 0, ended
