@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unsafe"
 
 	"sshmount/sftpconn/session"
 )
@@ -17,9 +18,14 @@ const (
 	listFullAnswer  = 64 // names; fewer in a first answer are taken for the whole directory (OpenSSH gives up to 100)
 )
 
-// listMost bounds what is believed of a directory, in names: a server that goes on for ever must not fill the
-// memory. A variable for the tests.
-var listMost = 16 << 20
+// What is believed of a directory is bounded: a server that goes on for ever must not fill the memory. Variables for the tests.
+var (
+	listMost      = 16 << 20  // names
+	listMostBytes = 512 << 20 // of names, and of what each takes besides
+)
+
+// entrySize is what a name takes besides its bytes, in bytes.
+const entrySize = int(unsafe.Sizeof(Entry{}))
 
 // errStop carries the error of a yield out of a listing.
 type errStop struct{ error }
@@ -65,7 +71,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 
 	var flight []*session.Call
 	size, most, ended := listWindowFirst, listFullAnswer, false
-	all := 0
+	all, bytes := 0, 0
 	short := false // the last answer was less than the server can give: the end is near
 	for {
 		for !ended && len(flight) < size && !(short && len(flight) > 0) {
@@ -95,6 +101,12 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		}
 		if all += len(names); all > listMost {
 			return fmt.Errorf("the server lists more than %d names", listMost)
+		}
+		for _, e := range names {
+			bytes += entrySize + len(e.Name)
+		}
+		if bytes > listMostBytes {
+			return fmt.Errorf("the server lists more names than fit into %d bytes", listMostBytes)
 		}
 		short = len(names) < most
 		most = len(names)

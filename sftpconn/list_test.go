@@ -70,3 +70,21 @@ func TestAListingWithoutEndIsGivenUp(t *testing.T) {
 		t.Errorf("%d names, %v", got, err)
 	}
 }
+
+func TestAListingOfLongNamesWithoutEndIsGivenUp(t *testing.T) {
+	before := listMostBytes
+	t.Cleanup(func() { listMostBytes = before })
+	const long = 10_000
+	listMostBytes = 100 * long
+	c, srv, _ := listingServer(t, func(n int) []byte {
+		if n > 200 {
+			return names() // the test ends all the same
+		}
+		return names(strings.Repeat("x", long))
+	})
+	got := 0
+	err := c.List(limited(t), srv.Dir(), func(list []Entry, _ bool) error { got += len(list); return nil })
+	if err == nil || got > 100 || got < 90 {
+		t.Errorf("%d names, %v", got, err)
+	}
+}
