@@ -251,7 +251,7 @@ func (f *File) regular(ch *channel, name string) error {
 	if err := ch.wait(f.c.ctx, look); err != nil {
 		return err
 	}
-	if look.Attr().Mode&modeType != modeRegular {
+	if !isRegular(look.Attr()) {
 		return errDiffers
 	}
 	return nil
@@ -289,5 +289,5 @@ func (f *File) mayOpen(name string, limit time.Duration) bool {
 	if err != nil {
 		return !refused(err)
 	}
-	return a.Mode&modeType == modeRegular
+	return isRegular(a)
 }

@@ -10,6 +10,12 @@ func (f *File) lookUp(ch *channel, path string) *session.Call {
 	return ch.s.Lstat(path)
 }
 
+// isRegular says whether what looks so is a regular file, as far as can be told: some servers tell no types.
+func isRegular(a Attr) bool {
+	t := a.Mode & modeType
+	return t == 0 || t == modeRegular
+}
+
 // sameFile says whether two looks at a file, with nothing done to it in between, may be of the same.
 func sameFile(a, b Attr) bool {
 	a.Atime, b.Atime = 0, 0

@@ -1,12 +1,15 @@
 package sftpconn
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -87,4 +90,48 @@ func TestAFreshFileBehindALinkIsNotToldByTheDirectoryOfTheLink(t *testing.T) {
 	if err := striped(f, ch, reading); !errors.Is(err, errStripe) {
 		t.Errorf("it may be another by now, and is taken for the same: %v", err)
 	}
+}
+
+// changeModes has the server tell other modes in its ATTRS: what f makes of them, given the request.
+func changeModes(tap *sftptest.Tap, f func(request string, mode uint32) uint32) {
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Name != "ATTRS" {
+			return sftptest.Pass()
+		}
+		at := 4
+		flags := binary.BigEndian.Uint32(p.Body)
+		for _, had := range []uint32{session.HasSize, session.HasOwner} {
+			if flags&had != 0 {
+				at += 8
+			}
+		}
+		body := bytes.Clone(p.Body)
+		binary.BigEndian.PutUint32(body[at:], f(p.Request.Name, binary.BigEndian.Uint32(body[at:])))
+		return sftptest.ReplaceBody(body)
+	})
+}
+
+func TestAServerThatTellsNoTypesHasRegularFiles(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Args("-u", "077"))
+	c := connect(t, srv)
+	changeModes(tap, func(_ string, mode uint32) uint32 { return mode & modePerm })
+	path := file(t, srv, "f", []byte("old"))
+	if b, _, err := c.ReadSmall(limited(t), path, 3, 100); err != nil || string(b) != "old" {
+		t.Errorf("read aside: %q, %v", b, err)
+	}
+	f := openFile(t, c, path, rd)
+	if err := striped(f, bulkChannel(t, c), reading); err != nil {
+		t.Errorf("opened on a further channel: %v", err)
+	}
+	srv.Cut()
+	if err := readsAgain(limited(t), f); err != nil {
+		t.Errorf("after the connection was lost: %v", err)
+	}
+	made := filepath.Join(srv.Dir(), "made")
+	openFile(t, c, made, wr|cre|session.OpenExcl)
+	eventually(t, "a file that was made has its bits", func() bool {
+		info, err := os.Stat(made)
+		return err == nil && info.Mode().Perm() == 0o644
+	})
 }

@@ -189,7 +189,7 @@ func (o *opening) lookAgain(ctx context.Context, ch *channel) error {
 
 // found takes the attributes of what was opened, and sets its permission bits right where this opening has made it.
 func (o *opening) found(a Attr, made bool) {
-	if made && a.Mode&modeType == modeRegular && a.Mode&modeAccess != o.r.Perm&modeAccess {
+	if made && isRegular(a) && a.Flags&session.HasMode != 0 && a.Mode&modeAccess != o.r.Perm&modeAccess {
 		// Through the handle: it is the file that was made, whatever has its name by now.
 		o.f.chmodLater(o.ch, o.handle, a.Mode, o.r.Perm)
 		a.Mode = a.Mode&^modeAccess | o.r.Perm&modeAccess

@@ -148,7 +148,7 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 			return "", err
 		}
 		before := look.Attr()
-		if before = f.asOwed(before); before.Mode&modeType != modeRegular {
+		if before = f.asOwed(before); !isRegular(before) {
 			return "", fmt.Errorf("%w: %q is no regular file now", ErrStale, path)
 		}
 		if err := f.check(before); err != nil {
@@ -163,7 +163,7 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 		if err == nil {
 			after := stat.Attr()
 			same := sameFile(before, after)
-			if !same && after.Mode&modeType == modeRegular && try >= reopenTries {
+			if !same && isRegular(after) && try >= reopenTries {
 				// Somebody writes to it all the time.
 				same = after.UID == before.UID && after.GID == before.GID
 			}

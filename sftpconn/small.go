@@ -64,7 +64,7 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, ma
 	}
 	a := stat.Attr()
 	switch {
-	case a.Mode&modeType != modeRegular:
+	case !isRegular(a):
 		return nil, Attr{}, errors.New("no regular file")
 	case a.Size > uint64(max):
 		return nil, Attr{}, fmt.Errorf("file of %d bytes is longer than %d", a.Size, max)
