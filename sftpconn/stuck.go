@@ -28,18 +28,27 @@ var (
 func (c *Conn) freeStuck(l *link) {
 	for _, ch := range l.channels() {
 		stall := ch.s.Stall()
-		if stall.Opening && stall.GivenUp && stall.Behind > stuckGivenUp {
+		unwanted := stall.Opening && stall.GivenUp
+		giveUp := unwanted && stall.Behind > stuckGivenUp
+		if giveUp && !c.irreplaceable(ch) {
 			c.o.Logger.Warn("the server does not come to an end with opening a file that nobody wants any more; "+
 				"its channel is closed, because others wait behind it", "for", stall.Age.Round(time.Second))
 			ch.s.Close()
+			continue
 		}
 		switch stuck := stall.Age > stuckAfter; {
-		case ch == l.names && stuck && stall.Behind > 0:
+		case ch == l.names && (stuck && stall.Behind > 0 || giveUp):
 			c.replaceStuck(l, stall.Age)
-		case ch.former.Load() && !stuck:
+		case ch.former.Load() && !stuck && !unwanted:
 			l.release(ch)
 		}
 	}
+}
+
+// irreplaceable says whether a file is open on ch and nowhere else that has lost its name: it could not be opened again. Others are
+// found again by theirs, as after a lost connection.
+func (c *Conn) irreplaceable(ch *channel) bool {
+	return slices.ContainsFunc(c.openFiles(), func(f *File) bool { return f.needs(ch) && f.r.Path() == "" })
 }
 
 // replaceStuck opens a channel of names beside the one that is stuck, which stays for what was asked on it and the

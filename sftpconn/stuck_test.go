@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -61,6 +62,55 @@ func TestAnOpeningThatNobodyWantsAnyMoreDoesNotBlockNames(t *testing.T) {
 				t.Errorf("%d dials", srv.Dials())
 			}
 		})
+	}
+}
+
+// Its channel holds the only handle of a file that has no name any more.
+func TestAFileWithoutANameIsNotLostToAnOpeningThatNobodyWants(t *testing.T) {
+	sooner(t, time.Hour, 200*time.Millisecond)
+	tap, srv, c := tapped(t)
+	path, blocks := file(t, srv, "f", []byte("x")), fifo(t, srv)
+	var name atomic.Value
+	name.Store(path)
+	f, _, err := c.Open(limited(t), OpenRequest{Path: func() string { return name.Load().(string) }, Pflags: rd | wr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	name.Store("")
+	stuck := c.newest.Load()
+	tap.Reset()
+	ctx, cancel := context.WithCancel(limited(t))
+	opened, behind := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, _, err := c.Open(ctx, OpenRequest{Path: at(blocks), Pflags: rd})
+		opened <- err
+	}()
+	eventually(t, "the server is at the opening", func() bool { return tap.Count("OPEN") == 1 && stuck.Stall().Opening })
+	cancel()
+	<-opened
+	go func() {
+		_, err := c.Lstat(limited(t), srv.Dir())
+		behind <- err
+	}()
+	eventually(t, "there is another channel of names", func() bool { return c.newest.Load() != stuck })
+	if _, err := c.Lstat(limited(t), srv.Dir()); err != nil {
+		t.Errorf("a look-up: %v", err)
+	}
+	c.freeStuck(c.allLinks()[0]) // as a second later; nothing is left to do that would be the watching goroutine's alone
+	f.mu.Lock()
+	for ch := range f.handles {
+		if ch.over() || !ch.former.Load() || slices.Contains(c.allLinks()[0].bulkChannels(), ch) {
+			t.Error("its channel was closed, or is given data while it is stuck")
+		}
+	}
+	f.mu.Unlock()
+	f.Close()
+	if err := <-behind; err != nil {
+		t.Errorf("what was asked behind the opening, when the file is closed: %v", err)
 	}
 }
 
