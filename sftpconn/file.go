@@ -154,7 +154,7 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 // the server is stuck: then names have another channel. With mu held.
 func (f *File) coming(dir int) *handle {
 	for ch, h := range f.handles {
-		if h.fits(dir) && !ch.former.Load() {
+		if h.fits(dir) && !ch.stuck.Load() {
 			return h
 		}
 	}
@@ -201,6 +201,9 @@ func (f *File) best(dir, n int, on *link) *handle {
 			load += float64(max(ch.pacer(dir).shareNow()-lentBytes, 0))
 		case names == (n != 0):
 			load += 1 << 40
+		}
+		if ch.stuck.Load() {
+			load += 1 << 41
 		}
 		if best == nil || load < bestLoad {
 			best, bestLoad = h, load

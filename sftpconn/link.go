@@ -89,6 +89,7 @@ type channel struct {
 	since time.Time
 
 	former atomic.Bool // another is the channel of names now
+	stuck  atomic.Bool // and for as long as this one does not come to an end with a request
 
 	started uint32    // what s.Started said when it was last looked at; of shrink, as usedAt
 	usedAt  time.Time // when it last was found in use

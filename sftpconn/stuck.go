@@ -84,6 +84,7 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	ch.names = true
 	l.former = append(l.former, l.names)
 	l.names.former.Store(true)
+	l.names.stuck.Store(true)
 	l.names = ch
 	l.mu.Unlock()
 	c.newest.Store(ch.s)
@@ -101,6 +102,7 @@ func (l *link) release(ch *channel) {
 	if l.err != nil || i < 0 {
 		return
 	}
+	ch.stuck.Store(false)
 	l.former = slices.Delete(slices.Clone(l.former), i, i+1)
 	if ch.over() {
 		return

@@ -114,6 +114,28 @@ func TestAFileWithoutANameIsNotLostToAnOpeningThatNobodyWants(t *testing.T) {
 	}
 }
 
+func TestAStuckChannelIsTheLastChoice(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv)
+	f := openFile(t, c, file(t, srv, "f", []byte("x")), rd)
+	bulk := bulkChannel(t, c)
+	if err := striped(f, bulk, reading); err != nil {
+		t.Fatal(err)
+	}
+	names := c.allLinks()[0].channels()[0]
+	names.former.Store(true)
+	names.stuck.Store(true)
+	bulk.load[reading].Add(1 << 20)
+	for _, n := range []int{0, 100, lengthy} {
+		f.mu.Lock()
+		h := f.best(reading, n, nil)
+		f.mu.Unlock()
+		if h == nil || h.ch != bulk {
+			t.Errorf("a request for %d bytes waits for the server to come to an end with another", n)
+		}
+	}
+}
+
 // It is read ahead on a channel for bulk data, where others have READs.
 func TestAFileReadAheadThatCannotBeOpenedIsGivenUp(t *testing.T) {
 	sooner(t, 300*time.Millisecond, 200*time.Millisecond)
