@@ -47,7 +47,7 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 		return "", err
 	}
 	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce&^session.OpenWrite, Attr{})
-	found, dir := f.lookUp(ch, name), ch.s.Stat(path.Dir(name))
+	look, dir := lookBehind(ch, open), ch.s.Stat(path.Dir(name))
 	f.readEarly(h, open)
 	var known Attr
 	var err error
@@ -63,15 +63,16 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 	if err != nil {
 		return id, err
 	}
-	if err := ch.wait(f.c.ctx, found); err != nil {
-		return id, err
+	found, foundErr := f.lookedBehind(ch, open, look)
+	if foundErr != nil {
+		return id, foundErr
 	}
-	if f.looked != nil && !sameFile(known, found.Attr()) {
+	if f.looked != nil && !sameFile(known, found) {
 		if known, err = f.look(); err != nil { // it may have changed since
 			return id, err
 		}
 	}
-	if !sameFile(known, found.Attr()) {
+	if !sameFile(known, found) {
 		return id, errDiffers
 	}
 	if f.leftAlone(known.Mtime) {
@@ -107,7 +108,7 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 	begun := time.Now()
 	_, before := f.reach()
 	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce, Attr{})
-	found := f.lookUp(ch, name)
+	look := lookBehind(ch, open)
 	watched := f.watch(ch, open)
 	err := f.waitOpen(ch, name, open, stripeLimit)
 	glances := <-watched
@@ -115,10 +116,10 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 		return "", err
 	}
 	id := open.Handle()
-	if err := ch.wait(f.c.ctx, found); err != nil {
+	first, err := f.lookedBehind(ch, open, look)
+	if err != nil {
 		return id, err
 	}
-	first := found.Attr()
 	if first.Size >= uint64(before) && open.AsForeseen() && f.movedMeanwhile(ch, first, glances) {
 		return id, nil
 	}

@@ -16,6 +16,31 @@ func isRegular(a Attr) bool {
 	return t == 0 || t == modeRegular
 }
 
+// lookBehind asks what open has opened looks like, in its flight where the handle can be foreseen; nil where it can't.
+// Looks through handles are compared with each other alone: some servers (OpenSSH's on Windows) tell other permission bits of a name.
+func lookBehind(ch *channel, open *session.Call) *session.Call {
+	if id := open.Foreseen(); id != "" {
+		return ch.s.Fstat(id)
+	}
+	return nil
+}
+
+// lookedBehind gives the answer to call, which is of lookBehind, when open is answered. Where the handle was not foreseen, it asks then.
+func (f *File) lookedBehind(ch *channel, open, call *session.Call) (Attr, error) {
+	if call == nil || !open.AsForeseen() {
+		call = ch.s.Fstat(open.Handle())
+	}
+	err := ch.wait(f.c.ctx, call)
+	return call.Attr(), err
+}
+
+// sameButBits is sameFile for a look at the name and one through the handle.
+func sameButBits(a, b Attr) bool {
+	a.Mode &= modeType
+	b.Mode &= modeType
+	return sameFile(a, b)
+}
+
 // sameFile says whether two looks at a file, with nothing done to it in between, may be of the same.
 func sameFile(a, b Attr) bool {
 	a.Atime, b.Atime = 0, 0

@@ -135,3 +135,41 @@ func TestAServerThatTellsNoTypesHasRegularFiles(t *testing.T) {
 		return err == nil && info.Mode().Perm() == 0o644
 	})
 }
+
+// OpenSSH's server on Windows tells no bits of the group by LSTAT, and does by FSTAT.
+func TestAServerThatTellsOtherBitsOfANameThanOfAHandle(t *testing.T) {
+	tap, srv, c := tapped(t)
+	changeModes(tap, func(request string, mode uint32) uint32 {
+		if request == "FSTAT" {
+			return mode
+		}
+		return mode &^ 0o070
+	})
+	ch := bulkChannel(t, c)
+	f := openFile(t, c, file(t, srv, "f", []byte("old")), rd)
+	if err := striped(f, ch, reading); err != nil {
+		t.Errorf("a file that stands still, on a further channel: %v", err)
+	}
+
+	g := openFile(t, c, filepath.Join(srv.Dir(), "g"), wr|cre)
+	g.mu.Lock()
+	h := g.stripe(ch, writing)
+	g.mu.Unlock()
+	for off := int64(0); !h.settled(); off++ {
+		if err := g.WriteAt(limited(t), []byte("x"), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.err != nil {
+		t.Errorf("a file that grows, on a further channel: %v", h.err)
+	}
+
+	tap.Reset()
+	srv.Cut()
+	if err := readsAgain(limited(t), f); err != nil {
+		t.Errorf("after the connection was lost: %v", err)
+	}
+	if n := tap.Count("LSTAT"); n != 1 {
+		t.Errorf("looked for %d times", n)
+	}
+}

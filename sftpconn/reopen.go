@@ -162,7 +162,7 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 		err = ch.wait(f.c.ctx, stat)
 		if err == nil {
 			after := stat.Attr()
-			same := sameFile(before, after)
+			same := sameButBits(before, after)
 			if !same && isRegular(after) && try >= reopenTries {
 				// Somebody writes to it all the time.
 				same = after.UID == before.UID && after.GID == before.GID
