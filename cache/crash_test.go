@@ -90,6 +90,37 @@ func TestAfterFsyncACrashOfTheServerLosesNothing(t *testing.T) {
 	}
 }
 
+func TestAcknowledgedBytesThatACrashTookAreAnErrorOfWriting(t *testing.T) {
+	r := newRig(t, nil)
+	disk := &forgetful{file: filepath.Join(r.dir, "f")}
+	disk.install(r.tap)
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	other := r.opened(r.mustFind("f").Node, syscall.O_WRONLY)
+	write := func(content string, off int64) error {
+		if _, err := h.Write(ctxOf(t), []byte(content), off); err != nil {
+			return err
+		}
+		return h.Flush(ctxOf(t))
+	}
+	if err := write("acknowledged", 0); err != nil {
+		t.Fatal(err)
+	}
+	r.srv.Cut()
+	disk.mu.Lock()
+	disk.unsafe = nil
+	disk.mu.Unlock()
+	wantErrno(t, write("more", 12), syscall.EIO)
+	wantErrno(t, other.Fsync(ctxOf(t)), syscall.EIO) // of all that is open
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Errorf("it was told, and is again: %v", err)
+	}
+}
+
 func TestFsyncReportsThatTheServerCouldNot(t *testing.T) {
 	for name, times := range map[string]int32{"it says so each time": math.MaxInt32, "it says so once": 1} {
 		t.Run(name, func(t *testing.T) {

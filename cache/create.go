@@ -79,7 +79,7 @@ func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpc
 			}
 			return c.serverPath((*self).n)
 		},
-		Check: c.checkOf(self), Pflags: pflags, Perm: perm & 0o7777,
+		Check: c.checkOf(self), Lost: c.lostOf(self), Pflags: pflags, Perm: perm & 0o7777,
 	}
 }
 

@@ -137,7 +137,7 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
-		Check: c.checkOf(self), Size: size,
+		Check: c.checkOf(self), Lost: c.lostOf(self), Size: size,
 	})
 	if err != nil {
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
@@ -172,6 +172,21 @@ func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
 			return nil
 		}
 		return h.check(a)
+	}
+}
+
+// lostOf reports that the server has lost what it had acknowledged, as an error of writing through the handle that self leads to
+// once there is one.
+func (c *Cache) lostOf(self **Handle) func(error) {
+	return func(err error) {
+		c.mu.Lock()
+		h := *self
+		c.mu.Unlock()
+		if h == nil {
+			return
+		}
+		c.errs.add("write", c.pathOf(h.n), err)
+		h.fd.Fail(err)
 	}
 }
 

@@ -74,7 +74,9 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 			return done, wrap2(err, "copy", src.r.Path(), dst.r.Path())
 		}
 		done += copied
-		dst.acknowledge(dstOff + done)
+		if copied > 0 {
+			dst.acknowledge(dstOff + done)
+		}
 		if copied < part {
 			break
 		}

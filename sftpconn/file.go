@@ -50,6 +50,7 @@ type File struct {
 	moved   int64 // bytes asked for so far
 	end     int64 // where the furthest write ends
 	acked   int64 // where the furthest ends that was acknowledged
+	exposed exposed
 	out     outbox
 	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
 
@@ -256,6 +257,8 @@ func (f *File) wrap(err error, op string) error { return wrap(err, op, f.r.Path(
 func (f *File) Setstat(ctx context.Context, a Attr) error {
 	if a.Flags&session.HasSize != 0 {
 		f.extend(int64(a.Size))
+		f.shorten(a.Size)
+		f.c.shorten(f.r.Path(), a.Size) // for who else has it open
 	}
 	_, err := f.small(ctx, "fsetstat", 0, func(h *handle) *session.Call { return h.ch.s.Fsetstat(h.id, a) })
 	return err

@@ -55,13 +55,19 @@ func (f *File) Fsync(ctx context.Context) error {
 	for _, h := range f.handles {
 		h.unstored = false
 	}
+	acks := f.exposed.acks
 	f.mu.Unlock()
-	_, err := f.small(ctx, "fsync", lengthy, func(h *handle) *session.Call {
+	call, err := f.small(ctx, "fsync", lengthy, func(h *handle) *session.Call {
 		if !h.ch.s.Has("fsync@openssh.com") {
 			return nil
 		}
 		return h.ch.s.Fsync(h.id)
 	})
+	if call != nil && err == nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.exposed.stored(acks)
+	}
 	return err
 }
 
@@ -120,7 +126,11 @@ func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int
 	return func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return f.out.sent == sent
+		if f.out.sent != sent {
+			return false
+		}
+		f.exposed.stored(f.exposed.acks) // the acknowledgements came behind the fsync, of writes before it
+		return true
 	}, nil
 }
 

@@ -22,6 +22,9 @@ type OpenRequest struct {
 	SetPerm bool
 	// Check looks at the attributes found at a reopening, before the new handle is used; its error (ErrStale) ends the file. May be nil.
 	Check func(Attr) error
+	// Lost is told, once, where a reopening finds the file shorter than it was written through this File and acknowledged, and no
+	// fsync had followed: the server has crashed, or another client has cut the file. The error wraps ErrLost. May be nil.
+	Lost func(error)
 	// Ahead marks an open that nobody waits for: its reads use only what the line has spare.
 	Ahead bool
 	// Follow says that the path may be that of a link which leads to the file. Looks at it go behind the link then, and the opening
@@ -46,6 +49,9 @@ const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | ses
 func (c *Conn) Open(ctx context.Context, r OpenRequest) (*File, Attr, error) {
 	o := opening{c: c, r: r, path: r.Path()}
 	try := func(ch *channel, again bool) error { return o.try(ctx, ch, again) }
+	if r.Pflags&session.OpenTrunc != 0 {
+		c.shorten(o.path, 0)
+	}
 	var err error
 	if r.Pflags&(session.OpenCreate|session.OpenTrunc) != 0 {
 		err = c.change(ctx, "open", []string{o.path}, try)

@@ -80,10 +80,14 @@ func (f *File) find(ch *channel) (string, error) {
 		if was || settling.IsZero() {
 			settling = time.Now().Add(settleNames)
 		}
-		id, err := f.findAt(ch, path)
+		exposed := f.exposedEnd()
+		id, found, err := f.findAt(ch, path)
 		if err == nil && f.r.Path() != path {
 			ch.s.CloseHandle(id) // of what was given the name when the file had left it
 			continue
+		}
+		if err == nil {
+			f.lookForLoss(exposed, found)
 		}
 		if isAbsent(err) {
 			for f.r.Path() == path && time.Now().Before(settling) && f.c.ctx.Err() == nil {
@@ -140,23 +144,23 @@ func (f *File) wanted() bool {
 }
 
 // findAt opens path where it is the file: a look at it, before anything is opened (an OPEN
-// of a FIFO would block the channel), OPEN, and FSTAT, which must say the same.
-func (f *File) findAt(ch *channel, path string) (string, error) {
+// of a FIFO would block the channel), OPEN, and FSTAT, which must say the same and is given too.
+func (f *File) findAt(ch *channel, path string) (string, Attr, error) {
 	for try := 1; ; try++ {
 		look := f.lookUp(ch, path)
 		if err := ch.wait(f.c.ctx, look); err != nil {
-			return "", err
+			return "", Attr{}, err
 		}
 		before := look.Attr()
 		if before = f.asOwed(before); !isRegular(before) {
-			return "", fmt.Errorf("%w: %q is no regular file now", ErrStale, path)
+			return "", Attr{}, fmt.Errorf("%w: %q is no regular file now", ErrStale, path)
 		}
 		if err := f.check(before); err != nil {
-			return "", err
+			return "", Attr{}, err
 		}
 		id, err := f.openAgain(ch, path, before)
 		if err != nil {
-			return "", err
+			return "", Attr{}, err
 		}
 		stat := ch.s.Fstat(id)
 		err = ch.wait(f.c.ctx, stat)
@@ -169,16 +173,16 @@ func (f *File) findAt(ch *channel, path string) (string, error) {
 			}
 			if same {
 				if err = f.check(after); err == nil {
-					return id, nil
+					return id, after, nil
 				}
 			}
 		}
 		ch.s.CloseHandle(id)
 		if err != nil {
-			return "", err
+			return "", Attr{}, err
 		}
 		if try > reopenTries {
-			return "", fmt.Errorf("%w: what has its name changes all the time", ErrStale)
+			return "", Attr{}, fmt.Errorf("%w: what has its name changes all the time", ErrStale)
 		}
 	}
 }

@@ -64,6 +64,8 @@ func (f *File) acknowledge(end int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.acked = max(f.acked, end)
+	f.exposed.end = max(f.exposed.end, end)
+	f.exposed.acks++
 }
 
 // reach tells how far the file is to be written at most, and is for sure.
@@ -207,12 +209,15 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		turn.Done()
 		if !ordered(s) {
 			if err = f.finish(ctx, writing, t, call); err == nil {
+				f.acknowledge(off + int64(len(p)))
 				return f.Setstat(ctx, a)
 			}
 		} else {
 			f.hold(t.h)
 			set := s.Fsetstat(t.id, a)
-			err = f.finish(ctx, writing, t, call)
+			if err = f.finish(ctx, writing, t, call); err == nil {
+				f.acknowledge(off + int64(len(p)))
+			}
 			if setErr := t.h.ch.wait(ctx, set); err == nil && setErr != nil {
 				err = setErr
 			}

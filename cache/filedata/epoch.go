@@ -196,6 +196,13 @@ func (h *Handle) syncBehind(ctx context.Context, flushed <-chan struct{}) (store
 	return h.backend.FsyncBehind(ctx, flushed, asked)
 }
 
+// Fail reports an error of bytes that this handle wrote and the server had acknowledged.
+func (h *Handle) Fail(err error) {
+	h.file.mu.Lock()
+	defer h.file.mu.Unlock()
+	h.file.failed(h, err)
+}
+
 // failed reports a write error to every handle that is open now. by is who wrote the bytes.
 func (f *File) failed(by *Handle, err error) {
 	f.report(err)
