@@ -2,6 +2,8 @@ package sftpconn
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +78,30 @@ func TestASlowLoginSucceedsWhileTheNetworkChangesAllTheTime(t *testing.T) {
 				t.Fatalf("no connection after %d attempts", len(begun)+1)
 			}
 			c.Kick()
+		}
+	})
+}
+
+// The network changes while the server is about to refuse the login.
+func TestARefusalCountsAlsoOfAnAttemptThatIsBegunAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		first := make(chan transport.Transport, 1)
+		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			if dials.Add(1) == 1 {
+				tr, err := stubDialer(ctx)
+				first <- tr
+				return tr, err
+			}
+			<-ctx.Done()
+			return nil, &transport.PermanentError{Err: errors.New("key refused")}
+		})
+		(<-first).Close()
+		time.Sleep(redialAge / 2)
+		c.Kick()
+		time.Sleep(redialAge)
+		if n := dials.Load(); n != 2 {
+			t.Errorf("%d logins; the refusal of the second does not count", n)
 		}
 	})
 }

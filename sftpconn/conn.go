@@ -38,7 +38,7 @@ type Conn struct {
 	extra      int      // further links, up or being dialled
 	extraAfter time.Time
 	final      error     // no connection ever again
-	refused    time.Time // when the last attempt was refused for good; zero where it was not
+	refused    time.Time // until when the last attempt, refused for good, has a pause follow, by the clock of the day; zero where it was not
 	trial      bool      // a loss now is final (Options.Trial)
 	gaveUp     bool
 	since      time.Time
@@ -239,10 +239,11 @@ func (c *Conn) Kick() {
 }
 
 // nudge is Kick where nobody has asked for it: after a change of the network, or a wake-up. Where logins are refused
-// each of these would be one more that fails, so that they count only once in a while.
+// each of these would be one more that fails, so that they don't count before the pause is over. Its timer stands still while the
+// machine sleeps.
 func (c *Conn) nudge() {
 	c.mu.Lock()
-	refused := time.Since(c.refused) < nudgeRefused
+	refused := time.Now().Round(0).Before(c.refused)
 	c.mu.Unlock()
 	if !refused {
 		c.Kick()

@@ -15,11 +15,11 @@ const (
 	backoffMost  = 30 * time.Second
 	// backoffWaiting bounds the pause while a program waits, before it is spread: at most 4 s then.
 	backoffWaiting = 2700 * time.Millisecond
-	// backoffRefused is the pace after a refusal that trying again won't change: a
-	// server that counts failed logins must not be provoked.
-	backoffRefused = time.Minute
-	// nudgeRefused is how long after such a refusal only the user's wish leads to another attempt before its time.
-	nudgeRefused = 20 * time.Second
+	// backoffRefused is the first pause after a refusal that trying again won't change, and backoffRefusedMost what it doubles to
+	// as long as no login is accepted: a server that counts failed logins must not be provoked, and an account not be locked. Only the
+	// user's wish ends it before its time.
+	backoffRefused     = time.Minute
+	backoffRefusedMost = time.Hour
 
 	// steady is how long a connection must have lasted to count as good. After one that
 	// did not, the back-off begins with triesShort attempts counted, and one more for each
@@ -163,7 +163,7 @@ func (c *Conn) redial(tries int) *link {
 	if tries > 0 {
 		pause = c.backoff(tries)
 	}
-	for {
+	for refusals := 0; ; {
 		c.mu.Lock()
 		c.nextTry = time.Now().Add(pause)
 		c.mu.Unlock()
@@ -191,14 +191,14 @@ func (c *Conn) redial(tries int) *link {
 		c.mu.Unlock()
 		pause = c.backoff(tries)
 		var refusal *transport.PermanentError
+		var refused time.Time
 		if errors.As(err, &refusal) {
-			pause = spread(backoffRefused)
+			pause = spread(min(backoffRefused<<min(refusals, 10), backoffRefusedMost))
+			refusals++
+			refused = time.Now().Round(0).Add(pause)
 		}
 		c.mu.Lock()
-		c.refused = time.Time{}
-		if refusal != nil {
-			c.refused = time.Now()
-		}
+		c.refused = refused
 		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}
@@ -277,8 +277,10 @@ func (c *Conn) attempt(patience *<-chan time.Time) (*link, error) {
 			}
 		}
 		cancel()
-		if r := <-results; r.err == nil {
-			return r.l, nil
+		r := <-results
+		var refusal *transport.PermanentError
+		if r.err == nil || errors.As(r.err, &refusal) && !errors.Is(r.err, context.Canceled) {
+			return r.l, r.err
 		}
 	}
 }
