@@ -105,7 +105,11 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		found = c.found(n)
 	}
 	done, err := c.queue.submit(ctx, change{
-		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}}, predict: func(*change) { named() },
+		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
+		predict: func(*change) {
+			named()
+			n.coming = append(n.coming, place{dir, name})
+		},
 		locate: func() (paths []string, err error) {
 			if from = c.path(n); from == "" {
 				return nil, c.fail(op, "", syscall.ENOENT, nil)
@@ -117,6 +121,9 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		},
 		run: func(ctx context.Context) error {
 			err := c.conn.Link(ctx, from, p)
+			c.mu.Lock()
+			n.coming = without(n.coming, place{dir, name})
+			c.mu.Unlock()
 			if err != nil && errors.Is(err, sftpconn.ErrUnsupported) {
 				return c.errno(ctx, op, p, err)
 			}

@@ -19,6 +19,7 @@ type Node struct {
 	was    string  // the path that a file with content had before it lost its last name, for people
 	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
 	leaving []place
+	coming  []place // hard links that the server has still to make (-o async)
 
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node
@@ -42,6 +43,27 @@ type Node struct {
 type place struct {
 	dir  *Node
 	name string
+}
+
+// names are the places where a node is. Called with mu held.
+func (n *Node) names() []place {
+	if n.parent == nil {
+		return nil
+	}
+	return append([]place{{n.parent, n.name}}, n.also...)
+}
+
+// isThere says whether the server knows a node by another name than one of its names. Called with mu held.
+func (n *Node) isThere(but place) bool {
+	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.coming, p) })
+}
+
+// without takes the first place of these out.
+func without(list []place, p place) []place {
+	if i := slices.Index(list, p); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
 }
 
 // ID is the inode number, stable while the node is known. The root's is 1.
@@ -195,13 +217,13 @@ func (c *Cache) submitLeaving(ctx context.Context, nodes []*Node, at []place, ch
 	var undo []func()
 	c.mu.Lock()
 	for i, n := range nodes {
-		if n == nil || len(n.also) > 0 {
-			continue // it has another name, which is there
+		if n == nil || n.isThere(at[i]) {
+			continue
 		}
 		n.leaving = append(n.leaving, at[i])
 		c.pin(n)
 		undo = append(undo, func() {
-			n.leaving = slices.Delete(n.leaving, 0, 1)
+			n.leaving = without(n.leaving, at[i])
 			n.pins--
 			c.settle(n)
 		})

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -17,6 +18,13 @@ func (c *Cache) serverPath(n *Node) string {
 	return c.climb(n, func(n *Node) (*Node, string) {
 		if len(n.leaving) > 0 {
 			return n.leaving[0].dir, n.leaving[0].name
+		}
+		if len(n.coming) > 0 {
+			for _, p := range n.names() {
+				if !slices.Contains(n.coming, p) {
+					return p.dir, p.name
+				}
+			}
 		}
 		return n.parent, n.name
 	})

@@ -52,3 +52,44 @@ func TestTheFirstRequestOfAReadGoesOutFirst(t *testing.T) {
 		h.Release()
 	}
 }
+
+// As git makes its objects, and mail servers their messages: written under one name, linked to another, and the first taken away.
+func TestWhatIsLinkedToItsNameIsMadeByTheFirst(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "MKDIR" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := r.create(d.Node, "tmp", "content")
+	mode := uint32(0o444)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Mode: &mode}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Link(ctxOf(t), f.Node, d.Node, "final"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Unlink(ctxOf(t), d.Node, "tmp"); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	if got := r.remote("d/final"); got != "content" {
+		t.Errorf("the server has %q", got)
+	}
+	if a := r.mustFind("d/final").Attr; a.Mode&0o777 != mode || a.Nlink != 1 {
+		t.Errorf("it is shown with mode %o and %d links", a.Mode, a.Nlink)
+	}
+	if _, err := os.Lstat(filepath.Join(r.dir, "d/tmp")); err == nil {
+		t.Error("the first name is still there")
+	}
+}
