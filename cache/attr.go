@@ -167,6 +167,9 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	if err != nil {
 		if absent {
 			c.gone(n, p)
+			if c.pathOf(n) != "" {
+				return c.refresh(ctx, n, h) // by another of its names
+			}
 			if h != nil {
 				return c.refreshOpen(ctx, n, h)
 			}
@@ -180,7 +183,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		n.looks = false
 		return nil
 	}
-	if !sameType(n, a) {
+	if !sameType(n, a) || c.anotherAt(n, a) {
 		c.replaced(n)
 		return c.fail("stat", p, syscall.ESTALE, nil)
 	}

@@ -235,7 +235,7 @@ func TestOperationsOnNamesCostOneFlight(t *testing.T) {
 	r.put("f", "content")
 	r.put("g", "content")
 	r.list(r.Root())
-	n := r.mustFind("f").Node
+	n, g := r.mustFind("f").Node, r.mustFind("g").Node
 	mode, size := uint32(0o600), uint64(3)
 	uid := uint32(os.Getuid())
 	when := time.Unix(1_000_000_000, 0)
@@ -251,7 +251,7 @@ func TestOperationsOnNamesCostOneFlight(t *testing.T) {
 	}{
 		{"mkdir", func() error { _, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755); return err }},
 		{"symlink", func() error { _, err := r.Symlink(ctxOf(t), r.Root(), "s", "f"); return err }},
-		{"link", func() error { _, err := r.Link(ctxOf(t), n, r.Root(), "l"); return err }},
+		{"link", func() error { _, err := r.Link(ctxOf(t), g, r.Root(), "l"); return err }},
 		{"rename", func() error { return r.Rename(ctxOf(t), r.Root(), "g", r.Root(), "h", false) }},
 		{"unlink", func() error { return r.Unlink(ctxOf(t), r.Root(), "h") }},
 		{"rmdir", func() error { return r.Rmdir(ctxOf(t), r.Root(), "d") }},

@@ -209,7 +209,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 	if c.o.FollowSymlinks && e.Attr.Mode&syscall.S_IFMT == syscall.S_IFLNK {
 		return
 	}
-	if !sameType(n, e.Attr) {
+	if !sameType(n, e.Attr) || c.anotherAt(n, e.Attr) {
 		c.unname(n, dir, e.Name)
 		n.gen++
 		c.settle(n)

@@ -79,10 +79,7 @@ func (c *Cache) changed(n *Node) {
 
 // outdateListing has a listing under way not be believed in what it says of a node. Called with mu held.
 func (c *Cache) outdateListing(n *Node) {
-	if n.parent == nil {
-		return
-	}
-	for _, p := range append(n.also[:len(n.also):len(n.also)], place{n.parent, n.name}) {
+	for _, p := range n.names() {
 		if l := p.dir.dir.list; l != nil && !l.done {
 			l.fresh[p.name] = true
 		}

@@ -181,7 +181,7 @@ func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Fou
 // learn takes the server's word for a name: its node, made or brought up to date. Called with mu held.
 func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 	n := c.child(dir, name)
-	if n != nil && !sameType(n, a) {
+	if n != nil && (!sameType(n, a) || c.anotherAt(n, a)) {
 		c.forgetName(dir, name)
 		n = nil
 	}

@@ -97,9 +97,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	named := func() {
 		if dir.dir.children[name] != n {
 			c.forgetName(dir, name)
-			dir.dir.children[name] = n
-			c.idle.Remove(dir.id)
-			n.also = append(n.also, place{dir, name})
+			c.giveName(n, dir, name)
 		}
 		c.nameAdded(dir, name, n)
 		found = c.found(n)

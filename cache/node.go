@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"syscall"
 
@@ -43,27 +42,6 @@ type Node struct {
 type place struct {
 	dir  *Node
 	name string
-}
-
-// names are the places where a node is. Called with mu held.
-func (n *Node) names() []place {
-	if n.parent == nil {
-		return nil
-	}
-	return append([]place{{n.parent, n.name}}, n.also...)
-}
-
-// isThere says whether the server knows a node by another name than one of its names. Called with mu held.
-func (n *Node) isThere(but place) bool {
-	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.coming, p) })
-}
-
-// without takes the first place of these out.
-func without(list []place, p place) []place {
-	if i := slices.Index(list, p); i >= 0 {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
 }
 
 // ID is the inode number, stable while the node is known. The root's is 1.

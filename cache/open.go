@@ -143,6 +143,9 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
 		if errors.Is(err, syscall.ENOENT) {
 			c.gone(n, p)
+			if c.pathOf(n) != "" {
+				return nil, a, c.fail("open", p, syscall.ESTALE, err) // whoever opens it by another of its names finds it so
+			}
 		}
 		return nil, a, err
 	}
@@ -152,11 +155,14 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 			return nil, a, c.errno(ctx, "open", p, err)
 		}
 	}
-	if withType(a)&syscall.S_IFMT != syscall.S_IFREG {
-		f.Close()
-		c.mu.Lock()
+	c.mu.Lock()
+	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG || pflags&session.OpenTrunc == 0 && c.anotherAt(n, a)
+	if another {
 		c.replaced(n)
-		c.mu.Unlock()
+	}
+	c.mu.Unlock()
+	if another {
+		f.Close()
 		return nil, a, c.fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
 	return f, a, nil
@@ -200,6 +206,9 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
 	if err := c.settleChanges(ctx, n, "open"); err != nil {
+		return nil, false, err
+	}
+	if err := c.sureOfName(ctx, n, true); err != nil {
 		return nil, false, err
 	}
 	var self *Handle

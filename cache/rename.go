@@ -102,13 +102,7 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 		c.touched(newdir)
 		return
 	}
-	if n.parent == nil {
-		n.parent, n.name = newdir, newname
-	} else {
-		n.also = append(n.also, place{newdir, newname})
-	}
-	newdir.dir.children[newname] = n
-	c.idle.Remove(newdir.id)
+	c.giveName(n, newdir, newname)
 	c.changed(n)
 	c.nameAdded(newdir, newname, n)
 	n.pins--

@@ -1,0 +1,75 @@
+package cache
+
+import (
+	"context"
+	"slices"
+
+	"sshmount/sftpconn/session"
+)
+
+// A node has several names where hard links were made here. The server does not tell which names are of one file, and others
+// may give one of them another file at any time. So what is told of one name is believed of the node only where nothing
+// speaks against it; else that name gets a node of its own.
+
+// names are the places where a node is, the one first by which it is asked for. Called with mu held.
+func (n *Node) names() []place {
+	if n.parent == nil {
+		return nil
+	}
+	return append([]place{{n.parent, n.name}}, n.also...)
+}
+
+// giveName gives a node one more name. Called with mu held.
+func (c *Cache) giveName(n *Node, dir *Node, name string) {
+	if n.parent == nil {
+		n.parent, n.name = dir, name
+	} else {
+		n.also = append(n.also, place{dir, name})
+	}
+	dir.dir.children[name] = n
+	c.idle.Remove(dir.id)
+}
+
+// isThere says whether the server knows a node by another name than one of its names. Called with mu held.
+func (n *Node) isThere(but place) bool {
+	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.coming, p) })
+}
+
+// without takes the first place of these out.
+func without(list []place, p place) []place {
+	if i := slices.Index(list, p); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// severalNames says whether a node has names of which each must be asked about. Called with mu held.
+func (n *Node) severalNames() bool {
+	return len(n.also) > 0 && len(n.coming) == 0 && len(n.leaving) == 0
+}
+
+// anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.
+// Called with mu held.
+func (c *Cache) anotherAt(n *Node, a session.Attr) bool {
+	if !n.severalNames() || n.sent > 0 || n.until == 0 && n.gen == 0 {
+		return false
+	}
+	if f := n.file; f != nil {
+		if _, dirty := f.data.Size(); dirty || f.wrote || f.ownTimes != nil {
+			return false
+		}
+	}
+	return a.Flags&session.HasSize != 0 && (a.Size != n.attr.Size || a.Mtime != n.attr.Mtime)
+}
+
+// sureOfName asks the server about a node of several names before it is changed by one of them: always where its content is
+// to go, else where what is known of it has had its time.
+func (c *Cache) sureOfName(ctx context.Context, n *Node, content bool) error {
+	c.mu.Lock()
+	sure := !n.severalNames() || !content && c.valid(n)
+	c.mu.Unlock()
+	if sure {
+		return nil
+	}
+	return c.refresh(ctx, n, nil)
+}

@@ -1,0 +1,93 @@
+package cache
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// The server does not tell which names are of one file, so it may have given one of two names another file.
+func TestAHardLinkOfWhichOneNameWasReplaced(t *testing.T) {
+	replaced := map[string]func(t *testing.T, r *rig){
+		"by another file": func(t *testing.T, r *rig) { r.replace("a", "another file") },
+		"by nothing": func(t *testing.T, r *rig) {
+			if err := os.Remove(filepath.Join(r.dir, "a")); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	for name, replace := range replaced {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("a", "linked")
+			n := r.mustFind("a").Node
+			if f, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil || f.Node != n {
+				t.Fatal(f, err)
+			}
+			replace(t, r)
+			// After ESTALE the kernel looks the name up again that it was given.
+			open := func(flags uint32) *Handle {
+				for range 3 {
+					b := r.mustFind("b").Node
+					h, _, err := r.Open(ctxOf(t), b, flags)
+					if err == nil {
+						t.Cleanup(h.Release)
+						return h
+					}
+					if !errors.Is(err, syscall.ESTALE) {
+						t.Fatal(err)
+					}
+				}
+				t.Fatal("stale again and again")
+				return nil
+			}
+			if got := r.readOpen(open(syscall.O_RDONLY)); got != "linked" {
+				t.Errorf("by the name that was left it reads %q", got)
+			}
+			h := open(syscall.O_WRONLY | syscall.O_TRUNC)
+			if _, err := h.Write(ctxOf(t), []byte("ours"), 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.remote("b"); got != "ours" {
+				t.Errorf("the name that was left has %q on the server", got)
+			}
+			if name == "by another file" {
+				if got := r.remote("a"); got != "another file" {
+					t.Errorf("the file that took the other name has %q", got)
+				}
+				if got := r.readAll(r.mustFind("a").Node); got != "another file" {
+					t.Errorf("and is read as %q", got)
+				}
+			}
+		})
+	}
+}
+
+func TestTruncatingAHardLinkOfWhichOneNameWasReplaced(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a", "linked")
+	n := r.mustFind("a").Node
+	if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	r.replace("a", "another file")
+	_, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_TRUNC)
+	wantErrno(t, err, syscall.ESTALE)
+	size, mode := uint64(0), uint32(0o600)
+	for _, s := range []SetAttr{{Size: &size}, {Mode: &mode}} {
+		if _, _, err := r.Setattr(ctxOf(t), r.mustFind("b").Node, nil, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.remote("a"); got != "another file" {
+		t.Errorf("the file that took the other name has %q", got)
+	}
+	if got := r.remote("b"); got != "" {
+		t.Errorf("the name that was left has %q", got)
+	}
+}
