@@ -100,7 +100,8 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 		}
 		defer a.close()
 		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+displayOr(":0"))
-	} else if !open {
+	} else if !open && d.o.SSHCommand == "" {
+		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect).
 		env = append(os.Environ(), "SSH_ASKPASS_REQUIRE=never")
 		argv = slices.Insert(argv, slices.Index(argv, "-x"), "-oBatchMode=yes")
 	}

@@ -32,7 +32,7 @@ type process struct {
 	stderr remarks
 	cmd    *exec.Cmd
 	name   string    // for messages
-	group  bool      // it leads a process group of its own
+	group  bool      // it leads a session and a process group of its own
 	up     sync.Once // something came out of it, so that it has its connections
 	once   sync.Once
 	done   chan struct{} // closed when it has been reaped
@@ -43,7 +43,8 @@ var _ net.Conn = (*process)(nil)
 
 // startProcess runs argv. Where the program may ask the user on the terminal it
 // has to stay in our process group (ownGroup false), or it would be stopped for
-// reading from it. also gets a copy of standard error; it may be nil.
+// reading from it. Otherwise it has a session of its own, so that it finds no
+// terminal to be stopped at. also gets a copy of standard error; it may be nil.
 func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer) (*process, error) {
 	childIn, in, err := os.Pipe()
 	if err != nil {
@@ -72,7 +73,7 @@ func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer
 	p.cmd.Env = env
 	p.cmd.WaitDelay = time.Second
 	if ownGroup {
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	}
 	if err := p.cmd.Start(); err != nil {
 		in.Close()
