@@ -102,7 +102,11 @@ func program() string {
 func finishStart(set *cmdline.Settings, cmd *exec.Cmd, err error) error {
 	if errors.Is(err, io.EOF) {
 		err := cmd.Wait()
-		return fmt.Errorf("the background process ended without a word (%v); is there a message above, or in %s?", err, set.LogFile)
+		log := set.LogFile
+		if log == "" {
+			log = "its log below " + strings.Join(stateDirs(set.Mountpoint), " or ")
+		}
+		return fmt.Errorf("the background process ended without a word (%v); is there a message above, or in %s?", err, log)
 	}
 	if err != nil {
 		cmd.Wait()

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/user"
-	"path/filepath"
 	"strings"
 
 	"sshmount/cmd/sshmount/cmdline"
@@ -44,42 +42,19 @@ func place(set *cmdline.Settings) error {
 		}
 	}
 	set.Mountpoint, set.Mount.Mountpoint = path, path
-	state := stateDir()
-	if within(state, path) {
-		// A log below the mount would wait for the mount to answer the log.
-		dir, err := control.MakeDir()
-		if err != nil {
-			return err
-		}
-		state = dir
-	}
-	if set.Cache.RescueDir == "" {
-		set.Cache.RescueDir = filepath.Join(state, "rescue")
-	}
-	if set.LogFile == "" {
-		set.LogFile = filepath.Join(state, "log", logName(path))
-	}
 	for what, name := range map[string]string{"rescue_dir": set.Cache.RescueDir, "log_file": set.LogFile} {
 		if within(name, path) {
 			return failed(exitUsage, fmt.Errorf("%s lies below the mount point, where a write would wait for itself; choose a place outside", what))
 		}
 	}
+	if set.Cache.RescueDir == "" {
+		set.Cache.RescueDir = rescueDir(stateDirs(path))
+		return nil
+	}
+	if err := os.MkdirAll(set.Cache.RescueDir, 0o700); err != nil {
+		return failed(exitFailure, fmt.Errorf("rescue_dir: %w; choose a directory that you can write", err))
+	}
 	return nil
-}
-
-// stateDir is where logs and rescue files go ($XDG_STATE_HOME, ~/.local/state).
-func stateDir() string {
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "sshmount")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		// Services and mount(8) run without HOME.
-		if u, err := user.Current(); err == nil {
-			home = u.HomeDir
-		}
-	}
-	return filepath.Join(home, ".local", "state", "sshmount")
 }
 
 func within(name, dir string) bool {

@@ -78,6 +78,7 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 	if err != nil {
 		return exitFailure, err
 	}
+	warnOfNoPlace(log, where == logStderr || set.LogFile != "", set.Cache.RescueDir != "")
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -227,15 +228,23 @@ func openLogger(set *cmdline.Settings, where logPlace, hushed <-chan struct{}) (
 	if where == logStderr {
 		return slog.New(newLogger(os.Stderr, level)), nil
 	}
-	file, err := openLog(set.LogFile)
-	if err != nil {
-		return nil, err
+	terminal := &spoken{w: os.Stderr, hushed: hushed}
+	var file *logFile
+	if set.LogFile == "" {
+		if file = openLogOf(set.Mountpoint); file == nil {
+			return slog.New(terminal), nil
+		}
+		set.LogFile = file.name
+	} else {
+		var err error
+		if file, err = openLog(set.LogFile); err != nil {
+			return nil, err
+		}
 	}
 	// A crash would be written to a standard error that leads nowhere.
 	if err := debug.SetCrashOutput(file.file, debug.CrashOptions{}); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	terminal := &spoken{w: os.Stderr, hushed: hushed}
 	return slog.New(slog.NewMultiHandler(newLogger(file, level), terminal)), nil
 }
 

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"sshmount/cmd/sshmount/control"
+)
+
+// stateDirs are the places for logs and rescue files that nobody has named, best first: the user's state directory
+// ($XDG_STATE_HOME, ~/.local/state), and for those who have no home that can be written (services, a read-only root)
+// the directory of the control sockets. None is below the mount point, where a log would wait for the mount to answer
+// the log.
+func stateDirs(mountpoint string) []string {
+	var dirs []string
+	if dir := stateDir(); dir != "" && !within(dir, mountpoint) {
+		dirs = append(dirs, dir)
+	}
+	if dir, err := control.MakeDir(); err == nil && !within(dir, mountpoint) {
+		dirs = append(dirs, dir)
+	}
+	return dirs
+}
+
+// stateDir is the user's state directory; "" where there is none. Root has the variables of another user after sudo -E,
+// and must not leave directories in that user's home to which the user then has no access.
+func stateDir() string {
+	dir := ""
+	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		dir = filepath.Join(state, "sshmount")
+	} else if home := os.Getenv("HOME"); filepath.IsAbs(home) {
+		dir = filepath.Join(home, ".local", "state", "sshmount")
+	}
+	if dir != "" && (os.Geteuid() != 0 || owner(dir) == 0) {
+		return dir
+	}
+	// Services and mount(8) run without HOME.
+	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if err != nil || !filepath.IsAbs(u.HomeDir) {
+		return ""
+	}
+	return filepath.Join(u.HomeDir, ".local", "state", "sshmount")
+}
+
+// owner is the user to whom name belongs or, where it is not there, the directory that it would be made in.
+func owner(name string) int {
+	for {
+		info, err := os.Stat(name)
+		if err == nil {
+			return int(info.Sys().(*syscall.Stat_t).Uid)
+		}
+		if name == filepath.Dir(name) {
+			return -1
+		}
+		name = filepath.Dir(name)
+	}
+}
+
+// rescueDir is the first place where rescue files can be had; "" where there is none. The directory itself is made when it is needed.
+func rescueDir(states []string) string {
+	for _, state := range states {
+		dir := filepath.Join(state, "rescue")
+		if os.MkdirAll(state, 0o700) != nil {
+			continue
+		}
+		err := unix.Access(dir, unix.W_OK|unix.X_OK)
+		if err == unix.ENOENT {
+			err = unix.Access(state, unix.W_OK|unix.X_OK)
+		}
+		if err == nil {
+			return dir
+		}
+	}
+	return ""
+}
+
+// openLogOf opens the log of a mount at the first place where it can be had; nil where there is none.
+func openLogOf(mountpoint string) *logFile {
+	for _, state := range stateDirs(mountpoint) {
+		if file, err := openLog(filepath.Join(state, "log", logName(mountpoint))); err == nil {
+			return file
+		}
+	}
+	return nil
+}
+
+// warnOfNoPlace tells what will be missing where nothing can be written on this machine.
+func warnOfNoPlace(log *slog.Logger, logged, rescued bool) {
+	switch {
+	case !logged && !rescued:
+		log.Warn("no directory can be written for a log and for bytes that can't be delivered, so neither is kept; name some with log_file and rescue_dir")
+	case !logged:
+		log.Warn("no directory can be written for a log, so none is kept; name one with log_file")
+	case !rescued:
+		log.Warn("no directory can be written for bytes that can't be delivered, so they will be lost; name one with rescue_dir")
+	}
+}
