@@ -109,15 +109,10 @@ func (h *hostKeyCheck) askUser(key ssh.PublicKey, others []xknownhosts.KnownKey,
 		return permanent("the host key of %s (%s) is not known, and there is no terminal to ask on: connect once with ssh and compare the key, or give -o StrictHostKeyChecking=accept-new",
 			name, keyName(key))
 	}
-	at := ""
-	if a, ok := remote.(*net.TCPAddr); ok && a.IP.String() != h.cfg.hostName() {
-		at = " at " + a.IP.String()
-	}
-	h.ask.notice(fmt.Sprintf("Host %s%s is not known yet. Its key is %s.", name, at, keyName(key)))
 	for _, o := range others {
 		h.ask.notice(fmt.Sprintf("A key of another type is known for it: %s (%s:%d).", keyName(o.Key), o.Filename, o.Line))
 	}
-	prompt := "Connect, and remember this key? (yes/no, or the fingerprint you expect) "
+	prompt := h.question(key, len(others) > 0, remote)
 	for range 3 {
 		answer, err := h.ask.ask(prompt, true)
 		if err != nil {
@@ -127,14 +122,29 @@ func (h *hostKeyCheck) askUser(key ssh.PublicKey, others []xknownhosts.KnownKey,
 		switch {
 		case strings.EqualFold(answer, "yes"), answer == ssh.FingerprintSHA256(key):
 			return nil
-		case strings.EqualFold(answer, "no"):
+		case strings.EqualFold(answer, "no"), answer == "":
 			return permanent("the host key of %s (%s) was not accepted", name, keyName(key))
 		case strings.HasPrefix(answer, "SHA256:"):
 			return permanent("the host key of %s is %s and not the one you expect (%s)", name, keyName(key), answer)
 		}
-		prompt = "Please type yes, no or the fingerprint: "
+		prompt = "Please type 'yes', 'no' or the fingerprint: "
 	}
 	return permanent("the host key of %s (%s) was not accepted", name, keyName(key))
+}
+
+// question is in OpenSSH's words, for which expect scripts and programs such as sshpass look.
+func (h *hostKeyCheck) question(key ssh.PublicKey, others bool, remote net.Addr) string {
+	at := "<no hostip for proxy command>"
+	if a, ok := remote.(*net.TCPAddr); ok && remote != noAddress {
+		at = knownhosts.Normalize(net.JoinHostPort(a.IP.String(), h.cfg.port()))
+	}
+	known := "."
+	if others {
+		known = "\nbut keys of different type are already known for this host."
+	}
+	return fmt.Sprintf("The authenticity of host '%s (%s)' can't be established%s\n%s key fingerprint is %s.\n"+
+		"Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
+		knownhosts.Normalize(h.known.address), at, known, keyType(key), ssh.FingerprintSHA256(key))
 }
 
 func (h *hostKeyCheck) refuseChanged(key ssh.PublicKey, known []xknownhosts.KnownKey) error {

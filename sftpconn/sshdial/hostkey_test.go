@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -126,8 +127,16 @@ func TestHostKeys(t *testing.T) {
 			u := &fakeUser{answers: [][2]string{{"yes/no", "perhaps"}, {"", answer}}}
 			o.Prompt = u
 			dial(t, o)
-			askedTimes(t, u, 2)
-			says(t, u.heard(), "ED25519 "+fingerprint(t, s.hostKey), "Added the host key", file)
+			// OpenSSH's own words: programs that answer for a user look for them.
+			want := []string{
+				fmt.Sprintf("The authenticity of host '%s (%s)' can't be established.\nED25519 key fingerprint is %s.\n"+
+					"Are you sure you want to continue connecting (yes/no/[fingerprint])? ", host, host, fingerprint(t, s.hostKey)),
+				"Please type 'yes', 'no' or the fingerprint: ",
+			}
+			if asked := u.questions(); !slices.Equal(asked, want) {
+				t.Errorf("asked %q, want %q", asked, want)
+			}
+			says(t, u.heard(), "Added the host key", file)
 			if got := read(t, file); got != host+" "+right+"\n" {
 				t.Errorf("the file has %q", got)
 			}
@@ -136,7 +145,7 @@ func TestHostKeys(t *testing.T) {
 		}
 	})
 	t.Run("unknown, declined", func(t *testing.T) {
-		for _, answer := range []string{"no", "SHA256:somethingelse"} {
+		for _, answer := range []string{"no", "", "SHA256:somethingelse"} {
 			file := knownAs(t, "")
 			o := with(file)
 			o.Prompt = &fakeUser{answers: [][2]string{{"", answer}}}
@@ -196,6 +205,26 @@ func TestHostKeyIsCheckedAgainOnReconnect(t *testing.T) {
 	says(t, err.Error(), "HAS CHANGED")
 	if !isPermanent(err) {
 		t.Error("not permanent")
+	}
+}
+
+func TestTypesOfKeysAreWrittenAsByOpenSSH(t *testing.T) {
+	for kind, want := range map[string]string{"ed25519": "ED25519", "rsa": "RSA", "ecdsa": "ECDSA"} {
+		key := readPublicKey(keygen(t, t.TempDir(), "k", kind, "") + ".pub")
+		if got := keyType(key); got != want {
+			t.Errorf("%s is written %q, want %q", kind, got, want)
+		}
+	}
+	for line, want := range map[string]string{
+		"sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gAAAABHNzaDo=": "ED25519-SK",
+	} {
+		key := readPublicKey(write(t, filepath.Join(t.TempDir(), "k.pub"), line+"\n"))
+		if key == nil {
+			t.Fatal("not read: " + line)
+		}
+		if got := keyType(key); got != want {
+			t.Errorf("%s is written %q, want %q", line, got, want)
+		}
 	}
 }
 

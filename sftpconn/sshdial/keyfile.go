@@ -151,7 +151,7 @@ func (k *keyring) unlock(path string) (ssh.Signer, error) {
 	}
 	defer wipe(content)
 	for range k.cfg.number("numberofpasswordprompts", 3) {
-		answer, err := k.ask.ask(fmt.Sprintf("Passphrase for key %s: ", path), false)
+		answer, err := k.ask.ask(fmt.Sprintf("Enter passphrase for key '%s': ", path), false)
 		if err != nil {
 			return nil, fmt.Errorf("%s is encrypted, and its passphrase cannot be asked for: %w", path, err)
 		}

@@ -257,8 +257,21 @@ func (k *knownHosts) add(key ssh.PublicKey, hashed bool) error {
 
 // keyName is how messages call a key.
 func keyName(key ssh.PublicKey) string {
-	t := strings.TrimPrefix(key.Type(), "ssh-")
-	t, _, _ = strings.Cut(t, "-cert-")
+	return fmt.Sprintf("%s %s", keyType(key), ssh.FingerprintSHA256(key))
+}
+
+// keyType is the type of a key as OpenSSH writes it: ED25519, ECDSA-SK.
+func keyType(key ssh.PublicKey) string {
+	t, _, _ := strings.Cut(key.Type(), "-cert-")
+	t, _, _ = strings.Cut(t, "@")
+	t, sk := strings.CutPrefix(t, "sk-")
+	t = strings.TrimPrefix(t, "ssh-")
 	t, _, _ = strings.Cut(t, "-sha2-")
-	return fmt.Sprintf("%s %s", strings.ToUpper(t), ssh.FingerprintSHA256(key))
+	switch {
+	case sk:
+		t += "-sk"
+	case t == "dss":
+		t = "dsa"
+	}
+	return strings.ToUpper(t)
 }

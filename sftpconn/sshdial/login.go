@@ -170,6 +170,14 @@ func (w *watchedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm
 	return s, err
 }
 
+// promptHost is how questions call the host; as ssh does it, for scripts that wait for its words.
+func (l *login) promptHost() string {
+	if alias := l.cfg.given("hostkeyalias"); alias != "" {
+		return alias
+	}
+	return strings.ToLower(l.cfg.hostName())
+}
+
 // mayType reports that passwords may be given to this server.
 func (l *login) mayType() bool { return l.hostKey == nil || !l.hostKey.changedAccepted() }
 
@@ -192,7 +200,7 @@ func (l *login) password() ssh.AuthMethod {
 		if l.passwordTries++; l.passwordTries > 1 {
 			l.ask.notice("Permission denied, please try again.")
 		}
-		answer, err := l.ask.ask(fmt.Sprintf("%s@%s's password: ", l.cfg.user(), l.cfg.hostName()), false)
+		answer, err := l.ask.ask(fmt.Sprintf("%s@%s's password: ", l.cfg.user(), l.promptHost()), false)
 		if err != nil {
 			l.failed(fmt.Errorf("no password: %w", err))
 			return "", err
@@ -251,7 +259,7 @@ func (l *login) answer(question string, echo, alone, first bool) (string, error)
 			return string(p), nil
 		}
 	}
-	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.cfg.hostName(), question), echo)
+	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.promptHost(), question), echo)
 }
 
 // succeeded keeps what worked for the next login.

@@ -54,6 +54,9 @@ func TestEncryptedKeyIsAskedForOnceAndOnlyWhenTaken(t *testing.T) {
 	}
 	speaksSFTP(t, dialWith(t, d))
 	askedTimes(t, u, 2)
+	if q := u.questions(); q[0] != fmt.Sprintf("Enter passphrase for key '%s': ", key) {
+		t.Errorf("asked %q", q[0])
+	}
 	if slices.Contains(u.echoed, true) {
 		t.Error("a passphrase was shown while typing")
 	}
