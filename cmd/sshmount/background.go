@@ -62,7 +62,7 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 
 	// Ctrl-C reaches the second process from the terminal; this one stays to report.
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, heeded(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)...)
 	defer signal.Stop(signals)
 	err := cmd.Start()
 	unix.Close(pipe[1])

@@ -80,7 +80,7 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 	}
 	warnOfNoPlace(log, where == logStderr || set.LogFile != "", set.Cache.RescueDir != "")
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, heeded(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)...)
 	defer signal.Stop(signals)
 
 	m := &mount{set: set, log: log, started: time.Now(), gone: make(chan struct{}), wishes: make(chan umountWish),

@@ -146,7 +146,7 @@ func outcomeError(path string, o control.Outcome) error {
 }
 
 func untilSignal() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	return signal.NotifyContext(context.Background(), heeded(unix.SIGINT, unix.SIGTERM)...)
 }
 
 // progress shows a user what is still to be saved: on a terminal one line

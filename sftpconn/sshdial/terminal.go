@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -49,9 +50,9 @@ func (t *terminal) Notice(line string) { fmt.Fprintf(t.tty, "%s\r\n", line) }
 
 func (t *terminal) Ask(ctx context.Context, prompt string, echo bool) (answer string, err error) {
 	// A signal must not leave the terminal without echo. Whoever else listens
-	// for it gets it too.
+	// for it gets it too, and what is ignored (nohup) stays so.
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, slices.DeleteFunc([]os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}, signal.Ignored)...)
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
