@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -49,9 +50,36 @@ func (o *Options) words() []string {
 	return append(words, o.MountOptions...)
 }
 
+// PassedDescriptor says whether a mount point is written /dev/fd/N: then whoever started the program has mounted already
+// (mount.fuse3 does so for drop_privileges) and passes the descriptor over which the kernel asks.
+func PassedDescriptor(mountpoint string) (fd int, ok bool) {
+	number, ok := strings.CutPrefix(mountpoint, "/dev/fd/")
+	if !ok {
+		return -1, false
+	}
+	fd, err := strconv.Atoi(number)
+	return fd, err == nil && fd >= 0
+}
+
+// fuseDevice is the number of /dev/fuse, the same on every Linux.
+var fuseDevice = unix.Mkdev(10, 229)
+
+// takePassed keeps a passed descriptor from the programs that are started from here: while one has it, the mount is not dead when this process is.
+func takePassed(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != fuseDevice {
+		return fmt.Errorf("/dev/fd/%d is no descriptor of /dev/fuse: whoever starts the program must mount with fd=%d and leave it open", fd, fd)
+	}
+	unix.CloseOnExec(fd)
+	return nil
+}
+
 // attach makes the mount and returns the descriptor over which the kernel asks.
 // Root mounts itself; everybody else, and root in a container without the right, by way of fusermount3.
 func attach(o Options) (fd int, direct bool, err error) {
+	if fd, ok := PassedDescriptor(o.Mountpoint); ok {
+		return fd, false, takePassed(fd)
+	}
 	if os.Geteuid() == 0 {
 		fd, err = mountDirect(o)
 		if err == nil || !errors.Is(err, unix.EPERM) {

@@ -29,6 +29,7 @@ const (
 type Mounted struct {
 	mountpoint string
 	direct     bool // made by mount(2), without fusermount3
+	passed     bool // made by whoever started the program
 	watch      *watcher
 	done       chan struct{} // closed when the mount is gone and nothing is served any more
 }
@@ -62,9 +63,11 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	if err != nil {
 		return nil, err
 	}
+	_, passed := PassedDescriptor(mountpoint)
 	m := &Mounted{
 		mountpoint: mountpoint,
 		direct:     direct,
+		passed:     passed,
 		watch:      newWatcher(o.SingleThreaded, func() bool { return abandoned(fd) }),
 		done:       make(chan struct{}),
 	}
@@ -119,6 +122,10 @@ func abandoned(fd int) bool {
 // Wait returns when the mount is gone, by whomever, and every handle is given back.
 func (m *Mounted) Wait() { <-m.done }
 
+// ErrPassed is what Unmount gives for a mount that was passed as a descriptor: where it hangs is not known here, and the
+// rights to take it away are not ours. It ends with the process, and is dead then until it is taken away.
+var ErrPassed = errors.New("this mount was made by whoever started the program, and has to be unmounted by them")
+
 // Unmount asks the kernel to end the mount; lazy detaches it even while it is in use.
 // It does not wait for the end: see Wait.
 func (m *Mounted) Unmount(lazy bool) error {
@@ -126,6 +133,9 @@ func (m *Mounted) Unmount(lazy bool) error {
 	case <-m.done:
 		return nil
 	default:
+	}
+	if m.passed {
+		return ErrPassed
 	}
 	if m.direct {
 		flags := unix.UMOUNT_NOFOLLOW

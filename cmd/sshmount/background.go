@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sshmount/cmd/sshmount/cmdline"
+	"sshmount/fusefs"
 )
 
 // A Go program can't fork, so going into the background takes a second process
@@ -135,7 +136,7 @@ func readReady(r io.Reader) error {
 
 // answers looks at the new mount as any program would.
 func answers(set *cmdline.Settings) error {
-	if strings.HasPrefix(set.Mountpoint, "/dev/fd/") {
+	if _, passed := fusefs.PassedDescriptor(set.Mountpoint); passed {
 		return nil // where it is mounted only the caller knows
 	}
 	done := make(chan error, 1)

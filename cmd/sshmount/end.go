@@ -9,6 +9,7 @@ import (
 
 	"sshmount/cmd/sshmount/control"
 	"sshmount/cmd/sshmount/mountpoint"
+	"sshmount/fusefs"
 )
 
 const (
@@ -88,7 +89,15 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	}
 	deadline := time.Now().Add(timeout)
 	failed, late := m.drain(timeout)
-	if err := m.fuse.Unmount(false); err != nil {
+	err := m.fuse.Unmount(false)
+	switch {
+	case errors.Is(err, fusefs.ErrPassed):
+		if !w.force {
+			return control.Outcome{Busy: true, Error: oneLine(errors.Join(err, failed, late)), Unsaved: failed != nil}, false
+		}
+		m.log.Warn("the mount stays, dead, until it is taken away", "reason", err)
+		return m.finish(failed, time.Until(deadline)), true
+	case err != nil:
 		if !w.lazy && !w.force {
 			return m.inUse(err, failed, late), false
 		}

@@ -5,14 +5,20 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"sshmount/cmd/sshmount/cmdline"
 	"sshmount/cmd/sshmount/control"
 	"sshmount/cmd/sshmount/mountpoint"
+	"sshmount/fusefs"
 )
 
 // prepare looks at this machine before the server is asked anything: the
 // cheap refusals come first.
 func prepare(set *cmdline.Settings) error {
+	if _, passed := fusefs.PassedDescriptor(set.Mountpoint); passed {
+		return nil // mounted already, whatever this machine may lack for another mount
+	}
 	if err := mountpoint.FuseReady(set.Mount.AllowOther || set.Mount.AllowRoot); err != nil {
 		return failed(exitFuse, err)
 	}
@@ -35,7 +41,10 @@ func live(path string) (pid int, source string) {
 // place fills in where things of this mount lie on this machine.
 func place(set *cmdline.Settings) error {
 	path := set.Mountpoint
-	if !strings.HasPrefix(path, "/dev/fd/") {
+	if fd, passed := fusefs.PassedDescriptor(path); passed {
+		// Programs are started before the mount is served (ssh), and must not hold it.
+		unix.CloseOnExec(fd)
+	} else {
 		var err error
 		if path, err = mountpoint.Resolve(path); err != nil {
 			return err

@@ -139,6 +139,10 @@ func (m *mount) start(ctx context.Context) error {
 	if m.set.LogFile != "" && !m.set.Foreground {
 		record.Log = m.set.LogFile
 	}
+	if fd, passed := fusefs.PassedDescriptor(m.set.Mountpoint); passed {
+		// Many processes may have a descriptor of that number.
+		record.Mountpoint = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd)
+	}
 	var err error
 	if m.control, err = control.Listen(record, m, m.log); err != nil {
 		m.log.Warn("'sshmount status', 'sync' and 'umount' will not find this mount", "error", err)

@@ -14,10 +14,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sshmount/fusefs"
 )
 
 // patience is how long a look at the file system may take.
@@ -41,7 +42,7 @@ type Options struct {
 // Check finds the real path of a mount point and says whether it will do. A
 // dead mount of sshmount or sshfs on it is taken away; Removed tells of it.
 func Check(name string, o Options) (path string, removed string, err error) {
-	if strings.HasPrefix(name, "/dev/fd/") {
+	if _, ok := fusefs.PassedDescriptor(name); ok {
 		return name, "", nil // already mounted by whoever called; there is nothing to look at
 	}
 	type answer struct {
