@@ -119,7 +119,9 @@ func (d *Dialer) configure(ctx context.Context) error {
 	for _, c := range way {
 		d.hops = append(d.hops, &hop{cfg: c, q: d.q, log: d.log, timeout: d.timeout, delay: d.o.Delay})
 	}
-	d.hops[len(d.hops)-1].kept.keep(d.given.getPassword(), nil, nil)
+	last := d.hops[len(d.hops)-1]
+	last.kept.keep(d.given.getPassword(), nil, nil)
+	last.given = last.kept.hasPassword()
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 type hop struct {
 	cfg     *hostConfig
 	kept    secrets
+	given   bool // the password was given beforehand, so that no other is asked for
 	q       *questions
 	log     *slog.Logger
 	timeout time.Duration // for connecting and for each silence
@@ -106,7 +107,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 	ask := &asker{ctx: ctx, q: h.q, batch: h.cfg.yes("batchmode", false), patience: p, log: h.log}
 	check := &hostKeyCheck{cfg: h.cfg, known: known, ask: ask}
 	l := &login{
-		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, hostKey: check, line: g,
+		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, given: h.given, hostKey: check, line: g,
 		keys: &keyring{cfg: h.cfg, ask: ask, kept: &h.kept, opened: map[string]ssh.Signer{}},
 	}
 	defer l.close()

@@ -28,6 +28,7 @@ type login struct {
 	patience *patience
 	step     time.Duration
 	kept     *secrets
+	given    bool // the password was given beforehand: it is tried once with each method, and no other is asked for
 	hostKey  *hostKeyCheck
 
 	keys       *keyring
@@ -187,7 +188,7 @@ func (l *login) password() ssh.AuthMethod {
 	}
 	kept := l.kept.getPassword()
 	useKept := len(kept) > 0 && !l.passwordSent
-	if !useKept && (!l.ask.possible() || l.passwordTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+	if !useKept && (l.given || !l.ask.possible() || l.passwordTries >= l.cfg.number("numberofpasswordprompts", 3)) {
 		return nil
 	}
 	l.tried = append(l.tried, "password")
@@ -215,8 +216,8 @@ func (l *login) keyboardInteractive() ssh.AuthMethod {
 	if !l.cfg.yes("kbdinteractiveauthentication", true) || !l.mayType() {
 		return nil
 	}
-	canAnswer := l.kbdTries == 0 && (len(l.kept.getPassword()) > 0 || l.kept.hasAnswers())
-	if !canAnswer && (!l.ask.possible() || l.kbdTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+	canAnswer := l.kbdTries == 0 && (l.kept.hasPassword() || l.kept.hasAnswers())
+	if l.given && l.kbdTries > 0 || !canAnswer && (!l.ask.possible() || l.kbdTries >= l.cfg.number("numberofpasswordprompts", 3)) {
 		return nil
 	}
 	l.kbdTries++
@@ -258,6 +259,9 @@ func (l *login) answer(question string, echo, alone, first bool) (string, error)
 			defer wipe(p)
 			return string(p), nil
 		}
+	}
+	if l.given && l.givenInKbd && strings.Contains(strings.ToLower(question), "password") {
+		return "", errors.New("the password that was given is not enough, and no other is asked for")
 	}
 	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.promptHost(), question), echo)
 }

@@ -22,6 +22,12 @@ func (s *secrets) getPassword() []byte {
 	return append([]byte(nil), s.password...)
 }
 
+func (s *secrets) hasPassword() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.password) > 0
+}
+
 func (s *secrets) getAnswer(question string) ([]byte, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
