@@ -23,7 +23,8 @@ var libraryKeys = map[string]string{
 	"kbdinteractiveauthentication": "yes", "numberofpasswordprompts": "3", "batchmode": "no",
 	"tcpkeepalive": "yes", "hashknownhosts": "no", "nohostauthenticationforlocalhost": "no",
 	"controlpath": "", "compression": "no", "knownhostscommand": "", "pkcs11provider": "", "revokedhostkeys": "", "rekeylimit": "",
-	"proxyusefdpass": "no",
+	"proxyusefdpass": "no", "connectionattempts": "1", "addkeystoagent": "no", "verifyhostkeydns": "no",
+	"permitlocalcommand": "no", "localcommand": "", "requiredrsasize": "", "casignaturealgorithms": "",
 }
 
 // resolveByLibrary reads the configuration files where no ssh is installed to be
@@ -92,7 +93,7 @@ func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
 		host = t.host
 	}
 	c.values["hostname"] = []string{host}
-	for _, key := range []string{"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms"} {
+	for _, key := range []string{"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"} {
 		// A list that changes the built-in one needs the built-in one of ssh.
 		if v := c.get(key); v != "" && strings.ContainsAny(v[:1], "+-^") {
 			delete(c.values, key)

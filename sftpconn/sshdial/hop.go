@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
 )
 
 // A hop is one server on the way, or the one at its end.
@@ -43,7 +45,7 @@ func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, err
 	p := newPatience(h.timeout, func() { cancel(errTimeUp) })
 	defer p.stop()
 
-	conn, err := h.connect(ctx, under)
+	conn, err := h.connect(ctx, under, p)
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errTimeUp) {
 			err = &timeoutError{host: h.cfg.name(), limit: h.timeout}
@@ -87,7 +89,7 @@ func (e *timeoutError) Error() string {
 func (e *timeoutError) Unwrap() error { return errTimeUp }
 
 // connect makes the stream on which SSH is spoken.
-func (h *hop) connect(ctx context.Context, under *sshTransport) (net.Conn, error) {
+func (h *hop) connect(ctx context.Context, under *sshTransport, p *patience) (net.Conn, error) {
 	host, port := h.cfg.hostName(), h.cfg.port()
 	if under != nil {
 		return under.dialThrough(ctx, h.cfg.name(), host, port)
@@ -95,7 +97,39 @@ func (h *hop) connect(ctx context.Context, under *sshTransport) (net.Conn, error
 	if command := h.cfg.given("proxycommand"); command != "" {
 		return startProxyCommand(h.cfg.expandTokens(command), !h.q.open())
 	}
-	return dialTCP(ctx, h.cfg.name(), host, port, h.cfg.tcpOptions(h.delay))
+	// Each attempt has the whole time, which the login has anew when one of them has come through.
+	p.pause()
+	conn, err := h.attempts(ctx, func(ctx context.Context) (net.Conn, error) {
+		return dialTCP(ctx, h.cfg.name(), host, port, h.cfg.tcpOptions(h.delay))
+	})
+	p.restart(h.timeout)
+	p.resume()
+	return conn, err
+}
+
+// attemptInterval is the time between the attempts to connect that ConnectionAttempts asks for; ssh's own.
+const attemptInterval = time.Second
+
+// attempts tries to connect as often as ConnectionAttempts says.
+func (h *hop) attempts(ctx context.Context, connect func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	for left := h.cfg.number("connectionattempts", 1); ; left-- {
+		attempt, cancel := context.WithTimeoutCause(ctx, h.timeout, errTimeUp)
+		conn, err := connect(attempt)
+		if err != nil && errors.Is(context.Cause(attempt), errTimeUp) {
+			err = &timeoutError{host: h.cfg.name(), limit: h.timeout}
+		}
+		cancel()
+		var permanent *transport.PermanentError
+		if err == nil || left <= 1 || ctx.Err() != nil || errors.As(err, &permanent) {
+			return conn, err
+		}
+		h.log.Info("trying to connect again", "host", h.cfg.name(), "attempts left", left-1, "error", err)
+		select {
+		case <-time.After(attemptInterval):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // login speaks SSH on g until the user is logged in.
