@@ -3,6 +3,7 @@ package sshdial
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -32,6 +33,42 @@ func (c *hostConfig) agentSocket() string {
 		return os.Getenv(s[1:])
 	}
 	return c.expandPath(s)
+}
+
+// keyForAgent says whether and how AddKeysToAgent wants keys added: yes, confirm, a time to live, or the two together.
+// 'ask' adds nothing: it would be one more question at a login that already asked.
+func (c *hostConfig) keyForAgent() (key agent.AddedKey, wanted bool) {
+	for word := range strings.FieldsSeq(strings.ToLower(c.get("addkeystoagent"))) {
+		life := parseSeconds(word)
+		switch {
+		case word == "yes", word == "true":
+		case word == "confirm":
+			key.ConfirmBeforeUse = true
+		case life > 0:
+			key.LifetimeSecs = uint32(min(life/time.Second, math.MaxUint32))
+		default:
+			return agent.AddedKey{}, false
+		}
+		wanted = true
+	}
+	return key, wanted
+}
+
+// addToAgent gives a key to the agent. Without an agent there is nothing to do, and no error.
+func addToAgent(socket string, key agent.AddedKey) error {
+	if socket == "" {
+		return nil
+	}
+	conn, err := net.DialTimeout("unix", socket, agentListTimeout)
+	if err != nil {
+		return fmt.Errorf("the agent does not answer: %w", err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(agentListTimeout))
+	if err := agent.NewClient(conn).Add(key); err != nil {
+		return fmt.Errorf("the agent does not take it: %w", plain(err))
+	}
+	return nil
 }
 
 // agentKeys asks the agent for its keys. The connection stays open as long as

@@ -159,7 +159,7 @@ func (k *keyring) unlock(path string) (ssh.Signer, error) {
 			return nil, fmt.Errorf("%s is encrypted, and no passphrase was given", path)
 		}
 		secret := []byte(answer)
-		s, err := ssh.ParsePrivateKeyWithPassphrase(content, secret)
+		s, err := k.decrypt(path, content, secret)
 		wipe(secret)
 		if err == nil {
 			k.opened[path] = s
@@ -170,6 +170,25 @@ func (k *keyring) unlock(path string) (ssh.Signer, error) {
 		}
 	}
 	return nil, fmt.Errorf("wrong passphrase for %s", path)
+}
+
+// decrypt opens a private key, and gives it to the agent where AddKeysToAgent says so.
+func (k *keyring) decrypt(path string, content, secret []byte) (ssh.Signer, error) {
+	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(content, secret)
+	if err != nil {
+		return nil, err
+	}
+	s, err := ssh.NewSignerFromKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	if key, wanted := k.cfg.keyForAgent(); wanted {
+		key.PrivateKey, key.Comment = raw, path
+		if err := addToAgent(k.cfg.agentSocket(), key); err != nil {
+			k.ask.log.Warn("the key could not be added to the agent (AddKeysToAgent)", "key", path, "error", err)
+		}
+	}
+	return s, nil
 }
 
 // lockedSigner is a key whose public part is known and whose private part is
