@@ -1,6 +1,8 @@
 package sshdial
 
 import (
+	"crypto/rsa"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,6 +97,26 @@ func (c *hostConfig) keyAlgorithms(format string) []string {
 	}
 	list := strings.Split(accepted, ",")
 	return slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(list, n) })
+}
+
+// bigEnough refuses an RSA key that is smaller than RequiredRSASize.
+func (c *hostConfig) bigEnough(key ssh.PublicKey) error {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		key = cert.Key
+	}
+	if key.Type() != ssh.KeyAlgoRSA {
+		return nil
+	}
+	// The keys of an agent are no more than their bytes.
+	parsed, err := ssh.ParsePublicKey(key.Marshal())
+	if err != nil {
+		return plain(err)
+	}
+	bits := parsed.(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey).N.BitLen()
+	if least := c.number("requiredrsasize", 0); bits < least {
+		return fmt.Errorf("it is an RSA key of %d bits, and RequiredRSASize is %d", bits, least)
+	}
+	return nil
 }
 
 // rekeyBytes is after how many bytes new keys are agreed upon (RekeyLimit); 0 for

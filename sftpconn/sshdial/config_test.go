@@ -92,7 +92,8 @@ func TestAlgorithms(t *testing.T) {
 func TestNeedsSSH(t *testing.T) {
 	for line, want := range map[string]string{
 		"Compression=yes": "Compression", "KnownHostsCommand=/bin/true": "KnownHostsCommand",
-		"PKCS11Provider=/usr/lib/x.so": "PKCS11Provider", "KnownHostsCommand=none": "", "RevokedHostKeys=/x": "RevokedHostKeys", "GSSAPIAuthentication=yes": "",
+		"PKCS11Provider=/usr/lib/x.so": "PKCS11Provider", "KnownHostsCommand=none": "", "RevokedHostKeys=/x": "RevokedHostKeys", "VerifyHostKeyDNS=ask": "VerifyHostKeyDNS", "VerifyHostKeyDNS=yes": "VerifyHostKeyDNS",
+		"LocalCommand=true": "", "GSSAPIAuthentication=yes": "",
 	} {
 		c, err := configSource{ssh: "/usr/bin/ssh", file: "none", options: []string{line}}.resolve(ctxOf(t), target{host: "h"})
 		if err != nil {
@@ -103,6 +104,14 @@ func TestNeedsSSH(t *testing.T) {
 			t.Errorf("%s: %q", line, got)
 		}
 	}
+}
+
+func TestLocalCommandNeedsSSHWhereItIsPermitted(t *testing.T) {
+	c, err := configSource{ssh: "/usr/bin/ssh", file: "none", options: []string{"PermitLocalCommand=yes", "LocalCommand=true"}}.resolve(ctxOf(t), target{host: "h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(t, c.needsSSH(), "LocalCommand")
 }
 
 func TestSplitWords(t *testing.T) {

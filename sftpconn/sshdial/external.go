@@ -34,6 +34,10 @@ func (c *hostConfig) needsSSH() string {
 		return "RevokedHostKeys is set"
 	case c.yes("proxyusefdpass", false):
 		return "ProxyUseFdpass is on"
+	case c.yes("verifyhostkeydns", false) || strings.EqualFold(c.get("verifyhostkeydns"), "ask"):
+		return "VerifyHostKeyDNS is on"
+	case c.yes("permitlocalcommand", false) && c.given("localcommand") != "":
+		return "LocalCommand is set"
 	}
 	if a := c.algorithms(); a.missing != "" {
 		return "only this is allowed: " + a.missing

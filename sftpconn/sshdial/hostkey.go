@@ -52,6 +52,9 @@ func (h *hostKeyCheck) changedAccepted() bool {
 }
 
 func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
+	if err := h.cfg.bigEnough(key); err != nil {
+		return permanent("the host key of %s is not accepted: %w", h.cfg.name(), err)
+	}
 	if h.cfg.yes("nohostauthenticationforlocalhost", false) && isLoopback(h.cfg.hostName(), remote) {
 		return nil
 	}
@@ -65,6 +68,8 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	switch verdict {
 	case hostKeyKnown:
 		return nil
+	case hostKeyBadlySigned:
+		return permanent("the certificate of %s is signed by %s, which CASignatureAlgorithms leaves out; it is not connected to", h.cfg.name(), key.(*ssh.Certificate).Signature.Format)
 	case hostKeyRevoked:
 		return permanent("the host key of %s (%s) has been revoked%s; it is not connected to", h.cfg.name(), keyName(shown), places(known))
 	case hostKeyChanged:

@@ -117,6 +117,10 @@ func agentComment(s ssh.Signer) string {
 // restrict leaves a signer only the algorithms that the configuration accepts;
 // nil where that is none.
 func (k *keyring) restrict(name string, s ssh.Signer) ssh.Signer {
+	if err := k.cfg.bigEnough(s.PublicKey()); err != nil {
+		k.notes = append(k.notes, fmt.Sprintf("%s is left out: %v", name, err))
+		return nil
+	}
 	as, ok := s.(ssh.AlgorithmSigner)
 	if !ok {
 		return s

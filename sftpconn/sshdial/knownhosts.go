@@ -18,11 +18,12 @@ import (
 // knownHosts is what the known_hosts files say of one host. It is read anew for
 // each login, so that a key that was taken out or revoked meanwhile counts.
 type knownHosts struct {
-	db      *knownhosts.HostKeyDB
-	renamed map[string]string // file that was read → file that it stands for
-	address string            // host:port, by which the host is looked up
-	plain   string            // host:22, tried next; "" where there is no other name
-	file    string            // the file that new keys are added to; "" for none
+	db         *knownhosts.HostKeyDB
+	renamed    map[string]string // file that was read → file that it stands for
+	address    string            // host:port, by which the host is looked up
+	plain      string            // host:22, tried next; "" where there is no other name
+	file       string            // the file that new keys are added to; "" for none
+	signatures string            // algorithms by which authorities may sign (CASignatureAlgorithms); "" for all
 }
 
 // noAddress stands for the server's IP address, by which nothing is looked up:
@@ -37,11 +38,12 @@ const (
 	hostKeyUnknown
 	hostKeyChanged
 	hostKeyRevoked
+	hostKeyBadlySigned // a certificate whose authority is known, signed by an algorithm that CASignatureAlgorithms leaves out
 )
 
 // loadKnownHosts reads the files that the configuration names.
 func loadKnownHosts(c *hostConfig) (*knownHosts, error) {
-	k := &knownHosts{renamed: map[string]string{}}
+	k := &knownHosts{renamed: map[string]string{}, signatures: c.get("casignaturealgorithms")}
 	if alias := c.given("hostkeyalias"); alias != "" {
 		// An alias stands for the whole entry, so it may be one with a port.
 		if k.address = alias; !strings.HasPrefix(alias, "[") {
@@ -142,6 +144,9 @@ func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownh
 	if cert, ok := key.(*ssh.Certificate); ok {
 		var revoked *xknownhosts.RevokedError
 		err := k.db.HostKeyCallback()(k.address, noAddress, key)
+		if err == nil && !k.signing(cert.Signature.Format) {
+			return hostKeyBadlySigned, nil
+		}
 		if err == nil {
 			return hostKeyKnown, nil
 		}
@@ -206,6 +211,11 @@ func (k *knownHosts) real(keys []xknownhosts.KnownKey) []xknownhosts.KnownKey {
 	return keys
 }
 
+// signing says whether authorities may sign by an algorithm.
+func (k *knownHosts) signing(algorithm string) bool {
+	return k.signatures == "" || slices.Contains(strings.Split(k.signatures, ","), algorithm)
+}
+
 // order puts the algorithms of the keys that are known first, so that the server
 // shows a key that can be checked. Certificates are only asked for where an
 // authority for this host is known.
@@ -214,17 +224,21 @@ func (k *knownHosts) order(algos []string) []string {
 	if len(known) == 0 && k.plain != "" {
 		known = k.db.HostKeyAlgorithms(k.plain)
 	}
+	// The library names certificates by the type of the authority's key, which says nothing of the host's.
+	authority := slices.ContainsFunc(known, isCertificate)
 	var first, rest []string
 	for _, a := range algos {
 		switch {
-		case slices.Contains(known, a):
+		case slices.Contains(known, a), authority && isCertificate(a):
 			first = append(first, a)
-		case !strings.Contains(a, "-cert-"):
+		case !isCertificate(a):
 			rest = append(rest, a)
 		}
 	}
 	return append(first, rest...)
 }
+
+func isCertificate(algorithm string) bool { return strings.Contains(algorithm, "-cert-") }
 
 // add appends a key to the user's file. It does nothing where there is none.
 func (k *knownHosts) add(key ssh.PublicKey, hashed bool) error {
