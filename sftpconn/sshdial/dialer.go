@@ -117,7 +117,7 @@ func (d *Dialer) configure(ctx context.Context) error {
 		return nil
 	}
 	for _, c := range way {
-		d.hops = append(d.hops, &hop{cfg: c, q: d.q, log: d.log, timeout: d.timeout, delay: d.o.Delay})
+		d.hops = append(d.hops, &hop{cfg: c, q: d.q, log: d.log, timeout: d.timeout, delay: d.o.Delay, ssh: d.ssh != ""})
 	}
 	last := d.hops[len(d.hops)-1]
 	last.kept.keep(d.given.getPassword(), nil, nil)

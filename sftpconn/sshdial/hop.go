@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -22,6 +23,7 @@ type hop struct {
 	log     *slog.Logger
 	timeout time.Duration // for connecting and for each silence
 	delay   bool
+	ssh     bool // the system's ssh is installed
 }
 
 // proxyPatience is how long a ProxyCommand may take until the server is heard,
@@ -141,7 +143,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 	ask := &asker{ctx: ctx, q: h.q, batch: h.cfg.yes("batchmode", false), patience: p, log: h.log}
 	check := &hostKeyCheck{cfg: h.cfg, known: known, ask: ask}
 	l := &login{
-		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, given: h.given, hostKey: check, line: g,
+		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, ssh: h.ssh, given: h.given, hostKey: check, line: g,
 		keys: &keyring{cfg: h.cfg, ask: ask, kept: &h.kept, opened: map[string]ssh.Signer{}},
 	}
 	defer l.close()
@@ -190,7 +192,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 	case !checked:
 		return handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
 	case l.refused:
-		if why := l.lacks(); why != "" {
+		if why := cmp.Or(l.left, l.lacks()); why != "" {
 			return &errLacking{why: why, err: l.refusal()}
 		}
 		return l.refusal()

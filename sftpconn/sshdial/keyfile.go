@@ -16,10 +16,11 @@ import (
 
 // A keyFile is one IdentityFile, as far as it can be read without asking.
 type keyFile struct {
-	path   string
-	public ssh.PublicKey              // nil where it is locked in
-	signer ssh.Signer                 // nil without a private key that can be read
-	open   func() (ssh.Signer, error) // for a private key whose public part is locked in
+	path    string
+	lacking string                     // why only the system's ssh could use it; "" where that is not so
+	public  ssh.PublicKey              // nil where it is locked in
+	signer  ssh.Signer                 // nil without a private key that can be read
+	open    func() (ssh.Signer, error) // for a private key whose public part is locked in
 }
 
 // files reads what IdentityFile names.
@@ -82,6 +83,9 @@ func (k *keyring) readKeyFile(path string) (keyFile, error) {
 		if f.public == nil {
 			f.public = readPublicKey(path + ".pub")
 		}
+		if f.onSecurityKey() {
+			return f, nil
+		}
 		open := func() (ssh.Signer, error) { return k.unlock(path) }
 		if f.public == nil {
 			f.open = open
@@ -90,16 +94,28 @@ func (k *keyring) readKeyFile(path string) (keyFile, error) {
 		}
 		return f, nil
 	}
-	if pub := readPublicKey(path + ".pub"); pub != nil && strings.HasPrefix(pub.Type(), "sk-") {
-		k.lacking = fmt.Sprintf("%s is on a security key", path)
-		f.public = pub
+	if f.public = readPublicKey(path + ".pub"); f.onSecurityKey() {
 		return f, nil
 	}
+	f.public = nil
 	if bytes.Contains(content, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----")) {
 		k.lacking = fmt.Sprintf("%s is an encrypted PKCS#8 key", path)
 	}
 	return f, fmt.Errorf("%s cannot be read as a private key: %w", path, plain(err))
 }
+
+// onSecurityKey says so where the private key is not in the file but in a device that ssh and agents can use. The key is
+// offered all the same: only a server that would take it makes it worth going over to ssh.
+func (f *keyFile) onSecurityKey() bool {
+	if f.public == nil || !strings.HasPrefix(f.public.Type(), "sk-") {
+		return false
+	}
+	f.signer = &lockedSigner{public: f.public, open: func() (ssh.Signer, error) { return nil, errSecurityKey }}
+	return true
+}
+
+// errSecurityKey means that the server would take a key for which this program can't sign.
+var errSecurityKey = errors.New("it is on a security key, and the agent does not hold it")
 
 // readPublicKey reads a file in the format of id_….pub; nil where it is none.
 func readPublicKey(path string) ssh.PublicKey {

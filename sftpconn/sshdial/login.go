@@ -28,6 +28,7 @@ type login struct {
 	patience *patience
 	step     time.Duration
 	kept     *secrets
+	ssh      bool // the system's ssh is installed, and can be left what the native client lacks
 	given    bool // the password was given beforehand: it is tried once with each method, and no other is asked for
 	hostKey  *hostKeyCheck
 
@@ -51,7 +52,8 @@ type login struct {
 	notes    []string // what went wrong on our side
 	refused  bool     // no method is left
 	line     *gatherConn
-	fatal    error // the user broke off
+	fatal    error  // the user broke off
+	left     string // why the login is left to the system's ssh before the user is asked; "" where it is not
 }
 
 func (l *login) close() {
@@ -69,8 +71,8 @@ func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		return nil, errors.New("the connection ended during the login")
 	}
 	l.accepted, l.partial = ctx.AllowedMethods, ctx.PartialSuccessMethods
-	if l.fatal != nil {
-		return nil, l.fatal
+	if err := l.over(); err != nil {
+		return nil, err
 	}
 	preferred := l.cfg.get("preferredauthentications")
 	if preferred == "" {
@@ -89,8 +91,8 @@ func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		case "password":
 			m = l.password()
 		}
-		if l.fatal != nil {
-			return nil, l.fatal
+		if err := l.over(); err != nil {
+			return nil, err
 		}
 		if m != nil {
 			l.last = name
@@ -166,6 +168,9 @@ func (w *watchedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm
 	defer w.login.patience.resume()
 	s, err := w.inner.SignWithAlgorithm(rand, data, algorithm)
 	if err != nil {
+		if errors.Is(err, errSecurityKey) && w.login.ssh {
+			w.login.left = w.name + " is on a security key"
+		}
 		w.login.failed(fmt.Errorf("the server would take %s, but it cannot sign: %w", w.name, plain(err)))
 	}
 	return s, err
@@ -189,6 +194,9 @@ func (l *login) password() ssh.AuthMethod {
 	kept := l.kept.getPassword()
 	useKept := len(kept) > 0 && !l.passwordSent
 	if !useKept && (l.given || !l.ask.possible() || l.passwordTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+		return nil
+	}
+	if !useKept && l.leave() {
 		return nil
 	}
 	l.tried = append(l.tried, "password")
@@ -218,6 +226,9 @@ func (l *login) keyboardInteractive() ssh.AuthMethod {
 	}
 	canAnswer := l.kbdTries == 0 && (l.kept.hasPassword() || l.kept.hasAnswers())
 	if l.given && l.kbdTries > 0 || !canAnswer && (!l.ask.possible() || l.kbdTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+		return nil
+	}
+	if !canAnswer && l.leave() {
 		return nil
 	}
 	l.kbdTries++

@@ -1,9 +1,13 @@
 package sshdial
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
+	"time"
 )
 
 // attempts says what was tried.
@@ -65,4 +69,36 @@ func (l *login) lacks() string {
 		return l.keys.lacking
 	}
 	return ""
+}
+
+// leave says, before the user would be asked for a password, whether the system's ssh has a way that asks nothing and
+// that the server would take. That way may fail too; ssh then asks by itself.
+func (l *login) leave() bool {
+	switch {
+	case !l.ssh:
+	case slices.Contains(l.accepted, "hostbased") && l.cfg.yes("hostbasedauthentication", false):
+		l.left = "the server accepts hostbased authentication"
+	case slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) && haveTicket(l.ask.ctx):
+		l.left = "the server accepts GSSAPI, and there is a Kerberos ticket"
+	}
+	return l.left != ""
+}
+
+// over says why no further method is to be tried: the user broke off, or the system's ssh goes on.
+func (l *login) over() error {
+	if l.fatal == nil && l.left != "" {
+		l.refused = true
+		return errors.New("the login is left to the system's ssh: " + l.left)
+	}
+	return l.fatal
+}
+
+// ticketPatience is how long klist may take; it looks at a file or asks a program of this machine.
+const ticketPatience = 5 * time.Second
+
+// haveTicket says whether there is a Kerberos ticket. Debian's ssh has GSSAPI on for everybody, so the option alone means nothing.
+func haveTicket(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, ticketPatience)
+	defer cancel()
+	return exec.CommandContext(ctx, "klist", "-s").Run() == nil
 }
