@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -163,6 +164,7 @@ func serveBackground(set *cmdline.Settings) int {
 	if err != nil {
 		return exitFailure
 	}
+	keepName(os.Args[0])
 	unix.CloseOnExec(fd)
 	pipe := os.NewFile(uintptr(fd), "ready")
 	tell := func(m ready) {
@@ -185,6 +187,14 @@ func serveBackground(set *cmdline.Settings) int {
 		tell(ready{Error: err.Error(), Code: exitCode(err)})
 	}
 	return code
+}
+
+// keepName has the process called sshfs where it was called so, by way of a link: the kernel has named it after the file
+// that the link leads to, and 'killall sshfs' and 'pgrep -x sshfs' would not find it.
+func keepName(calledAs string) {
+	if filepath.Base(calledAs) == "sshfs" {
+		os.WriteFile("/proc/self/comm", []byte("sshfs"), 0) // no more than a convenience, so an error is none
+	}
 }
 
 // detach leaves terminal, session, working directory and standard streams.

@@ -128,6 +128,21 @@ func TestForegroundEndsWithZero(t *testing.T) {
 	}
 }
 
+func TestTheProcessIsCalledAsTheProgramWas(t *testing.T) {
+	for name, comm := range map[string]string{"sshfs": "sshfs", "sshmount": "sshmount.test"} {
+		w := newWorld(t)
+		if out, err := w.command(t.Context(), name, "-F", w.client.Config, "try:", w.mnt).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		r := w.record()
+		if got, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", r.PID)); err != nil || strings.TrimSpace(string(got)) != comm {
+			t.Errorf("called as %s the process is called %q, %v", name, got, err)
+		}
+		w.want(exitOK, nil, "umount", w.mnt)
+		w.ended(r)
+	}
+}
+
 func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 	w := newWorld(t)
 	w.write(filepath.Join(w.data, "file"), "x")
