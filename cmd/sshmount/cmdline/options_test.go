@@ -39,12 +39,12 @@ func refuses(t *testing.T, args []string, words ...string) {
 	}
 }
 
-// sshfsOptions is every option that SSHFS 3.7.6 knows, with a value where it takes one.
+// sshfsOptions is every option that SSHFS 3.7.3 (Debian's) and 3.7.6 know, with a value where it takes one.
 const sshfsOptions = `directport=22 ssh_command=ssh sftp_server=/usr/lib/sftp-server max_read=65536 max_write=65536 ssh_protocol=2
 	workaround=rename:nobuflimit workaround=none idmap=none idmap=user uidfile=/u gidfile=/g nomap=ignore nomap=error sshfs_sync no_readahead
 	sync_readdir sshfs_debug reconnect transform_symlinks contain_symlinks no_contain_symlinks follow_symlinks no_check_root
 	password_stdin delay_connect slave passive disable_hardlink dir_cache=yes dir_cache=no direct_io max_conns=4 vsock=2:22
-	debug cache=yes cache=no writeback_cache=no unreliable_append auto noauto user nouser users _netdev
+	verbose sshfs_verbose debug cache=yes cache=no writeback_cache=no unreliable_append auto noauto user nouser users _netdev
 	dcache_timeout=5 dcache_stat_timeout=5 dcache_dir_timeout=5 dcache_link_timeout=5 dcache_max_size=100
 	dcache_clean_interval=5 dcache_min_clean_interval=5 cache_timeout=5 cache_stat_timeout=5 cache_dir_timeout=5
 	cache_link_timeout=5 cache_max_size=100 cache_clean_interval=5 cache_min_clean_interval=5 compression=yes port=22`
@@ -79,6 +79,8 @@ func TestOptionsSetWhatTheySay(t *testing.T) {
 		{"-C", func(s *Settings) any { return s.Dial.Compression }, true},
 		{"-fC", func(s *Settings) any { return s.Foreground && s.Dial.Compression }, true},
 		{"-d", func(s *Settings) any { return s.Foreground && s.Debug && s.Mount.Debug }, true},
+		{"-v", func(s *Settings) any { return s.Debug || s.Foreground }, false},
+		{"-vC --verbose", func(s *Settings) any { return s.Dial.Compression }, true},
 		{"--debug", func(s *Settings) any { return s.Debug }, true},
 		{"-o sshfs_debug", func(s *Settings) any { return s.Foreground && s.Debug }, true},
 		{"-s", func(s *Settings) any { return s.Mount.SingleThreaded }, true},

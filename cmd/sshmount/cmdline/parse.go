@@ -75,6 +75,7 @@ func (p *parser) long(arg string) error {
 		p.s.Debug = true
 	case "--foreground":
 		p.s.Foreground = true
+	case "--verbose": // of older sshfs; what it showed is in the log
 	default:
 		return faultf("unknown option %s; mount options are written -o NAME or -o NAME=VALUE", arg)
 	}
@@ -130,6 +131,7 @@ func (p *parser) flag(flag byte) error {
 		s.Debug = true
 	case 'f':
 		s.Foreground = true
+	case 'v':
 	case 's':
 		s.Mount.SingleThreaded = true
 	case 'C':

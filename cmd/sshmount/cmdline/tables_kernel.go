@@ -99,7 +99,7 @@ var ignoredOptions = slicesOf(
 	ignoredFlags("defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup",
 		"_netdev", "_rnetdev", "nofail", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
 		"lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
-		"unreliable_append", "sync_readdir", "auto_unmount", "intr", "nointr", "use_ino", "readdir_ino", "hard_remove", "noforget",
+		"verbose", "sshfs_verbose", "unreliable_append", "sync_readdir", "auto_unmount", "intr", "nointr", "use_ino", "readdir_ino", "hard_remove", "noforget",
 		"big_writes", "no_big_writes", "atomic_o_trunc", "no_atomic_o_trunc", "async_read", "async_dio", "no_async_dio",
 		"no_remote_lock", "no_remote_posix_lock", "no_remote_flock", "clone_fd", "auto_inval_data", "no_auto_inval_data",
 		"no_writeback_cache", "splice_read", "no_splice_read", "splice_write", "no_splice_write", "splice_move", "no_splice_move"),

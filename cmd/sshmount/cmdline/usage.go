@@ -26,6 +26,7 @@ Options may stand anywhere on the line:
   -f                       stay in the foreground
   -d, --debug              log everything, in the foreground
   -s                       one request at a time
+  -v, --verbose            no effect: the log has what it showed
   -h, --help  -V, --version
 `
 
