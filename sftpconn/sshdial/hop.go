@@ -117,7 +117,8 @@ func (h *hop) attempts(ctx context.Context, connect func(context.Context) (net.C
 	for left := h.cfg.number("connectionattempts", 1); ; left-- {
 		attempt, cancel := context.WithTimeoutCause(ctx, h.timeout, errTimeUp)
 		conn, err := connect(attempt)
-		if err != nil && errors.Is(context.Cause(attempt), errTimeUp) {
+		// The dialer keeps the time too, and its clock may be the first to ring.
+		if end, _ := attempt.Deadline(); err != nil && ctx.Err() == nil && !time.Now().Before(end) {
 			err = &timeoutError{host: h.cfg.name(), limit: h.timeout}
 		}
 		cancel()
