@@ -76,6 +76,11 @@ func dialTCP(ctx context.Context, name, host, port string, o tcpOptions) (net.Co
 		d.LocalAddr = local
 	}
 	conn, err := d.DialContext(ctx, o.network, net.JoinHostPort(host, port))
+	if unknown(err) {
+		if addrs := askNameService(ctx, host, o.network); len(addrs) > 0 {
+			conn, err = dialEach(ctx, &d, o.network, addrs, port)
+		}
+	}
 	if err != nil {
 		return nil, connectError(ctx, name, host, port, err)
 	}
