@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -17,6 +18,7 @@ type askpass struct {
 	closed            chan struct{}
 	once              sync.Once
 	wait              sync.WaitGroup
+	given             atomic.Bool // it was asked for
 }
 
 // askpassScript answers questions for a password, and no others: the answer to
@@ -66,6 +68,7 @@ func (a *askpass) serve(word []byte) {
 		}
 		if first {
 			f.Write(word)
+			a.given.Store(true)
 		}
 		f.Close()
 	}

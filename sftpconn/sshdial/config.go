@@ -90,6 +90,14 @@ func (c *hostConfig) name() string {
 	return n
 }
 
+// promptHost is how questions call the host; as ssh does it, for scripts that wait for its words.
+func (c *hostConfig) promptHost() string {
+	if alias := c.given("hostkeyalias"); alias != "" {
+		return alias
+	}
+	return strings.ToLower(c.hostName())
+}
+
 // connectTimeout returns ConnectTimeout; 0 where it is not set.
 func (c *hostConfig) connectTimeout() time.Duration {
 	return parseSeconds(c.get("connecttimeout"))

@@ -80,6 +80,9 @@ func (d *Dialer) externalCommand(program []string) []string {
 	if parseSeconds(d.target.get("serveraliveinterval")) == 0 {
 		argv = append(argv, "-oServerAliveInterval=5", "-oServerAliveCountMax=3")
 	}
+	if d.given.hasPassword() {
+		argv = append(argv, "-oNumberOfPasswordPrompts=1")
+	}
 	if d.o.Port != "" {
 		argv = append(argv, "-p", d.o.Port)
 	}
@@ -97,12 +100,17 @@ func (d *Dialer) externalCommand(program []string) []string {
 func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Transport, error) {
 	open := d.q.open()
 	var env []string
+	if err := d.given.refusedBefore(d.target.user(), d.target.name()); err != nil {
+		return nil, err
+	}
+	var answer *askpass // nil without a password
 	if password := d.given.getPassword(); len(password) > 0 {
 		a, err := newAskpass(password)
 		if err != nil {
 			return nil, err
 		}
 		defer a.close()
+		answer = a
 		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+displayOr(":0"))
 	} else if !open && d.o.SSHCommand == "" {
 		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect).
@@ -132,6 +140,9 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 	}
 	if err != nil {
 		err = d.externalError(ctx, p, err)
+		if answer != nil && answer.given.Load() && strings.Contains(strings.ToLower(err.Error()), "permission denied") {
+			d.given.refuse()
+		}
 		line.Close()
 		return nil, err
 	}

@@ -42,6 +42,9 @@ func (e *errLacking) Unwrap() error { return e.err }
 
 // dial connects, through under where that isn't nil, and logs in.
 func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, error) {
+	if err := h.kept.refusedBefore(h.cfg.user(), h.cfg.name()); err != nil && !h.q.open() {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := newPatience(h.timeout, func() { cancel(errTimeUp) })
@@ -193,11 +196,17 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 	case !checked:
 		return handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
 	case l.refused:
+		if l.keptRefused {
+			h.kept.refuse()
+		}
 		if why := cmp.Or(l.left, l.lacks()); why != "" {
 			return &errLacking{why: why, err: l.refusal()}
 		}
 		return l.refusal()
-	case strings.Contains(err.Error(), "Too many authentication failures"):
+	case strings.Contains(strings.ToLower(err.Error()), "too many authentication failures"):
+		if l.keptRefused || l.keptSent {
+			h.kept.refuse()
+		}
 		hint := ""
 		if len(l.offered) > 1 {
 			hint = "; name the right key with IdentityFile and set IdentitiesOnly=yes"

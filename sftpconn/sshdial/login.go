@@ -42,6 +42,7 @@ type login struct {
 	typed                   []byte // the password that was sent last
 	answers                 map[string][]byte
 	givenInKbd              bool // the kept password answered a question
+	keptSent, keptRefused   bool // the method under way sent what is kept; one that did was refused
 
 	last     string   // the method used last
 	lastKey  string   // the public key offered last
@@ -70,6 +71,10 @@ func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		// The library asks for the next method also when the line broke under the last one: nobody has refused us.
 		return nil, errors.New("the connection ended during the login")
 	}
+	if l.keptSent && len(ctx.PartialSuccessMethods) == len(l.partial) {
+		l.keptRefused = true
+	}
+	l.keptSent = false
 	l.accepted, l.partial = ctx.AllowedMethods, ctx.PartialSuccessMethods
 	if err := l.over(); err != nil {
 		return nil, err
@@ -176,14 +181,6 @@ func (w *watchedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm
 	return s, err
 }
 
-// promptHost is how questions call the host; as ssh does it, for scripts that wait for its words.
-func (l *login) promptHost() string {
-	if alias := l.cfg.given("hostkeyalias"); alias != "" {
-		return alias
-	}
-	return strings.ToLower(l.cfg.hostName())
-}
-
 // mayType reports that passwords may be given to this server.
 func (l *login) mayType() bool { return l.hostKey == nil || !l.hostKey.changedAccepted() }
 
@@ -202,14 +199,14 @@ func (l *login) password() ssh.AuthMethod {
 	l.tried = append(l.tried, "password")
 	return ssh.PasswordCallback(func() (string, error) {
 		if useKept {
-			l.passwordSent = true
+			l.passwordSent, l.keptSent = true, true
 			l.typed = kept
 			return string(kept), nil
 		}
 		if l.passwordTries++; l.passwordTries > 1 {
 			l.ask.notice("Permission denied, please try again.")
 		}
-		answer, err := l.ask.ask(fmt.Sprintf("%s@%s's password: ", l.cfg.user(), l.promptHost()), false)
+		answer, err := l.ask.ask(fmt.Sprintf("%s@%s's password: ", l.cfg.user(), l.cfg.promptHost()), false)
 		if err != nil {
 			l.failed(fmt.Errorf("no password: %w", err))
 			return "", err
@@ -263,10 +260,11 @@ func (l *login) keyboardInteractive() ssh.AuthMethod {
 func (l *login) answer(question string, echo, alone, first bool) (string, error) {
 	if first {
 		if a, ok := l.kept.getAnswer(question); ok {
+			l.keptSent = true
 			return string(a), nil
 		}
 		if p := l.kept.getPassword(); len(p) > 0 && alone && !echo && !l.givenInKbd {
-			l.givenInKbd = true
+			l.givenInKbd, l.keptSent = true, true
 			defer wipe(p)
 			return string(p), nil
 		}
@@ -274,7 +272,7 @@ func (l *login) answer(question string, echo, alone, first bool) (string, error)
 	if l.given && l.givenInKbd && strings.Contains(strings.ToLower(question), "password") {
 		return "", errors.New("the password that was given is not enough, and no other is asked for")
 	}
-	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.promptHost(), question), echo)
+	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.cfg.promptHost(), question), echo)
 }
 
 // succeeded keeps what worked for the next login.

@@ -14,6 +14,7 @@ type secrets struct {
 	answers  map[string][]byte     // keyboard-interactive: question → answer
 	signers  map[string]ssh.Signer // file of an encrypted key → the key, decrypted
 	worked   string                // the public key of the last login; no secret
+	refused  bool                  // the server took them no more, so that they were forgotten
 }
 
 func (s *secrets) getPassword() []byte {
@@ -63,6 +64,9 @@ func (s *secrets) setWorked(blob string) {
 func (s *secrets) keep(password []byte, answers map[string][]byte, signers map[string]ssh.Signer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(password) > 0 || len(answers) > 0 {
+		s.refused = false
+	}
 	if len(password) > 0 {
 		wipe(s.password)
 		s.password = append([]byte(nil), password...)
@@ -86,11 +90,35 @@ func (s *secrets) keep(password []byte, answers map[string][]byte, signers map[s
 func (s *secrets) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forgetWords()
+	s.signers = nil
+}
+
+// forgetWords is called with mu held.
+func (s *secrets) forgetWords() {
 	wipe(s.password)
 	for _, a := range s.answers {
 		wipe(a)
 	}
-	s.password, s.answers, s.signers = nil, nil, nil
+	s.password, s.answers = nil, nil
+}
+
+// refuse forgets what the server has refused: sent again and again it could lock the account.
+func (s *secrets) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetWords()
+	s.refused = true
+}
+
+// refusedBefore is the error of a login for which a refused password would have been needed; nil where there is none.
+func (s *secrets) refusedBefore(user, host string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.refused {
+		return nil
+	}
+	return permanent("login as %s on %s not tried: the kept password was refused; mount again, to give the one that is right now (it is not sent a second time, as that could lock the account)", user, host)
 }
 
 func wipe(b []byte) { clear(b) }
