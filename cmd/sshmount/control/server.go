@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -59,51 +60,97 @@ const progressInterval = 250 * time.Millisecond
 
 // Server answers on the socket of one mount.
 type Server struct {
-	record  Record
 	backend Backend
+	log     *slog.Logger
 	http    *http.Server
-	served  chan struct{} // closed when http has ended
+	stop    chan struct{}  // closed to end the watch
+	running sync.WaitGroup // the watch and those that serve a listener
+
+	mu       sync.Mutex // guards what follows; a leaf
+	record   Record
+	listener *net.UnixListener
 }
 
 // Listen makes the socket and the record, and begins to answer.
 func Listen(r Record, b Backend, log *slog.Logger) (*Server, error) {
-	dir, err := MakeDir()
-	if err != nil {
+	return listenAndWatch(r, b, log, watchInterval)
+}
+
+func listenAndWatch(r Record, b Backend, log *slog.Logger, interval time.Duration) (*Server, error) {
+	s := &Server{record: r, backend: b, log: log, stop: make(chan struct{})}
+	s.record.PID = os.Getpid()
+	s.record.Born = born(s.record.PID)
+	s.http = &http.Server{Handler: s.routes(), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	if err := s.settle(); err != nil {
 		return nil, err
 	}
-	r.dir, r.PID = dir, os.Getpid()
-	r.Born = born(r.PID)
-	// What a process that is gone left there is in the way. A live one has been looked for before the mount.
-	os.Remove(r.socket())
-	listener, err := net.Listen("unix", r.socket())
-	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	if err := errors.Join(os.Chmod(r.socket(), 0o600), r.save()); err != nil {
-		listener.Close()
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	s := &Server{record: r, backend: b, served: make(chan struct{})}
-	s.http = &http.Server{Handler: s.routes(), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	go func() {
-		defer close(s.served)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the control socket is gone", "error", err)
-		}
-	}()
+	s.running.Go(func() { s.watch(interval) })
 	return s, nil
 }
 
+// settle finds a place for the socket and the record, makes them, and serves there and nowhere else.
+func (s *Server) settle() error {
+	dir, err := MakeDir()
+	if err != nil {
+		return err
+	}
+	r := s.Record()
+	r.dir = dir
+	// What a process that is gone left there is in the way. A live one has been looked for before the mount.
+	os.Remove(r.socket())
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.socket(), Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	// Somebody else's may be at that name when this one ends.
+	listener.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(r.socket(), 0o600), r.save()); err != nil {
+		listener.Close()
+		return fmt.Errorf("control socket: %w", err)
+	}
+	s.mu.Lock()
+	before := s.listener
+	s.record, s.listener = r, listener
+	s.mu.Unlock()
+	if before != nil {
+		before.Close()
+	}
+	s.running.Go(func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) && s.serves(listener) {
+			s.log.Error("the control socket is gone", "error", err)
+		}
+	})
+	return nil
+}
+
+// serves says whether a listener is the one at the present place.
+func (s *Server) serves(listener *net.UnixListener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listener == listener
+}
+
 // Record is that of the mount, complete.
-func (s *Server) Record() Record { return s.record }
+func (s *Server) Record() Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.record
+}
 
 // Close ends the server when the answers under way are given, or ctx ends, and takes socket and record away.
 func (s *Server) Close(ctx context.Context) {
+	s.mu.Lock()
+	select {
+	case <-s.stop:
+	default:
+		close(s.stop)
+	}
+	s.mu.Unlock()
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()
 	}
-	<-s.served
-	s.record.remove()
+	s.running.Wait()
+	s.Record().remove()
 }
 
 func (s *Server) routes() http.Handler {
@@ -142,7 +189,7 @@ func (s *Server) routes() http.Handler {
 
 func (s *Server) status() Status {
 	st := s.backend.Status()
-	st.Record = s.record
+	st.Record = s.Record()
 	return st
 }
 

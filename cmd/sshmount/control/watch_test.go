@@ -1,0 +1,85 @@
+package control
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// watched starts a server that looks after itself all the time.
+func watched(t *testing.T, mountpoint string) *Server {
+	t.Helper()
+	s, err := listenAndWatch(Record{Mountpoint: mountpoint, Source: "host:", Started: time.Now()}, &backend{}, slog.New(slog.DiscardHandler), 5*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(t.Context()) })
+	return s
+}
+
+// answers waits until the mount is found and answers.
+func answers(t *testing.T, mountpoint string) Record {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if r, ok := Find(mountpoint); ok && Connect(r).Kick(t.Context()) == nil {
+			return r
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the mount is not found any more")
+		}
+	}
+}
+
+// At the last logout systemd removes the runtime directory.
+func TestAMountIsFoundAgainAfterALogout(t *testing.T) {
+	dir := runtimeDir(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	point := filepath.Join(dir, "mnt") // no other test's
+	s := watched(t, point)
+	for _, gone := range []string{s.Record().socket(), s.Record().file(), filepath.Join(dir, "sshmount")} {
+		if err := os.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+		answers(t, point)
+	}
+	// The place itself is gone: another one is found.
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	r := answers(t, point)
+	if filepath.Dir(r.file()) == filepath.Join(dir, "sshmount") {
+		t.Errorf("the record is %s", r.file())
+	}
+	s.Close(t.Context())
+	if _, err := os.Stat(r.file()); err == nil {
+		t.Error("the record outlives the mount")
+	}
+	if _, err := os.Stat(r.socket()); err == nil {
+		t.Error("the socket outlives the mount")
+	}
+}
+
+func TestAMountDoesNotTakeTheSocketOfANewerOneAway(t *testing.T) {
+	runtimeDir(t)
+	old := watched(t, "/mnt/x")
+	newer := listen(t, "/mnt/x", &backend{})
+	// Both are of this process: what tells them apart is set by hand.
+	r := newer.Record()
+	r.Born = "1"
+	if err := r.save(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(r.socket()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if _, err := os.Lstat(r.socket()); err == nil {
+		t.Error("the older mount has put its socket there")
+	}
+	old.Close(t.Context())
+	if now, err := load(r.file()); err != nil || now.Born != "1" {
+		t.Errorf("the record is %+v, %v", now, err)
+	}
+}
