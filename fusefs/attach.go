@@ -1,12 +1,9 @@
 package fusefs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -75,19 +72,20 @@ func takePassed(fd int) error {
 }
 
 // attach makes the mount and returns the descriptor over which the kernel asks.
-// Root mounts itself; everybody else, and root in a container without the right, by way of fusermount3.
-func attach(o Options) (fd int, direct bool, err error) {
+// Root mounts itself; everybody else, and root in a container without the right or for auto_unmount, by way of
+// fusermount3, which is returned where it stays.
+func attach(o Options) (fd int, direct bool, stays *helper, err error) {
 	if fd, ok := PassedDescriptor(o.Mountpoint); ok {
-		return fd, false, takePassed(fd)
+		return fd, false, nil, takePassed(fd)
 	}
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 && !o.AutoUnmount {
 		fd, err = mountDirect(o)
 		if err == nil || !errors.Is(err, unix.EPERM) {
-			return fd, true, err
+			return fd, true, nil, err
 		}
 	}
-	fd, err = mountByHelper(o)
-	return fd, false, err
+	fd, stays, err = mountByHelper(o)
+	return fd, false, stays, err
 }
 
 func mountDirect(o Options) (int, error) {
@@ -119,70 +117,4 @@ func mountDirect(o Options) (int, error) {
 		return -1, fmt.Errorf("mount on %s with options %s: %w", o.Mountpoint, strings.Join(data[1:], ","), err)
 	}
 	return fd, nil
-}
-
-// fusermount finds the setuid helper that mounts for those who may not.
-func fusermount() (string, error) {
-	for _, name := range []string{"fusermount3", "/bin/fusermount3", "fusermount", "/bin/fusermount"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", errors.New("fusermount3 was not found: install the package fuse3")
-}
-
-// mountByHelper lets fusermount3 mount; it sends the descriptor over a socket that it inherits as number 3.
-func mountByHelper(o Options) (int, error) {
-	helper, err := fusermount()
-	if err != nil {
-		return -1, err
-	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("socketpair for %s: %w", helper, err)
-	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
-	defer ours.Close()
-	defer theirs.Close()
-
-	words := append(o.words(), "fsname="+o.FsName, "subtype="+o.Subtype)
-	words = slices.DeleteFunc(words, func(w string) bool { return w == "rw" })
-	for i, w := range words {
-		words[i] = strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(w)
-	}
-	var complaint bytes.Buffer
-	cmd := exec.Command(helper, "-o", strings.Join(words, ","), "--", o.Mountpoint)
-	cmd.Env = append(os.Environ(), "_FUSE_COMMFD=3")
-	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Stderr = &complaint
-	if err := cmd.Run(); err != nil {
-		if text := strings.TrimSpace(complaint.String()); text != "" {
-			return -1, errors.New(text)
-		}
-		return -1, fmt.Errorf("%s: %w", helper, err)
-	}
-	fd, err := receive(int(ours.Fd()))
-	if err != nil {
-		return -1, fmt.Errorf("descriptor from %s: %w", helper, err)
-	}
-	return fd, nil
-}
-
-// receive takes one descriptor from a unix socket.
-func receive(socket int) (int, error) {
-	data, rights := make([]byte, 4), make([]byte, unix.CmsgSpace(4))
-	_, n, _, _, err := unix.Recvmsg(socket, data, rights, unix.MSG_CMSG_CLOEXEC)
-	if err != nil {
-		return -1, err
-	}
-	messages, err := unix.ParseSocketControlMessage(rights[:n])
-	if err != nil {
-		return -1, err
-	}
-	for _, m := range messages {
-		if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 1 {
-			return fds[0], nil
-		}
-	}
-	return -1, errors.New("none came")
 }

@@ -28,8 +28,9 @@ const (
 // Mounted is a mount that is being served.
 type Mounted struct {
 	mountpoint string
-	direct     bool // made by mount(2), without fusermount3
-	passed     bool // made by whoever started the program
+	direct     bool    // made by mount(2), without fusermount3
+	passed     bool    // made by whoever started the program
+	stays      *helper // takes the mount away when this process dies; nil where nothing does
 	watch      *watcher
 	done       chan struct{} // closed when the mount is gone and nothing is served any more
 }
@@ -59,7 +60,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 		return nil, err
 	}
 
-	fd, direct, err := attach(o)
+	fd, direct, stays, err := attach(o)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +69,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 		mountpoint: mountpoint,
 		direct:     direct,
 		passed:     passed,
+		stays:      stays,
 		watch:      newWatcher(o.SingleThreaded, func() bool { return abandoned(fd) }),
 		done:       make(chan struct{}),
 	}
@@ -75,12 +77,15 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	server, err := fuse.NewServer(fs, fmt.Sprintf("/dev/fd/%d", fd), serverOptions(o))
 	if err != nil {
 		m.watch.close()
-		return nil, errors.Join(fmt.Errorf("first exchange with the kernel over /dev/fuse: %w", err), m.Unmount(true))
+		err = errors.Join(fmt.Errorf("first exchange with the kernel over /dev/fuse: %w", err), m.Unmount(true))
+		m.stays.end()
+		return nil, err
 	}
 	notices.start(server)
 	go func() {
 		defer close(m.done)
 		server.Serve()
+		m.stays.end()
 		notices.close()
 		m.watch.close()
 		fs.releaseAll()
@@ -162,5 +167,6 @@ func (m *Mounted) Unmount(lazy bool) error {
 		}
 		return fmt.Errorf("%s -u %s: %w (still in use?)", helper, m.mountpoint, err)
 	}
+	m.stays.end() // the place is free, also where a detached mount goes on
 	return nil
 }

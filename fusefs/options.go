@@ -19,6 +19,7 @@ type Options struct {
 	NoExec, NoAtime    bool
 	Sync, DirSync      bool
 	NonEmpty           bool     // no check here: whoever reads the command line looks into the mount point first
+	AutoUnmount        bool     // a helper takes the mount away when the process dies, however it does
 	MountOptions       []string // further options, for the kernel as they are
 	MaxRead            int      // bytes of the largest READ; 0: as large as the kernel makes them (1 MiB)
 

@@ -221,6 +221,28 @@ func TestAKilledMountIsClearedUp(t *testing.T) {
 	}
 }
 
+func TestAutoUnmountTakesTheMountOfAKilledProcessAway(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "there"), "from the server")
+	r := w.mount("-o", "auto_unmount")
+	w.holds(filepath.Join(w.mnt, "there"), "from the server")
+	if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the mount is taken away", func() bool {
+		_, _, mounted := mountpoint.Mounted(w.mnt)
+		return !mounted
+	})
+	// An end in peace leaves no helper behind that could look at what is mounted there next.
+	r = w.mount("-o", "auto_unmount")
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+	left, err := exec.Command("pgrep", "-f", "fusermount3.* "+w.mnt).CombinedOutput()
+	if len(left) > 0 {
+		t.Errorf("left over: %s, %v", left, err)
+	}
+}
+
 func TestBytesThatCantBeDeliveredAreKept(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount("-o", "drain_timeout=2")

@@ -1,0 +1,125 @@
+package fusefs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// fusermount finds the setuid helper that mounts for those who may not.
+func fusermount() (string, error) {
+	for _, name := range []string{"fusermount3", "/bin/fusermount3", "fusermount", "/bin/fusermount"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("fusermount3 was not found: install the package fuse3")
+}
+
+// helper is a fusermount3 that stays beside a mount with auto_unmount: when the socket to it is closed, by whatever has
+// ended this process, it takes the mount away.
+type helper struct {
+	cmd    *exec.Cmd
+	socket *os.File
+	once   sync.Once
+}
+
+// end comes when the mount is gone. What hangs at its place by then is somebody else's, so the helper must not find its
+// socket closed before it is.
+func (h *helper) end() {
+	if h == nil {
+		return
+	}
+	h.once.Do(func() {
+		h.cmd.Process.Kill()
+		h.socket.Close()
+		h.cmd.Wait()
+	})
+}
+
+// mountByHelper lets fusermount3 mount; it sends the descriptor over a socket that it inherits as number 3.
+func mountByHelper(o Options) (fd int, stays *helper, err error) {
+	program, err := fusermount()
+	if err != nil {
+		return -1, nil, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, fmt.Errorf("socketpair for %s: %w", program, err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+	defer func() {
+		if stays == nil {
+			ours.Close()
+		}
+	}()
+	defer theirs.Close()
+	// Not a pipe: a helper that stays would hold it open.
+	memory, err := unix.MemfdCreate("complaint", unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, nil, fmt.Errorf("memory for what %s says: %w", program, err)
+	}
+	complaint := os.NewFile(uintptr(memory), "complaint")
+	defer complaint.Close()
+
+	words := append(o.words(), "fsname="+o.FsName, "subtype="+o.Subtype)
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "rw" })
+	for i, w := range words {
+		words[i] = strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(w)
+	}
+	if o.AutoUnmount {
+		words = append(words, "auto_unmount")
+	}
+	cmd := exec.Command(program, "-o", strings.Join(words, ","), "--", o.Mountpoint)
+	cmd.Env = append(os.Environ(), "_FUSE_COMMFD=3")
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Stderr = complaint
+	if err := cmd.Start(); err != nil {
+		return -1, nil, fmt.Errorf("%s: %w", program, err)
+	}
+	theirs.Close()
+	fd, err = receive(int(ours.Fd()))
+	if err == nil && o.AutoUnmount {
+		return fd, &helper{cmd: cmd, socket: ours}, nil
+	}
+	if failed := cmd.Wait(); failed != nil {
+		if err == nil {
+			unix.Close(fd)
+		}
+		text := make([]byte, 4<<10)
+		n, _ := complaint.ReadAt(text, 0)
+		if said := strings.TrimSpace(string(text[:n])); said != "" {
+			return -1, nil, errors.New(said)
+		}
+		return -1, nil, fmt.Errorf("%s: %w", program, failed)
+	}
+	if err != nil {
+		return -1, nil, fmt.Errorf("descriptor from %s: %w", program, err)
+	}
+	return fd, nil, nil
+}
+
+// receive takes one descriptor from a unix socket.
+func receive(socket int) (int, error) {
+	data, rights := make([]byte, 4), make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := unix.Recvmsg(socket, data, rights, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:n])
+	if err != nil {
+		return -1, err
+	}
+	for _, m := range messages {
+		if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 1 {
+			return fds[0], nil
+		}
+	}
+	return -1, errors.New("none came")
+}
