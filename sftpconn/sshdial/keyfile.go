@@ -16,11 +16,10 @@ import (
 
 // A keyFile is one IdentityFile, as far as it can be read without asking.
 type keyFile struct {
-	path    string
-	lacking string                     // why only the system's ssh could use it; "" where that is not so
-	public  ssh.PublicKey              // nil where it is locked in
-	signer  ssh.Signer                 // nil without a private key that can be read
-	open    func() (ssh.Signer, error) // for a private key whose public part is locked in
+	path   string
+	public ssh.PublicKey              // nil where it is locked in
+	signer ssh.Signer                 // nil without a private key that can be read
+	open   func() (ssh.Signer, error) // for a private key whose public part is locked in
 }
 
 // files reads what IdentityFile names.
