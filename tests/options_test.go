@@ -136,59 +136,6 @@ func TestAllowOther(t *testing.T) {
 
 // An ordinary user mounts, in the background, with nothing but what fusermount3 gives. It happens in a mount namespace
 // of its own, with a /dev/fuse that is open to all as it is on every Debian, and not on every machine that runs tests.
-func TestOrdinaryUserMounts(t *testing.T) {
-	t.Parallel()
-	needRoot(t)
-	onlySshmount(t)
-	if out, err := command(programLimit, "", "unshare", "-m", "true"); err != nil {
-		t.Skipf("this machine gives no mount namespace: %v %s", err, out)
-	}
-	s := newServerWith(t, serverOptions{user: "nobody", subsystem: "internal-sftp"})
-	const nobody = 65534
-	must(t, os.Chown(s.root, nobody, nobody))
-	point := mountPoint(t)
-	must(t, os.Chown(point, nobody, nobody))
-	home := testDir(t, "home")
-	must(t, os.Chown(home, nobody, nobody))
-	// The path of a socket is short, and a test's folder may be too deep for one: it would be put into the machine's /tmp.
-	runtime, err := os.MkdirTemp("/tmp", "sshmount-tests-")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(runtime) })
-	must(t, os.Chown(runtime, nobody, nobody))
-	key := filepath.Join(home, "key")
-	run(t, "", "install", "-o", "nobody", "-m", "600", filepath.Join(scratch, "user_key"), key)
-	config := s.clientConfig("config_nobody", s.port, "IdentityFile "+key)
-	asNobody := filepath.Join(home, "script")
-	write(t, asNobody, `
-		"$1" -F "$2" "$3" "$4"
-		echo "by nobody" >"$4/f"
-		cat "$4/f"
-		findmnt -n -o OPTIONS "$4"
-		"$1" status "$4" >/dev/null
-		fusermount3 -u "$4"
-	`)
-	out, err := commandEnv(programLimit, "/", nil, nil, "unshare", "-m", "--propagation", "private", "sh", "-euc", `
-		mknod "$1/fuse" c 10 229
-		chmod 666 "$1/fuse"
-		mount --bind "$1/fuse" /dev/fuse
-		shift
-		exec setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH="$PATH" "$@"
-	`, "sh", home, "HOME="+home, "XDG_RUNTIME_DIR="+runtime, "XDG_STATE_HOME="+home,
-		"sh", "-eu", asNobody, binary, config, s.remote(), point)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 2 || lines[0] != "by nobody" || !strings.Contains(lines[1], "nosuid,nodev") {
-		t.Errorf("an ordinary user sees:\n%s", out)
-	}
-	wantContent(t, s.local("f"), "by nobody\n")
-	eventually(t, 20*time.Second, "the daemon ends", func() (bool, string) {
-		left := processes(point)
-		return len(left) == 0, fmt.Sprint(left)
-	})
-}
-
 // The ways to reach a server other than the native login.
 func TestOtherWaysToTheServer(t *testing.T) {
 	t.Parallel()
