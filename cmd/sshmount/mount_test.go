@@ -128,21 +128,6 @@ func TestForegroundEndsWithZero(t *testing.T) {
 	}
 }
 
-func TestTheProcessIsCalledAsTheProgramWas(t *testing.T) {
-	for name, comm := range map[string]string{"sshfs": "sshfs", "sshmount": "sshmount.test"} {
-		w := newWorld(t)
-		if out, err := w.command(t.Context(), name, "-F", w.client.Config, "try:", w.mnt).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		r := w.record()
-		if got, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", r.PID)); err != nil || strings.TrimSpace(string(got)) != comm {
-			t.Errorf("called as %s the process is called %q, %v", name, got, err)
-		}
-		w.want(exitOK, nil, "umount", w.mnt)
-		w.ended(r)
-	}
-}
-
 func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 	w := newWorld(t)
 	w.write(filepath.Join(w.data, "file"), "x")
@@ -218,28 +203,6 @@ func TestAKilledMountIsClearedUp(t *testing.T) {
 	}
 	if out := w.want(exitOK, nil, "status"); strings.Contains(out, w.mnt) {
 		t.Errorf("status still tells of the mount:\n%s", out)
-	}
-}
-
-func TestAutoUnmountTakesTheMountOfAKilledProcessAway(t *testing.T) {
-	w := newWorld(t)
-	w.write(filepath.Join(w.data, "there"), "from the server")
-	r := w.mount("-o", "auto_unmount")
-	w.holds(filepath.Join(w.mnt, "there"), "from the server")
-	if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the mount is taken away", func() bool {
-		_, _, mounted := mountpoint.Mounted(w.mnt)
-		return !mounted
-	})
-	// An end in peace leaves no helper behind that could look at what is mounted there next.
-	r = w.mount("-o", "auto_unmount")
-	w.want(exitOK, nil, "umount", w.mnt)
-	w.ended(r)
-	left, err := exec.Command("pgrep", "-f", "fusermount3.* "+w.mnt).CombinedOutput()
-	if len(left) > 0 {
-		t.Errorf("left over: %s, %v", left, err)
 	}
 }
 
