@@ -166,7 +166,6 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 	c.pin(n)
 	s.fetched = append(s.fetched, a)
 	s.unused++
-	c.guess.begin()
 	s.underWay++
 	s.bytes += a.size
 	p, moves := c.path(n), c.dirMoves
@@ -175,11 +174,16 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 		defer c.wg.Done()
 		data, attr, err := []byte(nil), session.Attr{}, error(nil)
 		if err = c.queue.wait(c.ctx, p); err == nil {
+			c.mu.Lock()
+			c.guess.begin()
+			c.mu.Unlock()
 			data, attr, err = ask(p)
+			c.mu.Lock()
+			c.guess.end()
+			c.mu.Unlock()
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.guess.end()
 		s.underWay--
 		if failure(err) {
 			c.lack()

@@ -250,27 +250,6 @@ func (c *Cache) Close() error {
 
 func (c *Cache) Root() *Node { return c.root }
 
-// Owner is the owner of the login directory, which is how the remote user's ids are learnt.
-func (c *Cache) Owner(ctx context.Context) (uid, gid uint32, err error) {
-	a, err := c.conn.Stat(ctx, ".")
-	if err != nil {
-		return 0, 0, c.errno(ctx, "stat", ".", err)
-	}
-	if a.Flags&session.HasOwner == 0 {
-		return 0, 0, c.fail("stat", ".", syscall.ENOTSUP, nil)
-	}
-	return a.UID, a.GID, nil
-}
-
-// UserGroupNames asks for the names of remote ids ("" where unknown).
-func (c *Cache) UserGroupNames(ctx context.Context, uids, gids []uint32) (users, groups []string, err error) {
-	users, groups, err = c.conn.UserGroupNames(ctx, uids, gids)
-	if err != nil {
-		return nil, nil, c.errno(ctx, "names of ids", "", err)
-	}
-	return users, groups, nil
-}
-
 // Statfs asks how full the server's file system is; EOPNOTSUPP where it can't tell.
 func (c *Cache) Statfs(ctx context.Context, n *Node) (sftpconn.StatVFS, error) {
 	p, err := c.pathWait(ctx, n)

@@ -37,7 +37,8 @@
 // fileState. It is held for moments and never over a request. queue.mu (changes
 // under way) and notices.mu may be taken with Cache.mu held, never the other way round.
 // filedata's locks are its own; it is called with Cache.mu held only for the
-// calls that never wait (Size, SetRemoteSize, Grown, Drop, Changed, Renew, SetTimes, LastWrite).
+// calls that never wait (NewFile, Open, Preload, Release, Size, SetRemoteSize, Grown, Drop, Changed,
+// Divided, Renew, SetTimes, LastWrite, LastAck).
 //
 // # Errors
 //

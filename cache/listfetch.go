@@ -53,6 +53,10 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 			break
 		}
 		c.mu.Lock()
+		if l.early && !l.guess {
+			l.guess = true
+			c.guess.begin()
+		}
 		since := c.lastMove(dir)
 		if again {
 			c.restartListing(dir, l)
@@ -119,8 +123,11 @@ func (c *Cache) noGuess(l *listing) bool {
 func (c *Cache) notEarly(l *listing) {
 	if l.early {
 		l.early = false
-		c.guess.end()
 		c.walk.underWay--
+	}
+	if l.guess {
+		l.guess = false
+		c.guess.end()
 	}
 }
 

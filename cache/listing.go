@@ -22,6 +22,7 @@ type listing struct {
 	fresh map[string]bool  // while fetching: names changed here, of which the server's word is older than ours
 	users int              // open directory handles
 	early bool             // fetched before anybody asked: counted in walk.underWay until it is done
+	guess bool             // and its request is on its way: counted in Cache.guess
 	links bool             // the targets of its links have been asked for
 
 	byName  []int32 // positions in ents in the order of names; nil until it is wanted

@@ -12,7 +12,8 @@ import (
 // something for a reason of which it did not tell: it may have no more file descriptors.
 const scarceFor = 10 * time.Second
 
-// guesses counts the requests on their way that no program waits for and that hold something open. Guarded by Cache.mu.
+// guesses counts the requests on their way that no program waits for and that hold something open. Those that wait for a change
+// are not among them: the change may be waiting in spare. Guarded by Cache.mu.
 type guesses struct {
 	n    int
 	none chan struct{} // closed by the end of the last; nil while there is none

@@ -212,7 +212,6 @@ func (c *Cache) unlisted(n *Node) bool {
 
 // fetchAhead fetches a listing that nobody has asked for. Called with mu held.
 func (c *Cache) fetchAhead(n *Node) {
-	c.guess.begin()
 	c.walk.underWay++
 	c.walk.unused++
 	c.startListing(n).early = true
