@@ -19,7 +19,7 @@ type (
 type Options struct {
 	Dial        transport.Dialer
 	MaxConns    int // whole connections for bulk data, 1..16; default 1
-	MaxChannels int // channels for bulk data of each connection, 1..; default 8, or 4 where the connection is shared
+	MaxChannels int // channels for bulk data of each connection, 1..; default 9, or 4 where the connection is shared
 
 	// NoReconnect makes the first loss final: every request fails with ErrUnreachable from then on.
 	NoReconnect bool

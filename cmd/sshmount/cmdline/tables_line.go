@@ -32,7 +32,7 @@ var lineOptions = []Option{
 		Help: "whole connections for bulk data, 1 to 16 (default 1: one connection with several channels)",
 		set:  number(1, 16, func(s *Settings) *int { return &s.Conn.MaxConns })},
 	{Name: "max_channels", Value: "N", Group: GroupLine,
-		Help: "channels for bulk data of each connection (default 8)",
+		Help: "channels for bulk data of each connection (default 9; 4 where the connection is shared)",
 		set:  number(1, 64, func(s *Settings) *int { return &s.Conn.MaxChannels })},
 	{Name: "compression", Value: "BOOL", Optional: true, Group: GroupLine, Help: "compress (the same as -C)",
 		set: boolean(func(s *Settings) *bool { return &s.Dial.Compression })},

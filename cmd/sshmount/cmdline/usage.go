@@ -14,6 +14,7 @@ const usageHead = `Mounts a directory of an SSH server.
 Other commands ('sshmount COMMAND --help' tells more):
   status [MOUNTPOINT]      what is connected, what it waits for, what is not saved
   sync MOUNTPOINT          wait until everything is saved, and report errors
+  kick MOUNTPOINT          try a lost line at once
   umount MOUNTPOINT        save everything and end the mount
   serve                    an SFTP server of its own, for trying things out
   version, completion      what their names say

@@ -20,14 +20,17 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	if s.State != Dead && s.State != Silent {
 		s.writeLine(&b)
 		s.writeUnsaved(&b, now)
-		fmt.Fprintf(&b, "  cache: %d names, %d open files, %s of content; %d of %d files fetched ahead were used\n",
-			s.Cache.Names, s.Cache.OpenFiles, Bytes(s.Cache.CleanBytes), s.Cache.PrefetchHits, s.Cache.PrefetchHits+s.Cache.PrefetchMiss)
+		fmt.Fprintf(&b, "  cache: %s, %s, %s of content; %d of %d files fetched ahead were used\n",
+			count(s.Cache.Names, "name"), count(s.Cache.OpenFiles, "open file"), Bytes(s.Cache.CleanBytes), s.Cache.PrefetchHits, s.Cache.PrefetchHits+s.Cache.PrefetchMiss)
 	}
 	writeList(&b, "errors that no program has been told yet", s.Errors)
 	writeList(&b, "rescued: what could not be delivered is kept in", s.Rescued)
 	fmt.Fprintf(&b, "  process %d, since %s", s.PID, s.Started.Format(time.DateTime))
 	if s.Log != "" {
 		fmt.Fprintf(&b, ", log %s", s.Log)
+	}
+	if s.Socket != "" {
+		fmt.Fprintf(&b, ", socket %s", s.Socket)
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())

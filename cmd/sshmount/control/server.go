@@ -190,6 +190,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) status() Status {
 	st := s.backend.Status()
 	st.Record = s.Record()
+	st.Socket = st.socket()
 	return st
 }
 

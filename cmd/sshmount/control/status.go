@@ -19,6 +19,7 @@ const (
 // Status is what is told of a mount. Durations are in seconds, rates in bytes a second.
 type Status struct {
 	Record
+	Socket     string    `json:"socket,omitempty"` // of a mount that answers
 	State      string    `json:"state"`
 	Connected  bool      `json:"connected"`
 	Since      time.Time `json:"since"`
