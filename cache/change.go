@@ -30,6 +30,7 @@ type change struct {
 	// in which the change takes its turn, so that no rename gets in between, and again where one had to be waited for.
 	locate  func() ([]string, error)
 	predict func(*change)   // enters the outcome of a change that is answered before the server has; may set node
+	undo    func()          // takes back what predict has entered, where the change then fails; nil: its names are forgotten
 	enter   func(err error) // enters the server's answer; nil where the program that waits for it does
 }
 
@@ -193,36 +194,6 @@ func unanswered(err error) bool {
 		errors.Is(err, sftpconn.ErrUnreachable) || errors.Is(err, sftpconn.ErrUncertain) || errors.Is(err, sftpconn.ErrClosed)
 }
 
-// doubt makes the next questions about what a change was to change go to the server: nobody here knows whether it was done, or
-// the kernel has not been told.
-func (c *Cache) doubt(ch *change) {
-	c.mu.Lock()
-	for _, at := range ch.names {
-		c.doubtName(at.dir, at.name)
-	}
-	if ch.node != nil {
-		c.stale(ch.node)
-	}
-	c.mu.Unlock()
-	for _, at := range ch.names {
-		c.notifyName(at.dir.id, at.name)
-	}
-}
-
-// doubtName keeps the node at a name, which may have open handles, and trusts nothing of it. Called with mu held.
-func (c *Cache) doubtName(dir *Node, name string) {
-	delete(dir.dir.missing, name)
-	if n := c.child(dir, name); n != nil {
-		c.stale(n)
-	}
-	if l := dir.dir.list; l != nil {
-		if i, ok := l.index[name]; ok {
-			l.ents[i].until = 0
-		}
-	}
-	c.distrust(dir)
-}
-
 // later runs a change that was answered already.
 func (q *queue) later(ctx context.Context, p *pending, before []*pending) {
 	if !p.free {
@@ -276,7 +247,14 @@ func (q *queue) failed(p *pending, err error) {
 	q.c.report(p.op, p.paths[0], err)
 	q.c.mu.Lock()
 	q.c.keepFailed(p, err)
+	if p.undo != nil {
+		p.undo()
+	}
 	for _, at := range p.names {
+		if p.undo != nil {
+			q.c.doubtName(at.dir, at.name)
+			continue
+		}
 		if p.node != nil && q.c.child(at.dir, at.name) != p.node {
 			continue // something else has the name by now
 		}

@@ -65,3 +65,33 @@ func (f *failedChange) within(n *Node) bool {
 	}
 	return false
 }
+
+// doubt makes the next questions about what a change was to change go to the server: nobody here knows whether it was done, or
+// the kernel has not been told.
+func (c *Cache) doubt(ch *change) {
+	c.mu.Lock()
+	for _, at := range ch.names {
+		c.doubtName(at.dir, at.name)
+	}
+	if ch.node != nil {
+		c.stale(ch.node)
+	}
+	c.mu.Unlock()
+	for _, at := range ch.names {
+		c.notifyName(at.dir.id, at.name)
+	}
+}
+
+// doubtName keeps the node at a name, which may have open handles, and trusts nothing of it. Called with mu held.
+func (c *Cache) doubtName(dir *Node, name string) {
+	delete(dir.dir.missing, name)
+	if n := c.child(dir, name); n != nil {
+		c.stale(n)
+	}
+	if l := dir.dir.list; l != nil {
+		if i, ok := l.index[name]; ok {
+			l.ents[i].until = 0
+		}
+	}
+	c.distrust(dir)
+}

@@ -51,7 +51,7 @@ func (n *Node) severalNames() bool {
 // anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.
 // Called with mu held.
 func (c *Cache) anotherAt(n *Node, a session.Attr) bool {
-	if !n.severalNames() || n.sent > 0 || n.until == 0 && n.gen == 0 {
+	if !n.severalNames() || n.sent > 0 {
 		return false
 	}
 	if f := n.file; f != nil {
@@ -62,11 +62,11 @@ func (c *Cache) anotherAt(n *Node, a session.Attr) bool {
 	return a.Flags&session.HasSize != 0 && (a.Size != n.attr.Size || a.Mtime != n.attr.Mtime)
 }
 
-// sureOfName asks the server about a node of several names before it is changed by one of them: always where its content is
-// to go, else where what is known of it has had its time.
-func (c *Cache) sureOfName(ctx context.Context, n *Node, content bool) error {
+// sureOfName asks the server about a node of several names before it is changed by one of them, where what is known of it has
+// had its time.
+func (c *Cache) sureOfName(ctx context.Context, n *Node) error {
 	c.mu.Lock()
-	sure := !n.severalNames() || !content && c.valid(n)
+	sure := !n.severalNames() || c.valid(n)
 	c.mu.Unlock()
 	if sure {
 		return nil

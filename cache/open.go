@@ -208,7 +208,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	if err := c.settleChanges(ctx, n, "open"); err != nil {
 		return nil, false, err
 	}
-	if err := c.sureOfName(ctx, n, true); err != nil {
+	if err := c.sureOfName(ctx, n); err != nil {
 		return nil, false, err
 	}
 	var self *Handle

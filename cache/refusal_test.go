@@ -210,3 +210,41 @@ func TestALookupThatCrossesWithARemovalFindsNothing(t *testing.T) {
 	r.tap.Release()
 	wantErrno(t, <-found, syscall.ENOENT)
 }
+
+func TestAFileWhoseRenameIsRefusedKeepsItsName(t *testing.T) {
+	r := newRig(t, async)
+	r.put("f", "old")
+	r.put("g", "theirs")
+	r.list(r.Root())
+	n := r.mustFind("f").Node
+	r.mustFind("g")
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.refuse("posix-rename@openssh.com")
+	if err := r.Rename(ctxOf(t), r.Root(), "f", r.Root(), "g", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Sync(ctxOf(t)); err == nil {
+		t.Error("nothing is reported of the rename that was refused")
+	}
+	r.srv.Cut() // the file is found again by its name
+	if _, err := h.Write(ctxOf(t), []byte("new"), 0); err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES) // which tells of the rename
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	h.Release()
+	if f := r.mustFind("f"); f.Node != n {
+		t.Error("by its name another file is found")
+	}
+	if f, g := r.remote("f"), r.remote("g"); f != "new" || g != "theirs" {
+		t.Errorf("on the server f has %q and g has %q", f, g)
+	}
+	if got := r.readAll(r.mustFind("g").Node); got != "theirs" {
+		t.Errorf("g is read as %q", got)
+	}
+}

@@ -50,6 +50,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		return c.fail(op, from, known, nil)
 	}
 	defer c.openLate(ctx, dst)()
+	var moved *Node
 	return c.submitLeaving(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
@@ -58,7 +59,16 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			}
 			return nil
 		},
-		predict: func(*change) { c.move(dir, name, newdir, newname) },
+		predict: func(*change) {
+			moved = c.child(dir, name)
+			c.move(dir, name, newdir, newname)
+		},
+		undo: func() {
+			// It may have handles with unsaved bytes, which find their file by its name.
+			if moved != nil && c.child(newdir, newname) == moved && c.child(dir, name) == nil {
+				c.move(newdir, newname, dir, name)
+			}
+		},
 		enter: func(err error) {
 			n := c.child(dir, name)
 			switch {

@@ -21,7 +21,7 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 	if s.Size != nil && *s.Size >= 1<<63 {
 		return Attr{}, 0, c.fail("setattr", "", syscall.EFBIG, nil)
 	}
-	if err := c.sureOfName(ctx, n, s.Size != nil); err != nil {
+	if err := c.sureOfName(ctx, n); err != nil {
 		return Attr{}, 0, err
 	}
 	a, err := c.wish(ctx, n, h, s)
