@@ -167,7 +167,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	if err != nil {
 		if absent {
 			c.gone(n, p)
-			if c.pathOf(n) != "" {
+			if left := c.pathOf(n); left != "" && left != p {
 				return c.refresh(ctx, n, h) // by another of its names
 			}
 			if h != nil {

@@ -248,3 +248,18 @@ func TestAFileWhoseRenameIsRefusedKeepsItsName(t *testing.T) {
 		t.Errorf("g is read as %q", got)
 	}
 }
+
+func TestARemoteDirectoryThatIsGone(t *testing.T) {
+	r := newRig(t, nil)
+	if err := os.RemoveAll(r.dir); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.stale(r.Root())
+	r.mu.Unlock()
+	_, _, err := r.Getattr(ctxOf(t), r.Root(), nil)
+	wantErrno(t, err, syscall.ENOENT)
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -173,7 +173,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	case a.Flags&session.HasTimes != 0 || a.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0:
 		// Bytes on their way would change the mtime again after it is set, and clear these bits.
 		bounded, stop := c.conn.Bounded(ctx)
-		err := fs.data.Drain(bounded)
+		err := fs.data.Flushed(bounded)
 		stop()
 		if err != nil {
 			return c.errno(ctx, "setattr", p, err)
