@@ -109,7 +109,7 @@ func TestEventsOfTheNetworkDoNotProvokeAServerThatRefusesLogins(t *testing.T) {
 		const days = 4
 		before := dials.Load()
 		time.Sleep(days * 24 * time.Hour)
-		if n := dials.Load() - before; n < days*24/2 || n > days*24*2 {
+		if n := dials.Load() - before; n < days*24*2 || n > days*24*6 { // every 10 to 30 min
 			t.Errorf("%d logins within %d days", n, days)
 		}
 		before = dials.Load()

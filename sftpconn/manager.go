@@ -19,7 +19,7 @@ const (
 	// as long as no login is accepted: a server that counts failed logins must not be provoked, and an account not be locked. Only the
 	// user's wish ends it before its time.
 	backoffRefused     = time.Minute
-	backoffRefusedMost = time.Hour
+	backoffRefusedMost = 20 * time.Minute
 
 	// steady is how long a connection must have lasted to count as good. After one that
 	// did not, the back-off begins with triesShort attempts counted, and one more for each
