@@ -261,7 +261,7 @@ func TestAFileReadInTheSecondOfItsChangeIsFetchedAheadOnceMore(t *testing.T) {
 	}
 	reads := func(clock time.Duration) int {
 		t.Helper()
-		r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(now.Add(clock).Unix())})
+		r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(now.Add(clock).Unix())}, time.Now())
 		r.tap.Reset()
 		for i := range files {
 			if got := r.readAll(r.mustFind(fmt.Sprintf("f%02d", i)).Node); got != "content" {

@@ -177,6 +177,10 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return err
 	}
 	c.mu.Lock()
+	if h != nil && n.gen == asked.gen && sameType(n, a) && c.anotherAt(n, a) {
+		c.mu.Unlock()
+		return c.tellNames(ctx, n, h, a)
+	}
 	defer c.mu.Unlock()
 	if n.gen != asked.gen {
 		// Our own change crossed with the answer: what we know is newer than what was read.

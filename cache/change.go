@@ -50,12 +50,8 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	}
 	room := ch.sure && !ch.free
 	if room {
-		waiting, stop := c.bounded(ctx)
-		defer stop()
-		select {
-		case q.room <- struct{}{}:
-		case <-waiting.Done():
-			return true, c.errno(waiting, ch.op, "", context.Cause(waiting))
+		if err := q.takeRoom(ctx); err != nil {
+			return true, c.errno(ctx, ch.op, "", err)
 		}
 	}
 	p, before, err := q.register(ctx, ch)
@@ -78,6 +74,23 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 		return true, c.fail(ch.op, p.paths[0], syscall.EIO, errors.New("the mount is being ended"))
 	}
 	return false, nil
+}
+
+// takeRoom waits for room in the backlog.
+func (q *queue) takeRoom(ctx context.Context) error {
+	select {
+	case q.room <- struct{}{}:
+		return nil
+	default:
+	}
+	ctx, stop := q.c.bounded(ctx)
+	defer stop()
+	select {
+	case q.room <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // register gives a change its turn, and says which earlier ones must be done before it is sent. One that is sure has entered

@@ -100,22 +100,23 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 	}
 	if f.wrote {
 		size, _ := f.data.Size()
-		foreign := uint64(size) != a.Size || c.laterThanOurs(f, a)
-		if foreign {
+		switch {
+		case uint64(size) != a.Size:
 			c.contentChanged(n)
+		case c.laterThanOurs(f, a):
+			c.contentInDoubt(n)
 		}
 		f.wrote, f.ownTimes = false, nil
 		f.data.SetRemoteSize(int64(a.Size))
-		if foreign {
-			f.mark(a.Size, a.Mtime, c.serverNow())
-		} else {
-			c.markOwn(f, a.Size, a.Mtime)
-		}
+		c.markOwn(f, a.Size, a.Mtime)
 		return
 	}
 	if !f.known || f.size != a.Size || f.mtime != a.Mtime {
-		if f.known || f.held {
+		switch {
+		case f.known:
 			c.contentChanged(n)
+		case f.held:
+			c.contentInDoubt(n)
 		}
 		f.data.SetRemoteSize(int64(a.Size))
 		f.mark(a.Size, a.Mtime, c.serverNow())
@@ -136,6 +137,15 @@ func (c *Cache) laterThanOurs(f *fileState, a session.Attr) bool {
 func (c *Cache) contentChanged(n *Node) {
 	n.file.pagesOld, n.file.untold, n.file.held = true, len(n.file.handles) > 0, false
 	n.file.data.Changed()
+	c.dropKept(n)
+	c.notifyContent(n.id)
+}
+
+// contentInDoubt is contentChanged where nothing tells that the file is another than it was: what is open goes on reading it
+// as what will be opened. Called with mu held.
+func (c *Cache) contentInDoubt(n *Node) {
+	n.file.pagesOld, n.file.held = true, false
+	n.file.data.Drop()
 	c.dropKept(n)
 	c.notifyContent(n.id)
 }

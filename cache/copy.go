@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"syscall"
@@ -86,15 +87,6 @@ func (c *Cache) copyHere(ctx context.Context, src *Handle, srcOff int64, dst *Ha
 		return 0, nil
 	}
 	defer v.Release()
-	for _, p := range v.Vecs {
-		m, err := dst.write(ctx, p, dstOff+copied, false)
-		copied += int64(m)
-		if err != nil && copied == 0 {
-			return 0, err
-		}
-		if err != nil {
-			break // the next call meets it
-		}
-	}
-	return copied, nil
+	done, err := dst.write(ctx, bytes.Join(v.Vecs, nil), dstOff, false)
+	return int64(done), err
 }

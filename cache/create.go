@@ -60,6 +60,9 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	if flags&syscall.O_TRUNC != 0 && n.file != nil {
 		n.file.data.Drop()
 	}
+	if fs := c.content(n); !fs.known && !fs.wrote && !fs.held {
+		fs.mark(a.Size, a.Mtime, c.serverNow())
+	}
 	self = c.newHandle(n, c.openBackend(f, nil), flags)
 	return c.found(n), self, nil
 }
@@ -93,7 +96,7 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 		sent := time.Now()
 		f, a, err := c.conn.Open(ctx, own)
 		if err == nil {
-			c.learnClock(a)
+			c.learnClock(a, sent)
 			return f, a, nil
 		}
 		switch {
@@ -107,9 +110,9 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 	return c.open(ctx, req)
 }
 
-// learnClock compares the server's clock with ours, by a file just made.
-func (c *Cache) learnClock(a session.Attr) {
-	if a.Flags&session.HasTimes != 0 {
+// learnClock compares the server's clock with ours, by a file just made. An answer that took long says too little of when that was.
+func (c *Cache) learnClock(a session.Attr, sent time.Time) {
+	if a.Flags&session.HasTimes != 0 && time.Since(sent) < time.Second {
 		c.clock.Store(int64(a.Mtime) - time.Now().Unix())
 		c.clockKnown.Store(true)
 	}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/session"
 )
 
 // pagesGood says whether an opening calls the kernel's pages good.
@@ -101,7 +103,7 @@ func TestAForeignChangeIsSeenWithoutCachedNames(t *testing.T) {
 		defer r.mu.Unlock()
 		return !n.file.wrote
 	})
-	r.putAt("f", strings.Repeat("n", len(content)), time.Now().Add(-time.Second))
+	r.putAt("f", strings.Repeat("n", len(content)), time.Now().Add(-time.Hour))
 	r.mustFind("f")
 	if r.pagesGood(n) {
 		t.Error("the kernel's pages are called good after somebody else has written the file")
@@ -125,5 +127,45 @@ func TestWhatCouldNotBeDeliveredIsNotShownAsContent(t *testing.T) {
 	r.statAgain(n)
 	if r.pagesGood(n) {
 		t.Error("the kernel's pages with the bytes that the server does not have are called good")
+	}
+}
+
+// Nothing tells that what is open is another file than what will be opened: both use the kernel's pages.
+func TestAFileThatIsOpenedBesideItsMakerIsOneFile(t *testing.T) {
+	for name, change := range map[string]func(*Options){"by default": nil, "without cached names": func(o *Options) { o.NoDirCache = true }} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, change)
+			f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Release()
+			old := time.Now().Add(-time.Hour)
+			for range 2 {
+				r.statAgain(f.Node)
+				other, _, err := r.Open(ctxOf(t), f.Node, syscall.O_RDWR)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if other.Apart() {
+					t.Error("it goes past the pages")
+				}
+				other.Release()
+				if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Atime: &old, Mtime: &old}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// An answer that took long tells little of the server's clock, and what was written here must not look like another's.
+func TestASlowAnswerDoesNotSetTheClock(t *testing.T) {
+	r := newRig(t, nil)
+	r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Unix())}, time.Now())
+	before := r.clock.Load()
+	r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Add(-10 * time.Second).Unix())}, time.Now().Add(-11*time.Second))
+	if now := r.clock.Load(); now != before {
+		t.Errorf("the server's clock went from %d s to %d s ahead", before, now)
 	}
 }

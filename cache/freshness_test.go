@@ -308,8 +308,8 @@ func TestAChangeInTheSecondOfALookShowsWhateverTheServersClock(t *testing.T) {
 	for _, ahead := range []time.Duration{-time.Hour, -10 * time.Second, 0, time.Hour} {
 		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
 			r := newRig(t, nil)
-			r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Add(ahead).Unix())}) // of a file made here
-			second := time.Now().Add(ahead + time.Second)                                                    // not over yet when it is looked at
+			r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Add(ahead).Unix())}, time.Now()) // of a file made here
+			second := time.Now().Add(ahead + time.Second)                                                                // not over yet when it is looked at
 			write := func(content string) {
 				r.write("f", content)
 				if err := os.Chtimes(filepath.Join(r.dir, "f"), second, second); err != nil {

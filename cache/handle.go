@@ -182,7 +182,7 @@ func (h *Handle) Release() {
 	c.openFiles--
 	c.mu.Unlock()
 	finish := func(ctx context.Context) error {
-		err := f.data.Flushed(ctx) // what others write from now on is theirs to deliver
+		err := h.fd.Delivered(ctx) // what others write from now on is theirs to deliver
 		c.mu.Lock()
 		c.settled(n)
 		c.mu.Unlock()

@@ -73,3 +73,28 @@ func (c *Cache) sureOfName(ctx context.Context, n *Node) error {
 	}
 	return c.refresh(ctx, n, nil)
 }
+
+// tellNames asks by an open handle whether the name by which a node was asked for still is its own, which the answer a leaves open.
+func (c *Cache) tellNames(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
+	f, err := h.b.file(ctx)
+	if err != nil {
+		return c.errno(ctx, "stat", "", err)
+	}
+	c.mu.Lock()
+	asked := c.stamp(n)
+	c.mu.Unlock()
+	open, err := f.Stat(ctx)
+	if err != nil {
+		return c.errno(ctx, "fstat", "", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.gen != asked.gen || !sameType(n, open) {
+		return nil
+	}
+	if open.Size != a.Size || open.Mtime != a.Mtime {
+		c.replaced(n)
+	}
+	c.keepAsked(n, asked, open)
+	return nil
+}

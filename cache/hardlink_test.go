@@ -94,3 +94,31 @@ func TestTruncatingAHardLinkOfWhichOneNameWasReplaced(t *testing.T) {
 		t.Errorf("the name that was left has %q", got)
 	}
 }
+
+// What somebody writes into a file with two names is no reason to refuse a descriptor that has it open.
+func TestAnOpenHardLinkThatGrowsIsNotStale(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a", "linked")
+	n := r.mustFind("a").Node
+	if err := os.Link(filepath.Join(r.dir, "a"), filepath.Join(r.dir, "b")); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.giveName(n, r.Root(), "b")
+	r.mu.Unlock()
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.append("a", " and more")
+	r.mu.Lock()
+	r.stale(n)
+	r.mu.Unlock()
+	if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Size != 15 || a.Nlink != 2 {
+		t.Errorf("fstat: %+v, %v", a, err)
+	}
+	if got := r.readOpen(h); got != "linked and more" {
+		t.Errorf("it reads %q", got)
+	}
+}

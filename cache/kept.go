@@ -81,7 +81,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	if err != nil {
 		k.b.close()
 		if err = c.errno(ctx, "open", p, err); errors.Is(err, syscall.ENOENT) {
-			c.gone(n, p)
+			err = c.goneUnder(n, p, err)
 		}
 		return nil, false, err
 	}

@@ -63,6 +63,9 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 		}
 		c.mu.Unlock()
 		err = c.listAt(ctx, dir, l, p, since)
+		c.mu.Lock()
+		c.notGuessed(l) // to begin again it waits for changes
+		c.mu.Unlock()
 	}
 	c.mu.Lock()
 	c.finishListing(dir, l, err)
@@ -125,6 +128,11 @@ func (c *Cache) notEarly(l *listing) {
 		l.early = false
 		c.walk.underWay--
 	}
+	c.notGuessed(l)
+}
+
+// notGuessed ends the counting of a request that no program waits for. Called with mu held.
+func (c *Cache) notGuessed(l *listing) {
 	if l.guess {
 		l.guess = false
 		c.guess.end()

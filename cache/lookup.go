@@ -42,6 +42,12 @@ type dirState struct {
 
 // Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.
 func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, error) {
+	return c.lookup(ctx, dir, name, 3)
+}
+
+// lookup is Lookup that asks again up to tries times where a change in the directory has crossed with the answer and nothing tells of
+// what: in one that never rests the last answer counts.
+func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (Found, error) {
 	if err := checkName(name); err != 0 {
 		return Found{}, c.fail("lookup", name, err, nil)
 	}
@@ -89,11 +95,11 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 		// Made or changed here while the question was on its way: what we know is newer.
 	case now == nil && dir.gen != gen && c.removedHere(dir, name):
 		return Found{}, c.fail("lookup", p, syscall.ENOENT, nil)
-	case now == nil && dir.gen != gen && c.keepsNoAbsence():
+	case now == nil && dir.gen != gen && c.keepsNoAbsence() && tries > 0:
 		// It may be gone since, and nothing here would know.
 		c.mu.Unlock()
 		defer c.mu.Lock()
-		return c.Lookup(ctx, dir, name)
+		return c.lookup(ctx, dir, name, tries-1)
 	case now != nil && asked.dirty && sameType(now, a):
 		c.keepAsked(now, asked, a)
 	default:

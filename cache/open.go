@@ -142,10 +142,7 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 	if err != nil {
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
 		if errors.Is(err, syscall.ENOENT) {
-			c.gone(n, p)
-			if c.pathOf(n) != "" {
-				return nil, a, c.fail("open", p, syscall.ESTALE, err) // whoever opens it by another of its names finds it so
-			}
+			err = c.goneUnder(n, p, err)
 		}
 		return nil, a, err
 	}
@@ -156,7 +153,8 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		}
 	}
 	c.mu.Lock()
-	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG || pflags&session.OpenTrunc == 0 && c.anotherAt(n, a)
+	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG ||
+		pflags&session.OpenTrunc == 0 && *self == nil && c.anotherAt(n, a) // a handle that is there goes on with what it finds
 	if another {
 		c.replaced(n)
 	}
@@ -166,6 +164,15 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		return nil, a, c.fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
 	return f, a, nil
+}
+
+// goneUnder notes that a file is not at p any more. Whoever opens it by another of its names finds it after ESTALE.
+func (c *Cache) goneUnder(n *Node, p string, err error) error {
+	c.gone(n, p)
+	if c.pathOf(n) != "" {
+		return c.fail("open", p, syscall.ESTALE, err)
+	}
+	return err
 }
 
 // checkOf looks at what a reopening has found, for the handle that self leads to once there is one.

@@ -82,6 +82,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 				c.stale(n)
 			case errors.Is(err, syscall.EEXIST):
 				c.doubtName(newdir, newname)
+				c.notifyName(newdir.id, newname)
 			}
 		},
 	})

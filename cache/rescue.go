@@ -21,7 +21,8 @@ type rescue struct {
 
 	mu       sync.Mutex // guards the rest; held over writes to the local disk, never with another lock
 	files    map[*Node]*rescued
-	lines    []string        // what was rescued, where and why, for status
+	lines    []string        // what was rescued, where and why, for status; the first of them
+	more     int             // of which there is no line
 	unsynced map[string]bool // rescue files with bytes that the disk may not have yet
 	syncing  chan struct{}   // closed when the goroutine that syncs has nothing left; nil where it does not run
 }
@@ -142,7 +143,7 @@ func (r *rescue) open(n *Node, remote string, off, end int64, why error) (*os.Fi
 		r.files = map[*Node]*rescued{}
 	}
 	r.files[n] = &rescued{f.Name(), []extent{{off, end}}}
-	r.lines = append(r.lines, fmt.Sprintf("%s: bytes of %s: %v", f.Name(), remote, why))
+	r.tell(fmt.Sprintf("%s: bytes of %s: %v", f.Name(), remote, why))
 	return f, nil
 }
 
@@ -182,7 +183,7 @@ func (r *rescue) syncAll() {
 			if err != nil {
 				r.log.Error("rescued bytes may not be on the disk", "file", name, "err", err)
 				r.mu.Lock()
-				r.lines = append(r.lines, fmt.Sprintf("%s: may not be on the disk: %v", name, err))
+				r.tell(fmt.Sprintf("%s: may not be on the disk: %v", name, err))
 				r.mu.Unlock()
 			}
 		}
@@ -199,10 +200,23 @@ func (r *rescue) wait() {
 	}
 }
 
+// tell adds a line for the status. Called with mu held.
+func (r *rescue) tell(line string) {
+	if len(r.lines) < maxReports {
+		r.lines = append(r.lines, line)
+	} else {
+		r.more++
+	}
+}
+
 func (r *rescue) list() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]string(nil), r.lines...)
+	lines := append([]string(nil), r.lines...)
+	if r.more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more in %s", r.more, r.dir))
+	}
+	return lines
 }
 
 // maxReports bounds the errors that wait to be told.

@@ -28,7 +28,7 @@ func (fs *filesystem) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *f
 	if !fs.attr(a, &out.Attr) {
 		return fuse.EPERM
 	}
-	fs.forgetPages(n)
+	fs.forgetPages(op, n)
 	out.SetTimeout(bound(ttl, fs.opts.AttrTimeout))
 	return fuse.OK
 }

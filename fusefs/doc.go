@@ -16,7 +16,9 @@
 // locks of the directory or the pages that the request is about. So the kernel
 // is never told to forget something (a notification takes the same locks) from
 // within a request: notifications go through queues with goroutines of their own
-// (notify.go; the one notice that takes no lock is told at forgetSize). For the same reason a process that serves a mount must never use
+// (notify.go). There are two exceptions, told at forgetSize, which takes no lock,
+// and at forgetPages, which nobody waits for long. For the same reason a process
+// that serves a mount must never use
 // files below it.
 //
 // # Interrupts

@@ -3,6 +3,7 @@ package fusefs
 import (
 	"math"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
@@ -38,13 +39,29 @@ func (fs *filesystem) forgetSize(id uint64) {
 }
 
 // forgetPages has the kernel forget the pages of a file that was seen to change, before a reply tells of a new size. Like forgetSize it
-// is given from within a request: one that looks at attributes, for which the kernel holds no page. It may wait for reads
-// of the file that are under way, which need a goroutine of their own for their answers.
-func (fs *filesystem) forgetPages(n *cache.Node) {
-	if fs.cache.TakeUntold(n) && !fs.opts.SingleThreaded {
+// is given for a request: one that looks at attributes, for which the kernel holds no page. It waits for reads of the file that are
+// under way, which need a goroutine of their own for their answers, and the request does not wait for it any longer than that takes
+// on a line that is well.
+func (fs *filesystem) forgetPages(op *operation, n *cache.Node) {
+	if fs.opts.SingleThreaded || !fs.cache.TakeUntold(n) {
+		return
+	}
+	told := make(chan struct{})
+	go func() { // ends with the mount at the latest
+		defer close(told)
 		fs.server.InodeNotify(n.ID(), 0, -1)
+	}()
+	patience := time.NewTimer(noticePatience)
+	defer patience.Stop()
+	select {
+	case <-told:
+	case <-patience.C:
+	case <-op.Done():
 	}
 }
+
+// noticePatience is how long a request waits for the kernel to forget pages.
+const noticePatience = time.Second
 
 // Create makes and opens a regular file.
 func (fs *filesystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {

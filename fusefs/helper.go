@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,14 +31,17 @@ type helper struct {
 	once   sync.Once
 }
 
-// end comes when the mount is gone. What hangs at its place by then is somebody else's, so the helper must not find its
-// socket closed before it is.
-func (h *helper) end() {
+// end comes when nothing is served any more. Where the mount is gone, what hangs at its place is somebody else's, so the helper must
+// not find its socket closed before it is; where it was aborted and is still there, that is what the helper is for.
+func (h *helper) end(mountpoint string) {
 	if h == nil {
 		return
 	}
 	h.once.Do(func() {
-		h.cmd.Process.Kill()
+		left, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(mountpoint))
+		if err != nil || len(left) == 0 {
+			h.cmd.Process.Kill()
+		}
 		h.socket.Close()
 		h.cmd.Wait()
 	})

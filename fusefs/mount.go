@@ -78,14 +78,14 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	if err != nil {
 		m.watch.close()
 		err = errors.Join(fmt.Errorf("first exchange with the kernel over /dev/fuse: %w", err), m.Unmount(true))
-		m.stays.end()
+		m.stays.end(mountpoint)
 		return nil, err
 	}
 	notices.start(server)
 	go func() {
 		defer close(m.done)
 		server.Serve()
-		m.stays.end()
+		m.stays.end(mountpoint)
 		notices.close()
 		m.watch.close()
 		fs.releaseAll()
@@ -167,6 +167,6 @@ func (m *Mounted) Unmount(lazy bool) error {
 		}
 		return fmt.Errorf("%s -u %s: %w (still in use?)", helper, m.mountpoint, err)
 	}
-	m.stays.end() // the place is free, also where a detached mount goes on
+	m.stays.end(m.mountpoint) // the place is free, also where a detached mount goes on
 	return nil
 }

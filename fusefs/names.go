@@ -21,7 +21,7 @@ func (fs *filesystem) Lookup(cancel <-chan struct{}, in *fuse.InHeader, name str
 	defer op.end()
 	f, err := fs.cache.Lookup(op, dir, name)
 	if err == nil {
-		fs.forgetPages(f.Node)
+		fs.forgetPages(op, f.Node)
 		return fs.entry(f, out)
 	}
 	if errors.Is(err, syscall.ENOENT) {

@@ -90,7 +90,7 @@ func TestEventsOfTheNetworkDoNotProvokeAServerThatRefusesLogins(t *testing.T) {
 		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
 			dials.Add(1)
 			if refuses.Load() {
-				return nil, &transport.PermanentError{Err: errors.New("key refused")}
+				return nil, &transport.PermanentError{Err: errors.New("key refused"), Login: true}
 			}
 			var err error
 			line, err = stubDialer(ctx)
@@ -128,6 +128,32 @@ func TestEventsOfTheNetworkDoNotProvokeAServerThatRefusesLogins(t *testing.T) {
 		synctest.Wait()
 		if !c.Status().Connected {
 			t.Error("an event does not count although the last login was accepted")
+		}
+	})
+}
+
+// What is refused on this side, or by what answers in the place of the server, may be different in another network.
+func TestEventsOfTheNetworkEndThePauseWhereNoLoginWasJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refuses atomic.Bool
+		var line transport.Transport
+		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			if refuses.Load() {
+				return nil, &transport.PermanentError{Err: errors.New("another host key")}
+			}
+			var err error
+			line, err = stubDialer(ctx)
+			return line, err
+		})
+		refuses.Store(true)
+		line.Close()
+		time.Sleep(time.Hour)
+		refuses.Store(false)
+		time.Sleep(nudgeRefused + time.Second)
+		c.nudge()
+		synctest.Wait()
+		if !c.Status().Connected {
+			t.Error("the change of the network has led to no attempt")
 		}
 	})
 }

@@ -38,7 +38,7 @@ type Conn struct {
 	extra      int      // further links, up or being dialled
 	extraAfter time.Time
 	final      error     // no connection ever again
-	refused    time.Time // until when the last attempt, refused for good, has a pause follow, by the clock of the day; zero where it was not
+	refused    time.Time // until when no change of the network ends the pause after the last attempt, by the clock of the day; zero where it was not refused for good
 	trial      bool      // a loss now is final (Options.Trial)
 	gaveUp     bool
 	since      time.Time

@@ -57,7 +57,7 @@ func (f *File) lookForLoss(exposed int64, a Attr) {
 		f.exposed.end = 0
 	}
 	f.mu.Unlock()
-	if !lost {
+	if !lost || f.r.Follow { // where links are followed nobody knows by what other names it was cut here
 		return
 	}
 	err := fmt.Errorf("%w: %d bytes were acknowledged, and it has %d", ErrLost, end, a.Size)

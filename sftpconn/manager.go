@@ -15,11 +15,12 @@ const (
 	backoffMost  = 30 * time.Second
 	// backoffWaiting bounds the pause while a program waits, before it is spread: at most 4 s then.
 	backoffWaiting = 2700 * time.Millisecond
-	// backoffRefused is the first pause after a refusal that trying again won't change, and backoffRefusedMost what it doubles to
-	// as long as no login is accepted: a server that counts failed logins must not be provoked, and an account not be locked. Only the
-	// user's wish ends it before its time.
+	// backoffRefused is the pause after a refusal that trying again won't change, which the network may end after nudgeRefused. Where
+	// the server has judged the login it doubles up to backoffRefusedMost, and only the user ends it before its time: a server
+	// that counts failed logins must not be provoked, and an account not be locked.
 	backoffRefused     = time.Minute
 	backoffRefusedMost = 20 * time.Minute
+	nudgeRefused       = 20 * time.Second
 
 	// steady is how long a connection must have lasted to count as good. After one that
 	// did not, the back-off begins with triesShort attempts counted, and one more for each
@@ -193,9 +194,14 @@ func (c *Conn) redial(tries int) *link {
 		var refusal *transport.PermanentError
 		var refused time.Time
 		if errors.As(err, &refusal) {
-			pause = spread(min(backoffRefused<<min(refusals, 10), backoffRefusedMost))
-			refusals++
-			refused = time.Now().Round(0).Add(pause)
+			pause = spread(backoffRefused)
+			held := nudgeRefused
+			if refusal.Login {
+				pause = spread(min(backoffRefused<<min(refusals, 10), backoffRefusedMost))
+				refusals++
+				held = pause
+			}
+			refused = time.Now().Round(0).Add(held)
 		}
 		c.mu.Lock()
 		c.refused = refused

@@ -105,6 +105,18 @@ func (f *File) Flushed(ctx context.Context) error {
 	return f.flushed(ctx)
 }
 
+// Delivered is Flushed for a handle that has closed, and waits besides for times that were set since and go through it.
+func (h *Handle) Delivered(ctx context.Context) error {
+	f := h.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		if err := f.flushed(ctx); err != nil || f.writer != h || f.barrier() == nil {
+			return err
+		}
+	}
+}
+
 // Drain waits until nothing of this file is unacknowledged: beside a steady writer that may take for ever.
 func (f *File) Drain(ctx context.Context) error {
 	f.mu.Lock()

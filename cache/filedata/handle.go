@@ -31,7 +31,7 @@ type Handle struct {
 	turn    *sftpconn.Turn // of the last of those; nil before
 }
 
-// Open: b is used for what this handle reads and writes. It must stay open until Close and Flushed have returned.
+// Open: b is used for what this handle reads and writes. It must stay open until Close and Delivered have returned.
 func (f *File) Open(b Backend) *Handle {
 	h := &Handle{
 		file:     f,
@@ -56,7 +56,7 @@ func requestSize(limit int) int {
 	return max(1, min(limit, slabSize))
 }
 
-// Close ends the handle. Bytes it wrote may still be unacknowledged: see File.Drain. What it reads ahead is given up, and
+// Close ends the handle. Bytes it wrote may still be unacknowledged: see Delivered. What it reads ahead is given up, and
 // other handles' readers that wait for it ask again themselves.
 func (h *Handle) Close() {
 	f := h.file

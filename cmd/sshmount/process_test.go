@@ -28,6 +28,12 @@ func TestTheProcessIsCalledAsTheProgramWas(t *testing.T) {
 }
 
 func TestAutoUnmountTakesTheMountOfAKilledProcessAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not every fusermount3 takes the mount of an ordinary user away (that of Debian 12 does not)")
+	}
+	if _, err := exec.LookPath("pgrep"); err != nil {
+		t.Fatal(err)
+	}
 	w := newWorld(t)
 	w.write(filepath.Join(w.data, "there"), "from the server")
 	r := w.mount("-o", "auto_unmount")

@@ -212,6 +212,9 @@ func (d *Dialer) dial(ctx context.Context) (transport.Transport, error) {
 		return t, nil
 	}
 	t, err := d.dialNative(ctx)
+	if d.hops[len(d.hops)-1].kept.wasRefused() {
+		d.given.refuse() // ssh would only send it again
+	}
 	var lacking *errLacking
 	if errors.As(err, &lacking) {
 		if d.ssh == "" {

@@ -28,6 +28,11 @@ func permanent(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...)}
 }
 
+// refusedLogin is permanent for a login that the server has judged.
+func refusedLogin(format string, args ...any) error {
+	return &transport.PermanentError{Err: fmt.Errorf(format, args...), Login: true}
+}
+
 // handshakeError says why the key exchange with a server failed. The conn knows
 // what the server said first.
 func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp bool, err error) error {

@@ -100,9 +100,6 @@ func (d *Dialer) externalCommand(program []string) []string {
 func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Transport, error) {
 	open := d.q.open()
 	var env []string
-	if err := d.given.refusedBefore(d.target.user(), d.target.name()); err != nil {
-		return nil, err
-	}
 	var answer *askpass // nil without a password
 	if password := d.given.getPassword(); len(password) > 0 {
 		a, err := newAskpass(password)
@@ -112,12 +109,13 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 		defer a.close()
 		answer = a
 		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+displayOr(":0"))
-	} else if !open && d.o.SSHCommand == "" {
-		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect).
+	} else if !open && (d.o.SSHCommand == "" || d.given.wasRefused()) {
+		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect). But where
+		// a password was refused it would send an empty one.
 		env = append(os.Environ(), "SSH_ASKPASS_REQUIRE=never")
 		argv = slices.Insert(argv, slices.Index(argv, "-x"), "-oBatchMode=yes")
 	}
-	if !open || len(d.given.getPassword()) > 0 {
+	if !open || d.given.hasPassword() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, 2*d.timeout+stepTimeout, errTimeUp)
 		defer cancel()
@@ -140,8 +138,11 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 	}
 	if err != nil {
 		err = d.externalError(ctx, p, err)
-		if answer != nil && answer.given.Load() && strings.Contains(strings.ToLower(err.Error()), "permission denied") {
+		if answer != nil && answer.given.Load() && loginRefused.MatchString(err.Error()) {
 			d.given.refuse()
+		}
+		if d.given.wasRefused() {
+			err = &transport.PermanentError{Err: fmt.Errorf("%w; %s", err, refusedKept), Login: true}
 		}
 		line.Close()
 		return nil, err
@@ -167,6 +168,9 @@ var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verificatio
 	`host key is known|subsystem request failed|bad configuration option|command-line: line|too many authentication failures|` +
 	`unable to negotiate|command not found|no such file or directory|not found`)
 
+// loginRefused is how ssh says that the server has judged the login.
+var loginRefused = regexp.MustCompile(`(?i)permission denied \([a-z0-9,@.-]+\)|too many authentication failures`)
+
 // externalError says why ssh did not get to the SFTP server.
 func (d *Dialer) externalError(ctx context.Context, p *process, err error) error {
 	if ctx.Err() != nil {
@@ -182,7 +186,7 @@ func (d *Dialer) externalError(ctx context.Context, p *process, err error) error
 	}
 	err = fmt.Errorf("no SFTP session on %s by way of %s", d.target.name(), why)
 	if noUseTrying.MatchString(why) {
-		return &transport.PermanentError{Err: err}
+		return &transport.PermanentError{Err: err, Login: loginRefused.MatchString(why)}
 	}
 	return err
 }

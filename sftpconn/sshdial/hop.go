@@ -42,9 +42,6 @@ func (e *errLacking) Unwrap() error { return e.err }
 
 // dial connects, through under where that isn't nil, and logs in.
 func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, error) {
-	if err := h.kept.refusedBefore(h.cfg.user(), h.cfg.name()); err != nil && !h.q.open() {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := newPatience(h.timeout, func() { cancel(errTimeUp) })
@@ -211,7 +208,10 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		if len(l.offered) > 1 {
 			hint = "; name the right key with IdentityFile and set IdentitiesOnly=yes"
 		}
-		return permanent("login as %s on %s refused: too many attempts; tried %s%s", h.cfg.user(), h.cfg.name(), l.attempts(), hint)
+		if h.kept.wasRefused() {
+			hint += "; " + refusedKept
+		}
+		return refusedLogin("login as %s on %s refused: too many attempts; tried %s%s", h.cfg.user(), h.cfg.name(), l.attempts(), hint)
 	case timeUp:
 		return &timeoutError{host: h.cfg.name() + " during the login", limit: l.step}
 	}

@@ -246,6 +246,7 @@ func (l *login) keyboardInteractive() ssh.AuthMethod {
 			a, err := l.answer(q, echos[i], len(questions) == 1, first)
 			if err != nil {
 				l.failed(fmt.Errorf("the server asks %q: %w", clip(q, 80), err))
+				l.keptSent = false // it was this question that had no answer
 				return nil, err
 			}
 			answers[i] = a

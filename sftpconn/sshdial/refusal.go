@@ -42,6 +42,8 @@ func (l *login) refusal() error {
 		msg += "; " + strings.Join(slices.Compact(l.notes), "; ")
 	}
 	switch {
+	case l.kept.wasRefused() && !l.keptRefused && !l.ask.possible():
+		msg += "; " + refusedKept
 	case !l.mayType():
 		msg += "; no password is given to a server whose host key has changed"
 	case slices.Contains(l.accepted, "password") || slices.Contains(l.accepted, "keyboard-interactive"):
@@ -53,8 +55,11 @@ func (l *login) refusal() error {
 	default:
 		msg += "; check the user name, and that one of these keys is in the server's authorized_keys"
 	}
-	return permanent("%s", msg)
+	return refusedLogin("%s", msg)
 }
+
+// refusedKept is told where a password is wanted and the one that was kept is wrong by now.
+const refusedKept = "the kept password was refused and is not sent again, as that could lock the account: mount again to give the one that is right now"
 
 // lacks names a method that the server would take and the native client can't
 // do, although the configuration allows it; "" where there is none.

@@ -111,14 +111,11 @@ func (s *secrets) refuse() {
 	s.refused = true
 }
 
-// refusedBefore is the error of a login for which a refused password would have been needed; nil where there is none.
-func (s *secrets) refusedBefore(user, host string) error {
+// wasRefused says whether what was kept was refused, and nothing else was given since.
+func (s *secrets) wasRefused() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.refused {
-		return nil
-	}
-	return permanent("login as %s on %s not tried: the kept password was refused; mount again, to give the one that is right now (it is not sent a second time, as that could lock the account)", user, host)
+	return s.refused
 }
 
 func wipe(b []byte) { clear(b) }

@@ -24,7 +24,10 @@ var ErrNoProbe = errors.New("transport has no probe of its own")
 
 // A PermanentError is a refusal that trying again soon won't change: a login
 // refused, a changed host key, a wrong configuration.
-type PermanentError struct{ Err error }
+type PermanentError struct {
+	Err   error
+	Login bool // the server has judged a login: each further one that fails counts against the user
+}
 
 func (e *PermanentError) Error() string { return e.Err.Error() }
 func (e *PermanentError) Unwrap() error { return e.Err }

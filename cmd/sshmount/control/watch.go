@@ -22,20 +22,25 @@ func (s *Server) watch(interval time.Duration) {
 			return
 		case <-tick.C:
 		}
-		before := s.Record()
-		if before.found() {
-			continue
-		}
-		err := s.settle()
-		switch {
-		case err == nil:
-			said = false
-			s.log.Info("socket and record were taken away, and are made anew", "before", before.socket(), "now", s.Record().socket())
-		case !said:
-			said = true // and tried again, in silence
+		err := s.look()
+		if err != nil && !said { // it is tried again, in silence
 			s.log.Warn("socket and record were taken away: 'sshmount status', 'sync' and 'umount' do not find this mount", "error", err)
 		}
+		said = err != nil
 	}
+}
+
+// look makes socket and record anew where they are not found.
+func (s *Server) look() error {
+	before := s.Record()
+	if before.found() {
+		return nil
+	}
+	if err := s.settle(); err != nil {
+		return err
+	}
+	s.log.Info("socket and record were taken away, and are made anew", "before", before.socket(), "now", s.Record().socket())
+	return nil
 }
 
 // found says whether socket and record are where they were made, or have given way to those of a newer mount.
