@@ -71,6 +71,13 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	c.mu.Unlock()
 	if err != nil {
 		c.notifyContent(dst.n.id)
+	}
+	if failure(err) {
+		// OpenSSH copies nothing between two handles of one path, though one of the files may have lost it since. Reading and
+		// writing finds out whether anything else is the matter.
+		return 0, c.fail(op, "", syscall.EOPNOTSUPP, err)
+	}
+	if err != nil {
 		return 0, c.explainWrite(ctx, dst.n, op, err)
 	}
 	return copied, nil

@@ -148,3 +148,29 @@ func TestWhatIsNotHereIsCopiedByTheServer(t *testing.T) {
 		t.Errorf("%d copies and %d WRITEs", c, w)
 	}
 }
+
+// A program that takes a file's name away and writes the file anew copies from one handle of the path to another.
+func TestWhatTheServerDoesNotCopyIsReadAndWritten(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", strings.Repeat("s", 8<<20))
+	src, _, err := r.Open(ctxOf(t), r.mustFind("f").Node, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Release()
+	if err := r.Unlink(ctxOf(t), r.Root(), "f"); err != nil {
+		t.Fatal(err)
+	}
+	_, dst, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dst.Release()
+	if n, err := r.Copy(ctxOf(t), src, 0, dst, 0, 8<<20); err == nil {
+		if n != 8<<20 {
+			t.Errorf("%d bytes are said to be copied", n)
+		}
+	} else {
+		wantErrno(t, err, syscall.EOPNOTSUPP) // and the kernel reads and writes
+	}
+}
