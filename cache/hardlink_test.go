@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 // The server does not tell which names are of one file, so it may have given one of two names another file.
@@ -120,5 +123,70 @@ func TestAnOpenHardLinkThatGrowsIsNotStale(t *testing.T) {
 	}
 	if got := r.readOpen(h); got != "linked and more" {
 		t.Errorf("it reads %q", got)
+	}
+}
+
+func TestAFileIsOpenedWhileOneOfItsNamesIsOnItsWay(t *testing.T) {
+	r := newRig(t, async)
+	r.put("a", "content")
+	r.list(r.Root())
+	n := r.mustFind("a").Node
+	hold := func(name string) {
+		r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+			if p.Request != nil && p.Request.Name == name {
+				return sftptest.Hold()
+			}
+			return sftptest.Pass()
+		})
+	}
+	hold("hardlink@openssh.com")
+	if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Rename(ctxOf(t), r.Root(), "a", r.Root(), "c", false); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+		if err == nil {
+			h.Release()
+		}
+		opened <- err
+	}()
+	if !r.tap.WaitHeld(1, 10*time.Second) {
+		t.Fatal("no link was asked for")
+	}
+	// The opening reaches the server when the rename has been done there and is not answered yet.
+	hold("posix-rename@openssh.com")
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPEN" && r.tap.Count("OPEN") <= 1 {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	r.tap.Release()
+	if !r.tap.WaitHeld(2, 10*time.Second) {
+		t.Fatal("it is not both renamed and opened")
+	}
+	for i, p := range r.tap.Held() {
+		if p.Name == "OPEN" {
+			r.tap.Release(i)
+		}
+	}
+	time.Sleep(20 * time.Millisecond) // what waits for the rename must not be answered by it first
+	r.tap.OnRequest(nil)
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"b", "c"} {
+		if r.mustFind(name).Node != n {
+			t.Errorf("%s is another file here", name)
+		}
 	}
 }

@@ -135,6 +135,7 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 
 // openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
+	asked := c.serverPathOf(n)
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
 		Check: c.checkOf(self), Lost: c.lostOf(self), Size: size,
@@ -142,6 +143,15 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 	if err != nil {
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
 		if errors.Is(err, syscall.ENOENT) {
+			if asked != p || c.serverPathOf(n) != asked {
+				// It was asked for by a name that a change under way takes away (-o async).
+				if e := c.queue.wait(ctx, asked); e != nil {
+					return nil, a, c.errno(ctx, "open", p, e)
+				}
+				if now := c.pathOf(n); now != "" {
+					return c.openRemote(ctx, n, now, pflags, size, self)
+				}
+			}
 			err = c.goneUnder(n, p, err)
 		}
 		return nil, a, err
