@@ -172,18 +172,19 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
-		data, attr, err := []byte(nil), session.Attr{}, error(nil)
-		if err = c.queue.wait(c.ctx, p); err == nil {
+		data, attr, err := []byte(nil), session.Attr{}, c.queue.wait(c.ctx, p)
+		asks := err == nil
+		if asks {
 			c.mu.Lock()
 			c.guess.begin()
 			c.mu.Unlock()
 			data, attr, err = ask(p)
-			c.mu.Lock()
-			c.guess.end()
-			c.mu.Unlock()
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		if asks {
+			c.guess.end()
+		}
 		s.underWay--
 		if failure(err) {
 			c.lack()

@@ -197,16 +197,9 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 
 // refreshOpen asks by an open handle.
 func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
-	c.mu.Lock()
-	asked := c.stamp(n)
-	c.mu.Unlock()
-	f, err := h.b.file(ctx)
+	asked, a, err := c.statOpen(ctx, n, h)
 	if err != nil {
-		return c.errno(ctx, "stat", "", err)
-	}
-	a, err := f.Stat(ctx)
-	if err != nil {
-		return c.errno(ctx, "fstat", "", err)
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -214,6 +207,21 @@ func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
 		c.keepAsked(n, asked, a)
 	}
 	return nil
+}
+
+// statOpen asks the server by an open handle, and gives the state of the node before.
+func (c *Cache) statOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, a session.Attr, err error) {
+	c.mu.Lock()
+	asked = c.stamp(n)
+	c.mu.Unlock()
+	f, err := h.b.file(ctx)
+	if err != nil {
+		return asked, a, c.errno(ctx, "stat", "", err)
+	}
+	if a, err = f.Stat(ctx); err != nil {
+		return asked, a, c.errno(ctx, "fstat", "", err)
+	}
+	return asked, a, nil
 }
 
 // stamp is what a node was when a question about it went out.

@@ -135,17 +135,20 @@ func (c *Cache) laterThanOurs(f *fileState, a session.Attr) bool {
 
 // contentChanged drops what is held of a file that has changed on the server. Called with mu held.
 func (c *Cache) contentChanged(n *Node) {
-	n.file.pagesOld, n.file.untold, n.file.held = true, len(n.file.handles) > 0, false
 	n.file.data.Changed()
-	c.dropKept(n)
-	c.notifyContent(n.id)
+	c.forgetPages(n)
 }
 
 // contentInDoubt is contentChanged where nothing tells that the file is another than it was: what is open goes on reading it
 // as what will be opened. Called with mu held.
 func (c *Cache) contentInDoubt(n *Node) {
-	n.file.pagesOld, n.file.held = true, false
 	n.file.data.Drop()
+	c.forgetPages(n)
+}
+
+// forgetPages has the kernel, and the next open, drop the pages of a file. Called with mu held.
+func (c *Cache) forgetPages(n *Node) {
+	n.file.pagesOld, n.file.untold, n.file.held = true, len(n.file.handles) > 0, false
 	c.dropKept(n)
 	c.notifyContent(n.id)
 }

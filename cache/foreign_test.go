@@ -169,3 +169,23 @@ func TestASlowAnswerDoesNotSetTheClock(t *testing.T) {
 		t.Errorf("the server's clock went from %d s to %d s ahead", before, now)
 	}
 }
+
+func TestTheKernelForgetsThePagesOfAnOpenFileThatGrewBehindOwnTimes(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "old")
+	n := r.mustFind("f").Node
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	old := time.Now().Add(-24 * time.Hour)
+	if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Atime: &old, Mtime: &old}); err != nil {
+		t.Fatal(err)
+	}
+	r.append("f", " and more")
+	r.statAgain(n)
+	if !r.TakeUntold(n) {
+		t.Error("it is told of the new size, and has zeros behind the old end")
+	}
+}

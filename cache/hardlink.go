@@ -76,16 +76,9 @@ func (c *Cache) sureOfName(ctx context.Context, n *Node) error {
 
 // tellNames asks by an open handle whether the name by which a node was asked for still is its own, which the answer a leaves open.
 func (c *Cache) tellNames(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
-	f, err := h.b.file(ctx)
+	asked, open, err := c.statOpen(ctx, n, h)
 	if err != nil {
-		return c.errno(ctx, "stat", "", err)
-	}
-	c.mu.Lock()
-	asked := c.stamp(n)
-	c.mu.Unlock()
-	open, err := f.Stat(ctx)
-	if err != nil {
-		return c.errno(ctx, "fstat", "", err)
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,19 +40,29 @@ func (r *rig) rescued(name string) (contents []string) {
 	return contents
 }
 
+// losing makes a file, and a function that writes it from its beginning and has the server refuse that.
+func (r *rig) losing(name string) (lose func(content string)) {
+	r.t.Helper()
+	_, h, err := r.Create(ctxOf(r.t), r.Root(), name, syscall.O_WRONLY, 0o644)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(h.Release)
+	r.refuse("WRITE")
+	return func(content string) {
+		r.t.Helper()
+		if _, err := h.Write(ctxOf(r.t), []byte(content), 0); err != nil {
+			r.t.Fatal(err)
+		}
+		wantErrno(r.t, h.Fsync(ctxOf(r.t)), syscall.EACCES)
+	}
+}
+
 func TestBytesAreRescuedAgainAfterTheUserTookTheRescueFile(t *testing.T) {
 	r := newRig(t, nil)
-	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Release()
-	r.refuse("WRITE")
+	lose := r.losing("f")
 	for _, content := range []string{"first", "second"} {
-		if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
-			t.Fatal(err)
-		}
-		wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
+		lose(content)
 		if got := r.rescued("f"); len(got) != 1 || got[0] != content {
 			t.Errorf("rescued: %q, want %q alone", got, content)
 		}
@@ -138,17 +148,9 @@ func TestManySmallPiecesAreRescuedWithFewSyncsOfTheDisk(t *testing.T) {
 // Bytes of two times at one place are two files: the later ones must not take the place of the earlier.
 func TestRescuedBytesAreNotWrittenOver(t *testing.T) {
 	r := newRig(t, nil)
-	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Release()
-	r.refuse("WRITE")
+	lose := r.losing("f")
 	for _, content := range []string{"the long first", "second"} {
-		if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
-			t.Fatal(err)
-		}
-		wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
+		lose(content)
 	}
 	got := r.rescued("f")
 	slices.Sort(got)
