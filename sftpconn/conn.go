@@ -256,22 +256,6 @@ func (c *Conn) Has(extension string) bool {
 	return s != nil && s.Has(extension)
 }
 
-// Idle says whether the line has room now for requests that nobody waits for.
-func (c *Conn) Idle() bool {
-	c.mu.Lock()
-	ch, links := c.names, c.links
-	c.mu.Unlock()
-	if !c.isUp(ch) {
-		return false
-	}
-	for _, l := range links {
-		if !l.read.busy() && !l.write.busy() {
-			return true
-		}
-	}
-	return false
-}
-
 // ordered says whether a server answers the requests of one channel in the order
 // they came. OpenSSH's does; it is known by an extension that is its own.
 func ordered(s *session.Session) bool { return s.Has("fsync@openssh.com") }

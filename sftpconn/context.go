@@ -27,12 +27,3 @@ func askerOf(ctx context.Context) context.Context {
 	}
 	return ctx
 }
-
-type aheadKey struct{}
-
-// Ahead makes a context whose reads nobody waits for: they use only what the line has spare.
-func Ahead(ctx context.Context) context.Context {
-	return context.WithValue(ctx, aheadKey{}, true)
-}
-
-func isAhead(ctx context.Context) bool { return ctx.Value(aheadKey{}) != nil }

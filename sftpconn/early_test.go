@@ -187,7 +187,7 @@ func TestWhatIsReadEarlyIsNotTakenUnprovenWhenNobodyWaitsAnyMore(t *testing.T) {
 	call := f.request(reading, ticket, b, 0, len(b))
 	<-call.Done()
 	cancel(why)
-	if n, err := f.move(ctx, reading, b, 0, false, ticket, call); n != 0 || !errors.Is(err, why) {
+	if n, err := f.move(ctx, reading, b, 0, ticket, call); n != 0 || !errors.Is(err, why) {
 		t.Errorf("%d bytes, of which nobody knows the file: %v", n, err)
 	}
 }

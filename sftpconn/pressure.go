@@ -56,13 +56,6 @@ func (p *pacer) channels() int {
 	return n
 }
 
-// busy says whether more would only wait.
-func (p *pacer) busy() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.waiting > 0 || p.inFlight > p.limit()/2
-}
-
 // pressure says how loaded the pacer is, as a share of what may be in flight; more
 // than 1 where requests wait.
 func (p *pacer) pressure() float64 {

@@ -15,7 +15,7 @@ type room struct {
 	queue    []*entrant
 }
 
-// entrant waits for room, those for whom nobody waits behind the others.
+// entrant waits for room.
 type entrant struct {
 	want
 	admitted chan struct{} // closed by who admits it
@@ -32,13 +32,8 @@ func (f *File) takeRoom(ctx context.Context, dir int, ask want) error {
 	}
 	e := &entrant{want: ask, admitted: make(chan struct{})}
 	at := len(r.queue)
-	switch {
-	case ask.next:
+	if ask.next {
 		at = 0
-	case !ask.ahead:
-		if i := slices.IndexFunc(r.queue, func(o *entrant) bool { return o.ahead }); i >= 0 {
-			at = i
-		}
 	}
 	r.queue = slices.Insert(r.queue, at, e)
 	f.admit(dir) // what goes before the others may be small enough

@@ -16,7 +16,7 @@ import (
 func (f *File) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	dst = dst[:min(len(dst), f.MaxRead())]
 	n := 0
-	for _, p := range f.pass(ctx, reading, dst, off, f.r.Ahead || isAhead(ctx)) {
+	for _, p := range f.pass(ctx, reading, dst, off) {
 		n += p.n
 		if p.err != nil {
 			return n, f.readError(n, p.err)
@@ -44,7 +44,7 @@ func (f *File) readError(n int, err error) error {
 // WriteAt writes all of p, acknowledged by the server, or fails. p is free again when it returns.
 func (f *File) WriteAt(ctx context.Context, p []byte, off int64) error {
 	f.extend(off + int64(len(p)))
-	for _, part := range f.pass(ctx, writing, p, off, f.r.Ahead) {
+	for _, part := range f.pass(ctx, writing, p, off) {
 		if part.err != nil {
 			return f.wrap(part.err, "write")
 		}
@@ -84,7 +84,7 @@ type part struct {
 
 // pass moves p in as many requests as the line and the server make sensible: they
 // are sent in order, and wait for each other in none. When one can't be sent, no more are.
-func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead bool) []*part {
+func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	f.pending.Add(int64(len(p)))
 	defer f.pending.Add(-int64(len(p)))
 	f.count(len(p))
@@ -107,7 +107,7 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 	var others sync.WaitGroup
 	defer others.Wait()
 	for at := 0; at < len(p); {
-		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), ahead: ahead, next: at > 0})
+		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), next: at > 0})
 		if err != nil {
 			return append(parts, fail(len(p)-at, err))
 		}
@@ -116,10 +116,10 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		piece, pos := p[at:at+one.size], off+int64(at)
 		call := f.request(dir, t, piece, pos, len(piece))
 		if at += one.size; at < len(p) {
-			others.Go(func() { one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, call) })
+			others.Go(func() { one.n, one.err = f.move(ctx, dir, piece, pos, t, call) })
 		} else {
 			turn.Done()
-			one.n, one.err = f.move(ctx, dir, piece, pos, ahead, t, call)
+			one.n, one.err = f.move(ctx, dir, piece, pos, t, call)
 		}
 	}
 	return parts
@@ -145,7 +145,7 @@ func (f *File) request(dir int, t ticket, p []byte, off int64, first int) *sessi
 
 // move waits for one READ or WRITE of p, and sends it again for as long as the session is lost under it. t and call are of the first
 // time.
-func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead bool, t ticket, call *session.Call) (int, error) {
+func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket, call *session.Call) (int, error) {
 	var lost losses
 	for ; ; call = f.request(dir, t, p, off, 0) {
 		err := f.finish(ctx, dir, t, call)
@@ -155,7 +155,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 				return 0, ended
 			}
 			if !good {
-				if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, ahead: ahead}); err != nil {
+				if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true}); err != nil {
 					return 0, err
 				}
 				continue
@@ -173,7 +173,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, ahead boo
 		if lost.tooMany(err, lossesFile) {
 			return 0, f.c.giveUpOn([]string{reading: "read", writing: "write"}[dir], f.r.Path(), err)
 		}
-		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, ahead: ahead}); err != nil {
+		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true}); err != nil {
 			return 0, err
 		}
 	}
