@@ -11,17 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountFlags are the options that mount(2) takes as bits and not as words.
+// mountFlags are those of the options of a mount that mount(2) takes as bits and not as words.
 var mountFlags = map[string]struct{ set, clear uintptr }{
 	"ro": {set: unix.MS_RDONLY}, "rw": {clear: unix.MS_RDONLY},
 	"nosuid": {set: unix.MS_NOSUID}, "suid": {clear: unix.MS_NOSUID},
 	"nodev": {set: unix.MS_NODEV}, "dev": {clear: unix.MS_NODEV},
-	"noexec": {set: unix.MS_NOEXEC}, "exec": {clear: unix.MS_NOEXEC},
-	"sync": {set: unix.MS_SYNCHRONOUS}, "async": {clear: unix.MS_SYNCHRONOUS},
+	"noexec":  {set: unix.MS_NOEXEC},
+	"sync":    {set: unix.MS_SYNCHRONOUS},
 	"dirsync": {set: unix.MS_DIRSYNC},
-	"noatime": {set: unix.MS_NOATIME}, "atime": {clear: unix.MS_NOATIME},
-	"nodiratime": {set: unix.MS_NODIRATIME}, "diratime": {clear: unix.MS_NODIRATIME},
-	"relatime": {set: unix.MS_RELATIME}, "strictatime": {set: unix.MS_STRICTATIME},
+	"noatime": {set: unix.MS_NOATIME},
 }
 
 // words are the options of the mount: setuid bits and device nodes of the server mean nothing here unless asked for.

@@ -18,9 +18,8 @@ type Options struct {
 	Suid, Dev          bool // obey setuid bits and device nodes; only root may ask for it
 	NoExec, NoAtime    bool
 	Sync, DirSync      bool
-	NonEmpty           bool     // no check here: whoever reads the command line looks into the mount point first
 	AutoUnmount        bool     // a helper takes the mount away when the process dies, however it does
-	MountOptions       []string // further options, for the kernel as they are
+	MountOptions       []string // further options, words for the kernel as they are ("context=…")
 	MaxRead            int      // bytes of the largest READ; 0: as large as the kernel makes them (1 MiB)
 
 	// Upper bounds of what the kernel trusts by itself; nil: as long as the cache does.

@@ -50,12 +50,6 @@ func (c *Conn) Expand(ctx context.Context, path string) (string, error) {
 	return name, wrap(err, "expand", path)
 }
 
-// Readlink gives the target of a symbolic link.
-func (c *Conn) Readlink(ctx context.Context, path string) (string, error) {
-	name, err := c.name(ctx, "readlink", path, func(s *session.Session) *session.Call { return s.Readlink(path) })
-	return name, wrap(err, "readlink", path)
-}
-
 // name asks for one name; start returns nil where the server lacks the request.
 func (c *Conn) name(ctx context.Context, op, path string, start func(*session.Session) *session.Call) (name string, err error) {
 	err = c.retry(ctx, op, path, func(ch *channel, _ bool) error {
@@ -72,7 +66,7 @@ func (c *Conn) name(ctx context.Context, op, path string, start func(*session.Se
 	return name, err
 }
 
-// Readlinks asks for all in one flight; the error of each stands beside it.
+// Readlinks gives the targets of symbolic links. It asks for all in one flight; the error of each stands beside it.
 func (c *Conn) Readlinks(ctx context.Context, paths []string) ([]string, []error) {
 	targets, errs := make([]string, len(paths)), make([]error, len(paths))
 	if len(paths) == 0 {

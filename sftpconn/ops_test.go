@@ -33,9 +33,6 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 	if a, err := c.Stat(ctx, link); err != nil || a.Size != 7 {
 		t.Errorf("Stat of a link: %+v, %v", a, err)
 	}
-	if s, err := c.Readlink(ctx, link); err != nil || s != "file" {
-		t.Errorf("Readlink: %q, %v", s, err)
-	}
 	if s, err := c.Realpath(ctx, srv.Dir()+"/./"); err != nil || s != srv.Dir() {
 		t.Errorf("Realpath: %q, %v", s, err)
 	}

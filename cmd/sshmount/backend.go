@@ -13,7 +13,7 @@ var _ control.Backend = (*mount)(nil)
 
 // Status tells of the mount; the socket's server adds the record.
 func (m *mount) Status() control.Status {
-	s := control.Tell(control.Record{}, m.conn.Status(), m.cache.Status())
+	s := control.Tell(m.conn.Status(), m.cache.Status())
 	s.Async = m.set.Cache.Async
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)

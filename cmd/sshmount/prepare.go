@@ -22,7 +22,7 @@ func prepare(set *cmdline.Settings) error {
 	if err := mountpoint.FuseReady(set.Mount.AllowOther || set.Mount.AllowRoot); err != nil {
 		return failed(exitFuse, err)
 	}
-	_, removed, err := mountpoint.Check(set.Mountpoint, mountpoint.Options{NonEmpty: set.Mount.NonEmpty, Live: live})
+	removed, err := mountpoint.Check(set.Mountpoint, mountpoint.Options{NonEmpty: set.NonEmpty, Live: live})
 	if removed != "" {
 		fmt.Fprintf(os.Stderr, "sshmount: took away a dead mount of %s from %s\n", removed, set.Mountpoint)
 	}

@@ -136,10 +136,10 @@ func (c *Call) Attr() Attr { return c.attr }
 // Entries is the answer of Readdir.
 func (c *Call) Entries() []Entry { return c.entries }
 
-// Name is the answer of Realpath, Readlink, ExpandPath and HomeDirectory.
+// Name is the answer of Realpath, Readlink and ExpandPath.
 func (c *Call) Name() string { return c.text }
 
-// StatVFS is the answer of Statvfs and Fstatvfs.
+// StatVFS is the answer of Statvfs.
 func (c *Call) StatVFS() StatVFS {
 	if v, ok := c.other.(*StatVFS); ok {
 		return *v

@@ -8,17 +8,15 @@ import (
 
 // Names of the extensions in use (OpenSSH, PROTOCOL section 4).
 const (
-	extPosixRename   = "posix-rename@openssh.com"
-	extHardlink      = "hardlink@openssh.com"
-	extStatvfs       = "statvfs@openssh.com"
-	extFstatvfs      = "fstatvfs@openssh.com"
-	extFsync         = "fsync@openssh.com"
-	extLsetstat      = "lsetstat@openssh.com"
-	extLimits        = "limits@openssh.com"
-	extExpandPath    = "expand-path@openssh.com"
-	extCopyData      = "copy-data"
-	extHomeDirectory = "home-directory"
-	extUsersGroups   = "users-groups-by-id@openssh.com"
+	extPosixRename = "posix-rename@openssh.com"
+	extHardlink    = "hardlink@openssh.com"
+	extStatvfs     = "statvfs@openssh.com"
+	extFsync       = "fsync@openssh.com"
+	extLsetstat    = "lsetstat@openssh.com"
+	extLimits      = "limits@openssh.com"
+	extExpandPath  = "expand-path@openssh.com"
+	extCopyData    = "copy-data"
+	extUsersGroups = "users-groups-by-id@openssh.com"
 )
 
 // The requests below are sent whether or not the server announced the extension
@@ -45,11 +43,6 @@ func (s *Session) Hardlink(oldpath, newpath string) *Call {
 // Statvfs asks about the file system that holds path.
 func (s *Session) Statvfs(path string) *Call {
 	return s.startExtended(extStatvfs, answerStatVFS, path)
-}
-
-// Fstatvfs asks about the file system that holds an open file.
-func (s *Session) Fstatvfs(handle string) *Call {
-	return s.startExtended(extFstatvfs, answerStatVFS, handle)
 }
 
 // Fsync has the server write the file to its disk.
@@ -89,11 +82,6 @@ func (s *Session) UserGroupNames(uids, gids []uint32) *Call {
 // the home directory, as a rule), and the rest is made absolute; the answer is in Name.
 func (s *Session) ExpandPath(path string) *Call {
 	return s.startExtended(extExpandPath, answerName, path)
-}
-
-// HomeDirectory is home-directory, that of user; the answer is in Name.
-func (s *Session) HomeDirectory(user string) *Call {
-	return s.startExtended(extHomeDirectory, answerName, user)
 }
 
 func newExtended(name string) *sshfx.Buffer {

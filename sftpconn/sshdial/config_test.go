@@ -25,9 +25,12 @@ func TestConfigurationIsTheSameWithAndWithoutSSH(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{Host: "real.srv.example", User: "anna", Port: "33", ServerAliveInterval: 5 * time.Second, ServerAliveCountMax: 7, ConnectTimeout: 7 * time.Second}
+	want := Settings{ServerAliveInterval: 5 * time.Second, ServerAliveCountMax: 7, ConnectTimeout: 7 * time.Second}
 	if got := d.Settings(); got != want {
 		t.Errorf("by ssh: %+v", got)
+	}
+	if c := d.target; c.hostName() != "real.srv.example" || c.user() != "anna" || c.port() != "33" {
+		t.Errorf("by ssh: %s@%s port %s", c.user(), c.hostName(), c.port())
 	}
 	src := configSource{file: file, options: []string{"ProxyJump=none", "HashKnownHosts = yes", "Port=33", "Port=44"}}
 	lib, err := src.resolve(ctxOf(t), target{host: "srv"})

@@ -268,16 +268,11 @@ func (d *Dialer) Forget() {
 
 // Settings returns what the configuration came to.
 func (d *Dialer) Settings() Settings {
-	s := Settings{Host: d.o.Host, User: d.o.User, Port: d.o.Port, ConnectTimeout: d.timeout}
+	s := Settings{ConnectTimeout: d.timeout}
 	if c := d.target; c != nil {
-		s.Host, s.User, s.Port = c.hostName(), c.user(), c.port()
 		if s.ServerAliveInterval = parseSeconds(c.get("serveraliveinterval")); s.ServerAliveInterval > 0 {
 			s.ServerAliveCountMax = c.number("serveralivecountmax", 3)
 		}
 	}
-	if d.o.DirectPort != "" {
-		s.Port = d.o.DirectPort
-	}
-	s.External = strings.Join(d.externalArgv(), " ")
 	return s
 }

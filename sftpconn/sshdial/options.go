@@ -78,9 +78,7 @@ type Prompter interface {
 
 // Settings are what the configuration came to, for the rooms above.
 type Settings struct {
-	Host, User, Port    string        // as they will be used: the real host name
 	ServerAliveInterval time.Duration // 0 where it is not set
 	ServerAliveCountMax int           // 0 where ServerAliveInterval is not set
 	ConnectTimeout      time.Duration
-	External            string // the command line of the external ssh; "" for the native client
 }

@@ -146,7 +146,7 @@ func TestOptionsSetWhatTheySay(t *testing.T) {
 		{"-o kernel_cache", func(s *Settings) any { return s.Mount.KernelCache }, true},
 		{"-o direct_io", func(s *Settings) any { return s.Mount.DirectIO && s.Cache.DirectIO }, true},
 		{"-o auto_unmount", func(s *Settings) any { return s.Mount.AutoUnmount }, true},
-		{"-o nonempty", func(s *Settings) any { return s.Mount.NonEmpty }, true},
+		{"-o nonempty", func(s *Settings) any { return s.NonEmpty }, true},
 		{"-o max_read=4096", func(s *Settings) any { return s.Mount.MaxRead }, 4096},
 		{"-o readdirplus=no", func(s *Settings) any { return s.Mount.NoReaddirplus }, true},
 		{"-o sync", func(s *Settings) any { return s.Mount.Sync && s.Cache.SyncWrites }, true},

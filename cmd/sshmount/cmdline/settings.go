@@ -30,6 +30,7 @@ const (
 type Settings struct {
 	Source     string // the first operand, as the user wrote it
 	Mountpoint string // the second operand, as the user wrote it
+	NonEmpty   bool   // the mount point may hide files
 
 	Dial  sshdial.Options
 	Conn  sftpconn.Options

@@ -67,7 +67,7 @@ var kernelOptions = []Option{
 	{Name: "direct_io", Group: GroupKernel, Help: "no page cache at all",
 		set: func(s *Settings, _ string) error { s.Mount.DirectIO, s.Cache.DirectIO = true, true; return nil }},
 	{Name: "nonempty", Group: GroupKernel, Help: "mount over a directory that is not empty",
-		set: flag(func(s *Settings) *bool { return &s.Mount.NonEmpty })},
+		set: flag(func(s *Settings) *bool { return &s.NonEmpty })},
 	{Name: "auto_unmount", Group: GroupKernel, Help: "a helper takes the mount away when the process is killed",
 		set: flag(func(s *Settings) *bool { return &s.Mount.AutoUnmount })},
 	{Name: "readdirplus", Value: "HOW", Choices: []string{"yes", "no", "auto"}, Group: GroupKernel,

@@ -227,7 +227,8 @@ func TestMetrics(t *testing.T) {
 func render(t *testing.T, line sftpconn.Status, known cache.Status, now time.Time) string {
 	t.Helper()
 	var b strings.Builder
-	s := Tell(Record{Mountpoint: "/mnt/x", Source: "me@host:/d", PID: 42, Started: now.Add(-time.Hour), Log: "/log"}, line, known)
+	s := Tell(line, known)
+	s.Record = Record{Mountpoint: "/mnt/x", Source: "me@host:/d", PID: 42, Started: now.Add(-time.Hour), Log: "/log"}
 	if err := s.Write(&b, now); err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +270,7 @@ func TestStatusInWords(t *testing.T) {
 }
 
 func TestStatusInJSONHasListsAndNoNulls(t *testing.T) {
-	text, err := json.Marshal(Tell(Record{}, sftpconn.Status{}, cache.Status{}))
+	text, err := json.Marshal(Tell(sftpconn.Status{}, cache.Status{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,10 +87,9 @@ type Process struct {
 	Goroutines int    `json:"goroutines"`
 }
 
-// Tell puts the rooms' own reports together.
-func Tell(r Record, line sftpconn.Status, known cache.Status) Status {
+// Tell puts the rooms' own reports together; the Server adds the record.
+func Tell(line sftpconn.Status, known cache.Status) Status {
 	s := Status{
-		Record:     r,
 		State:      Connected,
 		Connected:  line.Connected,
 		Since:      line.Since,

@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"sshmount/fusefs"
 )
 
 // patience is how long a look at the file system may take.
@@ -39,44 +37,41 @@ type Options struct {
 	Live func(mountpoint string) (pid int, source string)
 }
 
-// Check finds the real path of a mount point and says whether it will do. A
-// dead mount of sshmount or sshfs on it is taken away; Removed tells of it.
-func Check(name string, o Options) (path string, removed string, err error) {
-	if _, ok := fusefs.PassedDescriptor(name); ok {
-		return name, "", nil // already mounted by whoever called; there is nothing to look at
-	}
+// Check says whether a mount point will do. A dead mount of sshmount or sshfs on it is
+// taken away; removed is what was mounted there then, and "" where there was none.
+func Check(name string, o Options) (removed string, err error) {
 	type answer struct {
-		path, removed string
-		err           error
+		removed string
+		err     error
 	}
 	done := make(chan answer, 1)
 	go func() {
 		var a answer
-		a.path, a.removed, a.err = check(name, o)
+		a.removed, a.err = check(name, o)
 		done <- a
 	}()
 	select {
 	case a := <-done:
-		return a.path, a.removed, a.err
+		return a.removed, a.err
 	case <-time.After(patience):
-		return "", "", refusef("the mount point %s does not answer: a mount on the way to it hangs; see 'sshmount status' and 'findmnt'", name)
+		return "", refusef("the mount point %s does not answer: a mount on the way to it hangs; see 'sshmount status' and 'findmnt'", name)
 	}
 }
 
-func check(name string, o Options) (path, removed string, err error) {
-	path, err = resolve(name)
+func check(name string, o Options) (removed string, err error) {
+	path, err := Resolve(name)
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	removed, err = clearDead(path, o)
 	if err != nil {
-		return path, removed, err
+		return removed, err
 	}
-	return path, removed, usable(name, path, o.NonEmpty)
+	return removed, usable(name, path, o.NonEmpty)
 }
 
-// resolve finds the real path without touching what is mounted on its end.
-func resolve(name string) (string, error) {
+// Resolve finds the real path of a mount point without touching what is mounted there.
+func Resolve(name string) (string, error) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		return "", refusef("mount point %q: %v", name, err)

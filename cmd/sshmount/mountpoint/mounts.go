@@ -30,9 +30,6 @@ func Mounted(path string) (fstype, source string, ok bool) {
 	return m.FSType, m.Source, true
 }
 
-// Resolve is the real path of a mount point, found without touching the mount.
-func Resolve(name string) (string, error) { return resolve(name) }
-
 // clearDead takes dead mounts of our kind away from path. A live one of our kind,
 // or a dead one of another kind, is an error; other mounts don't concern us.
 func clearDead(path string, o Options) (removed string, err error) {
