@@ -34,7 +34,7 @@ func TestALongPauseEndsForWhoComes(t *testing.T) {
 	if !c.pausesLong() {
 		t.Error("a pause of a minute is not cut short")
 	}
-	c.refused = time.Now()
+	c.noNudgeBefore = time.Now()
 	if c.pausesLong() {
 		t.Error("after a refused login the next program provokes another")
 	}

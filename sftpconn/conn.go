@@ -30,25 +30,25 @@ type Conn struct {
 	ended    bool           // Close waits: there must be no goroutine more
 	wg       sync.WaitGroup // every goroutine
 
-	mu         sync.Mutex    // guards what follows
-	changed    chan struct{} // closed and replaced whenever what follows changes for those who wait
-	closed     bool
-	names      *channel // nil while there is no connection
-	links      []*link  // the first is that of names
-	extra      int      // further links, up or being dialled
-	extraAfter time.Time
-	final      error     // no connection ever again
-	refused    time.Time // until when no change of the network ends the pause after the last attempt, by the clock of the day; zero where it was not refused for good
-	trial      bool      // a loss now is final (Options.Trial)
-	gaveUp     bool
-	since      time.Time
-	lastErr    error
-	nextTry    time.Time
-	reconnects int
-	bounded    map[*context.CancelCauseFunc]struct{}
-	info       transport.Info // of the last connection
-	past       [2]uint64      // bytes moved by links that are gone, by direction
-	doubts     map[*doubt]struct{}
+	mu            sync.Mutex    // guards what follows
+	changed       chan struct{} // closed and replaced whenever what follows changes for those who wait
+	closed        bool
+	names         *channel // nil while there is no connection
+	links         []*link  // the first is that of names
+	extra         int      // further links, up or being dialled
+	extraAfter    time.Time
+	final         error     // no connection ever again
+	noNudgeBefore time.Time // after a refusal: until then no nudge starts an attempt, by the clock of the day, so that sleep counts; zero: no refusal
+	trial         bool      // a loss now is final (Options.Trial)
+	gaveUp        bool      // there has been none for ReconnectTimeout, and requests fail until there is
+	since         time.Time // when the connection was made, or lost where there is none
+	lastErr       error
+	nextTry       time.Time // when the pause between two attempts ends; zero while there is a connection
+	reconnects    int
+	bounded       map[*context.CancelCauseFunc]struct{}
+	info          transport.Info // of the last connection
+	past          [2]uint64      // bytes moved by links that are gone, by direction
+	doubts        map[*doubt]struct{}
 
 	filesMu sync.Mutex // guards files; a leaf
 	files   map[*File]struct{}
@@ -225,7 +225,7 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 func (c *Conn) pausesLong() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.refused.IsZero() && time.Until(c.nextTry) > 2*backoffWaiting
+	return c.noNudgeBefore.IsZero() && time.Until(c.nextTry) > 2*backoffWaiting
 }
 
 func (c *Conn) isUp(ch *channel) bool { return ch != nil && !ch.over() }
@@ -238,14 +238,14 @@ func (c *Conn) Kick() {
 	}
 }
 
-// nudge is Kick where nobody has asked for it: after a change of the network, or a wake-up. Where logins are refused
-// each of these would be one more that fails, so that they don't count before the pause is over. Its timer stands still while the
-// machine sleeps.
+// nudge is Kick where no user has asked for it: after a change of the network or a wake-up, or because a program waits. It does
+// nothing before noNudgeBefore: where logins are refused, each nudge would be one more that fails. That is a time of day
+// because the timer of the pause stands still while the machine sleeps.
 func (c *Conn) nudge() {
 	c.mu.Lock()
-	refused := time.Now().Round(0).Before(c.refused)
+	held := time.Now().Round(0).Before(c.noNudgeBefore)
 	c.mu.Unlock()
-	if !refused {
+	if !held {
 		c.Kick()
 	}
 }

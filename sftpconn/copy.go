@@ -207,7 +207,7 @@ func (l *link) openCopies() {
 	l.copyOpening = false
 	switch {
 	case err != nil:
-		l.refused(err)
+		l.noteRefusal(err)
 	case l.err != nil:
 		ch.s.Close()
 	default:

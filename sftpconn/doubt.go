@@ -51,9 +51,9 @@ func (c *Conn) inDoubt(path string) bool {
 	return false
 }
 
-// settled waits until no change of path is in doubt, or ch is over. It says whether there was one. A server that does not come
-// to an end with it is waited for as one that can't be reached would be.
-func (c *Conn) settled(ch *channel, path string) (was bool, err error) {
+// waitOutDoubt waits until no change of path is in doubt, or ch is over, and says whether it had to wait. It fails where the server
+// does not come to an end with the change: it waits as long for that as a server may take to be ready after a connection.
+func (c *Conn) waitOutDoubt(ch *channel, path string) (was bool, err error) {
 	var limit <-chan time.Time
 	for {
 		c.mu.Lock()

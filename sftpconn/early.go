@@ -42,7 +42,7 @@ const headMost = 128 << 10
 const HeadNear = 64 << 10
 
 // head is the READ of a file's beginning in the flight of its OPEN. Of a file so long that it may be read over several
-// channels, the attributes are asked for besides (see findSettled).
+// channels, the attributes are asked for besides (see findStill).
 type head struct {
 	ch   *channel
 	g    grant

@@ -91,7 +91,7 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 	h := &handle{ch: ch, full: full, done: make(chan struct{})}
 	f.handles[ch] = h
 	// It belongs to all who wait for the file: the end of one's ctx must not end it.
-	if !f.c.spawn(func() { f.opened(h, open) }) {
+	if !f.c.spawn(func() { f.runOpening(h, open) }) {
 		h.err = ErrClosed
 		close(h.done)
 	}
@@ -124,23 +124,23 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 			f.mu.Unlock()
 			return h, nil
 		}
-		changed, coming := f.c.whenChanged(), f.coming(dir)
+		changed, next := f.c.whenChanged(), f.openingHandle(dir)
 		f.mu.Unlock()
-		if coming == nil {
+		if next == nil {
 			var err error
-			if coming, err = f.reopen(ctx); err != nil {
+			if next, err = f.reopen(ctx); err != nil {
 				return nil, err
 			}
 		}
 		select {
-		case <-coming.done:
+		case <-next.done:
 		case <-changed: // its channel may be stuck
 			continue
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 		f.mu.Lock()
-		err := coming.err
+		err := next.err
 		f.mu.Unlock()
 		if err != nil && !isLost(err) && !errors.Is(err, errStripe) {
 			return nil, err
@@ -151,9 +151,9 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 	}
 }
 
-// coming gives a handle that is being opened and fits; nil where there is none, or its opening stands behind a request at which
-// the server is stuck: then names have another channel. With mu held.
-func (f *File) coming(dir int) *handle {
+// openingHandle gives a handle that is being opened and fits; nil where there is none, or its opening stands behind a request
+// at which the server is stuck: then names have another channel. With mu held.
+func (f *File) openingHandle(dir int) *handle {
 	for ch, h := range f.handles {
 		if h.fits(dir) && !ch.stuck.Load() {
 			return h
@@ -173,7 +173,7 @@ func (f *File) over() error {
 // purge forgets the handles whose session is over, and those that were not to be. With mu held.
 func (f *File) purge() {
 	for ch, h := range f.handles {
-		if h.settled() && (h.err != nil || ch.over()) {
+		if h.openDone() && (h.err != nil || ch.over()) {
 			delete(f.handles, ch)
 		}
 	}

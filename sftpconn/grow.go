@@ -58,7 +58,7 @@ func (l *link) openBulk() {
 	l.mu.Lock()
 	l.opening--
 	if err != nil {
-		l.refused(err)
+		l.noteRefusal(err)
 		l.mu.Unlock()
 		return
 	}
@@ -85,8 +85,8 @@ func (l *link) greeted() *session.Session {
 	return nil
 }
 
-// refused notes that a channel could not be had. With mu held.
-func (l *link) refused(err error) {
+// noteRefusal notes that a channel could not be had. With mu held.
+func (l *link) noteRefusal(err error) {
 	switch {
 	case errors.Is(err, transport.ErrNoMoreChannels) && time.Since(l.droppedAt) < leaving:
 		l.openAfter = time.Now().Add(leaving) // one that is closed here may still count over there

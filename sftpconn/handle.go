@@ -22,8 +22,8 @@ type handle struct {
 // fits says whether h, which may be nil, is or will be open for direction dir.
 func (h *handle) fits(dir int) bool { return h != nil && (h.full || dir == reading) }
 
-// settled says whether it is open, or is not to be.
-func (h *handle) settled() bool {
+// openDone says whether its opening has come to an end: it is open, or is not to be.
+func (h *handle) openDone() bool {
 	select {
 	case <-h.done:
 		return true
@@ -33,12 +33,12 @@ func (h *handle) settled() bool {
 }
 
 // open says whether requests may use it. With File.mu held.
-func (h *handle) open() bool { return h.settled() && h.err == nil && !h.closing && !h.ch.over() }
+func (h *handle) open() bool { return h.openDone() && h.err == nil && !h.closing && !h.ch.over() }
 
 // takes says whether a request for n bytes in direction dir may use h: one that is open, or a READ whose answer will be
 // looked at once h is (see confirm). With File.mu held.
 func (h *handle) takes(dir, n int) bool {
-	if h.settled() {
+	if h.openDone() {
 		return h.open() && h.fits(dir)
 	}
 	return h.early != nil && dir == reading && n > 0 && !h.retired && !h.ch.over()

@@ -22,9 +22,9 @@ const (
 	// stripeLooks is how often it is found to be a file before the channel is given up all the same.
 	stripeLooks = 4
 
-	// settledFor is how long, in seconds, a file must have been left alone when it was
+	// leftAloneFor is how long, in seconds, a file must have been left alone when it was
 	// opened: one that replaces it afterwards then has another mtime, of whole seconds.
-	settledFor = 2
+	leftAloneFor = 2
 
 	// Whether a file that is written has moved is asked after motionFirst, and then each
 	// time after twice as long, up to motionMost: its mtime moves once in a second. From
@@ -39,9 +39,10 @@ const (
 
 var errDiffers = errors.New("what has its name now looks different")
 
-// findSettled opens path for reading on the channel of h, where what is found is, by its looks, the
-// file that is open. OPEN and all looks go out in one flight, and READs behind them where the handle can be foreseen.
-func (f *File) findSettled(h *handle, name string) (string, error) {
+// findStill opens path for reading on the channel of h, for a file that stands still: what is found must look as the open file
+// does. OPEN and all looks go out in one flight, and READs behind them where the handle can be foreseen. Where it gives
+// an id beside an error, the handle is the caller's to close.
+func (f *File) findStill(h *handle, name string) (string, error) {
 	ch := h.ch
 	if err := f.regular(ch, name); err != nil {
 		return "", err
@@ -89,7 +90,7 @@ func (f *File) findSettled(h *handle, name string) (string, error) {
 }
 
 // leftAlone says whether a file last changed at mtime had been left alone when it was opened.
-func (f *File) leftAlone(mtime uint32) bool { return f.sentAt()-int64(mtime) >= settledFor }
+func (f *File) leftAlone(mtime uint32) bool { return f.sentAt()-int64(mtime) >= leftAloneFor }
 
 // sentAt is when the file was asked for, in seconds of the server's clock where that is known.
 func (f *File) sentAt() int64 { return f.sent.Unix() + f.c.clockAhead.Load() }
@@ -217,7 +218,7 @@ func (f *File) hasMoved(ch *channel, id string, known Attr, since time.Time) err
 
 // isAt says whether a file that looked as known at the time since, and was written from there on as ours was, may look as now.
 func (f *File) isAt(known, now Attr, since time.Time) bool {
-	passed := uint32(time.Since(since)/time.Second) + settledFor
+	passed := uint32(time.Since(since)/time.Second) + leftAloneFor
 	end, _ := f.reach()
 	return follows(known, now) && now.Size <= max(end, known.Size) && now.Mtime <= known.Mtime+passed
 }

@@ -155,7 +155,7 @@ func TestAServerThatTellsOtherBitsOfANameThanOfAHandle(t *testing.T) {
 	g.mu.Lock()
 	h := g.stripe(ch, writing)
 	g.mu.Unlock()
-	for off := int64(0); !h.settled(); off++ {
+	for off := int64(0); !h.openDone(); off++ {
 		if err := g.WriteAt(limited(t), []byte("x"), off); err != nil {
 			t.Fatal(err)
 		}

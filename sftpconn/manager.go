@@ -91,7 +91,7 @@ func (c *Conn) setUp(l *link) {
 	c.names = l.names
 	c.links = []*link{l}
 	c.info = l.t.Info()
-	c.gaveUp, c.refused, c.nextTry, c.since = false, time.Time{}, time.Time{}, time.Now()
+	c.gaveUp, c.noNudgeBefore, c.nextTry, c.since = false, time.Time{}, time.Time{}, time.Now()
 	c.broadcast()
 	if c.closed {
 		l.close(ErrClosed)
@@ -204,7 +204,7 @@ func (c *Conn) redial(tries int) *link {
 			refused = time.Now().Round(0).Add(held)
 		}
 		c.mu.Lock()
-		c.refused = refused
+		c.noNudgeBefore = refused
 		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}

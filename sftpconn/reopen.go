@@ -14,9 +14,9 @@ const (
 	// reopenTries is how often a reopening is begun anew whose file changes meanwhile.
 	reopenTries = 5
 
-	// settleNames is how long after a change of names was settled its consequence for
-	// the path of an open file may take to arrive here.
-	settleNames = time.Second
+	// renameLag is how long the consequence of a rename for the path of an open file may take to arrive here after the
+	// outcome of the rename is known.
+	renameLag = time.Second
 
 	// absentPatience is how long a directory that is missing is waited for where
 	// ReconnectTimeout sets no limit: the line is up then, and the directory may be gone for good.
@@ -37,8 +37,8 @@ func (f *File) reopen(ctx context.Context) (*handle, error) {
 	return f.begin(ch, true, func(h *handle) (string, error) { return f.find(h.ch) }), nil
 }
 
-// opened runs open and settles h with what came of it.
-func (f *File) opened(h *handle, open func(h *handle) (string, error)) {
+// runOpening runs open and writes into h what came of it.
+func (f *File) runOpening(h *handle, open func(h *handle) (string, error)) {
 	id, err := open(h)
 	if errors.Is(err, ErrStale) {
 		f.c.o.Logger.Warn("an open file could not be found again after the connection was lost", "path", f.r.Path(), "cause", err)
@@ -64,8 +64,8 @@ func (f *File) opened(h *handle, open func(h *handle) (string, error)) {
 // started may answer before the file system with the file is mounted, or before
 // it gives access to it: what may come of that is tried again for a while.
 func (f *File) find(ch *channel) (string, error) {
-	var settling time.Time // until when a rename that was done may become known here
-	there := false         // its directory was there after the file had last been looked for
+	var lagEnds time.Time // until when a rename that was done may become known here
+	there := false        // its directory was there after the file had last been looked for
 	for tries := 0; ; {
 		path := f.r.Path()
 		if path == "" {
@@ -73,12 +73,12 @@ func (f *File) find(ch *channel) (string, error) {
 		}
 		// A rename of the file itself may have been done without our knowing yet, or without
 		// its having reached those who say what the path is.
-		was, err := f.c.settled(ch, path)
+		was, err := f.c.waitOutDoubt(ch, path)
 		if err != nil {
 			return "", err
 		}
-		if was || settling.IsZero() {
-			settling = time.Now().Add(settleNames)
+		if was || lagEnds.IsZero() {
+			lagEnds = time.Now().Add(renameLag)
 		}
 		exposed := f.exposedEnd()
 		id, found, err := f.findAt(ch, path)
@@ -90,7 +90,7 @@ func (f *File) find(ch *channel) (string, error) {
 			f.lookForLoss(exposed, found)
 		}
 		if isAbsent(err) {
-			for f.r.Path() == path && time.Now().Before(settling) && f.c.ctx.Err() == nil {
+			for f.r.Path() == path && time.Now().Before(lagEnds) && f.c.ctx.Err() == nil {
 				time.Sleep(10 * time.Millisecond)
 			}
 			if f.r.Path() != path {

@@ -28,7 +28,7 @@ const (
 	takesPlace
 	removesOld
 	undoes
-	settled
+	replaceDone
 )
 
 // replace runs a replacement. refusal is the answer to the plain RENAME.
@@ -77,7 +77,7 @@ func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal err
 func (r *replacement) run() error {
 	ctx := Patient(r.c.ctx)
 	err := r.c.change(ctx, "rename", []string{r.old, r.new, r.aside}, func(ch *channel, again bool) error {
-		for r.state != settled {
+		for r.state != replaceDone {
 			if err := r.step(ctx, ch, again); err != nil {
 				return err
 			}
@@ -148,7 +148,7 @@ func (r *replacement) step(ctx context.Context, ch *channel, again bool) error {
 		if err := ch.wait(ctx, ch.s.Remove(r.aside)); err != nil && !isAbsent(err) {
 			return err
 		}
-		r.state = settled
+		r.state = replaceDone
 
 	case undoes:
 		if again {
@@ -156,14 +156,14 @@ func (r *replacement) step(ctx context.Context, ch *channel, again bool) error {
 			case err != nil:
 				return err
 			case !there:
-				r.state = settled
+				r.state = replaceDone
 				return nil
 			}
 		}
 		if err := ch.wait(ctx, ch.s.Rename(r.aside, r.new)); err != nil {
 			return err
 		}
-		r.state = settled
+		r.state = replaceDone
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (f *File) capacity(dir int) int64 {
 	for ch, h := range f.handles {
 		switch {
 		case !h.takes(dir, 1):
-			if h.fits(dir) && !h.settled() {
+			if h.fits(dir) && !h.openDone() {
 				opening++
 			}
 		case !ch.names || ch.former.Load():

@@ -73,7 +73,7 @@ func (f *File) findSame(h *handle) (string, error) {
 	if h.full && f.writes() {
 		id, err = f.findMoving(ch, path)
 	} else {
-		id, err = f.findSettled(h, path)
+		id, err = f.findStill(h, path)
 	}
 	if err == nil && f.r.Path() != path {
 		err = errors.New("it was renamed meanwhile")

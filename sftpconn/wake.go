@@ -14,8 +14,8 @@ const (
 	// stands still while the machine sleeps, to be taken for a wake-up.
 	jump = 10 * time.Second
 
-	// settle gathers the events of one change of network into one.
-	settle = 300 * time.Millisecond
+	// networkQuiet is how long is waited after an event of the network, so that all those of one change count as one.
+	networkQuiet = 300 * time.Millisecond
 
 	// resubscribe is the pause before events of the network are asked for again.
 	resubscribe = time.Second
@@ -94,7 +94,7 @@ func (c *Conn) watchNetwork(ns netns.NsHandle) {
 			return
 		}
 		select {
-		case <-time.After(settle):
+		case <-time.After(networkQuiet):
 		case <-c.ctx.Done():
 			return
 		}
