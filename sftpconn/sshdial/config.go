@@ -34,8 +34,8 @@ func (c *hostConfig) get(key string) string {
 	return ""
 }
 
-// given is get, with "none" taken for nothing.
-func (c *hostConfig) given(key string) string {
+// getUnlessNone is get, with "none" taken for nothing.
+func (c *hostConfig) getUnlessNone(key string) string {
 	if v := c.get(key); !strings.EqualFold(v, "none") {
 		return v
 	}
@@ -92,7 +92,7 @@ func (c *hostConfig) name() string {
 
 // promptHost is how questions call the host; as ssh does it, for scripts that wait for its words.
 func (c *hostConfig) promptHost() string {
-	if alias := c.given("hostkeyalias"); alias != "" {
+	if alias := c.getUnlessNone("hostkeyalias"); alias != "" {
 		return alias
 	}
 	return strings.ToLower(c.hostName())

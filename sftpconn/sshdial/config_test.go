@@ -45,7 +45,7 @@ func TestConfigurationIsTheSameWithAndWithoutSSH(t *testing.T) {
 	if a, b := d.target.values["identityfile"], lib.values["identityfile"]; !slices.Equal(a, b) {
 		t.Errorf("identityfile is %q by ssh and %q by the library", a, b)
 	}
-	if lib.given("proxyjump") != "" {
+	if lib.getUnlessNone("proxyjump") != "" {
 		t.Error("ProxyJump=none means something")
 	}
 }

@@ -20,14 +20,14 @@ const maxHops = 16
 // A Dialer logs in to one server, again and again. Its methods may be called
 // from several goroutines.
 type Dialer struct {
-	o       Options
-	log     *slog.Logger
-	q       *questions
-	timeout time.Duration
-	hops    []*hop // the native client's way; the server is last. Empty for other kinds
-	ssh     string // path of the system's ssh; "" where none is installed
-	target  *hostConfig
-	given   secrets // the password given beforehand, for the external ssh
+	o            Options
+	log          *slog.Logger
+	q            *questions
+	timeout      time.Duration
+	hops         []*hop // the native client's way; the server is last. Empty for other kinds
+	ssh          string // path of the system's ssh; "" where none is installed
+	target       *hostConfig
+	givenSecrets secrets // the password given beforehand, for the external ssh
 
 	mu          sync.Mutex // guards what follows
 	external    []string   // the command line of the external ssh; nil for the native client
@@ -41,7 +41,7 @@ func New(ctx context.Context, o Options) (*Dialer, error) {
 		d.log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	d.o.Password = nil
-	d.given.keep(o.Password, nil, nil)
+	d.givenSecrets.keep(o.Password, nil, nil)
 	if d.o.SFTPServer == "" {
 		d.o.SFTPServer = "sftp"
 	}
@@ -120,8 +120,8 @@ func (d *Dialer) configure(ctx context.Context) error {
 		d.hops = append(d.hops, &hop{cfg: c, q: d.q, log: d.log, timeout: d.timeout, delay: d.o.Delay, ssh: d.ssh != ""})
 	}
 	last := d.hops[len(d.hops)-1]
-	last.kept.keep(d.given.getPassword(), nil, nil)
-	last.given = last.kept.hasPassword()
+	last.kept.keep(d.givenSecrets.getPassword(), nil, nil)
+	last.passwordGiven = last.kept.hasPassword()
 	return nil
 }
 
@@ -130,7 +130,7 @@ func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int) ([]*hostConf
 	if depth > maxHops {
 		return nil, permanent("ProxyJump of %s goes round in circles", d.o.Host)
 	}
-	jumps := c.given("proxyjump")
+	jumps := c.getUnlessNone("proxyjump")
 	if jumps == "" {
 		return []*hostConfig{c}, nil
 	}
@@ -213,7 +213,7 @@ func (d *Dialer) dial(ctx context.Context) (transport.Transport, error) {
 	}
 	t, err := d.dialNative(ctx)
 	if d.hops[len(d.hops)-1].kept.wasRefused() {
-		d.given.refuse() // ssh would only send it again
+		d.givenSecrets.refuse() // ssh would only send it again
 	}
 	var lacking *errLacking
 	if errors.As(err, &lacking) {
@@ -263,7 +263,7 @@ func (d *Dialer) Forget() {
 	for _, h := range d.hops {
 		h.kept.forget()
 	}
-	d.given.forget()
+	d.givenSecrets.forget()
 }
 
 // Settings returns what the configuration came to.

@@ -34,11 +34,11 @@ func (c *hostConfig) tokens() map[byte]string {
 	if u, err := user.Current(); err == nil {
 		uid = u.Uid
 	}
-	key := c.given("hostkeyalias")
+	key := c.getUnlessNone("hostkeyalias")
 	if key == "" {
 		key = c.alias
 	}
-	jump := c.given("proxyjump")
+	jump := c.getUnlessNone("proxyjump")
 	sum := sha1.Sum([]byte(local + c.hostName() + c.port() + c.user() + jump))
 	return map[byte]string{
 		'%': "%", 'd': homeDir(), 'h': c.hostName(), 'i': uid, 'j': jump, 'k': key,

@@ -26,17 +26,17 @@ func (c *hostConfig) needsSSH() string {
 	switch {
 	case c.yes("compression", false):
 		return "Compression is on"
-	case c.given("knownhostscommand") != "":
+	case c.getUnlessNone("knownhostscommand") != "":
 		return "KnownHostsCommand is set"
-	case c.given("pkcs11provider") != "":
+	case c.getUnlessNone("pkcs11provider") != "":
 		return "PKCS11Provider is set"
-	case c.given("revokedhostkeys") != "":
+	case c.getUnlessNone("revokedhostkeys") != "":
 		return "RevokedHostKeys is set"
 	case c.yes("proxyusefdpass", false):
 		return "ProxyUseFdpass is on"
 	case c.yes("verifyhostkeydns", false) || strings.EqualFold(c.get("verifyhostkeydns"), "ask"):
 		return "VerifyHostKeyDNS is on"
-	case c.yes("permitlocalcommand", false) && c.given("localcommand") != "":
+	case c.yes("permitlocalcommand", false) && c.getUnlessNone("localcommand") != "":
 		return "LocalCommand is set"
 	}
 	if a := c.algorithms(); a.missing != "" {
@@ -80,7 +80,7 @@ func (d *Dialer) externalCommand(program []string) []string {
 	if parseSeconds(d.target.get("serveraliveinterval")) == 0 {
 		argv = append(argv, "-oServerAliveInterval=5", "-oServerAliveCountMax=3")
 	}
-	if d.given.hasPassword() {
+	if d.givenSecrets.hasPassword() {
 		argv = append(argv, "-oNumberOfPasswordPrompts=1")
 	}
 	if d.o.Port != "" {
@@ -101,7 +101,7 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 	open := d.q.open()
 	var env []string
 	var answer *askpass // nil without a password
-	if password := d.given.getPassword(); len(password) > 0 {
+	if password := d.givenSecrets.getPassword(); len(password) > 0 {
 		a, err := newAskpass(password)
 		if err != nil {
 			return nil, err
@@ -109,13 +109,13 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 		defer a.close()
 		answer = a
 		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+displayOr(":0"))
-	} else if !open && (d.o.SSHCommand == "" || d.given.wasRefused()) {
+	} else if !open && (d.o.SSHCommand == "" || d.givenSecrets.wasRefused()) {
 		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect). But where
 		// a password was refused it would send an empty one.
 		env = append(os.Environ(), "SSH_ASKPASS_REQUIRE=never")
 		argv = slices.Insert(argv, slices.Index(argv, "-x"), "-oBatchMode=yes")
 	}
-	if !open || d.given.hasPassword() {
+	if !open || d.givenSecrets.hasPassword() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, 2*d.timeout+stepTimeout, errTimeUp)
 		defer cancel()
@@ -139,9 +139,9 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 	if err != nil {
 		err = d.externalError(ctx, p, err)
 		if answer != nil && answer.given.Load() && loginRefused.MatchString(err.Error()) {
-			d.given.refuse()
+			d.givenSecrets.refuse()
 		}
-		if d.given.wasRefused() {
+		if d.givenSecrets.wasRefused() {
 			err = &transport.PermanentError{Err: fmt.Errorf("%w; %s", err, refusedKept), Login: true}
 		}
 		line.Close()

@@ -16,14 +16,14 @@ import (
 
 // A hop is one server on the way, or the one at its end.
 type hop struct {
-	cfg     *hostConfig
-	kept    secrets
-	given   bool // the password was given beforehand, so that no other is asked for
-	q       *questions
-	log     *slog.Logger
-	timeout time.Duration // for connecting and for each silence
-	delay   bool
-	ssh     bool // the system's ssh is installed
+	cfg           *hostConfig
+	kept          secrets // what the server has taken, or was given beforehand, for the logins to come
+	passwordGiven bool    // the password was given beforehand, so that no other is asked for
+	q             *questions
+	log           *slog.Logger
+	timeout       time.Duration // for connecting and for each silence
+	delay         bool          // as Options.Delay
+	ssh           bool          // the system's ssh is installed
 }
 
 // proxyPatience is how long a ProxyCommand may take until the server is heard,
@@ -96,7 +96,7 @@ func (h *hop) connect(ctx context.Context, under *sshTransport, p *patience) (ne
 	if under != nil {
 		return under.dialThrough(ctx, h.cfg.name(), host, port)
 	}
-	if command := h.cfg.given("proxycommand"); command != "" {
+	if command := h.cfg.getUnlessNone("proxycommand"); command != "" {
 		return startProxyCommand(h.cfg.expandTokens(command), !h.q.open())
 	}
 	// Each attempt has the whole time, which the login has anew when one of them has come through.
@@ -144,7 +144,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 	ask := &asker{ctx: ctx, q: h.q, batch: h.cfg.yes("batchmode", false), patience: p, log: h.log}
 	check := &hostKeyCheck{cfg: h.cfg, known: known, ask: ask}
 	l := &login{
-		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, ssh: h.ssh, given: h.given, hostKey: check, line: g,
+		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, ssh: h.ssh, passwordGiven: h.passwordGiven, hostKey: check, line: g,
 		keys: &keyring{cfg: h.cfg, ask: ask, kept: &h.kept, opened: map[string]ssh.Signer{}},
 	}
 	defer l.close()
@@ -196,7 +196,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		if l.keptRefused {
 			h.kept.refuse()
 		}
-		if why := cmp.Or(l.left, l.lacks()); why != "" {
+		if why := cmp.Or(l.handOver, l.lacks()); why != "" {
 			return &errLacking{why: why, err: l.refusal()}
 		}
 		return l.refusal()

@@ -44,7 +44,7 @@ const (
 // loadKnownHosts reads the files that the configuration names.
 func loadKnownHosts(c *hostConfig) (*knownHosts, error) {
 	k := &knownHosts{renamed: map[string]string{}, signatures: c.get("casignaturealgorithms")}
-	if alias := c.given("hostkeyalias"); alias != "" {
+	if alias := c.getUnlessNone("hostkeyalias"); alias != "" {
 		// An alias stands for the whole entry, so it may be one with a port.
 		if k.address = alias; !strings.HasPrefix(alias, "[") {
 			k.address = net.JoinHostPort(alias, "22")

@@ -23,14 +23,14 @@ const methodsInOrder = "gssapi-with-mic,hostbased,publickey,keyboard-interactive
 // login is the authentication on one connection. Its methods run on the one
 // goroutine of the SSH handshake.
 type login struct {
-	cfg      *hostConfig
-	ask      *asker
-	patience *patience
-	step     time.Duration
-	kept     *secrets
-	ssh      bool // the system's ssh is installed, and can be left what the native client lacks
-	given    bool // the password was given beforehand: it is tried once with each method, and no other is asked for
-	hostKey  *hostKeyCheck
+	cfg           *hostConfig
+	ask           *asker
+	patience      *patience
+	step          time.Duration
+	kept          *secrets
+	ssh           bool // the system's ssh is installed, and can be left what the native client lacks
+	passwordGiven bool // the password was given beforehand: it is tried once with each method, and no other is asked for
+	hostKey       *hostKeyCheck
 
 	keys       *keyring
 	agent      net.Conn // nil where there is none
@@ -54,7 +54,7 @@ type login struct {
 	refused  bool     // no method is left
 	line     *gatherConn
 	fatal    error  // the user broke off
-	left     string // why the login is left to the system's ssh before the user is asked; "" where it is not
+	handOver string // why the login is handed over to the system's ssh before the user is asked; "" where it is not
 }
 
 func (l *login) close() {
@@ -174,7 +174,7 @@ func (w *watchedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm
 	s, err := w.inner.SignWithAlgorithm(rand, data, algorithm)
 	if err != nil {
 		if errors.Is(err, errSecurityKey) && w.login.ssh {
-			w.login.left = w.name + " is on a security key"
+			w.login.handOver = w.name + " is on a security key"
 		}
 		w.login.failed(fmt.Errorf("the server would take %s, but it cannot sign: %w", w.name, plain(err)))
 	}
@@ -190,10 +190,10 @@ func (l *login) password() ssh.AuthMethod {
 	}
 	kept := l.kept.getPassword()
 	useKept := len(kept) > 0 && !l.passwordSent
-	if !useKept && (l.given || !l.ask.possible() || l.passwordTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+	if !useKept && (l.passwordGiven || !l.ask.possible() || l.passwordTries >= l.cfg.number("numberofpasswordprompts", 3)) {
 		return nil
 	}
-	if !useKept && l.leave() {
+	if !useKept && l.shouldHandOver() {
 		return nil
 	}
 	l.tried = append(l.tried, "password")
@@ -222,10 +222,10 @@ func (l *login) keyboardInteractive() ssh.AuthMethod {
 		return nil
 	}
 	canAnswer := l.kbdTries == 0 && (l.kept.hasPassword() || l.kept.hasAnswers())
-	if l.given && l.kbdTries > 0 || !canAnswer && (!l.ask.possible() || l.kbdTries >= l.cfg.number("numberofpasswordprompts", 3)) {
+	if l.passwordGiven && l.kbdTries > 0 || !canAnswer && (!l.ask.possible() || l.kbdTries >= l.cfg.number("numberofpasswordprompts", 3)) {
 		return nil
 	}
-	if !canAnswer && l.leave() {
+	if !canAnswer && l.shouldHandOver() {
 		return nil
 	}
 	l.kbdTries++
@@ -270,7 +270,7 @@ func (l *login) answer(question string, echo, alone, first bool) (string, error)
 			return string(p), nil
 		}
 	}
-	if l.given && l.givenInKbd && strings.Contains(strings.ToLower(question), "password") {
+	if l.passwordGiven && l.givenInKbd && strings.Contains(strings.ToLower(question), "password") {
 		return "", errors.New("the password that was given is not enough, and no other is asked for")
 	}
 	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.cfg.promptHost(), question), echo)

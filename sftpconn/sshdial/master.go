@@ -17,7 +17,7 @@ const rideTimeout = 5 * time.Second
 // ride takes the connection of a running ControlMaster, where the configuration
 // names one and it answers; nil otherwise.
 func (d *Dialer) ride(ctx context.Context) transport.Transport {
-	path := d.target.given("controlpath")
+	path := d.target.getUnlessNone("controlpath")
 	if path == "" {
 		return nil
 	}

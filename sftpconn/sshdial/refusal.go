@@ -76,24 +76,24 @@ func (l *login) lacks() string {
 	return ""
 }
 
-// leave says, before the user would be asked for a password, whether the system's ssh has a way that asks nothing and
+// shouldHandOver says, before the user would be asked for a password, whether the system's ssh has a way that asks nothing and
 // that the server would take. That way may fail too; ssh then asks by itself.
-func (l *login) leave() bool {
+func (l *login) shouldHandOver() bool {
 	switch {
 	case !l.ssh:
 	case slices.Contains(l.accepted, "hostbased") && l.cfg.yes("hostbasedauthentication", false):
-		l.left = "the server accepts hostbased authentication"
+		l.handOver = "the server accepts hostbased authentication"
 	case slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) && haveTicket(l.ask.ctx):
-		l.left = "the server accepts GSSAPI, and there is a Kerberos ticket"
+		l.handOver = "the server accepts GSSAPI, and there is a Kerberos ticket"
 	}
-	return l.left != ""
+	return l.handOver != ""
 }
 
 // over says why no further method is to be tried: the user broke off, or the system's ssh goes on.
 func (l *login) over() error {
-	if l.fatal == nil && l.left != "" {
+	if l.fatal == nil && l.handOver != "" {
 		l.refused = true
-		return errors.New("the login is left to the system's ssh: " + l.left)
+		return errors.New("the login is left to the system's ssh: " + l.handOver)
 	}
 	return l.fatal
 }

@@ -33,8 +33,8 @@ type tcpOptions struct {
 func (c *hostConfig) tcpOptions(delay bool) tcpOptions {
 	o := tcpOptions{
 		network:     "tcp",
-		bindAddress: c.given("bindaddress"),
-		bindDevice:  c.given("bindinterface"),
+		bindAddress: c.getUnlessNone("bindaddress"),
+		bindDevice:  c.getUnlessNone("bindinterface"),
 		keepAlive:   c.yes("tcpkeepalive", true),
 		delay:       delay,
 		userTimeout: minUserTimeout,
