@@ -36,29 +36,29 @@ func (w umountWish) reply(o control.Outcome) {
 	}
 }
 
-// live serves until the mount is over, by whomever, and gives the exit status.
-func (m *mount) live() int {
+// serveUntilEnded serves until the mount is over, by whomever, and gives the exit status.
+func (m *mount) serveUntilEnded() int {
 	for {
 		select {
 		case <-m.gone:
 			m.log.Info("the mount was ended")
-			return m.last(m.finish(nil, m.set.DrainTimeout))
+			return m.recordEnd(m.finish(nil, m.set.DrainTimeout))
 		case s := <-m.signals:
 			m.log.Info("ending the mount", "signal", s.String())
 			outcome, _ := m.end(umountWish{force: true})
-			return m.last(outcome)
+			return m.recordEnd(outcome)
 		case w := <-m.wishes:
 			outcome, ended := m.end(w)
 			w.reply(outcome)
 			if ended {
-				return m.last(outcome)
+				return m.recordEnd(outcome)
 			}
 		}
 	}
 }
 
-// last puts the end on record, closes the control socket and gives the exit status.
-func (m *mount) last(o control.Outcome) int {
+// recordEnd puts the end on record, closes the control socket and gives the exit status.
+func (m *mount) recordEnd(o control.Outcome) int {
 	for _, r := range o.Rescued {
 		m.log.Error("not saved on the server, but here", "rescued", r)
 	}

@@ -22,15 +22,15 @@ func prepare(set *cmdline.Settings) error {
 	if err := mountpoint.FuseReady(set.Mount.AllowOther || set.Mount.AllowRoot); err != nil {
 		return failed(exitFuse, err)
 	}
-	removed, err := mountpoint.Check(set.Mountpoint, mountpoint.Options{NonEmpty: set.NonEmpty, Live: live})
+	removed, err := mountpoint.Check(set.Mountpoint, mountpoint.Options{NonEmpty: set.NonEmpty, ServedBy: servedBy})
 	if removed != "" {
 		fmt.Fprintf(os.Stderr, "sshmount: took away a dead mount of %s from %s\n", removed, set.Mountpoint)
 	}
 	return err
 }
 
-// live says who serves a mount of ours, by its record.
-func live(path string) (pid int, source string) {
+// servedBy says who serves a mount of ours, by its record.
+func servedBy(path string) (pid int, source string) {
 	r, ok := control.Find(path)
 	if !ok || !r.Alive() {
 		return 0, ""

@@ -41,7 +41,7 @@ type mount struct {
 	fuse   *fusefs.Mounted
 
 	gone    chan struct{}    // closed when the kernel has no mount any more
-	wishes  chan umountWish  // to the goroutine of live, which ends the mount
+	wishes  chan umountWish  // to the goroutine of serveUntilEnded, which ends the mount
 	over    chan struct{}    // closed when the mount has ended
 	control *control.Server  // nil where there could be none
 	signals <-chan os.Signal // the user's wishes to end it
@@ -97,7 +97,7 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 	if ballast != nil {
 		go warmHeap()
 	}
-	return m.live(), nil
+	return m.serveUntilEnded(), nil
 }
 
 // startInterruptibly gives the login up at the first signal.

@@ -81,15 +81,15 @@ func listenAndWatch(r Record, b Backend, log *slog.Logger, interval time.Duratio
 	s.record.PID = os.Getpid()
 	s.record.Born = born(s.record.PID)
 	s.http = &http.Server{Handler: s.routes(), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	if err := s.settle(); err != nil {
+	if err := s.listen(); err != nil {
 		return nil, err
 	}
 	s.running.Go(func() { s.watch(interval) })
 	return s, nil
 }
 
-// settle finds a place for the socket and the record, makes them, and serves there and nowhere else.
-func (s *Server) settle() error {
+// listen finds a place for the socket and the record, makes them, and serves there and nowhere else.
+func (s *Server) listen() error {
 	dir, err := MakeDir()
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *Server) look() error {
 	if before.found() {
 		return nil
 	}
-	if err := s.settle(); err != nil {
+	if err := s.listen(); err != nil {
 		return err
 	}
 	s.log.Info("socket and record were taken away, and are made anew", "before", before.socket(), "now", s.Record().socket())

@@ -32,9 +32,9 @@ func refusef(format string, args ...any) error { return &Error{fmt.Sprintf(forma
 // Options of a look.
 type Options struct {
 	NonEmpty bool
-	// Live says of a mount of this program whether somebody still serves it,
+	// ServedBy says of a mount of this program whether somebody still serves it,
 	// and from where it comes ("" where it is not known).
-	Live func(mountpoint string) (pid int, source string)
+	ServedBy func(mountpoint string) (pid int, source string)
 }
 
 // Check says whether a mount point will do. A dead mount of sshmount or sshfs on it is

@@ -180,7 +180,7 @@ func TestDeadMountAboveIsNamed(t *testing.T) {
 func TestServedMountIsNamedWithoutATouch(t *testing.T) {
 	point := deadMount(t, "fuse.sshmount") // nobody would answer
 	served := func(string) (int, string) { return 4711, "me@host:" }
-	refused(t, point, Options{Live: served}, "already mounted", "me@host:", "4711", "sshmount umount")
+	refused(t, point, Options{ServedBy: served}, "already mounted", "me@host:", "4711", "sshmount umount")
 	if err := Unmount(point); err != nil {
 		t.Errorf("unmount: %v", err)
 	}

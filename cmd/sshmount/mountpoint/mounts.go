@@ -39,8 +39,8 @@ func clearDead(path string, o Options) (removed string, err error) {
 			return removed, nil
 		}
 		mine := m.FSType == "fuse.sshmount" || m.FSType == "fuse.sshfs"
-		if mine && o.Live != nil {
-			if pid, source := o.Live(path); pid != 0 {
+		if mine && o.ServedBy != nil {
+			if pid, source := o.ServedBy(path); pid != 0 {
 				return removed, refusef("%s is already mounted from %s by process %d; end that with: sshmount umount %s", path, source, pid, path)
 			}
 		}
