@@ -16,10 +16,10 @@
 // locks of the directory or the pages that the request is about. So the kernel
 // is never told to forget something (a notification takes the same locks) from
 // within a request: notifications go through queues with goroutines of their own
-// (notify.go). There are two exceptions, told at forgetSize, which takes no lock,
-// and at forgetPages, which nobody waits for long. For the same reason a process
-// that serves a mount must never use
-// files below it.
+// (notify.go). Two exceptions are safe, for reasons told at each: forgetSize names
+// no pages and so waits for no lock, and forgetPages is not waited for any longer
+// than reads under way may take. For the same reason a process that serves a mount
+// must never use files below it.
 //
 // # Interrupts
 //

@@ -36,8 +36,8 @@ type Mounted struct {
 }
 
 // Mount makes the cache, then the mount, and begins to serve; it returns when the
-// kernel has had its first answer. No mount is left where it fails. The cache
-// stays the caller's to close, after Wait or where Mount failed behind newCache.
+// kernel has had its first answer. No mount is left where it fails. The cache is
+// the caller's to close: after Wait, and where Mount fails although newCache did not.
 func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mounted, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -11,13 +11,13 @@ type Options struct {
 	FsName     string // first column of mount(8); default the subtype
 	Subtype    string // default "sshmount": the type is then "fuse.sshmount"
 
-	ReadOnly           bool
-	AllowOther         bool // every user of this machine may use the mount
-	AllowRoot          bool // the mounting user and root may; not together with AllowOther
-	DefaultPermissions bool // the kernel checks the permission bits that are shown
-	Suid, Dev          bool // obey setuid bits and device nodes; only root may ask for it
-	NoExec, NoAtime    bool
-	Sync, DirSync      bool
+	ReadOnly           bool     // nothing can be changed through the mount; mount(8) calls it ro
+	AllowOther         bool     // every user of this machine may use the mount
+	AllowRoot          bool     // the mounting user and root may; not together with AllowOther
+	DefaultPermissions bool     // the kernel checks the permission bits that are shown
+	Suid, Dev          bool     // obey setuid bits and device nodes; only root may ask for it
+	NoExec, NoAtime    bool     // no program is run from the mount; reading a file changes no time of its
+	Sync, DirSync      bool     // the kernel's flags of these names: every write, and every change of a name, is to be stored at once
 	AutoUnmount        bool     // a helper takes the mount away when the process dies, however it does
 	MountOptions       []string // further options, words for the kernel as they are ("context=…")
 	MaxRead            int      // bytes of the largest READ; 0: as large as the kernel makes them (1 MiB)

@@ -42,7 +42,7 @@
 //
 // # Locks
 //
-// Conn.mu, link.mu, File.mu and pacer.mu are never held over a round trip. The
-// order is File.mu, then Conn.mu or link.mu, then pacer.mu; those of the session
-// below are leaves.
+// No lock is held over a round trip. The order is File.mu, Conn.mu, link.mu,
+// pacer.mu, minRTT.mu; every other lock here and those of the session below are
+// leaves.
 package sftpconn

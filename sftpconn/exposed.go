@@ -30,8 +30,8 @@ func (f *File) exposedEnd() int64 {
 	return f.exposed.end
 }
 
-// shorten notes that the file at path is being made as short as size by this side: what is gone then was not lost. It is called
-// before that is asked for, because the answer may be lost.
+// shorten notes that this side is about to cut the file at path to size: bytes behind that are not lost when they are missed
+// later. It is called before the request goes out, because the answer may not come.
 func (c *Conn) shorten(path string, size uint64) {
 	for _, f := range c.openFiles() {
 		if uint64(f.exposedEnd()) > size && f.r.Path() == path {

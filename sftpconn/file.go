@@ -23,6 +23,15 @@ const (
 	// on all channels.
 	stripeFrom = 1 << 20
 
+	// loadOfLastResort is added to the load of a channel that should be chosen only where there is no other: far more
+	// bytes than are ever in flight. Stuck is worse than any other kind, so loadOfStuck outweighs that.
+	loadOfLastResort = 1 << 40
+	loadOfStuck      = 1 << 41
+
+	// loadOfLink is what a full link weighs where there are several, in bytes: more than what is in flight on
+	// one channel, so that the less loaded link is chosen first and then a channel of it.
+	loadOfLink = 8 * window
+
 	// stripePause is how long a channel on which the file could not be opened isn't tried again.
 	stripePause = 5 * time.Second
 )
@@ -195,16 +204,16 @@ func (f *File) best(dir, n int, on *link) *handle {
 		}
 		load := float64(ch.load[dir].Load())
 		if n > 0 && len(f.c.allLinks()) > 1 && on == nil {
-			load += ch.pacer(dir).pressure() * window * 8
+			load += ch.pacer(dir).pressure() * loadOfLink
 		}
 		switch names := ch.names && !ch.former.Load(); {
 		case names && n > 0 && ch.pacer(dir).lent.Load():
 			load += float64(max(ch.pacer(dir).shareNow()-lentBytes, 0))
 		case names == (n != 0):
-			load += 1 << 40
+			load += loadOfLastResort
 		}
 		if ch.stuck.Load() {
-			load += 1 << 41
+			load += loadOfStuck
 		}
 		if best == nil || load < bestLoad {
 			best, bestLoad = h, load

@@ -70,12 +70,12 @@ type link struct {
 	err       error      // why it is over
 	names     *channel   // nil in a further link
 	former    []*channel // those of names that got stuck
-	bulk      []*channel
-	opening   int
-	full      bool      // no more channels are granted
-	openAfter time.Time // don't ask for a channel before
-	droppedAt time.Time // when a channel was last given up
-	lostNames bool      // the channel of names was lost once
+	bulk      []*channel // those for data; replaced as a whole, never changed
+	opening   int        // channels of any kind that are being opened: a place on the server each, and an answer that is outstanding
+	full      bool       // no more channels are granted
+	openAfter time.Time  // don't ask for a channel before
+	droppedAt time.Time  // when a channel was last given up
+	lostNames bool       // the channel of names was lost once
 
 	copies      *channel // for copy-data alone; nil where there is none
 	copyOpening bool
@@ -220,7 +220,7 @@ func (l *link) all() []*channel {
 func (l *link) bulkChannels() []*channel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bulk // replaced as a whole, never changed
+	return l.bulk
 }
 
 // soonest gives the open channel that a small request is answered on first: one with nothing slow, and with the

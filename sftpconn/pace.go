@@ -77,8 +77,8 @@ type pacer struct {
 
 	mu       sync.Mutex // guards what follows; a leaf but for minRTT.mu
 	stopped  bool
-	inFlight int64
-	waiting  int64     // bytes
+	inFlight int64     // bytes granted and not released
+	waiting  int64     // bytes asked for and not granted
 	front    waitQueue // of those for whom a program waits
 	ahead    waitQueue // of the others
 
@@ -87,14 +87,14 @@ type pacer struct {
 	sentAt      time.Time           // when that was granted which was delivered last
 	rates       [rateRounds]float64 // highest of each round, bytes/s
 	round       int
-	last        mark // when the round began: it ends with the first that was sent when delivered was this
-	former      mark // when the one before did
-	starting    bool
+	last        mark    // when the round began: it ends with the first that was sent when delivered was this
+	former      mark    // when the one before did
+	starting    bool    // the rate still grows with what is in flight, so that is startGain times as much
 	stretch     float64 // 1 and more: what is in flight beyond rate × smallest round trip, because it proved useful
 	probing     int     // 0; 1 in the first round with more in flight; 2 in the second, whose rate tells
 	probeAt     int     // the round from which on a probe may begin
 	roundRate   float64 // smoothed, of the last rounds without a probe
-	late        int     // late answers of late, less the others
+	late        int     // late answers less those in time, kept from 0 to 2×lateMany
 	burst       burst
 	prompt      bool    // the last answer was there in full after little more than the smallest round trip: the line has room
 	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on

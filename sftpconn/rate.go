@@ -3,9 +3,10 @@ package sftpconn
 import "time"
 
 const (
-	// burstGain is how many times it may be at most where answers that came right behind each other show that the line is
-	// so much faster than what was asked of it. They show that when burstLeast bytes of them have come, each within
-	// a burstGap-th part of the smallest round trip of the one before: two of the three requests that leastWrites holds, behind the first.
+	// A start may have more in flight than startGain times rate × round trip, up to burstGain times, where answers that came
+	// right behind each other (see burst) show that the line is so much faster than what was asked of it. They show that when
+	// burstLeast bytes have come, each answer within a burstGap-th part of the smallest round trip behind the one before:
+	// that are two of the three requests that leastWrites holds, behind the first.
 	burstGain  = 9
 	burstLeast = 384 << 10
 	burstGap   = 8

@@ -8,12 +8,14 @@ type want struct {
 	next  bool // the rest of what has begun: it goes before those who have not
 }
 
+// waiter is a call of acquire that waits. Guarded by pacer.mu.
 type waiter struct {
 	want
 	ready chan grant // capacity 1; closed without a grant when the link is over
-	gone  bool
+	gone  bool       // its ctx has ended, and take passes over it
 }
 
+// waitQueue is in the order in which its waiters are served.
 type waitQueue []*waiter
 
 // take gives the first who still waits; nil where there is none.

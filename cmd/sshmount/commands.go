@@ -68,5 +68,5 @@ func oneMount(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellC
 	return points, cobra.ShellCompDirectiveNoFileComp
 }
 
-// say tells a user who watches; a pipe is left alone.
+// say writes a line for the user to standard error, so that a pipe from standard output gets nothing of it.
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "sshmount: "+format+"\n", args...) }

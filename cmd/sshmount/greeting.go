@@ -9,10 +9,10 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// firstConnection makes the line for the first time. The dialer bounds the
-// login and leaves out the time that the user takes to answer; what comes
-// behind it, the first words of the SFTP server, is bounded here, by the same
-// measure: a server that logs in and then says nothing is a user's to hear of.
+// firstConnection makes the line for the first time. The dialer bounds the login,
+// and leaves out the time that the user takes to answer. The wait for the SFTP
+// server's first words behind it is bounded here, by the same patience, so that the
+// user hears of a server that lets them in and then says nothing.
 func firstConnection(ctx context.Context, o sftpconn.Options, patience time.Duration, remote string) (*sftpconn.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -42,7 +42,8 @@ func tuneMemory() (ballast []byte) {
 	return make([]byte, headroom*100/gcPercent)
 }
 
-// warmHeap gives the heap memory that is warm, where tuneMemory has made room for it. It belongs behind the login, which has no time for it.
+// warmHeap gives the heap memory that was used before (see warmMemory), as much as tuneMemory has made room for. It takes
+// the processor for a while, so it is called when the mount is there and nobody waits for a login any more.
 func warmHeap() {
 	// Each collection sets how much free memory the heap keeps: as much as was in use then, and a little. So there is one
 	// that sees the ballast, and one that sees what is warmed beside it.

@@ -14,11 +14,11 @@ import (
 type Group string
 
 const (
-	GroupLine    Group = "Connection"
-	GroupCache   Group = "Cache and durability"
-	GroupFiles   Group = "Files, links and owners"
-	GroupKernel  Group = "Mount"
-	GroupIgnored Group = "Accepted with no effect"
+	GroupLine    Group = "Connection"              // of the login and the line to the server
+	GroupCache   Group = "Cache and durability"    // what is kept here, for how long, and when it is saved
+	GroupFiles   Group = "Files, links and owners" // how the server's files are shown
+	GroupKernel  Group = "Mount"                   // of FUSE and of mount(8)
+	GroupIgnored Group = "Accepted with no effect" // for old command lines
 )
 
 // Option is one row of the table: something that may stand after -o.

@@ -29,7 +29,7 @@ func Connect(r Record) *Client {
 	}}}
 }
 
-// Status asks for it; a mount whose process is gone or dumb has one too.
+// Status asks the process for it; StatusOf has one also where there is no answer.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	err := c.ask(ctx, http.MethodGet, "status", nil, func(body io.Reader) error {
