@@ -1,10 +1,8 @@
 package sftpconn
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"sshmount/sftpconn/transport"
@@ -63,8 +61,7 @@ func (c *Conn) watch(l *link) error {
 }
 
 // replaceNames opens another channel of names on the same link. A link that loses
-// it again and again is no good. While the opening goes on it counts as outstanding, so
-// that silence ends it with the link.
+// it again and again is no good.
 func (c *Conn) replaceNames(l *link) (*channel, error) {
 	if time.Since(l.names.since) < steady && !l.firstLoss() {
 		return nil, errors.New("the channel of names was lost again")
@@ -78,22 +75,14 @@ func (c *Conn) replaceNames(l *link) (*channel, error) {
 	l.mu.Lock()
 	l.opening++
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
-	defer cancel()
-	ch, err := l.openChannel(ctx, nil)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.opening--
-	switch {
-	case err != nil:
-		return nil, err
-	case l.err != nil:
-		ch.s.Close()
-		return nil, l.err
-	}
-	ch.names = true
-	l.names = ch
-	return ch, nil
+	var names *channel
+	err := l.openCounted(nil, func(ch *channel, err error) {
+		if err == nil {
+			ch.names = true
+			l.names, names = ch, ch
+		}
+	})
+	return names, err
 }
 
 func lossOf(t transport.Transport) error {
@@ -217,12 +206,4 @@ func (l *link) probeWaits() (waits, slow bool) {
 	}
 	slow = ch.s.Slow()
 	return slow || ch.s.InFlight() > 1, slow // one is the probe itself
-}
-
-// attemptLevel keeps a long outage from filling the log.
-func attemptLevel(tries int) slog.Level {
-	if tries <= 3 || tries%20 == 0 {
-		return slog.LevelWarn
-	}
-	return slog.LevelDebug
 }

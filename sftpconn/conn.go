@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -254,6 +256,27 @@ func (c *Conn) nudge() {
 func (c *Conn) Has(extension string) bool {
 	s := c.newest.Load()
 	return s != nil && s.Has(extension)
+}
+
+// openFiles gives all files that are not closed.
+func (c *Conn) openFiles() []*File {
+	c.filesMu.Lock()
+	defer c.filesMu.Unlock()
+	return slices.Collect(maps.Keys(c.files))
+}
+
+// keep notes that f is open.
+func (c *Conn) keep(f *File) {
+	c.filesMu.Lock()
+	defer c.filesMu.Unlock()
+	c.files[f] = struct{}{}
+}
+
+// forget notes that f is closed.
+func (c *Conn) forget(f *File) {
+	c.filesMu.Lock()
+	defer c.filesMu.Unlock()
+	delete(c.files, f)
 }
 
 // ordered says whether a server answers the requests of one channel in the order

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"sshmount/sftpconn/session"
-	"sshmount/sftpconn/transport"
 )
 
 const (
@@ -175,42 +174,5 @@ func (f *File) on(ctx context.Context, ch *channel, dir int) (*handle, error) {
 			h.refs++
 			return h, nil
 		}
-	}
-}
-
-// copyChannel gives the channel for copies. Where there is none it is nil, and one is
-// opened in the background.
-func (l *link) copyChannel() *channel {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.copies != nil && !l.copies.over() {
-		return l.copies
-	}
-	may := l.err == nil && !l.full && !l.copyOpening && time.Now().After(l.openAfter)
-	if may && l.c.spawn(l.openCopies) {
-		l.copyOpening = true
-		l.opening++
-	}
-	return nil
-}
-
-func (l *link) openCopies() {
-	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
-	defer cancel()
-	ch, err := l.openChannel(ctx, nil)
-	if errors.Is(err, transport.ErrNoMoreChannels) {
-		defer l.yield() // when mu is given back
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.opening--
-	l.copyOpening = false
-	switch {
-	case err != nil:
-		l.noteRefusal(err)
-	case l.err != nil:
-		ch.s.Close()
-	default:
-		l.copies = ch
 	}
 }

@@ -47,34 +47,79 @@ func (l *link) reserve(p *pacer) {
 
 // openBulk opens one channel for bulk data, and drops it when its session ends.
 func (l *link) openBulk() {
-	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
-	ch, err := l.openChannel(ctx, l.greeted())
-	cancel()
-	l.nOpening.Add(-1)
-	defer func() {
-		l.read.pump()
-		l.write.pump()
-	}()
-	l.mu.Lock()
-	l.opening--
-	if err != nil {
-		l.noteRefusal(err)
-		l.mu.Unlock()
-		return
-	}
-	if l.err != nil {
-		l.mu.Unlock()
-		ch.s.Close()
-		return
-	}
-	l.bulk = append(append([]*channel{}, l.bulk...), ch)
-	l.nBulk.Store(int32(len(l.bulk)))
-	l.mu.Unlock()
+	var bulk *channel
+	err := l.openCounted(l.greeted(), func(ch *channel, err error) {
+		l.nOpening.Add(-1)
+		if err != nil {
+			l.noteRefusal(err)
+			return
+		}
+		l.addBulk(ch)
+		bulk = ch
+	})
 	l.read.pump()
 	l.write.pump()
+	if err != nil {
+		return
+	}
+	<-bulk.s.Done()
+	l.drop(bulk)
+	l.read.pump()
+	l.write.pump()
+}
 
-	<-ch.s.Done()
-	l.drop(ch)
+// openCounted opens a channel that is counted in opening already, so that silence meanwhile ends the link. put gets it
+// with mu held when it is counted there no more, or learns why there is none. On a link that is over by then it is closed.
+// like is as with openChannel.
+func (l *link) openCounted(like *session.Session, put func(ch *channel, err error)) error {
+	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
+	defer cancel()
+	ch, err := l.openChannel(ctx, like)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening--
+	if err == nil && l.err != nil {
+		ch.s.Close()
+		ch, err = nil, l.err
+	}
+	put(ch, err)
+	return err
+}
+
+// addBulk makes ch one for bulk data. With mu held.
+func (l *link) addBulk(ch *channel) {
+	l.bulk = append(append([]*channel{}, l.bulk...), ch)
+	l.nBulk.Store(int32(len(l.bulk)))
+}
+
+// copyChannel gives the channel for copies. Where there is none it is nil, and one is
+// opened in the background.
+func (l *link) copyChannel() *channel {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.copies != nil && !l.copies.over() {
+		return l.copies
+	}
+	may := l.err == nil && !l.full && !l.copyOpening && time.Now().After(l.openAfter)
+	if may && l.c.spawn(l.openCopies) {
+		l.copyOpening = true
+		l.opening++
+	}
+	return nil
+}
+
+func (l *link) openCopies() {
+	err := l.openCounted(nil, func(ch *channel, err error) {
+		l.copyOpening = false
+		if err != nil {
+			l.noteRefusal(err)
+			return
+		}
+		l.copies = ch
+	})
+	if errors.Is(err, transport.ErrNoMoreChannels) {
+		l.yield()
+	}
 }
 
 // greeted gives a session of the link that the server has greeted; nil where there is none.

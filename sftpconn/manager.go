@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -187,12 +188,9 @@ func (c *Conn) redial(tries int) *link {
 			c.o.Logger.Info("connected again", "down", down.Round(time.Millisecond), "attempts", tries)
 			return l
 		}
-		c.mu.Lock()
-		c.lastErr = err
-		c.mu.Unlock()
 		pause = c.backoff(tries)
 		var refusal *transport.PermanentError
-		var refused time.Time
+		var noNudgeBefore time.Time
 		if errors.As(err, &refusal) {
 			pause = spread(backoffRefused)
 			held := nudgeRefused
@@ -201,13 +199,21 @@ func (c *Conn) redial(tries int) *link {
 				refusals++
 				held = pause
 			}
-			refused = time.Now().Round(0).Add(held)
+			noNudgeBefore = time.Now().Round(0).Add(held)
 		}
 		c.mu.Lock()
-		c.noNudgeBefore = refused
+		c.lastErr, c.noNudgeBefore = err, noNudgeBefore
 		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}
+}
+
+// attemptLevel keeps a long outage from filling the log.
+func attemptLevel(tries int) slog.Level {
+	if tries <= 3 || tries%20 == 0 {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }
 
 // backoff doubles from backoffFirst to backoffMost, or to backoffWaiting while programs

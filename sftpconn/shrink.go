@@ -1,7 +1,6 @@
 package sftpconn
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -95,25 +94,4 @@ func (f *File) leave(ch *channel) bool {
 	h.retired = true
 	f.giveBack(h)
 	return true
-}
-
-// openFiles gives all files that are not closed.
-func (c *Conn) openFiles() []*File {
-	c.filesMu.Lock()
-	defer c.filesMu.Unlock()
-	return slices.Collect(maps.Keys(c.files))
-}
-
-// keep notes that f is open.
-func (c *Conn) keep(f *File) {
-	c.filesMu.Lock()
-	defer c.filesMu.Unlock()
-	c.files[f] = struct{}{}
-}
-
-// forget notes that f is closed.
-func (c *Conn) forget(f *File) {
-	c.filesMu.Lock()
-	defer c.filesMu.Unlock()
-	delete(c.files, f)
 }

@@ -1,7 +1,6 @@
 package sftpconn
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
@@ -60,19 +59,21 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	l.mu.Lock()
 	l.opening++
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
-	defer cancel()
-	ch, err := l.openChannel(ctx, nil)
-	l.mu.Lock()
-	l.opening--
-	if err != nil || l.err != nil {
+	var names *channel
+	err := l.openCounted(nil, func(ch *channel, err error) {
+		if err != nil {
+			return
+		}
+		ch.names = true
+		l.former = append(l.former, l.names)
+		l.names.former.Store(true)
+		l.names.stuck.Store(true)
+		l.names, names = ch, ch
+	})
+	if err != nil {
 		l.stuckPause = time.Now().Add(refusedPause)
-		over := l.err != nil
-		l.mu.Unlock()
 		switch {
-		case err == nil:
-			ch.s.Close()
-		case over:
+		case l.cause() != nil:
 		case errors.Is(err, transport.ErrNoMoreChannels) && l.yield():
 			l.stuckPause = time.Now().Add(leaving)
 		default:
@@ -81,15 +82,9 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 		return
 	}
 	c.o.Logger.Warn("names waited for one request; there is another channel for them now", "for", age.Round(time.Second))
-	ch.names = true
-	l.former = append(l.former, l.names)
-	l.names.former.Store(true)
-	l.names.stuck.Store(true)
-	l.names = ch
-	l.mu.Unlock()
-	c.newest.Store(ch.s)
+	c.newest.Store(names.s)
 	c.mu.Lock()
-	c.names = ch
+	c.names = names
 	c.broadcast()
 	c.mu.Unlock()
 }
@@ -107,8 +102,7 @@ func (l *link) release(ch *channel) {
 	if ch.over() {
 		return
 	}
-	l.bulk = append(append([]*channel{}, l.bulk...), ch)
-	l.nBulk.Store(int32(len(l.bulk)))
+	l.addBulk(ch)
 	l.c.spawn(func() {
 		<-ch.s.Done()
 		l.drop(ch)
