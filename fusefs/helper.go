@@ -13,14 +13,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fusermount finds the setuid helper that mounts for those who may not.
-func fusermount() (string, error) {
-	for _, name := range []string{"fusermount3", "/bin/fusermount3", "fusermount", "/bin/fusermount"} {
+// fusermounts are the names under which the setuid helper is looked for: an old system has only the one of FUSE 2, which does the
+// same, and the PATH of a service may be empty. A variable for the tests.
+var fusermounts = []string{"fusermount3", "/bin/fusermount3", "fusermount", "/bin/fusermount"}
+
+// Fusermount finds the setuid helper that mounts, and takes mounts away, for those who may not.
+func Fusermount() (string, error) {
+	for _, name := range fusermounts {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
 	}
-	return "", errors.New("fusermount3 was not found: install the package fuse3")
+	return "", errors.New("fusermount3 is not installed: install the package fuse3")
+}
+
+// UnmountByHelper has the setuid helper take a mount away; lazy detaches it even while it is in use. The error is what the helper says.
+func UnmountByHelper(mountpoint string, lazy bool) error {
+	program, err := Fusermount()
+	if err != nil {
+		return err
+	}
+	args := []string{"-u"}
+	if lazy {
+		args = append(args, "-z")
+	}
+	out, err := exec.Command(program, append(args, "--", mountpoint)...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if said := strings.TrimSpace(string(out)); said != "" {
+		return errors.New(said)
+	}
+	return fmt.Errorf("%s -u %s: %w (still in use?)", program, mountpoint, err)
 }
 
 // helper is a fusermount3 that stays beside a mount with auto_unmount: when the socket to it is closed, by whatever has
@@ -49,7 +73,7 @@ func (h *helper) end(mountpoint string) {
 
 // mountByHelper lets fusermount3 mount; it sends the descriptor over a socket that it inherits as number 3.
 func mountByHelper(o Options) (fd int, stays *helper, err error) {
-	program, err := fusermount()
+	program, err := Fusermount()
 	if err != nil {
 		return -1, nil, err
 	}

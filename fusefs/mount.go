@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -152,20 +150,8 @@ func (m *Mounted) Unmount(lazy bool) error {
 		}
 		return nil
 	}
-	args := []string{"-u"}
-	if lazy {
-		args = append(args, "-z")
-	}
-	helper, err := fusermount()
-	if err != nil {
+	if err := UnmountByHelper(m.mountpoint, lazy); err != nil {
 		return err
-	}
-	out, err := exec.Command(helper, append(args, "--", m.mountpoint)...).CombinedOutput()
-	if err != nil {
-		if text := strings.TrimSpace(string(out)); text != "" {
-			return errors.New(text)
-		}
-		return fmt.Errorf("%s -u %s: %w (still in use?)", helper, m.mountpoint, err)
 	}
 	m.stays.end(m.mountpoint) // the place is free, also where a detached mount goes on
 	return nil

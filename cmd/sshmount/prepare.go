@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -52,7 +51,7 @@ func place(set *cmdline.Settings) error {
 	}
 	set.Mountpoint, set.Mount.Mountpoint = path, path
 	for what, name := range map[string]string{"rescue_dir": set.Cache.RescueDir, "log_file": set.LogFile} {
-		if within(name, path) {
+		if mountpoint.Within(name, path) {
 			return failed(exitUsage, fmt.Errorf("%s lies below the mount point, where a write would wait for itself; choose a place outside", what))
 		}
 	}
@@ -64,8 +63,4 @@ func place(set *cmdline.Settings) error {
 		return failed(exitFailure, fmt.Errorf("rescue_dir: %w; choose a directory that you can write", err))
 	}
 	return nil
-}
-
-func within(name, dir string) bool {
-	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }

@@ -11,18 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sshmount/cmd/sshmount/control"
+	"sshmount/cmd/sshmount/mountpoint"
 )
 
 // stateDirs are the places for logs and rescue files that nobody has named, best first: the user's state directory
 // ($XDG_STATE_HOME, ~/.local/state), and for those who have no home that can be written (services, a read-only root)
 // the directory of the control sockets. None is below the mount point, where a log would wait for the mount to answer
 // the log.
-func stateDirs(mountpoint string) []string {
+func stateDirs(point string) []string {
 	var dirs []string
-	if dir := stateDir(); dir != "" && !within(dir, mountpoint) {
+	if dir := stateDir(); dir != "" && !mountpoint.Within(dir, point) {
 		dirs = append(dirs, dir)
 	}
-	if dir, err := control.MakeDir(); err == nil && !within(dir, mountpoint) {
+	if dir, err := control.MakeDir(); err == nil && !mountpoint.Within(dir, point) {
 		dirs = append(dirs, dir)
 	}
 	return dirs

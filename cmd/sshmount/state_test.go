@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sshmount/cmd/sshmount/cmdline"
+	"sshmount/cmd/sshmount/mountpoint"
 )
 
 // A home that can't be written is here a file: as root nothing else refuses.
@@ -22,7 +23,7 @@ func TestAMountComesAboutWithoutAHomeForItsLog(t *testing.T) {
 		t.Fatalf("it ends with %v and says:\n%s", err, out)
 	}
 	r := w.record()
-	if !within(r.Log, w.runtime()) {
+	if !mountpoint.Within(r.Log, w.runtime()) {
 		t.Errorf("the log is %q, want one in %s", r.Log, w.runtime())
 	}
 	if _, err := os.Stat(r.Log); err != nil {
@@ -80,7 +81,7 @@ func TestRootMakesNoDirectoriesInAnothersHome(t *testing.T) {
 			t.Errorf("%s of another user: %s", variable, dir)
 		}
 		t.Setenv(variable, filepath.Join(mine, "not", "there"))
-		if dir := stateDir(); !within(dir, mine) {
+		if dir := stateDir(); !mountpoint.Within(dir, mine) {
 			t.Errorf("%s of root's own: %s", variable, dir)
 		}
 	}
@@ -96,7 +97,7 @@ func TestNoStateBelowTheMountPoint(t *testing.T) {
 	if dirs := stateDirs("/mnt"); !slices.Contains(dirs, filepath.Join(dir, "state", "sshmount")) {
 		t.Errorf("places: %q", dirs)
 	}
-	if dirs := stateDirs(dir); slices.ContainsFunc(dirs, func(d string) bool { return within(d, dir) }) {
+	if dirs := stateDirs(dir); slices.ContainsFunc(dirs, func(d string) bool { return mountpoint.Within(d, dir) }) {
 		t.Errorf("places below the mount point: %q", dirs)
 	}
 	set := &cmdline.Settings{Mountpoint: dir}

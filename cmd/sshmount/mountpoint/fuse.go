@@ -5,8 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"strings"
+
+	"sshmount/fusefs"
 )
 
 // FuseReady says what is missing on this machine for a mount with these wishes, if anything.
@@ -17,10 +18,8 @@ func FuseReady(allowOther bool) error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	if _, err := exec.LookPath("fusermount3"); err != nil {
-		if _, err := exec.LookPath("fusermount"); err != nil {
-			return refusef("fusermount3 is not installed: install the package fuse3")
-		}
+	if _, err := fusefs.Fusermount(); err != nil {
+		return refusef("%v", err)
 	}
 	if allowOther && !userAllowOther() {
 		return refusef("allow_other and allow_root need the line user_allow_other in /etc/fuse.conf; only root can write it")

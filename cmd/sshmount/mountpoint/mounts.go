@@ -3,11 +3,12 @@ package mountpoint
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"sshmount/fusefs"
 )
 
 // topAt is the uppermost mount whose root is path, or nil. It asks the kernel's table and no file system.
@@ -94,20 +95,9 @@ func unmount(path string, lazy bool) error {
 			return err
 		}
 	}
-	args := []string{"-u", path}
-	if lazy {
-		args = []string{"-u", "-z", path}
-	}
-	out, err := exec.Command("fusermount3", args...).CombinedOutput()
-	if err == nil {
-		return nil
-	}
-	text := strings.TrimSpace(string(out))
-	if strings.Contains(text, "busy") {
+	err := fusefs.UnmountByHelper(path, lazy)
+	if err != nil && strings.Contains(err.Error(), "busy") {
 		return unix.EBUSY
-	}
-	if text != "" {
-		return errors.New(text)
 	}
 	return err
 }

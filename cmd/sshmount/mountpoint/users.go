@@ -50,12 +50,17 @@ func user(proc, path string) string {
 	return fmt.Sprintf("%s (%d)", strings.TrimSpace(string(comm)), pid)
 }
 
+// Within says whether name is dir or lies below it.
+func Within(name, dir string) bool {
+	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}
+
 func holds(proc, path string) bool {
 	links := []string{proc + "/cwd", proc + "/root", proc + "/exe"}
 	fds, _ := filepath.Glob(proc + "/fd/*")
 	for _, link := range append(links, fds...) {
 		to, err := os.Readlink(link)
-		if err == nil && (to == path || strings.HasPrefix(to, strings.TrimSuffix(path, "/")+"/")) {
+		if err == nil && Within(to, path) {
 			return true
 		}
 	}
