@@ -45,7 +45,7 @@ func TestSilenceBehindASlowRequestIsNoEndOfAPipe(t *testing.T) {
 func TestAChannelThatIsIdleTellsThatTheServerIsAliveDuringAnFsync(t *testing.T) {
 	tap := sftptest.NewTap()
 	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.NoProbe())
-	c := connect(t, srv, func(o *Options) { o.AliveInterval = 50 * time.Millisecond })
+	c := connect(t, srv, func(o *Options) { o.AliveInterval = 200 * time.Millisecond })
 	c.allLinks()[0].grow(1)
 	eventually(t, "a bulk channel", func() bool { return len(c.allLinks()[0].bulkChannels()) == 1 })
 	f := openFile(t, c, file(t, srv, "f", []byte("x")), rd|wr)

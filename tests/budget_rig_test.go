@@ -72,7 +72,7 @@ func (m *countedMount) costs(what string, flights int, prepare, work func(n int)
 	m.t.Errorf("%s: %d flights, at most %d wanted:\n%s", what, got, flights, strings.Join(log[:min(len(log), 120)], "\n"))
 }
 
-// settle waits until the mount asks nothing by itself any more.
+// settle waits until the mount asks nothing by itself any more: what it still asks would be counted among the costs of what comes.
 func (m *countedMount) settle() {
 	m.t.Helper()
 	last, since := m.tap.Total(), time.Now()
@@ -84,6 +84,7 @@ func (m *countedMount) settle() {
 			return
 		}
 	}
+	m.t.Fatal("the mount does not come to rest: it still asks the server something")
 }
 
 func none(int) {}

@@ -195,7 +195,9 @@ func TestCloseDoesNotWaitForASilentPeer(t *testing.T) {
 	if err := tr.Probe(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a probe of a stalled line: %v", err)
 	}
-	if _, err := tr.OpenChannel(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	opening, cancelOpening := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancelOpening()
+	if _, err := tr.OpenChannel(opening); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a channel of a stalled line: %v", err)
 	}
 	ch.Close()

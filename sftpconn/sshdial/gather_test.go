@@ -164,12 +164,19 @@ func TestGatherConnCloseWakesWriters(t *testing.T) {
 			}
 		}
 	}()
-	for w.writes.Load() == 0 {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(20 * time.Second); w.writes.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is written")
+		}
 	}
 	g.Close()
-	if err := <-stuck; !errors.Is(err, net.ErrClosed) {
-		t.Error(err)
+	select {
+	case err := <-stuck:
+		if !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("a writer waits on after Close")
 	}
 	close(w.hold)
 	<-g.done

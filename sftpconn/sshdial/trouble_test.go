@@ -99,8 +99,8 @@ func TestTroubleIsToldInALine(t *testing.T) {
 			c.Write([]byte("SSH-2.0-Tired\r\n"))
 			untilClosed(c)
 		})
-		msg, _ := refused(t, noServer(port, 300*time.Millisecond))
-		says(t, msg, "SSH-2.0-Tired", "said nothing for 300ms")
+		msg, _ := refused(t, noServer(port, 3*time.Second))
+		says(t, msg, "SSH-2.0-Tired", "said nothing for 3s")
 	})
 	t.Run("talks nonsense after the greeting", func(t *testing.T) {
 		port := listener(t, func(c net.Conn) {
