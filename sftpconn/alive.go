@@ -101,16 +101,10 @@ func (l *link) watchAlive() {
 	}
 	tick := time.NewTicker(min(max(interval/4, 10*time.Millisecond), time.Second))
 	defer tick.Stop()
-	var (
-		busySince time.Time // zero while nothing is outstanding
-		probing   chan struct{}
-		hurry     time.Time // of a suspicion that no byte has refuted; zero where there is none
-		probedAt  = time.Now()
-		last      time.Time  // what LastReceived said
-		heard     = probedAt // when that changed: by a clock that stands still while the machine sleeps
-	)
+	now := time.Now()
+	w := &silence{l: l, interval: interval, probedAt: now, heard: now}
 	for {
-		var suspected bool
+		suspected := false
 		select {
 		case <-l.ctx.Done():
 			return
@@ -119,55 +113,105 @@ func (l *link) watchAlive() {
 			suspected = true
 		}
 		now := time.Now()
-		if at := l.t.LastReceived(); !at.Equal(last) {
-			last, heard = at, now
-		}
-		if probing != nil {
-			select {
-			case <-probing:
-				probing = nil
-			default:
-			}
-		}
-		outstanding := l.inFlight() > 0 || probing != nil
-		switch {
-		case !outstanding:
-			busySince = time.Time{}
-		case busySince.IsZero():
-			busySince = now
-		}
-		quiet := now.Sub(heard)
-		if busySince.After(heard) {
-			quiet = now.Sub(busySince)
-		}
-		limit := interval * time.Duration(max(l.c.o.AliveCountMax, leastAlive))
-		waits, slow := l.probeWaits()
-		if waits {
-			limit *= busyFactor
-		}
-		switch {
-		case suspected:
-			hurry = now
-		case heard.After(hurry):
-			hurry = time.Time{}
-		case !waits && now.Sub(hurry) > interval:
-			limit = min(limit, interval)
-		}
-		if outstanding && quiet > limit && !slow {
+		w.look(now, suspected)
+		quiet := w.quiet(now)
+		if limit, ends := w.limit(now); ends && w.outstanding && quiet > limit {
 			l.close(fmt.Errorf("no byte from the server for %v while waiting for an answer", quiet.Round(time.Millisecond)))
 			return
 		}
-		due := outstanding && quiet > interval || !outstanding && now.Sub(heard) > max(idleProbe, interval) || suspected
-		if due && probing == nil && (suspected || now.Sub(probedAt) >= interval) {
-			probedAt = now
-			if busySince.IsZero() {
-				busySince = now
-			}
-			done := make(chan struct{})
-			probing = done
-			l.c.spawn(func() { l.probe(done) })
+		if w.probeDue(now, suspected) {
+			w.probe(now)
 		}
 	}
+}
+
+// silence is what watchAlive knows of the bytes of a link and their absence.
+type silence struct {
+	l           *link
+	interval    time.Duration
+	outstanding bool
+	busySince   time.Time     // zero while nothing is outstanding
+	probing     chan struct{} // closed when the probe under way is answered; nil where there is none
+	probedAt    time.Time
+	hurry       time.Time // of a suspicion that no byte has refuted; zero where there is none
+	last        time.Time // what LastReceived said
+	heard       time.Time // when that changed: by a clock that stands still while the machine sleeps
+}
+
+// look takes in what has come since the last time, whether an answer is outstanding, and whether the line is suspected.
+func (w *silence) look(now time.Time, suspected bool) {
+	if at := w.l.t.LastReceived(); !at.Equal(w.last) {
+		w.last, w.heard = at, now
+	}
+	if w.probing != nil {
+		select {
+		case <-w.probing:
+			w.probing = nil
+		default:
+		}
+	}
+	w.outstanding = w.l.inFlight() > 0 || w.probing != nil
+	switch {
+	case !w.outstanding:
+		w.busySince = time.Time{}
+	case w.busySince.IsZero():
+		w.busySince = now
+	}
+	switch {
+	case suspected:
+		w.hurry = now
+	case w.heard.After(w.hurry):
+		w.hurry = time.Time{}
+	}
+}
+
+// quiet is how long no byte has come that was waited for.
+func (w *silence) quiet(now time.Time) time.Duration {
+	if w.busySince.After(w.heard) {
+		return now.Sub(w.busySince)
+	}
+	return now.Sub(w.heard)
+}
+
+// limit is how much silence ends the link; ends is false where none does. A suspicion that no byte refutes within
+// an interval makes it short.
+func (w *silence) limit(now time.Time) (limit time.Duration, ends bool) {
+	limit = w.interval * time.Duration(max(w.l.c.o.AliveCountMax, leastAlive))
+	waits, slow := w.l.probeWaits()
+	if waits {
+		limit *= busyFactor
+	}
+	if !waits && !w.hurry.IsZero() && now.Sub(w.hurry) > w.interval {
+		limit = min(limit, w.interval)
+	}
+	return limit, !slow
+}
+
+// probeDue says whether a sign of life is to be asked for: at once on a suspicion, else when it has been quiet
+// for an interval, or for idleProbe where nothing is outstanding.
+func (w *silence) probeDue(now time.Time, suspected bool) bool {
+	switch {
+	case w.probing != nil:
+		return false
+	case suspected:
+		return true
+	case now.Sub(w.probedAt) < w.interval:
+		return false
+	case w.outstanding:
+		return w.quiet(now) > w.interval
+	}
+	return now.Sub(w.heard) > max(idleProbe, w.interval)
+}
+
+// probe begins a probe, which is outstanding from then on.
+func (w *silence) probe(now time.Time) {
+	w.probedAt = now
+	if w.busySince.IsZero() {
+		w.busySince = now
+	}
+	done := make(chan struct{})
+	w.probing = done
+	w.l.c.spawn(func() { w.l.probe(done) })
 }
 
 // probe asks the other side for a sign of life, and closes done at its answer or
