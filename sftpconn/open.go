@@ -107,41 +107,55 @@ func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
 	return err
 }
 
-// open is the flight. It sets f as soon as the file is open.
-func (o *opening) open(ctx context.Context, ch *channel) error {
-	var before, open, chmod, after *session.Call
+// openFlight is what goes out for one try, in this order; nil for what is not needed.
+type openFlight struct {
+	before  *session.Call // LSTAT
+	open    *session.Call
+	head    *head         // READ
+	chmod   *session.Call // SETSTAT
+	after   *session.Call // LSTAT
+	changes bool          // what is open may look otherwise than before
+}
+
+func (o *opening) send(ch *channel) openFlight {
+	var fl openFlight
 	wish := Attr{}
 	perm := Attr{Flags: session.HasMode, Mode: o.r.Perm}
 	if o.creates() {
 		wish = perm
 	}
 	sets := o.r.SetPerm && !o.exclusive()
-	changes := o.creates() || sets || o.r.Pflags&session.OpenTrunc != 0
-	if o.creates() && !o.exclusive() && !sets || !changes && !o.r.Follow {
-		before, open = ch.s.LookAndOpen(o.path, o.r.Pflags, wish) // tells as well whether this OPEN makes the file
+	fl.changes = o.creates() || sets || o.r.Pflags&session.OpenTrunc != 0
+	if o.creates() && !o.exclusive() && !sets || !fl.changes && !o.r.Follow {
+		fl.before, fl.open = ch.s.LookAndOpen(o.path, o.r.Pflags, wish) // tells as well whether this OPEN makes the file
 	} else {
-		open = ch.s.OpenFile(o.path, o.r.Pflags, wish)
+		fl.open = ch.s.OpenFile(o.path, o.r.Pflags, wish)
 	}
-	head := o.readHead(ch, open)
-	defer head.drop()
+	fl.head = o.readHead(ch, fl.open)
 	if sets {
-		chmod = ch.s.Setstat(o.path, perm)
+		fl.chmod = ch.s.Setstat(o.path, perm)
 	}
-	if changes && (o.creates() || !o.r.Follow) {
-		after = ch.s.Lstat(o.path)
+	if fl.changes && (o.creates() || !o.r.Follow) {
+		fl.after = ch.s.Lstat(o.path)
 	}
+	return fl
+}
 
+// open sends the flight and takes in its answers. It sets f as soon as the file is open.
+func (o *opening) open(ctx context.Context, ch *channel) error {
+	fl := o.send(ch)
+	defer fl.head.drop()
 	var found Attr
 	var beforeErr error
-	if before != nil {
-		if beforeErr = ch.wait(ctx, before); beforeErr == nil {
-			found = before.Attr()
+	if fl.before != nil {
+		if beforeErr = ch.wait(ctx, fl.before); beforeErr == nil {
+			found = fl.before.Attr()
 		}
 	}
-	err := ch.wait(ctx, open)
+	err := ch.wait(ctx, fl.open)
 	if err != nil {
-		closeWhenOpen(o.c, ch, open)
-		for _, call := range []*session.Call{chmod, after} {
+		closeWhenOpen(o.c, ch, fl.open)
+		for _, call := range []*session.Call{fl.chmod, fl.after} {
 			if call != nil {
 				call.Abandon()
 			}
@@ -152,24 +166,24 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		}
 		return err
 	}
-	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, open), ch, open.Handle()
-	if chmod != nil {
-		if err := ch.wait(ctx, chmod); err != nil {
+	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, fl.open), ch, fl.open.Handle()
+	if fl.chmod != nil {
+		if err := ch.wait(ctx, fl.chmod); err != nil {
 			return seen(fmt.Errorf("set its permission bits: %w", err))
 		}
 	}
-	if beforeErr != nil && (!changes || !refused(beforeErr)) {
+	if beforeErr != nil && (!fl.changes || !refused(beforeErr)) {
 		return seen(beforeErr)
 	}
-	if after != nil {
-		if err := ch.wait(ctx, after); err != nil {
+	if fl.after != nil {
+		if err := ch.wait(ctx, fl.after); err != nil {
 			return seen(err)
 		}
-		if before == nil || beforeErr != nil || o.r.Pflags&session.OpenTrunc != 0 {
-			found = after.Attr()
+		if fl.before == nil || beforeErr != nil || o.r.Pflags&session.OpenTrunc != 0 {
+			found = fl.after.Attr()
 		}
 	}
-	if o.f.head, o.f.looked, err = head.finish(ctx, open); err != nil {
+	if o.f.head, o.f.looked, err = fl.head.finish(ctx, fl.open); err != nil {
 		return seen(err)
 	}
 	// A file that an unanswered OPEN has made has all of its bits but those that the umask took.
