@@ -42,12 +42,31 @@ func (c *Cache) fail(op, path string, errno syscall.Errno, err error) error {
 	return &opError{op: op, path: path, errno: errno, err: err}
 }
 
-// Status codes of SFTP v4 to v6 (draft-ietf-secsh-filexfer-13 section 9.1) that some servers send whatever the version.
+// laterCodes are the status codes of SFTP v4 to v6 (draft-ietf-secsh-filexfer-13, section 9.1). Some servers send them whatever the version.
 var laterCodes = map[uint32]syscall.Errno{
-	9: syscall.EBADF, 10: syscall.ENOENT, 11: syscall.EEXIST, 12: syscall.EROFS, 13: syscall.ENXIO, 14: syscall.ENOSPC,
-	15: syscall.EDQUOT, 16: syscall.EINVAL, 17: syscall.EAGAIN, 18: syscall.ENOTEMPTY, 19: syscall.ENOTDIR, 20: syscall.EINVAL,
-	21: syscall.ELOOP, 22: syscall.EPERM, 23: syscall.EINVAL, 24: syscall.EISDIR, 25: syscall.EAGAIN, 28: syscall.EAGAIN,
-	29: syscall.EPERM, 30: syscall.EPERM, 31: syscall.EIO,
+	session.StatusInvalidHandle:         syscall.EBADF,
+	session.StatusNoSuchPath:            syscall.ENOENT,
+	session.StatusFileAlreadyExists:     syscall.EEXIST,
+	session.StatusWriteProtect:          syscall.EROFS,
+	session.StatusNoMedia:               syscall.ENXIO,
+	session.StatusNoSpaceOnFilesystem:   syscall.ENOSPC,
+	session.StatusQuotaExceeded:         syscall.EDQUOT,
+	session.StatusUnknownPrincipal:      syscall.EINVAL,
+	session.StatusLockConflict:          syscall.EAGAIN,
+	session.StatusDirNotEmpty:           syscall.ENOTEMPTY,
+	session.StatusNotADirectory:         syscall.ENOTDIR,
+	session.StatusInvalidFilename:       syscall.EINVAL,
+	session.StatusLinkLoop:              syscall.ELOOP,
+	session.StatusCannotDelete:          syscall.EPERM,
+	session.StatusInvalidParameter:      syscall.EINVAL,
+	session.StatusFileIsADirectory:      syscall.EISDIR,
+	session.StatusByteRangeLockConflict: syscall.EAGAIN,
+	session.StatusByteRangeLockRefused:  syscall.EAGAIN,
+	session.StatusDeletePending:         syscall.EBUSY,
+	session.StatusFileCorrupt:           syscall.EIO,
+	session.StatusOwnerInvalid:          syscall.EPERM,
+	session.StatusGroupInvalid:          syscall.EPERM,
+	session.StatusNoMatchingLock:        syscall.EIO,
 }
 
 // errno gives an error of the rooms below its errno, where the code alone decides. What OpenSSH folds into
@@ -84,6 +103,7 @@ func (c *Cache) errno(ctx context.Context, op, path string, err error) error {
 // ownersOnly are the operations that only an owner may do: their refusal is EPERM, where others get EACCES (both are PERMISSION_DENIED).
 var ownersOnly = map[string]bool{"setattr": true}
 
+// codeErrno is the errno that a status code stands for in an operation; EIO where the code gives no reason.
 func codeErrno(op string, code uint32) syscall.Errno {
 	switch code {
 	case session.StatusNoSuchFile:
