@@ -135,7 +135,7 @@ func (c *Cache) release(a *ahead) {
 	c.scan.bytes -= a.size
 	a.size = 0
 	a.n.pins--
-	c.settle(a.n)
+	c.retireIfUnheld(a.n)
 }
 
 // fetchFile fetches a file's content ahead, of which size bytes are expected; false where the budget has no room for them.

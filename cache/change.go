@@ -249,7 +249,7 @@ func (c *Cache) endChange(n *Node) {
 	n.sent--
 	n.gen++
 	n.pins--
-	c.settle(n)
+	c.retireIfUnheld(n)
 }
 
 // failed reports a change that failed after its program was told that it is done, and forgets what was predicted.

@@ -182,8 +182,8 @@ func (f *fileState) keepPages(good bool) bool {
 	return keep
 }
 
-// settled takes over size and times of a file whose bytes the server has acknowledged. Called with mu held.
-func (c *Cache) settled(n *Node) {
+// takeAcknowledged takes over size and times of a file whose bytes the server has acknowledged. Called with mu held.
+func (c *Cache) takeAcknowledged(n *Node) {
 	f := n.file
 	if f == nil {
 		return

@@ -138,7 +138,7 @@ func (r *rig) learnt(n *Node) {
 
 // Whole seconds can't tell what was written here from what somebody else has made of it within the same second.
 func TestAChangeInTheSecondOfAnOwnWriteShows(t *testing.T) {
-	for name, settle := range map[string]func(r *rig, n *Node){
+	for name, acknowledge := range map[string]func(r *rig, n *Node){
 		"learnt":     func(r *rig, n *Node) { r.learnt(n) },
 		"not learnt": func(*rig, *Node) {},
 		"asked about later": func(r *rig, n *Node) {
@@ -163,7 +163,7 @@ func TestAChangeInTheSecondOfAnOwnWriteShows(t *testing.T) {
 				changes = changes[:1] // the second is over, and what is read from now on stays the same
 			}
 			n := r.create(r.Root(), "f", "mine").Node
-			settle(r, n)
+			acknowledge(r, n)
 			for _, content := range changes {
 				p := filepath.Join(r.dir, "f")
 				info, err := os.Stat(p)

@@ -156,7 +156,7 @@ func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context
 	defer stop()
 	err := wait(ctx)
 	h.c.mu.Lock()
-	h.c.settled(h.n)
+	h.c.takeAcknowledged(h.n)
 	h.c.mu.Unlock()
 	if err != nil {
 		return h.c.explainWrite(ctx, h.n, op, err)
@@ -184,7 +184,7 @@ func (h *Handle) Release() {
 	finish := func(ctx context.Context) error {
 		err := h.fd.Delivered(ctx) // what others write from now on is theirs to deliver
 		c.mu.Lock()
-		c.settled(n)
+		c.takeAcknowledged(n)
 		c.mu.Unlock()
 		if err == nil && last && wrote {
 			c.learnMtime(ctx, h)

@@ -156,7 +156,7 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	}
 	c.trimListings()
 	dir.pins--
-	c.settle(dir)
+	c.retireIfUnheld(dir)
 	c.notEarly(l)
 	c.walkListed(dir)
 	c.scanListed(dir)
@@ -227,7 +227,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 	if !sameType(n, e.Attr) || c.anotherAt(n, e.Attr) {
 		c.unname(n, dir, e.Name)
 		n.gen++
-		c.settle(n)
+		c.retireIfUnheld(n)
 		c.notifyName(dir.id, e.Name)
 		return
 	}

@@ -148,7 +148,7 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 				c.lists.Get(dir.id)
 				n := c.newNode(dir, name, e.ino, e.attr)
 				n.attr, n.until = e.attr, e.until
-				c.settle(n)
+				c.retireIfUnheld(n)
 				return n, time.Duration(e.until - now), present
 			}
 			return nil, 0, unknown
@@ -203,7 +203,7 @@ func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 	}
 	delete(dir.dir.missing, name)
 	c.keepAttr(n, a)
-	c.settle(n)
+	c.retireIfUnheld(n)
 	return n
 }
 
@@ -241,7 +241,7 @@ func (c *Cache) forgetName(dir *Node, name string) {
 		c.unname(n, dir, name)
 		n.gen++
 		c.dropKept(n)
-		c.settle(n)
+		c.retireIfUnheld(n)
 	}
 	if l := dir.dir.list; l != nil {
 		l.remove(name)

@@ -230,7 +230,7 @@ func (c *Cache) enter(dir *Node, name string, a session.Attr) *Node {
 	c.changed(n)
 	c.keepAttr(n, a)
 	c.nameAdded(dir, name, n)
-	c.settle(n)
+	c.retireIfUnheld(n)
 	return n
 }
 

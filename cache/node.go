@@ -75,7 +75,7 @@ func (c *Cache) Forget(id uint64, n uint64) {
 		return
 	}
 	node.refs -= min(n, node.refs)
-	c.settle(node)
+	c.retireIfUnheld(node)
 }
 
 // newNode makes a node at a place. Called with mu held; the place is free.
@@ -110,13 +110,13 @@ func (c *Cache) pin(n *Node) {
 func (c *Cache) unpin(n *Node) {
 	c.mu.Lock()
 	n.pins--
-	c.settle(n)
+	c.retireIfUnheld(n)
 	c.mu.Unlock()
 }
 
-// settle puts a node that nobody holds among the idle ones, or forgets it where it has no name.
+// retireIfUnheld puts a node that nobody holds among the idle ones, or forgets it where it has no name.
 // Called with mu held, after each change that may have been the last hold.
-func (c *Cache) settle(n *Node) {
+func (c *Cache) retireIfUnheld(n *Node) {
 	if n == c.root || n.refs > 0 || n.pins > 0 || n.isDir() && len(n.dir.children) > 0 || c.nodes[n.id] != n {
 		return
 	}
@@ -148,7 +148,7 @@ func (c *Cache) drop(n *Node) {
 	parent := n.parent
 	c.detach(n)
 	if parent != nil {
-		c.settle(parent)
+		c.retireIfUnheld(parent)
 	}
 }
 
@@ -203,7 +203,7 @@ func (c *Cache) submitLeaving(ctx context.Context, nodes []*Node, at []place, ch
 		undo = append(undo, func() {
 			n.leaving = without(n.leaving, at[i])
 			n.pins--
-			c.settle(n)
+			c.retireIfUnheld(n)
 		})
 	}
 	c.mu.Unlock()

@@ -222,7 +222,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	defer c.unpin(n)
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
-	if err := c.settleChanges(ctx, n, "open"); err != nil {
+	if err := c.waitForChanges(ctx, n, "open"); err != nil {
 		return nil, false, err
 	}
 	if err := c.sureOfName(ctx, n); err != nil {

@@ -117,8 +117,8 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	c.changed(n)
 	c.nameAdded(newdir, newname, n)
 	n.pins--
-	c.settle(n)
-	c.settle(dir)
+	c.retireIfUnheld(n)
+	c.retireIfUnheld(dir)
 }
 
 // lastMove tells the last rename of a node or of what is above it; it grows with each. Called with mu held.

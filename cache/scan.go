@@ -77,7 +77,7 @@ func (c *Cache) scanOpened(n *Node) {
 	if s.dir != n.parent {
 		if s.dir != nil {
 			s.dir.pins--
-			c.settle(s.dir)
+			c.retireIfUnheld(s.dir)
 		}
 		c.pin(n.parent)
 	}

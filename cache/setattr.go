@@ -126,7 +126,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	defer c.unpin(n)
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
-	if err := c.settleChanges(ctx, n, "truncate"); err != nil {
+	if err := c.waitForChanges(ctx, n, "truncate"); err != nil {
 		return err
 	}
 	err := fs.data.Truncate(ctx, int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) })
@@ -148,8 +148,8 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	return nil
 }
 
-// settleChanges has the changes of names and attributes that are on their way arrive before a truncation, as its bytes do.
-func (c *Cache) settleChanges(ctx context.Context, n *Node, op string) error {
+// waitForChanges waits for the changes of names and attributes under way that concern a file: a truncation must not overtake them.
+func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	p := c.pathOf(n)
 	if p == "" {
 		return nil

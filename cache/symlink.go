@@ -36,7 +36,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 			s.link = &targets[i+1]
 		}
 		s.pins--
-		c.settle(s)
+		c.retireIfUnheld(s)
 	}
 	if errs[0] == nil {
 		n.link = &targets[0]

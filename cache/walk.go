@@ -112,7 +112,7 @@ func (c *Cache) walkReset() {
 	w := &c.walk
 	for _, d := range w.queue {
 		d.n.pins--
-		c.settle(d.n)
+		c.retireIfUnheld(d.n)
 	}
 	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, combed: w.combed}
 }
@@ -200,7 +200,7 @@ func (c *Cache) walkPump() {
 		w.queue[0] = nil
 		w.queue = w.queue[1:]
 		d.n.pins--
-		c.settle(d.n)
+		c.retireIfUnheld(d.n)
 	}
 }
 

@@ -170,7 +170,7 @@ func (h *Handle) fetch(s *span, turn *sftpconn.Turn) {
 	s.got, s.eof, s.err = n, eof, err
 	close(s.done)
 	if s.kept {
-		f.settleSpan(s)
+		f.keepAnswer(s)
 	}
 	f.mu.Unlock()
 	s.buf.unref()
@@ -200,8 +200,8 @@ func readFull(ctx context.Context, b Backend, dst []byte, off int64) (n int, eof
 	return n, false, nil
 }
 
-// settleSpan sees what to keep of an answer.
-func (f *File) settleSpan(s *span) {
+// keepAnswer sees what to keep of an answer.
+func (f *File) keepAnswer(s *span) {
 	if s.err != nil {
 		f.dropSpan(s)
 		return

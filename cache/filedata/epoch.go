@@ -27,7 +27,7 @@ func (f *File) addEpoch() *epoch {
 	return e
 }
 
-// leave takes an extent out of its epoch. settle follows.
+// leave takes an extent out of its epoch. endEpochs follows.
 func (f *File) leave(e *extent) { e.epoch.left-- }
 
 // barrier is the first epoch with times; nothing later may be sent. nil where there is none.
@@ -40,8 +40,8 @@ func (f *File) barrier() *epoch {
 	return nil
 }
 
-// settle ends the epochs that are over, and sends times whose turn it is.
-func (f *File) settle() {
+// endEpochs ends the epochs that are over, and sends times whose turn it is.
+func (f *File) endEpochs() {
 	n := 0
 	for n < len(f.epochs) && f.epochs[n].left == 0 {
 		e := f.epochs[n]
@@ -135,10 +135,10 @@ func (f *File) drain(ctx context.Context) error {
 }
 
 // Flush waits until the server has acknowledged all bytes of the file that were written before, and returns the first write
-// error of the file since this handle was opened that it has not reported for good. With settle the report is for good
+// error of the file since this handle was opened that it has not reported for good. With forGood the report is for good
 // (fsync); without, the next Flush reports it again (close: a child's close of an inherited descriptor must not use it up).
 // ctx ending (ErrUnreachable as its cause too) returns early; the bytes are kept and go on being delivered.
-func (h *Handle) Flush(ctx context.Context, settle bool) error {
+func (h *Handle) Flush(ctx context.Context, forGood bool) error {
 	f := h.file
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -146,13 +146,13 @@ func (h *Handle) Flush(ctx context.Context, settle bool) error {
 		return err
 	}
 	err := h.err
-	if settle {
+	if forGood {
 		h.err, h.refused = nil, nil
 	}
 	return err
 }
 
-// Sync is Flush with settle, and fsync on the server.
+// Sync is Flush with forGood, and fsync on the server.
 func (h *Handle) Sync(ctx context.Context) error {
 	var stored func() bool
 	var refused error

@@ -24,7 +24,7 @@ type Handle struct {
 	started bool // something was read
 	streams []*stream
 	clean   *blocks        // what it reads; shared with the handles that have the same
-	err     error          // the first write error since the opening, or since the last that was settled
+	err     error          // the first write error since the opening, or since the last that was reported for good
 	refused error          // an error of bytes that this handle wrote and that no write has told of; settled with err
 	stale   error          // the backend's ErrStale: nothing more can be written through it
 	asked   int64          // bytes given to the backend to write

@@ -203,7 +203,7 @@ func modelRun(t *rapid.T) {
 			resize(int(n))
 		},
 		"flush": func(t *rapid.T) {
-			if err := handle(t).Flush(ctx, rapid.Bool().Draw(t, "settle")); err != nil {
+			if err := handle(t).Flush(ctx, rapid.Bool().Draw(t, "for good")); err != nil {
 				t.Fatalf("flush: %v", err)
 			}
 			if got := s.content(); !bytes.Equal(got, model) {
@@ -326,7 +326,7 @@ func modelRefused(t *rapid.T) {
 		},
 		"refuse": func(t *rapid.T) { refuse.Store(int32(rapid.IntRange(1, 3).Draw(t, "requests"))) },
 		"flush": func(t *rapid.T) {
-			if err := handles[0].Flush(ctx, rapid.Bool().Draw(t, "settle")); err != nil && !errors.Is(err, errRefused) {
+			if err := handles[0].Flush(ctx, rapid.Bool().Draw(t, "for good")); err != nil && !errors.Is(err, errRefused) {
 				t.Fatal(err)
 			}
 		},

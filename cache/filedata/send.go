@@ -115,7 +115,7 @@ func (f *File) sendable(e *extent) bool {
 	return !f.flying.overlaps(e.off, e.end)
 }
 
-// pump sends what is due and may be sent, and settles the epochs.
+// pump sends what is due and may be sent, and ends the epochs that are over.
 func (f *File) pump() {
 	for i := 0; i < len(f.pending.s) && f.due > 0 && (len(f.flying.s) < maxFlying || f.pool.ctx.Err() != nil); {
 		e := f.pending.s[i]
@@ -133,7 +133,7 @@ func (f *File) pump() {
 		}
 		f.launch(e, i, j)
 	}
-	f.settle()
+	f.endEpochs()
 }
 
 // launch sends pending.s[i:j], which follow each other without a gap, as one request. e is the first.
@@ -230,7 +230,7 @@ func (f *File) landed(e *extent, times *epoch, err, timesErr error) {
 		if err == nil {
 			f.timesSet(times, e.handle, timesErr)
 		} else {
-			times.sending = false // settle sends them alone
+			times.sending = false // endEpochs sends them alone
 		}
 	}
 	f.leave(e)

@@ -54,7 +54,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 		f.makeDueIn(at, at+int64(len(p))) // the rest was made due by who waits
 		f.pump()
 	} else {
-		f.settle() // an epoch may have been written over as a whole
+		f.endEpochs() // an epoch may have been written over as a whole
 	}
 	if len(f.pending.s) > f.due {
 		f.startIdle()
