@@ -14,27 +14,24 @@ const aheadFor = 5 * time.Second // for so long content fetched ahead counts as 
 // ahead is the content of a file fetched before anybody asked, or an answer that says whether the content held here still is
 // the file's. The node is pinned while it has one.
 type ahead struct {
-	n    *Node
-	gen  uint64        // of the node when the fetch began
-	look bool          // only the attributes were asked for
-	from *int          // the window that it counts in: one of scan's
-	size int64         // bytes counted in the budget
-	done chan struct{} // closed by the fetch when the rest is set
-	data []byte
-	attr session.Attr
-	at   int64 // when it was read
-	sent int64 // when it was asked for, on the server's clock, in seconds
-	ok   bool
-	told *session.Attr // what the server said of the file last while the fetch was on its way; nil where nobody asked
+	n       *Node
+	gen     uint64        // of the node when the fetch began
+	look    bool          // only the attributes are asked for
+	window  *int          // scan.window or scan.windowAgain: the one that grows when it is used
+	size    int64         // bytes counted in the budget
+	askedAt int64         // when it was asked for, on the server's clock, in seconds
+	crossed *session.Attr // what was learnt of the file last while the fetch was on its way; nil where nothing was
+
+	// Set by the fetch before it closes done.
+	done   chan struct{}
+	readAt int64 // when the answer was there (Cache.now)
+	ok     bool  // attr, and data without look, are of the file and may be used
+	data   []byte
+	attr   session.Attr
 }
 
-// contradicts says whether the content is not of the file as the server tells of it. While the content is on its way, that is for
-// later to say. Called with mu held.
+// contradicts says whether the content that was read is not that of the file as the server tells of it.
 func (a *ahead) contradicts(now session.Attr) bool {
-	if !a.ok {
-		a.told = &now
-		return false
-	}
 	return a.attr.Size != now.Size || a.attr.Mtime != now.Mtime
 }
 
@@ -65,7 +62,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		c.mu.Lock()
 	}
 	f := n.file
-	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.at > int64(aheadFor) || f.wrote {
+	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.readAt > int64(aheadFor) || f.wrote {
 		c.dropAhead(n)
 		return nil, false
 	}
@@ -75,30 +72,30 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		return nil, false
 	}
 	c.keepAttr(n, a.attr)
-	n.until = min(n.until, a.at+int64(c.timeout))
+	n.until = min(n.until, a.readAt+int64(c.timeout))
 	if !keep {
 		f.data.Drop()
 	}
 	if !a.look {
-		f.mark(a.attr.Size, a.attr.Mtime, a.sent)
+		f.mark(a.attr.Size, a.attr.Mtime, a.askedAt)
 		f.data.SetRemoteSize(int64(len(a.data)))
 		f.data.Preload(a.data, int64(len(a.data)))
 	}
 	c.scan.hits++
-	*a.from = min(max(*a.from, scanWindow)*2, scanMost)
+	*a.window = min(max(*a.window, scanWindow)*2, scanMost)
 	c.release(a)
 	f.ahead = nil
 	var self *Handle
 	self = c.newHandle(n, &backend{c: c, turn: make(chan struct{}, 1), open: func(ctx context.Context) (*sftpconn.File, error) {
-		return c.openLater(ctx, &self)
+		return c.openOnDemand(ctx, &self)
 	}}, flags)
 	c.scanOpened(n)
 	return self, f.keepPages(keep)
 }
 
-// openLater opens on the server what a handle was given without: the first opening of its file, only late. What the file has become
-// in between is no error: it may have grown or been written to, as one that was open all the time.
-func (c *Cache) openLater(ctx context.Context, self **Handle) (*sftpconn.File, error) {
+// openOnDemand opens on the server what a handle was given without: the first opening of its file, only late. What the file has
+// become in between is no error: it may have grown or been written to, as one that was open all the time.
+func (c *Cache) openOnDemand(ctx context.Context, self **Handle) (*sftpconn.File, error) {
 	h := *self
 	n := h.n
 	c.mu.Lock()
@@ -144,7 +141,7 @@ func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 	if c.scan.bytes+size > c.o.PrefetchBudget {
 		return false
 	}
-	c.goAhead(n, &ahead{size: size, from: window}, func(p string) ([]byte, session.Attr, error) {
+	c.goAhead(n, &ahead{size: size, window: window}, func(p string) ([]byte, session.Attr, error) {
 		return c.conn.ReadSmall(c.ctx, p, int(size), smallFile)
 	})
 	return true
@@ -152,7 +149,7 @@ func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 
 // lookAtFile asks ahead whether a file whose content is here is still the same. Called with mu held.
 func (c *Cache) lookAtFile(n *Node, window *int) {
-	c.goAhead(n, &ahead{look: true, from: window}, func(p string) ([]byte, session.Attr, error) {
+	c.goAhead(n, &ahead{look: true, window: window}, func(p string) ([]byte, session.Attr, error) {
 		a, err := c.statPath(c.ctx, p)
 		return nil, a, err
 	})
@@ -161,7 +158,7 @@ func (c *Cache) lookAtFile(n *Node, window *int) {
 // goAhead asks for what a will be. Called with mu held.
 func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.Attr, error)) {
 	s := &c.scan
-	a.n, a.gen, a.sent, a.done = n, n.gen, c.serverNow(), make(chan struct{})
+	a.n, a.gen, a.askedAt, a.done = n, n.gen, c.serverNow(), make(chan struct{})
 	c.content(n).ahead = a
 	c.pin(n)
 	s.fetched = append(s.fetched, a)
@@ -189,10 +186,10 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 		if failure(err) {
 			c.lack()
 		}
-		a.data, a.attr, a.at = data, attr, c.now()
+		a.data, a.attr, a.readAt = data, attr, c.now()
 		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && (a.look || uint64(len(data)) == attr.Size) &&
 			c.path(n) == p && c.dirMoves == moves // else another file may have had the path
-		if a.ok && a.told != nil && a.contradicts(*a.told) {
+		if a.ok && a.crossed != nil && a.contradicts(*a.crossed) {
 			a.ok = false // read before the change that is known by now
 		}
 		close(a.done)
@@ -202,7 +199,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 				c.dropAhead(n)
 			}
 			if changed && n.gen == a.gen && n.parent != nil && attr.Size <= smallFile && c.mayGuess() {
-				c.fetchFile(n, int64(attr.Size), a.from)
+				c.fetchFile(n, int64(attr.Size), a.window)
 			}
 		}
 		if s.sweeper == nil && !c.closed {
@@ -232,10 +229,10 @@ func (c *Cache) scanSweep() {
 		if a.n.file == nil || a.n.file.ahead != a {
 			continue // used or dropped
 		}
-		if a.at > 0 && now-a.at > int64(aheadFor) {
-			a.n.vain = min(a.n.vain+1, scanVain)
+		if a.readAt > 0 && now-a.readAt > int64(aheadFor) {
+			a.n.wasted = min(a.n.wasted+1, scanMaxWasted)
 			c.dropAhead(a.n)
-			*a.from = max(scanWindow, *a.from/2)
+			*a.window = max(scanWindow, *a.window/2)
 			continue
 		}
 		keep = append(keep, a)

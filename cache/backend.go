@@ -33,8 +33,8 @@ func (b *backend) set(f *sftpconn.File) {
 	}
 }
 
-// late says whether the file may still have to be created.
-func (b *backend) late() bool { return b.created != nil && b.f.Load() == nil }
+// uncreated says whether the file may still have to be created.
+func (b *backend) uncreated() bool { return b.created != nil && b.f.Load() == nil }
 
 // file gives the open remote file.
 func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
@@ -69,10 +69,10 @@ func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
 	return f, nil
 }
 
-// openLate opens what the handles of a node have not had to open yet, before its name is taken away: afterwards it could not be
+// openBeforeRemoval opens what the handles of a node have not had to open yet, before its name is taken away: afterwards it could not be
 // found. What can't be opened now is found out when it is needed. Until end is called no such handle comes into being; that is
 // when the name is gone here too.
-func (c *Cache) openLate(ctx context.Context, n *Node) (end func()) {
+func (c *Cache) openBeforeRemoval(ctx context.Context, n *Node) (end func()) {
 	if n == nil {
 		return func() {}
 	}

@@ -64,7 +64,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	case !ch.sure:
 		return true, q.attend(ctx, p, func() { q.leave(p) })
 	}
-	if !c.background(func(ctx context.Context) { q.later(ctx, p, before) }) {
+	if !c.background(func(ctx context.Context) { q.runAnswered(ctx, p, before) }) {
 		c.endChange(p.node)
 		c.doubt(&p.change)
 		q.leave(p)
@@ -207,8 +207,8 @@ func unanswered(err error) bool {
 		errors.Is(err, sftpconn.ErrUnreachable) || errors.Is(err, sftpconn.ErrUncertain) || errors.Is(err, sftpconn.ErrClosed)
 }
 
-// later runs a change that was answered already.
-func (q *queue) later(ctx context.Context, p *pending, before []*pending) {
+// runAnswered runs a change that was answered already.
+func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) {
 	if !p.free {
 		defer func() { <-q.room }()
 	}

@@ -20,12 +20,12 @@ type fileState struct {
 	mtime uint32
 	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
 
-	held     bool          // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
-	pagesOld bool          // the kernel may not have been told yet that its pages are of an older state, or gets such pages still
-	untold   bool          // a change was seen while the file was open, and no attributes of after it were asked for yet
-	learning bool          // the mtime of what was written is being asked for: until then only the size tells of changes
-	wrote    bool          // bytes were written here since the server last told size and mtime
-	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
+	held            bool          // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
+	pagesOld        bool          // the kernel may not have been told yet that its pages are of an older state, or gets such pages still
+	mustForgetPages bool          // a change was seen while the file was open, and no attributes of after it were asked for yet
+	learning        bool          // the mtime of what was written is being asked for: until then only the size tells of changes
+	wrote           bool          // bytes were written here since the server last told size and mtime
+	ownTimes        *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 
 	next uint64 // the id of the file that was opened after this one the last time; 0 where none was soon
 
@@ -95,7 +95,12 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 	if _, dirty := f.data.Size(); dirty {
 		return // ours is newer
 	}
-	if h := f.ahead; h != nil && h.contradicts(a) {
+	switch h := f.ahead; {
+	case h == nil:
+	case !h.ok:
+		now := a
+		h.crossed = &now // still on its way: it is judged when it is here
+	case h.contradicts(a):
 		c.dropAhead(n)
 	}
 	if f.wrote {
@@ -148,21 +153,21 @@ func (c *Cache) contentInDoubt(n *Node) {
 
 // forgetPages has the kernel, and the next open, drop the pages of a file. Called with mu held.
 func (c *Cache) forgetPages(n *Node) {
-	n.file.pagesOld, n.file.untold, n.file.held = true, len(n.file.handles) > 0, false
+	n.file.pagesOld, n.file.mustForgetPages, n.file.held = true, len(n.file.handles) > 0, false
 	c.dropKept(n)
 	c.notifyContent(n.id)
 }
 
-// TakeUntold says, once for each change that was seen, whether the kernel must forget the pages of a node that is open before it
+// TakeMustForgetPages says, once for each change that was seen, whether the kernel must forget the pages of a node that is open before it
 // is told of new attributes: it would show zeros between the old end of a file that has grown and the new one.
-func (c *Cache) TakeUntold(n *Node) bool {
+func (c *Cache) TakeMustForgetPages(n *Node) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := n.file
-	if f == nil || !f.untold {
+	if f == nil || !f.mustForgetPages {
 		return false
 	}
-	f.untold = false
+	f.mustForgetPages = false
 	return true
 }
 

@@ -21,7 +21,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	}
 	sure := c.surelyFree(dir, name)
 	if sure && c.o.Async {
-		return c.createLater(ctx, dir, name, flags, perm)
+		return c.createAsync(ctx, dir, name, flags, perm)
 	}
 	p, err := c.childPath(ctx, dir, name)
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	var self *Handle
 	req := c.createRequest(p, flags, perm, &self)
 	f, a, err := c.createRemote(ctx, req, excl, sure)
-	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.spare(ctx) {
+	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx) {
 		f, a, err = c.createRemote(ctx, req, excl, sure)
 	}
 	if err != nil {
@@ -136,8 +136,8 @@ func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool
 	return made >= sent.Unix()-clockBlur && made <= time.Now().Unix()+clockBlur
 }
 
-// createLater answers a creation whose outcome is known, and has it done in its turn.
-func (c *Cache) createLater(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
+// createAsync answers a creation whose outcome is known, and has it done in its turn.
+func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
 	b := &backend{c: c, turn: make(chan struct{}, 1), created: make(chan struct{})}
 	var p string
 	var found Found

@@ -216,14 +216,14 @@ func (c *Cache) hasNames(ctx context.Context, path string) bool {
 func (c *Cache) whyNotLinked(ctx context.Context, from, to string, err error) error {
 	const op = "link"
 	explained := c.whyNotMade(ctx, op, to, err)
-	if failure(err) && errors.Is(explained, syscall.EIO) && c.apart(ctx, from, to) {
+	if failure(err) && errors.Is(explained, syscall.EIO) && c.mayCrossDevices(ctx, from, to) {
 		return c.fail(op, to, syscall.EXDEV, err)
 	}
 	return explained
 }
 
-// apart says whether two names are in directories on different file systems of the server, or may be.
-func (c *Cache) apart(ctx context.Context, from, to string) bool {
+// mayCrossDevices says whether two names are in directories on different file systems of the server, or may be.
+func (c *Cache) mayCrossDevices(ctx context.Context, from, to string) bool {
 	if parentPath(from) == parentPath(to) {
 		return false
 	}
@@ -257,7 +257,7 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 			return c.fail(op, to, syscall.ENOTEMPTY, err)
 		}
 	}
-	if failure(err) && c.apart(ctx, from, to) {
+	if failure(err) && c.mayCrossDevices(ctx, from, to) {
 		return c.fail(op, to, syscall.EXDEV, err) // nothing else explains it
 	}
 	if !failure(err) {

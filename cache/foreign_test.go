@@ -147,7 +147,7 @@ func TestAFileThatIsOpenedBesideItsMakerIsOneFile(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if other.Apart() {
+				if other.BypassPages() {
 					t.Error("it goes past the pages")
 				}
 				other.Release()
@@ -185,7 +185,7 @@ func TestTheKernelForgetsThePagesOfAnOpenFileThatGrewBehindOwnTimes(t *testing.T
 	}
 	r.append("f", " and more")
 	r.statAgain(n)
-	if !r.TakeUntold(n) {
+	if !r.TakeMustForgetPages(n) {
 		t.Error("it is told of the new size, and has zeros behind the old end")
 	}
 }

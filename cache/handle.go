@@ -12,12 +12,12 @@ import (
 
 // Handle is an open file.
 type Handle struct {
-	c        *Cache
-	n        *Node
-	b        *backend
-	fd       *filedata.Handle
-	writable bool
-	apart    bool // others read an earlier content of the file, and the kernel has but one set of pages for both
+	c           *Cache
+	n           *Node
+	b           *backend
+	fd          *filedata.Handle
+	writable    bool
+	bypassPages bool // others read an earlier content of the file, and the kernel has but one set of pages for both
 
 	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
 	size  uint64
@@ -28,15 +28,15 @@ type Handle struct {
 
 func (h *Handle) Node() *Node { return h.n }
 
-// Apart says that the kernel's pages must not serve this handle: others that have the file open read an earlier content.
-func (h *Handle) Apart() bool { return h.apart }
+// BypassPages says that the kernel's pages must not serve this handle: others that have the file open read an earlier content.
+func (h *Handle) BypassPages() bool { return h.bypassPages }
 
 // newHandle enters an opening. Called with mu held.
 func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	f := c.content(n)
 	h := &Handle{c: c, n: n, b: b, writable: flags&syscall.O_ACCMODE != syscall.O_RDONLY}
 	h.fd = f.data.Open(b)
-	h.apart = f.data.Divided()
+	h.bypassPages = f.data.Divided()
 	h.size, h.mtime = n.attr.Size, n.attr.Mtime
 	f.handles[h] = struct{}{}
 	f.held = true
@@ -199,7 +199,7 @@ func (h *Handle) Release() {
 		return err
 	}
 	switch {
-	case !h.writable || !dirty && !wrote && !h.b.late():
+	case !h.writable || !dirty && !wrote && !h.b.uncreated():
 		c.mu.Lock()
 		keep := c.keepRemote(h)
 		c.mu.Unlock()

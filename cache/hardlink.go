@@ -32,7 +32,7 @@ func (c *Cache) giveName(n *Node, dir *Node, name string) {
 
 // isThere says whether the server knows a node by another name than one of its names. Called with mu held.
 func (n *Node) isThere(but place) bool {
-	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.coming, p) })
+	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.pendingLinks, p) })
 }
 
 // without takes the first place of these out.
@@ -45,7 +45,7 @@ func without(list []place, p place) []place {
 
 // severalNames says whether a node has names of which each must be asked about. Called with mu held.
 func (n *Node) severalNames() bool {
-	return len(n.also) > 0 && len(n.coming) == 0 && len(n.leaving) == 0
+	return len(n.also) > 0 && len(n.pendingLinks) == 0 && len(n.pendingRemovals) == 0
 }
 
 // anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.

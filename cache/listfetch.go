@@ -18,7 +18,7 @@ func (c *Cache) startListing(dir *Node) *listing {
 			order[d.list.ents[i].name] = d.list.ents[i].ino
 		}
 	}
-	l := &listing{index: map[string]int32{}, more: make(chan struct{}), fresh: map[string]bool{}}
+	l := &listing{index: map[string]int32{}, more: make(chan struct{}), changedHere: map[string]bool{}}
 	c.setListing(dir, l)
 	d.order = order
 	c.pin(dir)
@@ -87,7 +87,7 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		return nil
 	}
 	err := c.conn.List(ctx, p, take)
-	if failure(err) && c.noGuess(l) && c.spare(ctx) {
+	if failure(err) && c.noGuess(l) && c.dropGuesses(ctx) {
 		err = c.conn.List(ctx, p, take)
 	}
 	if errors.Is(err, errStrayed) {
@@ -142,7 +142,7 @@ func (c *Cache) notGuessed(l *listing) {
 // finishListing ends a fetch. Called with mu held.
 func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	l.resolve()
-	l.done, l.err, l.fresh = true, err, nil
+	l.done, l.err, l.changedHere = true, err, nil
 	if c.timeout > 0 {
 		l.until = c.now() + int64(c.timeout)
 	}
@@ -166,7 +166,7 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 // wait until the server has named it again, or the listing ends. Called with mu held.
 func (c *Cache) restartListing(dir *Node, l *listing) {
 	for i := range l.ents {
-		if e := &l.ents[i]; !e.gone && !l.fresh[e.name] {
+		if e := &l.ents[i]; !e.gone && !l.changedHere[e.name] {
 			e.doubt = true
 		}
 	}
@@ -191,7 +191,7 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 		}
 		e.Attr.Mode = withType(e.Attr)
 		n := c.child(dir, e.Name)
-		if l.fresh[e.Name] {
+		if l.changedHere[e.Name] {
 			if i, ok := l.index[e.Name]; ok {
 				l.ents[i].doubt = false
 			} else if n != nil {

@@ -13,17 +13,17 @@ const maxListed = 400_000
 // up to date with the changes made here. Entries never move: an offset of readdir stays good.
 // Guarded by Cache.mu.
 type listing struct {
-	ents  []listEnt
-	index map[string]int32 // position in ents of each name
-	done  bool             // nothing more comes
-	err   error            // why not, where done
-	until int64            // it may be trusted until then
-	more  chan struct{}    // closed, by whoever changes ents or done while fetching, and made anew
-	fresh map[string]bool  // while fetching: names changed here, of which the server's word is older than ours
-	users int              // open directory handles
-	early bool             // fetched before anybody asked: counted in walk.underWay until it is done
-	guess bool             // and its request is on its way: counted in Cache.guess
-	links bool             // the targets of its links have been asked for
+	ents        []listEnt
+	index       map[string]int32 // position in ents of each name
+	done        bool             // nothing more comes
+	err         error            // why not, where done
+	until       int64            // it may be trusted until then
+	more        chan struct{}    // closed, by whoever changes ents or done while fetching, and made anew
+	changedHere map[string]bool  // while fetching: names changed here, of which the server's word is older than ours
+	users       int              // open directory handles
+	early       bool             // fetched before anybody asked: counted in walk.underWay until it is done
+	guess       bool             // and its request is on its way: counted in Cache.guess
+	links       bool             // the targets of its links have been asked for
 
 	byName  []int32 // positions in ents in the order of names; nil until it is wanted
 	sorting bool    // byName is being made
@@ -49,14 +49,14 @@ func (l *listing) remove(name string) {
 		l.ents[i].gone, l.ents[i].doubt = true, false
 	}
 	if !l.done {
-		l.fresh[name] = true
+		l.changedHere[name] = true
 	}
 }
 
 // add enters a name that was made here.
 func (l *listing) add(name string, n *Node, until int64) {
 	if !l.done {
-		l.fresh[name] = true
+		l.changedHere[name] = true
 	}
 	e := listEnt{name: name, ino: n.id, attr: n.attr, until: until}
 	if i, ok := l.index[name]; ok {
@@ -82,7 +82,7 @@ func (c *Cache) changed(n *Node) {
 func (c *Cache) outdateListing(n *Node) {
 	for _, p := range n.names() {
 		if l := p.dir.dir.list; l != nil && !l.done {
-			l.fresh[p.name] = true
+			l.changedHere[p.name] = true
 		}
 	}
 }

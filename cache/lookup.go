@@ -12,11 +12,11 @@ import (
 // lookupsBeforeListing is the number of names asked for one by one in a directory, within
 // lookupsWithin, after which its listing is fetched in the background. Where its siblings
 // have been walked through like that already, the first is enough; so it is everywhere within
-// combWithin of the last time that it happened.
+// byLookupsWithin of the last time that it happened.
 const (
 	lookupsBeforeListing = 3
 	lookupsWithin        = 10 * time.Second
-	combWithin           = 2 * time.Second // a program goes on by then, a person does not
+	byLookupsWithin      = 2 * time.Second // a program goes on by then, a person does not
 )
 
 // dirState is what is known of a directory's names. Guarded by Cache.mu.
@@ -258,12 +258,12 @@ func (c *Cache) noteLookup(dir *Node) {
 	d.looked++
 	p := dir.parent
 	walking := p != nil && p.dir.walked >= walkBegins && now-p.dir.walkedAt < int64(walkWithin)
-	combing := c.walk.combed > 0 && now-c.walk.combed < int64(combWithin)
-	if d.looked < lookupsBeforeListing && !walking && !combing || !c.mayGuess() || !c.unlisted(dir) {
+	byLookups := c.walk.byLookups > 0 && now-c.walk.byLookups < int64(byLookupsWithin)
+	if d.looked < lookupsBeforeListing && !walking && !byLookups || !c.mayGuess() || !c.unlisted(dir) {
 		return
 	}
 	d.looked = 0
-	c.walk.combed = now
+	c.walk.byLookups = now
 	c.startListing(dir)
 	c.noteWalked(dir, true)
 }

@@ -106,7 +106,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
 		predict: func(*change) {
 			named()
-			n.coming = append(n.coming, place{dir, name})
+			n.pendingLinks = append(n.pendingLinks, place{dir, name})
 		},
 		locate: func() (paths []string, err error) {
 			if from = c.path(n); from == "" {
@@ -120,7 +120,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		run: func(ctx context.Context) error {
 			err := c.conn.Link(ctx, from, p)
 			c.mu.Lock()
-			n.coming = without(n.coming, place{dir, name})
+			n.pendingLinks = without(n.pendingLinks, place{dir, name})
 			c.mu.Unlock()
 			if err != nil && errors.Is(err, sftpconn.ErrUnsupported) {
 				return c.errno(ctx, op, p, err)

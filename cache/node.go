@@ -17,8 +17,8 @@ type Node struct {
 	also   []place // further names: hard links made here
 	was    string  // the path that a file with content had before it lost its last name, for people
 	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
-	leaving []place
-	coming  []place // hard links that the server has still to make (-o async)
+	pendingRemovals []place
+	pendingLinks    []place // hard links that the server has still to make (-o async)
 
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node
@@ -32,10 +32,10 @@ type Node struct {
 	ours  int64        // made here: until then nobody else is thought to have changed its mode and owner
 	looks bool         // attr's times are out of date for an explicit question: something in the directory changed
 
-	dir  *dirState  // directories only
-	vain uint8      // times that it was fetched ahead since it was opened last, and nobody came
-	file *fileState // regular files that were opened or fetched ahead
-	link *string    // target of a symbolic link, trusted as long as attr
+	dir    *dirState  // directories only
+	wasted uint8      // times that it was fetched ahead since it was opened last, and nobody came
+	file   *fileState // regular files that were opened or fetched ahead
+	link   *string    // target of a symbolic link, trusted as long as attr
 }
 
 // place is a name in a directory.
@@ -186,8 +186,8 @@ func (c *Cache) unname(n *Node, dir *Node, name string) {
 // child is the node at a name that the tree holds; nil where it holds none. Called with mu held.
 func (c *Cache) child(dir *Node, name string) *Node { return dir.dir.children[name] }
 
-// submitLeaving submits a change that takes names away from nodes; those that are nil have none here.
-func (c *Cache) submitLeaving(ctx context.Context, nodes []*Node, at []place, ch change) error {
+// submitUnnaming submits a change that takes names away from nodes; those that are nil have none here.
+func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, ch change) error {
 	if !c.o.Async {
 		_, err := c.queue.submit(ctx, ch)
 		return err
@@ -198,10 +198,10 @@ func (c *Cache) submitLeaving(ctx context.Context, nodes []*Node, at []place, ch
 		if n == nil || n.isThere(at[i]) {
 			continue
 		}
-		n.leaving = append(n.leaving, at[i])
+		n.pendingRemovals = append(n.pendingRemovals, at[i])
 		c.pin(n)
 		undo = append(undo, func() {
-			n.leaving = without(n.leaving, at[i])
+			n.pendingRemovals = without(n.pendingRemovals, at[i])
 			n.pins--
 			c.retireIfUnheld(n)
 		})

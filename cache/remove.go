@@ -24,7 +24,7 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	if state == present && n.isDir() {
 		return c.fail(op, p, syscall.EISDIR, nil)
 	}
-	defer c.openLate(ctx, n)()
+	defer c.openBeforeRemoval(ctx, n)()
 	return c.submitRemoval(ctx, op, place{dir, name}, n, sure, func(ctx context.Context, p string) error {
 		if err := c.conn.Remove(ctx, p); err != nil {
 			return c.whyNotRemoved(ctx, op, p, false, err)
@@ -67,7 +67,7 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 // submitRemoval has run take the name of n away, by its path at that time.
 func (c *Cache) submitRemoval(ctx context.Context, op string, at place, n *Node, sure bool, run func(ctx context.Context, p string) error) error {
 	var p string
-	return c.submitLeaving(ctx, []*Node{n}, []place{at}, change{
+	return c.submitUnnaming(ctx, []*Node{n}, []place{at}, change{
 		op: op, sure: sure, names: []place{at}, locate: c.locateName(&p, at.dir, at.name),
 		run:     func(ctx context.Context) error { return run(ctx, p) },
 		predict: func(*change) { c.removed(at.dir, at.name, nil) },

@@ -49,9 +49,9 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	if known != 0 {
 		return c.fail(op, from, known, nil)
 	}
-	defer c.openLate(ctx, dst)()
+	defer c.openBeforeRemoval(ctx, dst)()
 	var moved *Node
-	return c.submitLeaving(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
+	return c.submitUnnaming(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
 			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {

@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	smallFile    = 256 << 10       // bytes; larger files have their own reading ahead
-	scanBegins   = 2               // files opened one after the other that make a scan
-	scanWithin   = 5 * time.Second // within which they must follow each other
-	scanWindow   = 4               // files ahead at the beginning; each that is used doubles it,
-	scanMost     = 256             // up to here
-	scanUnderWay = 64              // files fetched or looked at, at a time
-	scanSteps    = 4096            // entries looked at for the next files, at most
-	scanFew      = 32              // names in a directory whose small files are all fetched, whatever their order
-	scanVain     = 2               // times that a file is fetched in vain before it is left alone
-	scanNear     = 8               // entries that may lie between two files for one to follow the other
+	smallFile     = 256 << 10       // bytes; larger files have their own reading ahead
+	scanBegins    = 2               // files opened one after the other that make a scan
+	scanWithin    = 5 * time.Second // within which they must follow each other
+	scanWindow    = 4               // files ahead at the beginning; each that is used doubles it,
+	scanMost      = 256             // up to here
+	scanUnderWay  = 64              // files fetched or looked at, at a time
+	scanSteps     = 4096            // entries looked at for the next files, at most
+	scanFew       = 32              // names in a directory whose small files are all fetched, whatever their order
+	scanMaxWasted = 2               // times that a file is fetched in vain before it is left alone
+	scanNear      = 8               // entries that may lie between two files for one to follow the other
 )
 
 // scan fetches the small files that a program reading a tree file by file will open next, and looks whether those that were
@@ -50,7 +50,7 @@ func (c *Cache) scanOpened(n *Node) {
 		return
 	}
 	s := &c.scan
-	n.vain = 0
+	n.wasted = 0
 	goesOn := s.dir != nil && c.readLately(s.dir)
 	c.scanSucceeds(n, goesOn)
 	d := n.parent.dir
@@ -208,7 +208,7 @@ func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
 	if c.scan.underWay >= scanUnderWay {
 		return false
 	}
-	if n.vain >= scanVain || n.attr.Size > smallFile {
+	if n.wasted >= scanMaxWasted || n.attr.Size > smallFile {
 		return true
 	}
 	f := n.file

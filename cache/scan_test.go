@@ -157,7 +157,7 @@ func TestWhatIsFetchedInVainIsLeftAlone(t *testing.T) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, a := range r.scan.fetched {
-			a.at -= int64(aheadFor) + 1 // its time is over
+			a.readAt -= int64(aheadFor) + 1 // its time is over
 		}
 		r.scanSweep()
 		r.root.dir.openedAt -= int64(scanWithin) // and so is that of the program

@@ -13,7 +13,7 @@ import (
 const scarceFor = 10 * time.Second
 
 // guesses counts the requests on their way that no program waits for and that hold something open. Those that wait for a change
-// are not among them: the change may be waiting in spare. Guarded by Cache.mu.
+// are not among them: the change may be waiting in dropGuesses. Guarded by Cache.mu.
 type guesses struct {
 	n    int
 	none chan struct{} // closed by the end of the last; nil while there is none
@@ -44,14 +44,14 @@ func (c *Cache) lack() { c.scarce = c.now() + int64(scarceFor) }
 // reason for an error.
 func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.File, session.Attr, error) {
 	f, a, err := c.conn.Open(ctx, r)
-	if failure(err) && c.spare(ctx) {
+	if failure(err) && c.dropGuesses(ctx) {
 		return c.conn.Open(ctx, r)
 	}
 	return f, a, err
 }
 
-// spare gives back what the server holds open for guesses; false where it holds nothing.
-func (c *Cache) spare(ctx context.Context) bool {
+// dropGuesses gives back what the server holds open for guesses; false where it holds nothing.
+func (c *Cache) dropGuesses(ctx context.Context) bool {
 	c.mu.Lock()
 	c.lack()
 	some := len(c.kept) > 0

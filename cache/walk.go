@@ -23,14 +23,14 @@ const (
 // faster than people do.
 // A listing that was fetched in vain costs its request and is forgotten like any other. Guarded by Cache.mu.
 type walk struct {
-	run      uint64     // the number of the walk; 0: there was none
-	last     int64      // when it was last seen to go on
-	window   int        // listings that may be ahead of the program
-	unused   int        // listings of this walk that nobody has used yet
-	underWay int        // of those, on their way
-	combed   int64      // when so many names were last looked up in a directory that its listing was fetched; 0: never
-	byName   bool       // the program goes by the order of names, not by that of the listings
-	queue    []*walkDir // directories whose subdirectories are to be fetched
+	run       uint64     // the number of the walk; 0: there was none
+	last      int64      // when it was last seen to go on
+	window    int        // listings that may be ahead of the program
+	unused    int        // listings of this walk that nobody has used yet
+	underWay  int        // of those, on their way
+	byLookups int64      // when so many names were last looked up in a directory that its listing was fetched; 0: never
+	byName    bool       // the program goes by the order of names, not by that of the listings
+	queue     []*walkDir // directories whose subdirectories are to be fetched
 }
 
 // walkDir is a directory whose subdirectories are to be fetched.
@@ -114,7 +114,7 @@ func (c *Cache) walkReset() {
 		d.n.pins--
 		c.retireIfUnheld(d.n)
 	}
-	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, combed: w.combed}
+	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, byLookups: w.byLookups}
 }
 
 // walkUsed notes that a program uses a directory's listing: one that was fetched ahead widens the window. Called with mu held.

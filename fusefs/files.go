@@ -43,7 +43,7 @@ func (fs *filesystem) forgetSize(id uint64) {
 // under way, which need a goroutine of their own for their answers, and the request does not wait for it any longer than that takes
 // on a line that is well.
 func (fs *filesystem) forgetPages(op *operation, n *cache.Node) {
-	if fs.opts.SingleThreaded || !fs.cache.TakeUntold(n) {
+	if fs.opts.SingleThreaded || !fs.cache.TakeMustForgetPages(n) {
 		return
 	}
 	told := make(chan struct{})
@@ -89,7 +89,7 @@ func (fs *filesystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name str
 func (fs *filesystem) opened(h *cache.Handle, flags uint32, keep bool, out *fuse.OpenOut) {
 	out.Fh = fs.files.put(h)
 	switch {
-	case fs.opts.DirectIO, h.Apart():
+	case fs.opts.DirectIO, h.BypassPages():
 		out.OpenFlags |= fuse.FOPEN_DIRECT_IO
 	case keep || fs.opts.KernelCache:
 		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE

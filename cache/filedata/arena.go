@@ -27,9 +27,9 @@ func newArena(byPage bool) *arena {
 
 // arenas is all memory of which not every slab is in use.
 type arenas struct {
-	open  []*arena // some of their slabs are free
-	idle  []*arena // all are; kept, because the system takes longer to give a page than to copy it
-	spare int      // the least length of idle since the last trim: so many were not needed
+	open   []*arena // some of their slabs are free
+	idle   []*arena // all are; kept, because the system takes longer to give a page than to copy it
+	excess int      // the least length of idle since the last trim: so many were not needed
 }
 
 func (m *arenas) has() bool { return len(m.open)+len(m.idle) > 0 }
@@ -50,7 +50,7 @@ func (m *arenas) get() *slab {
 		a = m.idle[last]
 		m.idle[last] = nil
 		m.idle = m.idle[:last]
-		m.spare = min(m.spare, last)
+		m.excess = min(m.excess, last)
 		a.at = len(m.open)
 		m.open = append(m.open, a)
 	}
@@ -91,17 +91,17 @@ func (m *arenas) shut(a *arena) {
 
 // trim gives to the system what nobody needed since the last trim.
 func (m *arenas) trim() {
-	n := len(m.idle) - m.spare
+	n := len(m.idle) - m.excess
 	for _, a := range m.idle[n:] {
 		unmapMemory(a.mem)
 	}
 	clear(m.idle[n:])
 	m.idle = m.idle[:n]
-	m.spare = n
+	m.excess = n
 }
 
 // release gives all idle arenas to the system.
 func (m *arenas) release() {
-	m.spare = len(m.idle)
+	m.excess = len(m.idle)
 	m.trim()
 }

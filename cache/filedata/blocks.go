@@ -76,5 +76,5 @@ func (f *File) noReader(h *Handle) {
 			left = append(left, s)
 		}
 	}
-	f.pool.spareAll(left)
+	f.pool.unclaim(left)
 }

@@ -148,23 +148,23 @@ func (p *Pool) touch(s *span) {
 	switch {
 	case s.consumed():
 		p.consumed.append(s)
-	case s.spare:
-		p.spare.append(s)
+	case s.unclaimed:
+		p.unclaimed.append(s)
 	default:
 		p.unread.append(s)
 	}
 	p.mu.Unlock()
 }
 
-// spareAll moves spans that nobody is known to come for any more. The File.mu of all is held.
-func (p *Pool) spareAll(spans []*span) {
+// unclaim moves spans that nobody is known to come for any more. The File.mu of all is held.
+func (p *Pool) unclaim(spans []*span) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range spans {
-		s.spare = true
+		s.unclaimed = true
 		if s.list == &p.unread {
 			s.unlist()
-			p.spare.append(s)
+			p.unclaimed.append(s)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func (p *Pool) forget(s *span) {
 func (p *Pool) roomAhead(n int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.clean-p.consumed.bytes-p.spare.bytes+n <= p.o.ReadBudget
+	return p.clean-p.consumed.bytes-p.unclaimed.bytes+n <= p.o.ReadBudget
 }
 
 // trim evicts what has been read, and what is over the budget. No lock is held.
@@ -191,7 +191,7 @@ func (p *Pool) trim() {
 		case p.consumed.bytes > keepConsumed:
 			victim = p.consumed.first
 		case p.clean > p.o.ReadBudget:
-			victim = cmp.Or(p.consumed.first, p.spare.first, p.unread.first)
+			victim = cmp.Or(p.consumed.first, p.unclaimed.first, p.unread.first)
 		}
 		if victim == nil {
 			p.mu.Unlock()
@@ -214,7 +214,7 @@ func (p *Pool) startJanitorLocked() {
 func (p *Pool) old(now time.Time) *span {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range []*span{p.consumed.first, p.spare.first, p.unread.first} {
+	for _, s := range []*span{p.consumed.first, p.unclaimed.first, p.unread.first} {
 		if s != nil && now.Sub(s.touched) >= p.age {
 			s.unlist()
 			return s

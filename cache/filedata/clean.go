@@ -30,11 +30,11 @@ type span struct {
 
 	// Guarded by File.mu: the part that is of use. A span out of its blocks (dropped, or written over) has kept false:
 	// those who waited get their bytes, nobody else does.
-	off, end int64
-	base     int64 // the offset in the file of buf.data[0]
-	kept     bool
-	read     int64 // bytes that were read
-	spare    bool  // no reader is known to come for it: it was written here, or read for a handle that has closed
+	off, end  int64
+	base      int64 // the offset in the file of buf.data[0]
+	kept      bool
+	read      int64 // bytes that were read
+	unclaimed bool  // no reader is known to come for it: it was written here, or read for a handle that has closed
 
 	// Guarded by Pool.mu. Only a span that is kept and whose bytes are there is in a list.
 	list       *spanList
@@ -222,7 +222,7 @@ func (f *File) keepAnswer(s *span) {
 		f.cutBlocks(s.in, at, maxOffset) // s too: what it got is a span of its own now
 		return
 	}
-	s.spare = s.handle.closed
+	s.unclaimed = s.handle.closed
 	f.pool.touch(s)
 }
 
@@ -283,5 +283,5 @@ func (f *File) cutBlocks(b *blocks, off, end int64) {
 func (s *span) part(off, end int64) *span {
 	s.buf.ref()
 	return &span{file: s.file, in: s.in, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read,
-		spare: s.spare, cost: end - off}
+		unclaimed: s.unclaimed, cost: end - off}
 }

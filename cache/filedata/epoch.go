@@ -147,7 +147,7 @@ func (h *Handle) Flush(ctx context.Context, forGood bool) error {
 	}
 	err := h.err
 	if forGood {
-		h.err, h.refused = nil, nil
+		h.err, h.untoldError = nil, nil
 	}
 	return err
 }
@@ -218,8 +218,8 @@ func (h *Handle) Fail(err error) {
 // failed reports a write error to every handle that is open now. by is who wrote the bytes.
 func (f *File) failed(by *Handle, err error) {
 	f.report(err)
-	if by.refused == nil {
-		by.refused = err
+	if by.untoldError == nil {
+		by.untoldError = err
 	}
 	f.staleFor(by, err)
 }

@@ -20,15 +20,15 @@ type Handle struct {
 	fetches sync.WaitGroup // goroutines that use backend for reading
 
 	// Guarded by File.mu.
-	closed  bool
-	started bool // something was read
-	streams []*stream
-	clean   *blocks        // what it reads; shared with the handles that have the same
-	err     error          // the first write error since the opening, or since the last that was reported for good
-	refused error          // an error of bytes that this handle wrote and that no write has told of; settled with err
-	stale   error          // the backend's ErrStale: nothing more can be written through it
-	asked   int64          // bytes given to the backend to write
-	turn    *sftpconn.Turn // of the last of those; nil before
+	closed      bool
+	started     bool // something was read
+	streams     []*stream
+	clean       *blocks        // what it reads; shared with the handles that have the same
+	err         error          // the first write error since the opening, or since the last that was reported for good
+	untoldError error          // an error of bytes that this handle wrote and that no write has told of; settled with err
+	stale       error          // the backend's ErrStale: nothing more can be written through it
+	asked       int64          // bytes given to the backend to write
+	turn        *sftpconn.Turn // of the last of those; nil before
 }
 
 // Open: b is used for what this handle reads and writes. It must stay open until Close and Delivered have returned.

@@ -36,12 +36,12 @@ type Pool struct {
 	reserved int64 // bytes that writers may put in buffers now
 	writers  []*budgetWaiter
 	// The clean spans, each list least recently used first, in the order in which they are given up.
-	consumed spanList           // those that were read to their end
-	spare    spanList           // those that no reader is known to come for
-	unread   spanList           // those that were read for a handle which is open, and have bytes nobody read yet
-	files    map[*File]struct{} // files with anything unacknowledged
-	streams  map[*stream]struct{}
-	janitor  *time.Timer // nil while there is nothing to look after
+	consumed  spanList           // those that were read to their end
+	unclaimed spanList           // those that no reader is known to come for
+	unread    spanList           // those that were read for a handle which is open, and have bytes nobody read yet
+	files     map[*File]struct{} // files with anything unacknowledged
+	streams   map[*stream]struct{}
+	janitor   *time.Timer // nil while there is nothing to look after
 }
 
 // NewPool makes a pool. It has no goroutines until there is work.

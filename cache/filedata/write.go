@@ -31,7 +31,12 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 	if err != nil || len(p) == 0 {
 		return at, err
 	}
-	if h.pool.o.SyncWrites || !f.inPlace(h, p, f.begin(p, at)) {
+	inPlace := false
+	if !h.pool.o.SyncWrites {
+		f.makeWay(p, at)
+		inPlace = f.inPlace(h, p, at)
+	}
+	if !inPlace {
 		f.mu.Unlock()
 		err = h.pool.reserve(ctx, int64(len(p)))
 		f.mu.Lock()
@@ -42,7 +47,8 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 			err = ErrClosed
 		}
 		if err == nil {
-			f.put(h, p, f.begin(p, at))
+			f.makeWay(p, at)
+			f.put(h, p, at)
 		}
 		h.pool.unreserve(int64(len(p)))
 		if err != nil {
@@ -66,7 +72,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 		return at, err
 	}
 	err = h.err
-	h.err, h.refused = nil, nil
+	h.err, h.untoldError = nil, nil
 	return at, err
 }
 
@@ -84,8 +90,8 @@ func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) 
 	if h.stale != nil {
 		return 0, h.stale
 	}
-	if err := h.refused; err != nil {
-		h.refused = nil
+	if err := h.untoldError; err != nil {
+		h.untoldError = nil
 		return 0, err
 	}
 	if atEnd {
@@ -97,9 +103,8 @@ func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) 
 	return off, nil
 }
 
-// begin makes way for p at off.
-func (f *File) begin(p []byte, off int64) int64 {
+// makeWay takes what the server said of the bytes that p is to replace out of the way.
+func (f *File) makeWay(p []byte, off int64) {
 	f.lastWrite = time.Now()
 	f.cutClean(off, off+int64(len(p)))
-	return off
 }
