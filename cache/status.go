@@ -9,7 +9,8 @@ type Status struct {
 	OpenFiles     int
 	CleanBytes    int64
 	UnsavedBytes  int64
-	UnsavedFiles  []UnsavedFile // at most 100
+	UnsavedCount  int           // files with bytes that are not acknowledged
+	UnsavedFiles  []UnsavedFile // the first 100 of them
 	UnsavedOps    int
 	OldestUnsaved time.Time // zero where nothing is unsaved
 	Errors        []string  // not yet reported to a program
@@ -24,6 +25,7 @@ type UnsavedFile struct{ Path string }
 // maxUnsavedListed bounds Status.UnsavedFiles.
 const maxUnsavedListed = 100
 
+// Status of this moment. It asks the server for nothing.
 func (c *Cache) Status() Status {
 	stats := c.pool.Stats()
 	s := Status{
@@ -39,7 +41,11 @@ func (c *Cache) Status() Status {
 			if n.file == nil {
 				continue
 			}
-			if _, dirty := n.file.data.Size(); dirty && len(s.UnsavedFiles) < maxUnsavedListed {
+			if _, dirty := n.file.data.Size(); !dirty {
+				continue
+			}
+			s.UnsavedCount++
+			if len(s.UnsavedFiles) < maxUnsavedListed {
 				s.UnsavedFiles = append(s.UnsavedFiles, UnsavedFile{Path: c.path(n)})
 			}
 		}

@@ -206,7 +206,7 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 
 func (m *mount) toGo() string {
 	st := m.cache.Status()
-	return control.ToGo(len(st.UnsavedFiles), st.UnsavedBytes, st.UnsavedOps)
+	return control.ToGo(st.UnsavedCount, st.UnsavedBytes, st.UnsavedOps)
 }
 
 // oneLine writes joined errors side by side.

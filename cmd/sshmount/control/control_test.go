@@ -151,7 +151,7 @@ func TestADirectoryOfOthersIsNotTrusted(t *testing.T) {
 
 func TestLongRequestsTellHowTheyGetOn(t *testing.T) {
 	runtimeDir(t)
-	b := &backend{status: Status{State: Connected, Unsaved: Unsaved{Bytes: 12 << 20, Files: []string{"a", "b", "c"}, Operations: 2}}}
+	b := &backend{status: Status{State: Connected, Unsaved: Unsaved{Bytes: 12 << 20, Count: 5000, Files: []string{"a", "b", "c"}, Operations: 2}}}
 	told := make(chan struct{})
 	b.sync = func(ctx context.Context) error {
 		select {
@@ -175,7 +175,7 @@ func TestLongRequestsTellHowTheyGetOn(t *testing.T) {
 	if err != nil || !o.Unsaved || o.Error != "/f: no space left on device" {
 		t.Errorf("sync: %+v, %v", o, err)
 	}
-	if len(lines) < 2 || lines[0] != "3 files, 12 MiB, 2 operations to go" {
+	if len(lines) < 2 || lines[0] != "5000 files, 12 MiB, 2 operations to go" {
 		t.Errorf("progress %q", lines)
 	}
 	o, err = c.Umount(t.Context(), UmountRequest{Lazy: true, Timeout: time.Minute}, func(Progress) {})
@@ -251,10 +251,13 @@ func TestStatusInWords(t *testing.T) {
 		{"given up", sftpconn.Status{GaveUp: true, Since: now, LastError: "no route", NextTry: now.Add(-time.Second)}, cache.Status{},
 			[]string{"NOT CONNECTED", "no route; trying now", "programs get errors until it is back"}},
 		{"unsaved", sftpconn.Status{Connected: true, Since: now, InFlight: 1, Oldest: 1500 * time.Millisecond},
-			cache.Status{UnsavedBytes: 3 << 20, UnsavedFiles: []cache.UnsavedFile{{Path: "/d/a"}, {Path: "/d/\x1b[2J"}}, UnsavedOps: 1, OldestUnsaved: now.Add(-40 * time.Second),
+			cache.Status{UnsavedBytes: 3 << 20, UnsavedCount: 2, UnsavedFiles: []cache.UnsavedFile{{Path: "/d/a"}, {Path: "/d/\x1b[2J"}}, UnsavedOps: 1, OldestUnsaved: now.Add(-40 * time.Second),
 				Errors: []string{"/d/e: quota"}, Rescued: []string{"/r/1: gone"}},
 			[]string{"in flight: 1 request, the oldest for 1.5 s", "NOT SAVED YET: 2 files, 3 MiB, 1 operation, the oldest for 40 s", "    /d/a\n", `"/d/\x1b[2J"`,
 				"errors that no program has been told yet:\n    /d/e: quota", "kept in:\n    /r/1: gone"}},
+		{"much unsaved", sftpconn.Status{Connected: true, Since: now},
+			cache.Status{UnsavedBytes: 5000, UnsavedCount: 5000, UnsavedFiles: make([]cache.UnsavedFile, 100)},
+			[]string{"NOT SAVED YET: 5000 files, 4.88 KiB", "and 4990 more"}},
 		{"back", sftpconn.Status{Connected: true, Since: now, Reconnects: 1, LastError: "silence"}, cache.Status{}, []string{"after 1 reconnect (the last because: silence)"}},
 	}
 	for _, test := range tests {

@@ -109,14 +109,14 @@ func (s Status) writeUnsaved(b *strings.Builder, now time.Time) {
 		b.WriteString("  everything is saved\n")
 		return
 	}
-	fmt.Fprintf(b, "  NOT SAVED YET: %s", ToGo(len(u.Files), u.Bytes, u.Operations))
+	fmt.Fprintf(b, "  NOT SAVED YET: %s", ToGo(u.Count, u.Bytes, u.Operations))
 	if !u.Oldest.IsZero() {
 		fmt.Fprintf(b, ", the oldest for %s", Ago(now.Sub(u.Oldest)))
 	}
 	b.WriteString("\n")
 	for i, f := range u.Files {
 		if i == shownFiles {
-			fmt.Fprintf(b, "    and %d more\n", len(u.Files)-shownFiles)
+			fmt.Fprintf(b, "    and %d more\n", u.Count-shownFiles)
 			break
 		}
 		fmt.Fprintf(b, "    %s\n", shown(f))

@@ -218,5 +218,5 @@ func (s *Server) long(w http.ResponseWriter, r *http.Request, work func(context.
 }
 
 func progressOf(st Status) Progress {
-	return Progress{Files: len(st.Unsaved.Files), Bytes: st.Unsaved.Bytes, Operations: st.Unsaved.Operations, State: st.State, LastError: st.LastError}
+	return Progress{Files: st.Unsaved.Count, Bytes: st.Unsaved.Bytes, Operations: st.Unsaved.Operations, State: st.State, LastError: st.LastError}
 }

@@ -64,13 +64,14 @@ type Line struct {
 // Unsaved is what the server has not acknowledged.
 type Unsaved struct {
 	Bytes      int64     `json:"bytes"`
-	Files      []string  `json:"files"` // paths on the server, at most 100
+	Count      int       `json:"file_count"`
+	Files      []string  `json:"files"` // paths on the server of the first 100
 	Operations int       `json:"operations"`
 	Oldest     time.Time `json:"oldest,omitzero"`
 }
 
 // None says that everything is saved.
-func (u Unsaved) None() bool { return u.Bytes == 0 && len(u.Files) == 0 && u.Operations == 0 }
+func (u Unsaved) None() bool { return u.Bytes == 0 && u.Count == 0 && u.Operations == 0 }
 
 // Cache says what is known here.
 type Cache struct {
@@ -101,7 +102,8 @@ func Tell(line sftpconn.Status, known cache.Status) Status {
 		Line: Line{Connections: line.Connections, Channels: line.Channels, RTT: line.RTT.Seconds(),
 			ReadRate: line.ReadRate, WriteRate: line.WriteRate, BytesRead: line.BytesRead, BytesWritten: line.BytesWritten,
 			Requests: line.Requests, InFlight: line.InFlight, Oldest: line.Oldest.Seconds(), Waiting: line.Waiting},
-		Unsaved: Unsaved{Bytes: known.UnsavedBytes, Files: paths(known.UnsavedFiles), Operations: known.UnsavedOps, Oldest: known.OldestUnsaved},
+		Unsaved: Unsaved{Bytes: known.UnsavedBytes, Count: known.UnsavedCount, Files: paths(known.UnsavedFiles), Operations: known.UnsavedOps,
+			Oldest: known.OldestUnsaved},
 		Errors:  orEmpty(known.Errors),
 		Rescued: orEmpty(known.Rescued),
 		Cache: Cache{Names: known.Names, OpenFiles: known.OpenFiles, CleanBytes: known.CleanBytes,
