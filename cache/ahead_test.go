@@ -152,7 +152,7 @@ func TestContentFetchedAheadIsNotOlderThanWhatIsKnown(t *testing.T) {
 	}
 	r.replace(files[2].Name, "new, longer content")
 	r.mu.Lock()
-	r.stale(n) // what is known of it has had its time
+	n.expire() // what is known of it has had its time
 	r.mu.Unlock()
 	if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.Size != 19 {
 		t.Fatal(a.Size, err)

@@ -59,8 +59,8 @@ func sameType(n *Node, a session.Attr) bool {
 	return n.attr.Mode&syscall.S_IFMT == withType(a)&syscall.S_IFMT
 }
 
-// stale makes the next question about a node go to the server. Called with mu held.
-func (c *Cache) stale(n *Node) { n.until = 0 }
+// expire makes the next question about a node go to the server. Called with mu held.
+func (n *Node) expire() { n.until = 0 }
 
 // touched notes a change of a directory's names made here: its times are the server's to say.
 // Called with mu held.
@@ -106,7 +106,7 @@ func (c *Cache) found(n *Node) Found {
 // ttl is for how long a node's attributes may still be trusted. A directory that was changed here keeps its time:
 // the kernel knows of its own changes and asks for the new mtime by itself. Called with mu held.
 func (c *Cache) ttl(n *Node) time.Duration {
-	if c.mtimeUnknown(n) {
+	if n.mtimeUnknown() {
 		return 0
 	}
 	return max(0, time.Duration(n.until-c.now()))
@@ -115,7 +115,7 @@ func (c *Cache) ttl(n *Node) time.Duration {
 // Getattr answers with a node's attributes. h may be nil; with it a file that has no name any more is asked for by its handle.
 func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Duration, error) {
 	c.mu.Lock()
-	if c.valid(n) && !n.looks && !c.mtimeUnknown(n) {
+	if c.valid(n) && !n.looks && !n.mtimeUnknown() {
 		a, ttl := c.shown(n), c.ttl(n)
 		c.mu.Unlock()
 		return a, ttl, nil
@@ -147,7 +147,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 			if n.isDir() {
 				return nil
 			}
-			return c.fail("stat", "", syscall.ENOENT, nil)
+			return fail("stat", "", syscall.ENOENT, nil)
 		}
 		return c.refreshOpen(ctx, n, h)
 	}
@@ -177,7 +177,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return err
 	}
 	c.mu.Lock()
-	if h != nil && n.gen == asked.gen && sameType(n, a) && c.anotherAt(n, a) {
+	if h != nil && n.gen == asked.gen && sameType(n, a) && n.anotherAt(a) {
 		c.mu.Unlock()
 		return c.tellNames(ctx, n, h, a)
 	}
@@ -187,9 +187,9 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		n.looks = false
 		return nil
 	}
-	if !sameType(n, a) || c.anotherAt(n, a) {
+	if !sameType(n, a) || n.anotherAt(a) {
 		c.replaced(n)
-		return c.fail("stat", p, syscall.ESTALE, nil)
+		return fail("stat", p, syscall.ESTALE, nil)
 	}
 	c.keepAsked(n, asked, a)
 	return nil

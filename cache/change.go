@@ -71,7 +71,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 		if room {
 			<-q.room
 		}
-		return true, c.fail(ch.op, p.paths[0], syscall.EIO, errors.New("the mount is being ended"))
+		return true, fail(ch.op, p.paths[0], syscall.EIO, errors.New("the mount is being ended"))
 	}
 	return false, nil
 }
@@ -168,7 +168,7 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 	}) {
 		stop(context.Canceled)
 		over()
-		return c.fail(p.op, p.path(), syscall.EIO, errors.New("the mount is being ended"))
+		return fail(p.op, p.path(), syscall.EIO, errors.New("the mount is being ended"))
 	}
 	select {
 	case err := <-result:
@@ -277,7 +277,7 @@ func (q *queue) failed(p *pending, err error) {
 	}
 	if p.node != nil {
 		q.c.changed(p.node)
-		q.c.stale(p.node)
+		p.node.expire()
 	}
 	q.c.mu.Unlock()
 	for _, at := range p.names {

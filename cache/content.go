@@ -77,7 +77,7 @@ func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 
 // mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
 // been asked. Called with mu held.
-func (c *Cache) mtimeUnknown(n *Node) bool {
+func (n *Node) mtimeUnknown() bool {
 	f := n.file
 	if f == nil || !f.wrote || f.ownTimes != nil {
 		return false

@@ -14,10 +14,10 @@ import (
 func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff int64, n int64) (int64, error) {
 	const op = "copy"
 	if !c.conn.Has("copy-data") || src.n == dst.n {
-		return 0, c.fail(op, "", syscall.EOPNOTSUPP, nil)
+		return 0, fail(op, "", syscall.EOPNOTSUPP, nil)
 	}
 	if !dst.writable {
-		return 0, c.fail(op, "", syscall.EBADF, nil)
+		return 0, fail(op, "", syscall.EBADF, nil)
 	}
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
@@ -26,7 +26,7 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 		return 0, err
 	}
 	if a.Size == 0 {
-		return 0, c.fail(op, "", syscall.EOPNOTSUPP, nil) // files like those in /proc have no size
+		return 0, fail(op, "", syscall.EOPNOTSUPP, nil) // files like those in /proc have no size
 	}
 	if n = min(n, int64(a.Size)-srcOff); n <= 0 {
 		return 0, nil
@@ -55,7 +55,7 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	dst.written()
 	copied, err := c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
 	if errors.Is(err, sftpconn.ErrUnsupported) && copied == 0 {
-		return 0, c.fail(op, "", syscall.EOPNOTSUPP, err)
+		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
 	}
 	to.Drop()
 	to.Grown(dstOff+copied, dstOff+n)
@@ -65,8 +65,8 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 		dst.n.attr.Size = uint64(size)
 	}
 	if copied < n {
-		c.stale(src.n) // it is shorter than it was
-		c.stale(dst.n) // and this may have more of it than was counted
+		src.n.expire() // it is shorter than it was
+		dst.n.expire() // and this may have more of it than was counted
 	}
 	c.mu.Unlock()
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	if failure(err) {
 		// OpenSSH copies nothing between two handles of one path, though one of the files may have lost it since. Reading and
 		// writing finds out whether anything else is the matter.
-		return 0, c.fail(op, "", syscall.EOPNOTSUPP, err)
+		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
 	}
 	if err != nil {
 		return 0, c.explainWrite(ctx, dst.n, op, err)

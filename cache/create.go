@@ -46,7 +46,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	}
 	if withType(a)&syscall.S_IFMT != syscall.S_IFREG {
 		f.Close()
-		return Found{}, nil, c.fail(op, p, syscall.EEXIST, errors.New("the name is taken by something that is no regular file"))
+		return Found{}, nil, fail(op, p, syscall.EEXIST, errors.New("the name is taken by something that is no regular file"))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -48,7 +48,7 @@ func (r *rig) waitHeld() {
 func (r *rig) distrustNode(n *Node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stale(n)
+	n.expire()
 }
 
 // A file that is open and has bytes to be saved, and one in a directory: both are asked about while they get another path.

@@ -26,7 +26,7 @@ type DirEntry struct {
 // waited for, so that a refusal is opendir(3)'s error.
 func (c *Cache) OpenDir(ctx context.Context, n *Node) (*DirHandle, error) {
 	if !n.isDir() {
-		return nil, c.fail("opendir", "", syscall.ENOTDIR, nil)
+		return nil, fail("opendir", "", syscall.ENOTDIR, nil)
 	}
 	d := &DirHandle{c: c, n: n}
 	c.mu.Lock()

@@ -37,8 +37,8 @@ func (e *opError) Unwrap() []error {
 	return []error{e.errno, e.err}
 }
 
-// fail makes an error of this side's own.
-func (c *Cache) fail(op, path string, errno syscall.Errno, err error) error {
+// fail makes an error of this side's own. err is what it came of; it may be nil.
+func fail(op, path string, errno syscall.Errno, err error) error {
 	return &opError{op: op, path: path, errno: errno, err: err}
 }
 
@@ -79,25 +79,25 @@ func (c *Cache) errno(ctx context.Context, op, path string, err error) error {
 	var se *session.StatusError
 	switch {
 	case errors.Is(err, sftpconn.ErrStale):
-		return c.fail(op, path, syscall.ESTALE, err)
+		return fail(op, path, syscall.ESTALE, err)
 	case errors.Is(err, sftpconn.ErrUnreachable), errors.Is(err, sftpconn.ErrUncertain):
-		return c.fail(op, path, syscall.EIO, err)
+		return fail(op, path, syscall.EIO, err)
 	case errors.Is(err, sftpconn.ErrUnsupported):
-		return c.fail(op, path, syscall.EOPNOTSUPP, err)
+		return fail(op, path, syscall.EOPNOTSUPP, err)
 	case errors.As(err, &se):
-		return c.fail(op, path, codeErrno(op, se.Code), err)
+		return fail(op, path, codeErrno(op, se.Code), err)
 	case errors.Is(err, context.Canceled):
-		return c.fail(op, path, syscall.EINTR, err)
+		return fail(op, path, syscall.EINTR, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return c.fail(op, path, syscall.ETIMEDOUT, err)
+		return fail(op, path, syscall.ETIMEDOUT, err)
 	case errors.Is(err, io.EOF):
-		return c.fail(op, path, syscall.EIO, io.ErrUnexpectedEOF)
+		return fail(op, path, syscall.EIO, io.ErrUnexpectedEOF)
 	}
 	var en syscall.Errno
 	if errors.As(err, &en) {
-		return c.fail(op, path, en, err)
+		return fail(op, path, en, err)
 	}
-	return c.fail(op, path, syscall.EIO, err)
+	return fail(op, path, syscall.EIO, err)
 }
 
 // ownersOnly are the operations that only an owner may do: their refusal is EPERM, where others get EACCES (both are PERMISSION_DENIED).
@@ -143,7 +143,7 @@ func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) erro
 		return c.errno(ctx, op, path, err)
 	}
 	if _, e := c.conn.Lstat(ctx, path); e == nil {
-		return c.fail(op, path, syscall.EEXIST, err)
+		return fail(op, path, syscall.EEXIST, err)
 	}
 	return c.whyNotStored(ctx, op, path, err)
 }
@@ -157,11 +157,11 @@ func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) er
 	switch {
 	case e != nil:
 	case v.Flag&1 != 0: // ST_RDONLY
-		return c.fail(op, path, syscall.EROFS, err)
+		return fail(op, path, syscall.EROFS, err)
 	case v.Blocks > 0 && v.Bavail == 0, v.Files > 0 && v.Favail == 0 && v.Ffree == 0:
-		return c.fail(op, path, syscall.ENOSPC, err)
+		return fail(op, path, syscall.ENOSPC, err)
 	}
-	return c.fail(op, path, syscall.EIO, err)
+	return fail(op, path, syscall.EIO, err)
 }
 
 // parentPath is the directory that a path is in.
@@ -186,15 +186,15 @@ func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool
 	isDir := a.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	switch {
 	case !wantDir && isDir:
-		return c.fail(op, path, syscall.EISDIR, err)
+		return fail(op, path, syscall.EISDIR, err)
 	case wantDir && !isDir:
-		return c.fail(op, path, syscall.ENOTDIR, err)
+		return fail(op, path, syscall.ENOTDIR, err)
 	case wantDir && c.hasNames(ctx, path):
-		return c.fail(op, path, syscall.ENOTEMPTY, err)
+		return fail(op, path, syscall.ENOTEMPTY, err)
 	}
 	err = c.whyNotStored(ctx, op, path, err)
 	if wantDir && errors.Is(err, syscall.EIO) {
-		return c.fail(op, path, syscall.EBUSY, err)
+		return fail(op, path, syscall.EBUSY, err)
 	}
 	return err
 }
@@ -217,7 +217,7 @@ func (c *Cache) whyNotLinked(ctx context.Context, from, to string, err error) er
 	const op = "link"
 	explained := c.whyNotMade(ctx, op, to, err)
 	if failure(err) && errors.Is(explained, syscall.EIO) && c.mayCrossDevices(ctx, from, to) {
-		return c.fail(op, to, syscall.EXDEV, err)
+		return fail(op, to, syscall.EXDEV, err)
 	}
 	return explained
 }
@@ -248,17 +248,17 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 		dstDir := dst.Mode&syscall.S_IFMT == syscall.S_IFDIR
 		switch {
 		case noReplace:
-			return c.fail(op, to, syscall.EEXIST, err)
+			return fail(op, to, syscall.EEXIST, err)
 		case dstDir && !srcDir:
-			return c.fail(op, to, syscall.EISDIR, err)
+			return fail(op, to, syscall.EISDIR, err)
 		case srcDir && !dstDir:
-			return c.fail(op, to, syscall.ENOTDIR, err)
+			return fail(op, to, syscall.ENOTDIR, err)
 		case dstDir && c.hasNames(ctx, to):
-			return c.fail(op, to, syscall.ENOTEMPTY, err)
+			return fail(op, to, syscall.ENOTEMPTY, err)
 		}
 	}
 	if failure(err) && c.mayCrossDevices(ctx, from, to) {
-		return c.fail(op, to, syscall.EXDEV, err) // nothing else explains it
+		return fail(op, to, syscall.EXDEV, err) // nothing else explains it
 	}
 	if !failure(err) {
 		return c.errno(ctx, op, to, err) // the new name's directory is gone
@@ -274,7 +274,7 @@ func (c *Cache) whyNotOpened(ctx context.Context, path string, write bool, err e
 	}
 	a, e := c.conn.Lstat(ctx, path)
 	if e == nil && a.Mode&syscall.S_IFMT == syscall.S_IFDIR {
-		return c.fail(op, path, syscall.EISDIR, err)
+		return fail(op, path, syscall.EISDIR, err)
 	}
 	return c.whyNotStored(ctx, op, path, err)
 }

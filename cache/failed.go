@@ -1,6 +1,9 @@
 package cache
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // maxFailed bounds the failed changes that are kept for fsync(2); of more than these the oldest are told by Sync alone.
 const maxFailed = 100
@@ -46,24 +49,12 @@ func (c *Cache) failures(n *Node) error {
 		if concerned && !told {
 			f.nodes[n.id] = true
 			errs = append(errs, f.err)
-		} else if n.isDir() && !f.told[n.id] && f.within(n) {
+		} else if n.isDir() && !f.told[n.id] && slices.ContainsFunc(f.dirs, func(dir *Node) bool { return dir.within(n) }) {
 			f.told[n.id] = true
 			errs = append(errs, f.err)
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// within says whether the change was in a directory or below it. Called with Cache.mu held.
-func (f *failedChange) within(n *Node) bool {
-	for _, dir := range f.dirs {
-		for ; dir != nil; dir = dir.parent {
-			if dir == n {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // doubt makes the next questions about what a change was to change go to the server: nobody here knows whether it was done, or
@@ -74,7 +65,7 @@ func (c *Cache) doubt(ch *change) {
 		c.doubtName(at.dir, at.name)
 	}
 	if ch.node != nil {
-		c.stale(ch.node)
+		ch.node.expire()
 	}
 	c.mu.Unlock()
 	for _, at := range ch.names {
@@ -86,7 +77,7 @@ func (c *Cache) doubt(ch *change) {
 func (c *Cache) doubtName(dir *Node, name string) {
 	delete(dir.dir.missing, name)
 	if n := c.child(dir, name); n != nil {
-		c.stale(n)
+		n.expire()
 	}
 	if l := dir.dir.list; l != nil {
 		if i, ok := l.index[name]; ok {

@@ -26,7 +26,7 @@ func (r *rig) pagesGood(n *Node) (keep bool) {
 func (r *rig) statAgain(n *Node) {
 	r.t.Helper()
 	r.mu.Lock()
-	r.stale(n)
+	n.expire()
 	r.mu.Unlock()
 	if _, _, err := r.Getattr(ctxOf(r.t), n, nil); err != nil {
 		r.t.Fatal(err)

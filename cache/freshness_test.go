@@ -93,7 +93,7 @@ func TestOldPagesAreNotKeptThoughTheChangeIsKnown(t *testing.T) {
 			r.readAll(n)
 			r.replace("f", "new content")
 			r.mu.Lock()
-			r.stale(n) // what is known of it has had its time
+			n.expire() // what is known of it has had its time
 			r.mu.Unlock()
 			if _, _, err := r.Getattr(ctxOf(t), n, nil); err != nil { // stat(1)
 				t.Fatal(err)
@@ -132,7 +132,7 @@ func (r *rig) learnt(n *Node) {
 	waitFor(r.t, "the mtime is learnt", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return !r.mtimeUnknown(n) && !n.file.learning
+		return !n.mtimeUnknown() && !n.file.learning
 	})
 }
 

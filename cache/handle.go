@@ -85,7 +85,7 @@ func (h *Handle) Append(ctx context.Context, p []byte, off int64) (int, error) {
 
 func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (int, error) {
 	if off < 0 || off+int64(len(p)) < 0 {
-		return 0, h.c.fail("write", "", syscall.EFBIG, nil)
+		return 0, fail("write", "", syscall.EFBIG, nil)
 	}
 	h.written()
 	ctx, stop := h.c.bounded(ctx)
@@ -241,7 +241,7 @@ func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 			return
 		}
 		c.mu.Lock()
-		unknown, asked := c.mtimeUnknown(h.n) && h.n.file.writers == 0 && !(c.o.Async && h.n.sent > 0), c.stamp(h.n)
+		unknown, asked := h.n.mtimeUnknown() && h.n.file.writers == 0 && !(c.o.Async && h.n.sent > 0), c.stamp(h.n)
 		c.mu.Unlock()
 		if !unknown {
 			return

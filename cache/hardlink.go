@@ -50,7 +50,7 @@ func (n *Node) severalNames() bool {
 
 // anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.
 // Called with mu held.
-func (c *Cache) anotherAt(n *Node, a session.Attr) bool {
+func (n *Node) anotherAt(a session.Attr) bool {
 	if !n.severalNames() || n.sent > 0 {
 		return false
 	}

@@ -80,7 +80,7 @@ func TestTruncatingAHardLinkOfWhichOneNameWasReplaced(t *testing.T) {
 	}
 	r.replace("a", "another file")
 	r.mu.Lock()
-	r.stale(n) // what is known of it has had its time
+	n.expire() // what is known of it has had its time
 	r.mu.Unlock()
 	_, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_TRUNC)
 	wantErrno(t, err, syscall.ESTALE)
@@ -116,7 +116,7 @@ func TestAnOpenHardLinkThatGrowsIsNotStale(t *testing.T) {
 	defer h.Release()
 	r.append("a", " and more")
 	r.mu.Lock()
-	r.stale(n)
+	n.expire()
 	r.mu.Unlock()
 	if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Size != 15 || a.Nlink != 2 {
 		t.Errorf("fstat: %+v, %v", a, err)

@@ -28,7 +28,7 @@ func TestAReplacedFileIsNotReadByTheHandleOfTheOldOne(t *testing.T) {
 		"an open for writing": func(r *rig, n *Node) { r.opened(n, syscall.O_RDWR) },
 		"a stat": func(r *rig, n *Node) {
 			r.mu.Lock()
-			r.stale(n)
+			n.expire()
 			r.mu.Unlock()
 			if _, _, err := r.Getattr(ctxOf(r.t), n, nil); err != nil {
 				r.t.Error(err)

@@ -23,7 +23,7 @@ func (c *Cache) startListing(dir *Node) *listing {
 	d.order = order
 	c.pin(dir)
 	if c.closed {
-		c.finishListing(dir, l, c.fail("list", "", syscall.EIO, nil))
+		c.finishListing(dir, l, fail("list", "", syscall.EIO, nil))
 		return l
 	}
 	c.wg.Add(1)
@@ -59,7 +59,7 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 		}
 		since := c.lastMove(dir)
 		if again {
-			c.restartListing(dir, l)
+			l.restart()
 		}
 		c.mu.Unlock()
 		err = c.listAt(ctx, dir, l, p, since)
@@ -81,7 +81,7 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 			return errStrayed
 		}
 		if restart {
-			c.restartListing(dir, l)
+			l.restart()
 		}
 		c.takeNames(dir, l, names)
 		return nil
@@ -159,12 +159,12 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	c.retireIfUnheld(dir)
 	c.notEarly(l)
 	c.walkListed(dir)
-	c.scanListed(dir)
+	c.scanListed()
 }
 
-// restartListing begins again after the line broke: names already handed out keep their places, and readers who come to one
-// wait until the server has named it again, or the listing ends. Called with mu held.
-func (c *Cache) restartListing(dir *Node, l *listing) {
+// restart begins a fetch again, after the line broke or a rename crossed with it: names already handed out keep their places, and
+// readers who come to one wait until the server has named it again, or the listing ends. Called with mu held.
+func (l *listing) restart() {
 	for i := range l.ents {
 		if e := &l.ents[i]; !e.gone && !l.changedHere[e.name] {
 			e.doubt = true
@@ -218,13 +218,13 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 
 // takeChild brings a node up to date with what a listing says of it. Called with mu held.
 func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
-	if c.mtimeUnknown(n) || n.sent > 0 || c.o.Async && c.queue.busy() {
+	if n.mtimeUnknown() || n.sent > 0 || c.o.Async && c.queue.busy() {
 		return // the listing may have crossed with a change of ours
 	}
 	if c.o.FollowSymlinks && e.Attr.Mode&syscall.S_IFMT == syscall.S_IFLNK {
 		return
 	}
-	if !sameType(n, e.Attr) || c.anotherAt(n, e.Attr) {
+	if !sameType(n, e.Attr) || n.anotherAt(e.Attr) {
 		c.unname(n, dir, e.Name)
 		n.gen++
 		c.retireIfUnheld(n)

@@ -154,7 +154,7 @@ func (c *Cache) keepInListing(n *Node) {
 	l := n.parent.dir.list
 	if i, ok := l.index[n.name]; ok && !l.ents[i].gone {
 		l.ents[i].attr, l.ents[i].until = n.attr, n.until
-		if c.mtimeUnknown(n) {
+		if n.mtimeUnknown() {
 			l.ents[i].until = 0
 		}
 	}

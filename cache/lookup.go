@@ -49,10 +49,10 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 // what: in one that never rests the last answer counts.
 func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (Found, error) {
 	if err := checkName(name); err != 0 {
-		return Found{}, c.fail("lookup", name, err, nil)
+		return Found{}, fail("lookup", name, err, nil)
 	}
 	if !dir.isDir() {
-		return Found{}, c.fail("lookup", name, syscall.ENOTDIR, nil)
+		return Found{}, fail("lookup", name, syscall.ENOTDIR, nil)
 	}
 	if f, known, err := c.known(dir, name); known {
 		return f, err
@@ -94,7 +94,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	case now != nil && (now != child || now.gen != asked.gen):
 		// Made or changed here while the question was on its way: what we know is newer.
 	case now == nil && dir.gen != gen && c.removedHere(dir, name):
-		return Found{}, c.fail("lookup", p, syscall.ENOENT, nil)
+		return Found{}, fail("lookup", p, syscall.ENOENT, nil)
 	case now == nil && dir.gen != gen && c.keepsNoAbsence() && tries > 0:
 		// It may be gone since, and nothing here would know.
 		c.mu.Unlock()
@@ -118,7 +118,7 @@ func (c *Cache) known(dir *Node, name string) (f Found, ok bool, err error) {
 	case present:
 		return c.found(n), true, nil
 	case absent:
-		return Found{TTL: ttl}, true, c.fail("lookup", name, syscall.ENOENT, nil)
+		return Found{TTL: ttl}, true, fail("lookup", name, syscall.ENOENT, nil)
 	}
 	return Found{}, false, nil
 }
@@ -137,7 +137,7 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 	now := c.now()
 	d := dir.dir
 	if n := d.children[name]; n != nil {
-		if n.until > now && !c.mtimeUnknown(n) {
+		if n.until > now && !n.mtimeUnknown() {
 			return n, time.Duration(n.until - now), present
 		}
 		return n, 0, unknown
@@ -187,7 +187,7 @@ func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Fou
 // learn takes the server's word for a name: its node, made or brought up to date. Called with mu held.
 func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 	n := c.child(dir, name)
-	if n != nil && (!sameType(n, a) || c.anotherAt(n, a)) {
+	if n != nil && (!sameType(n, a) || n.anotherAt(a)) {
 		c.forgetName(dir, name)
 		n = nil
 	}

@@ -45,7 +45,7 @@ func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) 
 func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Found, error) {
 	const op = "symlink"
 	if target == "" || len(target) > maxPath {
-		return Found{}, c.fail(op, name, syscall.ENAMETOOLONG, nil)
+		return Found{}, fail(op, name, syscall.ENAMETOOLONG, nil)
 	}
 	if err := c.mustBeFree(dir, name, op); err != nil {
 		return Found{}, err
@@ -77,7 +77,7 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 		// symlink(2) wants a link; the next look-up finds what it leads to.
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.stale(f.Node)
+		f.Node.expire()
 		f.TTL = 0
 	}
 	return f, err
@@ -87,7 +87,7 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Found, error) {
 	const op = "link"
 	if c.o.DisableHardlink {
-		return Found{}, c.fail(op, name, syscall.EPERM, errors.New("hard links are switched off (disable_hardlink)"))
+		return Found{}, fail(op, name, syscall.EPERM, errors.New("hard links are switched off (disable_hardlink)"))
 	}
 	if err := c.mustBeFree(dir, name, op); err != nil {
 		return Found{}, err
@@ -110,7 +110,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		},
 		locate: func() (paths []string, err error) {
 			if from = c.path(n); from == "" {
-				return nil, c.fail(op, "", syscall.ENOENT, nil)
+				return nil, fail(op, "", syscall.ENOENT, nil)
 			}
 			if p, err = c.namePath(dir, name); err != nil {
 				return nil, err
@@ -162,7 +162,7 @@ func (c *Cache) mustBeFree(dir *Node, name, op string) error {
 		return err
 	}
 	if _, _, state := c.peek(dir, name); state == present {
-		return c.fail(op, p, syscall.EEXIST, nil)
+		return fail(op, p, syscall.EEXIST, nil)
 	}
 	return nil
 }
@@ -194,17 +194,17 @@ func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 	now := uint32(time.Now().Unix())
 	a.Flags = session.HasMode | session.HasSize | session.HasOwner | session.HasTimes
 	a.Atime, a.Mtime = now, now
-	a.UID, a.GID = c.creator(dir)
+	a.UID, a.GID = creator(dir)
 	return c.found(c.enter(dir, name, a))
 }
 
 // creator guesses who will own what is made in a directory: its owner, as most people work in their own. Called with mu held.
-func (c *Cache) creator(dir *Node) (uid, gid uint32) { return dir.attr.UID, dir.attr.GID }
+func creator(dir *Node) (uid, gid uint32) { return dir.attr.UID, dir.attr.GID }
 
 // made enters a name that the server has made, with the attributes that it showed in the same flight.
 func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (Found, error) {
 	if withType(got)&syscall.S_IFMT != kind {
-		return Found{}, c.fail("stat", p, syscall.ESTALE, errors.New("something else has the name now"))
+		return Found{}, fail("stat", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -53,7 +53,7 @@ func TestErrnoOfRefusedOperations(t *testing.T) {
 			r.mu.Lock()
 			for _, name := range []string{"file", "dir", "dir2"} {
 				if n := r.child(root, name); n != nil {
-					r.stale(n)
+					n.expire()
 				}
 			}
 			r.dropListing(root)

@@ -30,7 +30,7 @@ func TestAKernelThatTakesNoNoticesCostsNoGoroutines(t *testing.T) {
 	for i := range files {
 		n := r.mustFind(name(i)).Node
 		r.mu.Lock()
-		r.stale(n)
+		n.expire()
 		r.mu.Unlock()
 		if err := os.Remove(filepath.Join(r.dir, name(i))); err != nil {
 			t.Fatal(err)

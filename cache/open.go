@@ -14,11 +14,11 @@ import (
 func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool, err error) {
 	switch {
 	case n.isDir():
-		return nil, false, c.fail("open", "", syscall.EISDIR, nil)
+		return nil, false, fail("open", "", syscall.EISDIR, nil)
 	case c.typeOf(n) == syscall.S_IFLNK:
-		return nil, false, c.fail("open", "", syscall.ELOOP, nil)
+		return nil, false, fail("open", "", syscall.ELOOP, nil)
 	case c.typeOf(n) != syscall.S_IFREG:
-		return nil, false, c.fail("open", "", syscall.ENXIO, nil)
+		return nil, false, fail("open", "", syscall.ENXIO, nil)
 	}
 	if h, keep := c.openAhead(ctx, n, flags); h != nil {
 		return h, keep, nil
@@ -128,7 +128,7 @@ func (c *Cache) typeOf(n *Node) uint32 {
 func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 	p, err := c.pathWait(ctx, n)
 	if err != nil && c.pathOf(n) == "" {
-		return "", c.fail("open", "", syscall.ESTALE, errors.New("its name is gone"))
+		return "", fail("open", "", syscall.ESTALE, errors.New("its name is gone"))
 	}
 	return p, err
 }
@@ -164,14 +164,14 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 	}
 	c.mu.Lock()
 	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG ||
-		pflags&session.OpenTrunc == 0 && *self == nil && c.anotherAt(n, a) // a handle that is there goes on with what it finds
+		pflags&session.OpenTrunc == 0 && *self == nil && n.anotherAt(a) // a handle that is there goes on with what it finds
 	if another {
 		c.replaced(n)
 	}
 	c.mu.Unlock()
 	if another {
 		f.Close()
-		return nil, a, c.fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
+		return nil, a, fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
 	return f, a, nil
 }
@@ -180,7 +180,7 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 func (c *Cache) goneUnder(n *Node, p string, err error) error {
 	c.gone(n, p)
 	if c.pathOf(n) != "" {
-		return c.fail("open", p, syscall.ESTALE, err)
+		return fail("open", p, syscall.ESTALE, err)
 	}
 	return err
 }

@@ -138,7 +138,7 @@ func TestAGrownFileIsReadToItsEndBesideChangesOfTheFile(t *testing.T) {
 			}
 			h := r.openCrossing(n, syscall.O_RDWR, func() error { return meanwhile(r, n, other) })
 			r.mu.Lock()
-			r.stale(n) // what is known of it has had its time
+			n.expire() // what is known of it has had its time
 			r.mu.Unlock()
 			if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Size != 200 {
 				t.Fatal("size", a.Size, err)

@@ -59,7 +59,7 @@ func TestWaitingForPendingChangesIsBoundedToo(t *testing.T) {
 	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
 	wantErrno(t, r.Fsyncdir(ctxOf(t), r.Root()), syscall.EIO)
 	r.mu.Lock()
-	r.stale(f.Node)
+	f.Node.expire()
 	r.mu.Unlock()
 	_, _, err = r.Getattr(ctxOf(t), f.Node, nil)
 	wantErrno(t, err, syscall.EIO)

@@ -103,7 +103,7 @@ func (c *Cache) pathWait(ctx context.Context, n *Node) (string, error) {
 	return c.steady(ctx, func() (string, error) {
 		p := c.path(n)
 		if p == "" {
-			return "", c.fail("find", "", syscall.ENOENT, nil)
+			return "", fail("find", "", syscall.ENOENT, nil)
 		}
 		return p, nil
 	})
@@ -135,18 +135,18 @@ func (c *Cache) childPath(ctx context.Context, dir *Node, name string) (string, 
 // namePath is the path of a name in a directory, without waiting for anything. Called with mu held.
 func (c *Cache) namePath(dir *Node, name string) (string, error) {
 	if err := checkName(name); err != 0 {
-		return "", c.fail("find", name, err, nil)
+		return "", fail("find", name, err, nil)
 	}
 	if !dir.isDir() {
-		return "", c.fail("find", name, syscall.ENOTDIR, nil)
+		return "", fail("find", name, syscall.ENOTDIR, nil)
 	}
 	p := c.path(dir)
 	if p == "" {
-		return "", c.fail("find", name, syscall.ENOENT, nil)
+		return "", fail("find", name, syscall.ENOENT, nil)
 	}
 	p = join(p, name)
 	if len(p) > maxPath {
-		return "", c.fail("find", name, syscall.ENAMETOOLONG, nil)
+		return "", fail("find", name, syscall.ENAMETOOLONG, nil)
 	}
 	return p, nil
 }

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -52,7 +54,7 @@ func (q *queue) enter(p *pending) []*pending {
 			set[p] = struct{}{}
 		})
 	}
-	return keys(before)
+	return slices.Collect(maps.Keys(before))
 }
 
 // conflicts collects the pending changes at path, above it and, with below, under it. Called with mu held.
@@ -131,7 +133,7 @@ func (q *queue) waitFor(ctx context.Context, path string, below bool) error {
 	q.mu.Lock()
 	q.conflicts(path, below, set)
 	q.mu.Unlock()
-	return waitAll(ctx, keys(set))
+	return waitAll(ctx, slices.Collect(maps.Keys(set)))
 }
 
 // waitIn returns when no change is pending at a directory, above it, or of a name in it: what the server lists then is not
@@ -151,7 +153,7 @@ func (q *queue) waitIn(ctx context.Context, dir string) error {
 		}
 	}
 	q.mu.Unlock()
-	return waitAll(ctx, keys(set))
+	return waitAll(ctx, slices.Collect(maps.Keys(set)))
 }
 
 // drain waits until none of the changes that are pending now is.
@@ -164,7 +166,7 @@ func (q *queue) drain(ctx context.Context) error {
 		}
 	}
 	q.mu.Unlock()
-	return waitAll(ctx, keys(set))
+	return waitAll(ctx, slices.Collect(maps.Keys(set)))
 }
 
 func waitAll(ctx context.Context, list []*pending) error {
@@ -185,12 +187,4 @@ func above(path string, f func(dir string)) {
 			f(path[:i])
 		}
 	}
-}
-
-func keys(set map[*pending]struct{}) []*pending {
-	list := make([]*pending, 0, len(set))
-	for p := range set {
-		list = append(list, p)
-	}
-	return list
 }

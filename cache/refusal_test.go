@@ -255,7 +255,7 @@ func TestARemoteDirectoryThatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.mu.Lock()
-	r.stale(r.Root())
+	r.Root().expire()
 	r.mu.Unlock()
 	_, _, err := r.Getattr(ctxOf(t), r.Root(), nil)
 	wantErrno(t, err, syscall.ENOENT)

@@ -19,10 +19,10 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	sure := state == present && !n.isDir()
 	c.mu.Unlock()
 	if state == absent {
-		return c.fail(op, p, syscall.ENOENT, nil)
+		return fail(op, p, syscall.ENOENT, nil)
 	}
 	if state == present && n.isDir() {
-		return c.fail(op, p, syscall.EISDIR, nil)
+		return fail(op, p, syscall.EISDIR, nil)
 	}
 	defer c.openBeforeRemoval(ctx, n)()
 	return c.submitRemoval(ctx, op, place{dir, name}, n, sure, func(ctx context.Context, p string) error {
@@ -54,7 +54,7 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	}
 	c.mu.Unlock()
 	if known != 0 {
-		return c.fail(op, p, known, nil)
+		return fail(op, p, known, nil)
 	}
 	return c.submitRemoval(ctx, op, place{dir, name}, n, sure, func(ctx context.Context, p string) error {
 		if err := c.conn.Rmdir(ctx, p); err != nil {

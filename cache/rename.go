@@ -19,7 +19,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			return nil, err
 		}
 		if strings.HasPrefix(to, from+"/") {
-			return nil, c.fail(op, from, syscall.EINVAL, errors.New("into itself")) // the tree would have no way out of a circle
+			return nil, fail(op, from, syscall.EINVAL, errors.New("into itself")) // the tree would have no way out of a circle
 		}
 		return []string{from, to}, nil
 	}
@@ -47,7 +47,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace)
 	c.mu.Unlock()
 	if known != 0 {
-		return c.fail(op, from, known, nil)
+		return fail(op, from, known, nil)
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
 	var moved *Node
@@ -79,7 +79,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			case err == nil:
 				c.move(dir, name, newdir, newname)
 			case n != nil && errors.Is(err, syscall.ENOENT):
-				c.stale(n)
+				n.expire()
 			case errors.Is(err, syscall.EEXIST):
 				c.doubtName(newdir, newname)
 				c.notifyName(newdir.id, newname)

@@ -10,7 +10,7 @@ func TestARenameOfOneNameOfAFileToAnotherLeavesBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.mu.Lock()
-	r.stale(n) // only the server can say what the names are
+	n.expire() // only the server can say what the names are
 	r.mu.Unlock()
 	if err := r.Rename(ctxOf(t), r.Root(), "a", r.Root(), "b", false); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 			remote = n.was
 		}
 		c.changed(n)
-		c.stale(n)
+		n.expire()
 		if n.file != nil {
 			n.file.known = false
 			c.contentChanged(n) // what programs see from now on is what the server has

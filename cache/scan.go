@@ -133,7 +133,7 @@ func (c *Cache) follows(n *Node) bool {
 }
 
 // scanListed goes on when a directory that the scan runs into has been listed. Called with mu held.
-func (c *Cache) scanListed(*Node) {
+func (c *Cache) scanListed() {
 	if c.scan.dir != nil && c.scan.streak >= scanBegins && c.readLately(c.scan.dir) {
 		c.scanPump()
 	}

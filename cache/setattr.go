@@ -19,7 +19,7 @@ type SetAttr struct {
 // Setattr changes attributes, all of one wish in one request. h may be nil.
 func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Attr, time.Duration, error) {
 	if s.Size != nil && *s.Size >= 1<<63 {
-		return Attr{}, 0, c.fail("setattr", "", syscall.EFBIG, nil)
+		return Attr{}, 0, fail("setattr", "", syscall.EFBIG, nil)
 	}
 	if err := c.sureOfName(ctx, n); err != nil {
 		return Attr{}, 0, err
@@ -67,7 +67,7 @@ func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (sessio
 	c.mu.Lock()
 	known := c.valid(n)
 	if s.Atime != nil && s.Mtime == nil {
-		known = known && !n.looks && !c.mtimeUnknown(n)
+		known = known && !n.looks && !n.mtimeUnknown()
 	}
 	c.mu.Unlock()
 	halves := (s.UID == nil) != (s.GID == nil) || (s.Atime == nil) != (s.Mtime == nil)
@@ -116,7 +116,7 @@ func seconds(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-1)) }
 // truncate sets the size, and the rest of the wish with it.
 func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
 	if c.typeOf(n) != syscall.S_IFREG {
-		return c.fail("truncate", "", syscall.EINVAL, nil)
+		return fail("truncate", "", syscall.EINVAL, nil)
 	}
 	c.mu.Lock()
 	fs := c.content(n)
@@ -182,7 +182,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
 	_, err := c.queue.submit(ctx, change{
-		op: "setattr", paths: []string{p}, sure: p != "" && c.everKnown(n), node: n,
+		op: "setattr", paths: []string{p}, sure: p != "" && c.undoubted(n), node: n,
 		run: func(ctx context.Context) error { return c.send(ctx, n, h, a) },
 	})
 	if err != nil {
@@ -208,8 +208,8 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	return nil
 }
 
-// everKnown says whether a node's attributes have been seen at all.
-func (c *Cache) everKnown(n *Node) bool {
+// undoubted says whether a node's attributes are what the server told, however long ago, and nothing has put them in doubt since.
+func (c *Cache) undoubted(n *Node) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return n.until > 0
@@ -237,7 +237,7 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 		f.ownTimes = nil
 	}
 	c.changed(n)
-	c.stale(n)
+	n.expire()
 	c.mu.Unlock()
 	c.report("setattr", p, c.errno(c.ctx, "setattr", p, why))
 }
@@ -269,7 +269,7 @@ func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr) er
 		}
 		return c.errno(ctx, op, p, err)
 	}
-	return c.fail("setattr", "", syscall.ENOENT, nil)
+	return fail("setattr", "", syscall.ENOENT, nil)
 }
 
 // applied enters attributes that the server has taken. Called with mu held.
@@ -282,7 +282,7 @@ func (c *Cache) applied(n *Node, a session.Attr) {
 	}
 	if a.Flags&session.HasOwner != 0 {
 		if n.isReg() && n.attr.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0 {
-			c.stale(n) // chown(2) clears them, for most callers
+			n.expire() // chown(2) clears them, for most callers
 		}
 		n.attr.UID, n.attr.GID = a.UID, a.GID
 	}

@@ -99,7 +99,7 @@ func (c *Cache) contained(n *Node, target string, depth int, same bool) (string,
 			"transform_symlinks and contain_symlinks (the default) rewrite absolute ones inside the remote directory",
 			"link", c.pathOf(n), "target", target)
 	})
-	return "", c.fail("readlink", c.pathOf(n), syscall.EPERM, errors.New("the link leads out of the mount (see no_contain_symlinks)"))
+	return "", fail("readlink", c.pathOf(n), syscall.EPERM, errors.New("the link leads out of the mount (see no_contain_symlinks)"))
 }
 
 // insideRoot gives the rest of an absolute target behind the remote root, where it is inside.
