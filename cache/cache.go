@@ -225,6 +225,17 @@ func (c *Cache) background(f func(ctx context.Context)) bool {
 	return true
 }
 
+// Sync waits until nothing of before the call is unacknowledged, bytes or changes, and returns the errors not yet reported, joined.
+func (c *Cache) Sync(ctx context.Context) error {
+	if err := c.queue.drain(ctx); err != nil {
+		return c.errno(ctx, "sync", "", err)
+	}
+	if err := c.pool.Flushed(ctx); err != nil {
+		return c.errno(ctx, "sync", "", err)
+	}
+	return c.errs.take()
+}
+
 // Close ends all work without waiting for the server: unacknowledged bytes go to the rescue
 // directory, changes not yet sent are reported in the log. See Sync for an end without loss.
 func (c *Cache) Close() error {

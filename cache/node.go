@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"context"
-	"sync"
 	"syscall"
 
 	"sshmount/sftpconn/session"
@@ -185,43 +183,3 @@ func (c *Cache) unname(n *Node, dir *Node, name string) {
 
 // child is the node at a name that the tree holds; nil where it holds none. Called with mu held.
 func (c *Cache) child(dir *Node, name string) *Node { return dir.dir.children[name] }
-
-// submitUnnaming submits a change that takes names away from nodes; those that are nil have none here.
-func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, ch change) error {
-	if !c.o.Async {
-		_, err := c.queue.submit(ctx, ch)
-		return err
-	}
-	var undo []func()
-	c.mu.Lock()
-	for i, n := range nodes {
-		if n == nil || n.isThere(at[i]) {
-			continue
-		}
-		n.pendingRemovals = append(n.pendingRemovals, at[i])
-		c.pin(n)
-		undo = append(undo, func() {
-			n.pendingRemovals = without(n.pendingRemovals, at[i])
-			n.pins--
-			c.retireIfUnheld(n)
-		})
-	}
-	c.mu.Unlock()
-	left := sync.OnceFunc(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, f := range undo {
-			f()
-		}
-	})
-	run := ch.run
-	ch.run = func(ctx context.Context) error {
-		defer left()
-		return run(ctx)
-	}
-	_, err := c.queue.submit(ctx, ch)
-	if err != nil {
-		left()
-	}
-	return err
-}

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"sync"
 	"syscall"
 )
 
@@ -73,6 +74,46 @@ func (c *Cache) submitRemoval(ctx context.Context, op string, at place, n *Node,
 		predict: func(*change) { c.removed(at.dir, at.name, nil) },
 		enter:   func(err error) { c.removed(at.dir, at.name, err) },
 	})
+}
+
+// submitUnnaming submits a change that takes names away from nodes; those that are nil have none here.
+func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, ch change) error {
+	if !c.o.Async {
+		_, err := c.queue.submit(ctx, ch)
+		return err
+	}
+	var undo []func()
+	c.mu.Lock()
+	for i, n := range nodes {
+		if n == nil || n.isThere(at[i]) {
+			continue
+		}
+		n.pendingRemovals = append(n.pendingRemovals, at[i])
+		c.pin(n)
+		undo = append(undo, func() {
+			n.pendingRemovals = without(n.pendingRemovals, at[i])
+			n.pins--
+			c.retireIfUnheld(n)
+		})
+	}
+	c.mu.Unlock()
+	left := sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, f := range undo {
+			f()
+		}
+	})
+	run := ch.run
+	ch.run = func(ctx context.Context) error {
+		defer left()
+		return run(ctx)
+	}
+	_, err := c.queue.submit(ctx, ch)
+	if err != nil {
+		left()
+	}
+	return err
 }
 
 // surelyEmpty says whether a directory is known to hold nothing. Called with mu held.

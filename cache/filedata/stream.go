@@ -1,7 +1,6 @@
 package filedata
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -187,35 +186,4 @@ func (p *Pool) idleStream(s *stream) {
 	p.mu.Lock()
 	delete(p.streams, s)
 	p.mu.Unlock()
-}
-
-// latency is the least time from request to answer, of late.
-type latency struct {
-	mu       sync.Mutex
-	now, old time.Duration // of this period and of the last; 0 where nothing was asked
-	begun    time.Time
-}
-
-// latencyPeriod: a line can change its way.
-const latencyPeriod = 10 * time.Second
-
-func (l *latency) add(d time.Duration) {
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.begun) > latencyPeriod {
-		l.old, l.now, l.begun = l.now, 0, now
-	}
-	if l.now == 0 || d < l.now {
-		l.now = max(d, 1)
-	}
-}
-
-func (l *latency) least() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.old > 0 && (l.now == 0 || l.old < l.now) {
-		return l.old
-	}
-	return l.now
 }

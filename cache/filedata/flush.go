@@ -1,0 +1,181 @@
+package filedata
+
+import (
+	"context"
+	"errors"
+
+	"sshmount/sftpconn"
+)
+
+// flushed waits until all that was written before the call is acknowledged or lost. f.mu is held, but not while it waits.
+func (f *File) flushed(ctx context.Context) error {
+	if !f.dirty() {
+		return nil
+	}
+	last := f.epochs[len(f.epochs)-1]
+	last.sealed = true
+	f.makeDue()
+	f.pump()
+	for len(f.epochs) > 0 && f.epochs[0].id <= last.id {
+		if err := f.waitEvent(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitEvent lets go of f.mu until something has happened, or ctx ends, whose cause it returns.
+func (f *File) waitEvent(ctx context.Context) error {
+	wake := f.waitLocked()
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	select {
+	case <-wake:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Flushed waits until all that was written to the file before the call is acknowledged or lost.
+func (f *File) Flushed(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.flushed(ctx)
+}
+
+// Delivered is Flushed for a handle that has closed, and waits besides for times that were set since and go through it.
+func (h *Handle) Delivered(ctx context.Context) error {
+	f := h.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		if err := f.flushed(ctx); err != nil || f.writer != h || f.barrier() == nil {
+			return err
+		}
+	}
+}
+
+// Drain waits until nothing of this file is unacknowledged: beside a steady writer that may take for ever.
+func (f *File) Drain(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drain(ctx)
+}
+
+// drain is Drain with f.mu held, but not while it waits.
+func (f *File) drain(ctx context.Context) error {
+	for f.dirty() {
+		if err := f.flushed(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush waits until the server has acknowledged all bytes of the file that were written before, and returns the first write
+// error of the file since this handle was opened that it has not reported for good. With forGood the report is for good
+// (fsync); without, the next Flush reports it again (close: a child's close of an inherited descriptor must not use it up).
+// ctx ending (ErrUnreachable as its cause too) returns early; the bytes are kept and go on being delivered.
+func (h *Handle) Flush(ctx context.Context, forGood bool) error {
+	f := h.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.flushed(ctx); err != nil {
+		return err
+	}
+	err := h.err
+	if forGood {
+		h.err, h.untoldError = nil, nil
+	}
+	return err
+}
+
+// Sync is Flush with forGood, and fsync on the server.
+func (h *Handle) Sync(ctx context.Context) error {
+	var stored func() bool
+	var refused error
+	flushed, asked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(asked)
+		stored, refused = h.syncBehind(ctx, flushed)
+	}()
+	err := h.Flush(ctx, true)
+	close(flushed)
+	<-asked
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		return refused
+	case stored != nil && stored():
+		return nil
+	}
+	return h.backend.Fsync(ctx)
+}
+
+// syncBehind has the server asked for the fsync in the flight of the last writes, where all of them are in flight before flushed is closed.
+// nil where that can't be.
+func (h *Handle) syncBehind(ctx context.Context, flushed <-chan struct{}) (stored func() bool, err error) {
+	f := h.file
+	f.mu.Lock()
+	if !f.dirty() {
+		f.mu.Unlock()
+		return nil, nil
+	}
+	f.makeDue()
+	f.pump()
+	for len(f.pending.s) > 0 {
+		wake := f.waitLocked()
+		f.mu.Unlock()
+		select {
+		case <-wake:
+		case <-flushed:
+			return nil, nil
+		}
+		f.mu.Lock()
+	}
+	alone := f.barrier() == nil
+	for _, e := range f.flying.s {
+		alone = alone && e.handle == h // what another handle writes has no order with an fsync through this one
+	}
+	asked := h.asked
+	f.mu.Unlock()
+	if !alone {
+		return nil, nil
+	}
+	return h.backend.FsyncBehind(ctx, flushed, asked)
+}
+
+// Fail reports an error of bytes that this handle wrote and the server had acknowledged.
+func (h *Handle) Fail(err error) {
+	h.file.mu.Lock()
+	defer h.file.mu.Unlock()
+	h.file.failed(h, err)
+}
+
+// failed reports a write error to every handle that is open now. by is who wrote the bytes.
+func (f *File) failed(by *Handle, err error) {
+	f.report(err)
+	if by.untoldError == nil {
+		by.untoldError = err
+	}
+	f.staleFor(by, err)
+}
+
+// report has every handle that is open now tell of an error at its close or fsync.
+func (f *File) report(err error) {
+	for h := range f.handles {
+		if h.err == nil {
+			h.err = err
+		}
+	}
+}
+
+// staleFor sees whether err says that what a handle has open is not its file any more.
+func (f *File) staleFor(by *Handle, err error) {
+	if errors.Is(err, sftpconn.ErrStale) {
+		by.stale = err
+		f.makeDue() // the rest of its bytes is lost too
+	}
+}
