@@ -252,7 +252,7 @@ func (c *Cache) keepAsked(n *Node, asked stamp, a session.Attr) {
 	n.until = c.now() + int64(c.timeout)
 }
 
-// lstat asks for the attributes of a path: of the link itself, but for the root and with follow_symlinks.
+// lstat is statPath for a node, of which the root may be a link.
 func (c *Cache) lstat(ctx context.Context, n *Node, p string) (session.Attr, error) {
 	if n == c.root {
 		return c.conn.Stat(ctx, p)
@@ -260,6 +260,7 @@ func (c *Cache) lstat(ctx context.Context, n *Node, p string) (session.Attr, err
 	return c.statPath(ctx, p)
 }
 
+// statPath asks for the attributes of a path: of the link itself, but with follow_symlinks of what it leads to.
 func (c *Cache) statPath(ctx context.Context, p string) (session.Attr, error) {
 	if c.o.FollowSymlinks {
 		a, err := c.conn.Stat(ctx, p)

@@ -259,6 +259,7 @@ func (c *Cache) Close() error {
 	return c.errs.take()
 }
 
+// Root is the node of the directory that is mounted. It is there for as long as the cache.
 func (c *Cache) Root() *Node { return c.root }
 
 // Statfs asks how full the server's file system is; EOPNOTSUPP where it can't tell.

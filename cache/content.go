@@ -11,21 +11,24 @@ import (
 // fileState is what is known of a regular file's bytes. Guarded by Cache.mu.
 type fileState struct {
 	data    *filedata.File
-	handles map[*Handle]struct{}
-	writers int // handles open for writing
+	handles map[*Handle]struct{} // those that are open
+	writers int                  // of them, those open for writing
 
-	// The clean bytes held here, and the pages that the kernel holds, are those of the file when it had this size and mtime.
-	known bool
+	// The state of the file that the clean bytes held here, and the pages that the kernel holds, are of.
+	known bool // size and mtime tell it
 	size  uint64
 	mtime uint32
 	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
+	held  bool // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
 
-	held            bool          // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
-	pagesOld        bool          // the kernel may not have been told yet that its pages are of an older state, or gets such pages still
-	mustForgetPages bool          // a change was seen while the file was open, and no attributes of after it were asked for yet
-	learning        bool          // the mtime of what was written is being asked for: until then only the size tells of changes
-	wrote           bool          // bytes were written here since the server last told size and mtime
-	ownTimes        *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
+	// What the kernel has to be told of its pages.
+	pagesOld        bool // they may be of an older state, or readers of an older one go on putting such bytes there
+	mustForgetPages bool // a change was seen while the file was open: they must be gone before new attributes are told
+
+	// What was written here.
+	wrote    bool          // bytes were, since the server last told size and mtime
+	learning bool          // the mtime that they got is being asked for: until then only the size tells of changes
+	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 
 	next uint64 // the id of the file that was opened after this one the last time; 0 where none was soon
 

@@ -26,6 +26,7 @@ type Handle struct {
 	unsure bool
 }
 
+// Node is the file that is open.
 func (h *Handle) Node() *Node { return h.n }
 
 // BypassPages says that the kernel's pages must not serve this handle: others that have the file open read an earlier content.
@@ -62,7 +63,8 @@ func (h *Handle) check(a session.Attr) error {
 	return nil
 }
 
-// Read returns up to n bytes at off.
+// Read returns up to n bytes at off, fewer only at the end of the file. The View must be released. Its error carries an errno: EIO where the
+// server could not be reached, ESTALE where the file could not be found again after a reconnect, EINTR or ETIMEDOUT where ctx ended.
 func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, error) {
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
@@ -73,7 +75,8 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, err
 	return v, nil
 }
 
-// Write takes a copy of p.
+// Write takes a copy of p and returns len(p), or 0 with an error: EFBIG for an offset that no file has, or that of earlier bytes of this
+// handle which the server did not take (EIO, ENOSPC, EDQUOT and others), once. It waits where too many bytes are unacknowledged.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) (int, error) {
 	return h.write(ctx, p, off, false)
 }

@@ -19,7 +19,7 @@ type listing struct {
 	err         error            // why not, where done
 	until       int64            // it may be trusted until then
 	more        chan struct{}    // closed, by whoever changes ents or done while fetching, and made anew
-	changedHere map[string]bool  // while fetching: names changed here, of which the server's word is older than ours
+	changedHere map[string]bool  // while fetching: names changed here, of which the server's word is older
 	users       int              // open directory handles
 	early       bool             // fetched before anybody asked: counted in walk.underWay until it is done
 	guess       bool             // and its request is on its way: counted in Cache.guess
@@ -29,9 +29,10 @@ type listing struct {
 	sorting bool    // byName is being made
 }
 
+// listEnt is a name in a listing, with what is known of the file there while it has no node.
 type listEnt struct {
 	name  string
-	ino   uint64
+	ino   uint64 // the number that its node has, or will have
 	attr  session.Attr
 	until int64 // attr may be trusted until then
 	gone  bool  // removed since

@@ -12,7 +12,7 @@ import (
 // lookupsBeforeListing is the number of names asked for one by one in a directory, within
 // lookupsWithin, after which its listing is fetched in the background. Where its siblings
 // have been walked through like that already, the first is enough; so it is everywhere within
-// byLookupsWithin of the last time that it happened.
+// byLookupsWithin of the last time that look-ups had a listing fetched.
 const (
 	lookupsBeforeListing = 3
 	lookupsWithin        = 10 * time.Second
@@ -26,16 +26,16 @@ type dirState struct {
 	list     *listing          // the newest listing, whole or on its way; nil where there is none
 	order    map[string]uint64 // inode numbers of the listing before, so that they stay the same
 
-	opened   string // the file that was opened last
-	openedAt int64
-	inOrder  int // files opened here one after the other in the order that is followed
+	opened   string // the name of the file that was opened last
+	openedAt int64  // when (Cache.now, like the times below)
+	inOrder  int    // files opened here one after the other in the order that is followed
 
-	looked   int   // names asked for one by one lately
-	lookedAt int64 // the first of them
-	walked   int   // subdirectories that a program listed lately
-	walkedAt int64
+	looked   int    // names asked for one by one since lookedAt
+	lookedAt int64  // when they began to be counted
+	walked   int    // subdirectories that a program listed one after the other
+	walkedAt int64  // when it listed the last of them
 	walkedTo string // the one that made it a walk
-	counted  int64  // when it was last counted in its parent's walked
+	counted  int64  // when it was last counted in its parent's walked; 0: never
 	deep     int    // levels that a program came down to it, listing each at once
 	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
 }

@@ -93,6 +93,7 @@ type treeIter struct {
 	stack  []treePos
 }
 
+// treePos is how far a treeIter has come in one directory.
 type treePos struct {
 	dir  *Node
 	next int // position of the next entry

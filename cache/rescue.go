@@ -88,6 +88,8 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	c.errs.add("write", remote, fmt.Errorf("%d bytes at %d are kept in %s: %w", len(data), off, where, why))
 }
 
+// save writes bytes that could not be delivered to the rescue file of a node, with a line beside it that says what they are. It gives the
+// file's name.
 func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error) (string, error) {
 	if r.dir == "" {
 		return "", errors.New("no rescue directory is set")

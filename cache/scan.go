@@ -25,23 +25,27 @@ const (
 // follow, through directories as they are met, or that in which the files were opened the last time.
 // Guarded by Cache.mu.
 type scan struct {
-	dir    *Node  // where the last file was opened; pinned, nil where there was none
-	last   uint64 // its id
-	byName bool   // the order that is followed
-	streak int    // files opened one after the other in that order
-	aside  bool   // between them others were, elsewhere: the next directory says nothing then
-	again  int    // files opened one after the other as they were the last time
+	// The last open of a file for reading.
+	dir  *Node  // its directory; pinned, nil before the first
+	last uint64 // the id of the file
 
-	window      int // files that may be ahead of the program in the order that is followed,
-	windowAgain int // and in that of the last time
+	// Files that were opened one after the other in one of the two orders of their listings.
+	byName bool // it is that of the names
+	streak int  // how many; scanBegins of them make a scan
+	aside  bool // other directories were read between them: then nothing is guessed of what is behind the present one
+	window int  // files that may be ahead of the program
 
-	fetched  []*ahead // content that nobody has used yet and fetches on their way, oldest first
-	unused   int      // of those, the ones that still count
-	bytes    int64    // of those
+	// Files that were opened one after the other as they were the last time (fileState.next).
+	again       int // how many
+	windowAgain int // files that may be ahead of the program
+
+	fetched  []*ahead // what was asked for and not used, oldest first; what was used or dropped since leaves at the next sweep
+	unused   int      // of those, the ones that were neither
+	bytes    int64    // of those, within the budget
 	underWay int      // requests on their way
 	sweeper  *time.Timer
 
-	hits, misses uint64
+	hits, misses uint64 // what was used, and what was dropped
 }
 
 // scanOpened notes that a program opened a file for reading. Called with mu held.

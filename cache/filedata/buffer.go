@@ -26,7 +26,7 @@ func (p *Pool) alloc(n int, dirty bool) *buffer {
 	b.pool, b.dirty = p, dirty
 	p.mu.Lock()
 	for !p.slabs.has(class) {
-		// Who reads a little, and is the first, shall not wait for more than that: a huge page took 6 ms here.
+		// A first small read must not wait for a huge page to be zeroed (6 ms measured).
 		first := p.clean+p.dirty == 0
 		p.mu.Unlock()
 		more := newArena(first) // without the lock: the system may take its time

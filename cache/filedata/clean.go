@@ -64,7 +64,6 @@ func (s *span) consumed() bool { return s.read >= s.end-s.off }
 // keep puts a span whose bytes are there into the clean ones.
 func (f *File) keep(s *span, in *blocks) {
 	s.kept, s.in = true, in
-	s.base = s.off
 	in.insert(s)
 	f.pool.touch(s)
 }

@@ -18,8 +18,8 @@ func (f *File) addEpoch() *epoch {
 	if len(f.epochs) == 0 {
 		f.pool.setDirty(f, true)
 	}
-	f.nextEpoch++
-	e := &epoch{id: f.nextEpoch}
+	f.lastEpoch++
+	e := &epoch{id: f.lastEpoch}
 	f.epochs = append(f.epochs, e)
 	return e
 }

@@ -31,14 +31,14 @@ type File struct {
 
 	writer    *Handle // who wrote last, while the file is dirty; times are set through it
 	lastWrite time.Time
-	lastAck   time.Time // when the server last acknowledged bytes, a truncation or a copy; zero if never
-	tail      int64     // where the last full extent ended: a write here is part of a stream
-	idle      *time.Timer
-	idleSet   bool
+	lastAck   time.Time   // when the server last acknowledged bytes, a truncation or a copy; zero if never
+	tail      int64       // where the last full extent ended: a write here is part of a stream
+	idle      *time.Timer // sends what is pending when nothing follows it; nil until it is needed
+	idleSet   bool        // and it is running
 
 	truncating bool
 	wake       chan struct{} // closed when epochs shrink, or truncating ends; nil where nobody waits
-	nextEpoch  uint64
+	lastEpoch  uint64        // the id of the newest epoch
 }
 
 // NewFile makes the content of a file of which nothing is here yet. tag comes back in Options.Lost.
@@ -136,7 +136,7 @@ func (f *File) Preload(data []byte, size int64) {
 	if n == 0 {
 		return
 	}
-	f.keep(&span{file: f, off: 0, end: n, buf: f.pool.wrap(data), cost: n}, f.clean)
+	f.keep(&span{file: f, off: 0, end: n, base: 0, buf: f.pool.wrap(data), cost: n}, f.clean)
 }
 
 // Release gives the file's memory back. The file has no handles and nothing unacknowledged then.

@@ -17,6 +17,7 @@ type Pool struct {
 	ctx    context.Context // ends when the pool closes
 	cancel context.CancelFunc
 
+	// The constants of these names; tests have others.
 	retry                 time.Duration // retryFirst
 	age                   time.Duration // cleanAge
 	period                time.Duration // janitorPeriod
