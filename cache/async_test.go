@@ -247,19 +247,15 @@ func TestAsyncAChangeThatWaitedFollowsARenameOfItsDirectory(t *testing.T) {
 	}
 	renamed, made := make(chan error, 1), make(chan error, 1)
 	go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false) }()
-	waits := func(answered chan error) {
-		select {
-		case err := <-answered:
-			t.Fatalf("answered with a full backlog: %v", err)
-		case <-time.After(50 * time.Millisecond): // it stands in the row by now, or the test finds nothing
-		}
+	waiting := func(n int) func() bool {
+		return func() bool { return parkedIn("takeRoom") == n }
 	}
-	waits(renamed)
+	waitFor(t, "the rename waits for room", waiting(1))
 	go func() {
 		_, err := r.Mkdir(ctxOf(t), d.Node, "sub", 0o755)
 		made <- err
 	}()
-	waits(made)
+	waitFor(t, "the directory waits behind it", waiting(2))
 	<-r.queue.room
 	if err := <-renamed; err != nil {
 		t.Fatal(err)

@@ -174,7 +174,7 @@ func TestAFileIsOpenedWhileOneOfItsNamesIsOnItsWay(t *testing.T) {
 			r.tap.Release(i)
 		}
 	}
-	time.Sleep(20 * time.Millisecond) // what waits for the rename must not be answered by it first
+	waitFor(t, "the opening waits for the rename", func() bool { return parkedIn("openRemote", "waitAll") == 1 })
 	r.tap.OnRequest(nil)
 	r.tap.OnReply(nil)
 	r.tap.Release()

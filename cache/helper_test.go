@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,6 +156,23 @@ func (r *rig) readOpen(h *Handle) string {
 		}
 	}
 	return b.String()
+}
+
+// parkedIn counts the goroutines that wait for something within all of these functions.
+func parkedIn(functions ...string) (count int) {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	for stack := range strings.SplitSeq(string(all), "\n\n") {
+		header, frames, _ := strings.Cut(stack, "\n")
+		parked := strings.Contains(header, "[select") || strings.Contains(header, "[chan")
+		for _, f := range functions {
+			parked = parked && strings.Contains(frames, "."+f+"(")
+		}
+		if parked {
+			count++
+		}
+	}
+	return count
 }
 
 // create makes a file with a content, as most programs do.

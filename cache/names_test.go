@@ -304,15 +304,16 @@ func TestARefusedTruncationLosesNobodysBytes(t *testing.T) {
 }
 
 func TestAMadeDirectoryIsNotTheOneThatWasThere(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Timeout = 300 * time.Millisecond })
+	r := newRig(t, nil)
 	r.put("d/x", "1")
 	d := r.mustFind("d")
-	time.Sleep(200 * time.Millisecond)
-	r.list(d.Node) // its listing outlives its attributes
+	r.list(d.Node)
 	if err := os.RemoveAll(filepath.Join(r.dir, "d")); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(150 * time.Millisecond)
+	r.mu.Lock()
+	d.Node.expire() // its listing outlives its attributes
+	r.mu.Unlock()
 	made, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
 	if err != nil {
 		t.Fatal(err)

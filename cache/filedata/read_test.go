@@ -286,7 +286,11 @@ func TestReaderOutlivesTheHandleThatAsked(t *testing.T) {
 	eventually(t, "the request is out", func() bool { return waiting() > 0 })
 	got := make(chan []byte)
 	go func() { got <- mustRead(t, h, 0, 10_000) }()
-	time.Sleep(10 * time.Millisecond) // it is to wait for the other's request; where it doesn't yet, the test proves less
+	eventually(t, "both readers wait for it", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.clean.s[0].buf.refs.Load() == 4 // its span and its fetch hold it, too
+	})
 	s.set(func() { s.gate = nil })
 	other.Close()
 	if b := <-got; !bytes.Equal(b, data) {

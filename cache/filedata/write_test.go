@@ -145,7 +145,7 @@ func TestOldExtentIsSentThoughWritesGoOn(t *testing.T) {
 
 func TestWriteOverBytesInFlightWaits(t *testing.T) {
 	s := newServer(nil)
-	p, _, h := opened(t, Options{}, s)
+	p, f, h := opened(t, Options{}, s)
 	slowIdle(p)
 	open, waiting := s.hold(ops("write"))
 	mustWrite(t, h, bytes.Repeat([]byte("a"), 64<<10), 0)
@@ -158,10 +158,11 @@ func TestWriteOverBytesInFlightWaits(t *testing.T) {
 	}
 	flushed := make(chan error)
 	go func() { flushed <- h.Flush(context.Background(), false) }()
-	time.Sleep(5 * time.Millisecond)
-	if n := waiting(); n != 2 {
-		t.Fatalf("%d writes in flight", n)
-	}
+	eventually(t, "what overlaps is to be sent, and waits", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.due == 1 && len(f.flying.s) == 2
+	})
 	open()
 	if err := <-flushed; err != nil {
 		t.Fatal(err)
