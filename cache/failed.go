@@ -12,8 +12,8 @@ const maxFailed = 100
 type failedChange struct {
 	err   error
 	dirs  []*Node         // in which it was to change names
-	nodes map[uint64]bool // what had the names, and whether it has been told
-	told  map[uint64]bool // directories that have been told
+	nodes map[uint64]bool // what had the names, by its number, and whether an fsync of it has told
+	told  map[uint64]bool // directories, by their numbers, of which an fsync has told
 }
 
 // keepFailed notes a failure for the fsync(2) to come. Called with mu held, before the names are forgotten.
@@ -39,7 +39,8 @@ func (c *Cache) keepFailed(p *pending, err error) {
 	}
 }
 
-// failures are those of changes of a node, or of what is in a directory, that it has not been told yet, joined; nil where there are none.
+// failures gives the failed changes of a node, or in a directory and below it, that an fsync of it has not told yet, joined; nil where
+// there are none.
 func (c *Cache) failures(n *Node) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,7 +8,7 @@ func (h *Handle) ReadHere(off int64, n int) (v View, ok bool) {
 		a.release()
 		return View{}, false
 	}
-	v, consumed, err := h.assemble(a, off, end)
+	v, consumed, err := h.assemble(a, off)
 	if consumed {
 		h.pool.trim()
 	}

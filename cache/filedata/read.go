@@ -73,7 +73,7 @@ func (h *Handle) read(ctx context.Context, a *assembly, off int64, n int) (View,
 	if err := h.wait(ctx, a); err != nil {
 		return View{}, err
 	}
-	v, consumed, err := h.assemble(a, off, end)
+	v, consumed, err := h.assemble(a, off)
 	if consumed {
 		h.pool.trim()
 	}
@@ -184,54 +184,63 @@ func (h *Handle) wait(ctx context.Context, a *assembly) error {
 	return failed
 }
 
-// assemble makes the View of parts whose bytes are there.
-func (h *Handle) assemble(a *assembly, off, end int64) (v View, consumed bool, err error) {
+// assemble makes the View of parts whose bytes are there, from off on as far as the file goes.
+func (h *Handle) assemble(a *assembly, off int64) (v View, consumed bool, err error) {
 	f := h.file
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x := off
 	for i := range a.parts {
 		p := &a.parts[i]
-		got := p.end
-		if s := p.span; s != nil {
-			if at := s.start + int64(s.got); s.eof && at < got {
-				if s.grown != f.grown {
-					return View{}, false, errAgain{}
-				}
-				got = max(p.off, at)
-			}
-			if s.kept {
-				s.read += got - p.off
-				consumed = consumed || s.consumed()
-				f.pool.touch(s)
-			}
+		got, ok := f.arrived(p)
+		if !ok {
+			return View{}, false, errAgain{}
 		}
-		if p.buf != nil && got > p.off {
+		if s := p.span; s != nil && s.kept {
+			s.read += got - p.off
+			consumed = consumed || s.consumed()
+			f.pool.touch(s)
+		}
+		if got > p.off {
 			a.vecs = append(a.vecs, p.buf.data[p.off-p.base:got-p.base])
 		}
-		zeroEnd := p.end
-		if p.buf == nil {
-			got = p.off
-		} else if f.dirty() {
-			zeroEnd = min(zeroEnd, f.size)
+		zeroEnd := f.zeroEnd(p)
+		for x = got; x < zeroEnd; {
+			n := min(zeroEnd-x, int64(len(zeros)))
+			a.vecs = append(a.vecs, zeros[:n])
+			x += n
 		}
-		x = got
-		if got < p.end {
-			// Zeros, if a program has made the file longer than the server's.
-			if p.buf != nil && (!f.dirty() || f.size <= got) {
-				break
-			}
-			for x < zeroEnd {
-				n := min(zeroEnd-x, int64(len(zeros)))
-				a.vecs = append(a.vecs, zeros[:n])
-				x += n
-			}
-			if x < p.end {
-				break
-			}
+		if x < p.end {
+			break
 		}
 	}
 	return View{Vecs: a.vecs, N: int(x - off), a: a}, consumed, nil
+}
+
+// arrived is where the bytes of a part end that a program wrote or the server sent; in a hole there are none. ok is false where the
+// server saw the end of the file in it, and the file may have grown since.
+func (f *File) arrived(p *part) (end int64, ok bool) {
+	switch s := p.span; {
+	case p.buf == nil:
+		return p.off, true
+	case s == nil || !s.eof || s.start+int64(s.got) >= p.end:
+		return p.end, true
+	default:
+		return max(p.off, s.start+int64(s.got)), s.grown == f.grown
+	}
+}
+
+// zeroEnd is where the zeros end that follow the bytes of a part: a hole has nothing else, and a program may have made the file
+// longer than the server's.
+func (f *File) zeroEnd(p *part) int64 {
+	switch {
+	case p.buf == nil:
+		return p.end
+	case f.dirty():
+		return min(p.end, f.size)
+	default:
+		return p.off
+	}
 }
 
 // readBehind asks the server for bytes behind the size that it told: the file may have grown, or be one of those that are made
