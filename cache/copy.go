@@ -78,7 +78,7 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
 	}
 	if err != nil {
-		return 0, c.explainWrite(ctx, dst.n, op, err)
+		return 0, c.explainWrite(ctx, dst.n, op, dstOff+n, err)
 	}
 	return copied, nil
 }

@@ -148,6 +148,10 @@ func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) erro
 	return c.whyNotStored(ctx, op, path, err)
 }
 
+// surelyHeld is what every file system in use holds in one file, in bytes (ext3; ext4 and XFS hold more). Where something longer is
+// refused without a reason, and the disk is neither full nor read-only, its length is the reason.
+const surelyHeld = 2 << 40
+
 // whyNotStored explains why the file system that holds path took nothing new.
 func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) error {
 	if !failure(err) || path == "" {

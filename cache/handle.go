@@ -105,7 +105,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 	}
 	h.written()
 	if err != nil {
-		return 0, h.c.explainWrite(ctx, h.n, "write", err)
+		return 0, h.c.explainWrite(ctx, h.n, "write", off+int64(len(p)), err)
 	}
 	return len(p), nil
 }
@@ -120,13 +120,16 @@ func (h *Handle) written() {
 	h.c.dropAhead(h.n)
 }
 
-// explainWrite gives a failed write its errno: FAILURE may be a full disk.
-func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, err error) error {
+// explainWrite gives a failed write, which was to make the file end bytes long at least, its errno: FAILURE may be a full disk.
+func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, end int64, err error) error {
 	p := c.pathOf(n)
-	if failure(err) {
-		return c.whyNotStored(ctx, op, p, err)
+	why := c.whyNotStored(ctx, op, p, err)
+	var refused *session.StatusError
+	// OpenSSH calls an offset that its file system does not know EINVAL.
+	if end > surelyHeld && errors.As(err, &refused) && (errors.Is(why, syscall.EIO) || errors.Is(why, syscall.EINVAL)) {
+		return c.fail(op, p, syscall.EFBIG, err)
 	}
-	return c.errno(ctx, op, p, err)
+	return why
 }
 
 // Flush is for each close(2) of the handle: all bytes are acknowledged when it returns, and an error of any
@@ -157,12 +160,16 @@ func (h *Handle) Fsync(ctx context.Context) error {
 func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context) error) error {
 	ctx, stop := h.c.conn.Bounded(ctx)
 	defer stop()
+	h.c.mu.Lock()
+	data := h.n.file.data
+	h.c.mu.Unlock()
+	size, _ := data.Size()
 	err := wait(ctx)
 	h.c.mu.Lock()
 	h.c.takeAcknowledged(h.n)
 	h.c.mu.Unlock()
 	if err != nil {
-		return h.c.explainWrite(ctx, h.n, op, err)
+		return h.c.explainWrite(ctx, h.n, op, size, err)
 	}
 	return nil
 }

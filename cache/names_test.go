@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,6 +63,27 @@ func TestErrnoOfRefusedOperations(t *testing.T) {
 			wantErrno(t, tc.do(r), tc.want)
 		})
 	}
+}
+
+func TestAFileLongerThanTheServerHoldsIsEFBIG(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "x")
+	const tooLong = 1 << 61
+	if err := os.Truncate(filepath.Join(r.dir, "f"), tooLong); !errors.Is(err, syscall.EFBIG) {
+		t.Skipf("the file system here holds a file of %d bytes: %v", int64(tooLong), err)
+	}
+	h, _, err := r.Open(ctxOf(t), r.mustFind("f").Node, syscall.O_WRONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := uint64(tooLong)
+	_, _, err = r.Setattr(ctxOf(t), h.Node(), h, SetAttr{Size: &size})
+	wantErrno(t, err, syscall.EFBIG)
+	if _, err := h.Write(ctxOf(t), []byte("x"), tooLong); err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, h.Flush(ctxOf(t)), syscall.EFBIG)
+	h.Release()
 }
 
 func TestAFullDiskIsENOSPC(t *testing.T) {

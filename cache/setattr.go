@@ -131,7 +131,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	}
 	err := fs.data.Truncate(ctx, int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) })
 	if err != nil {
-		return c.explainWrite(ctx, n, "truncate", err)
+		return c.explainWrite(ctx, n, "truncate", int64(a.Size), err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
