@@ -277,23 +277,35 @@ func (c *Cache) statPath(ctx context.Context, p string) (session.Attr, error) {
 // may have been moved meanwhile.
 func (c *Cache) gone(n *Node, p string) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if n.parent == nil || c.path(n) != p || c.queue.moving(p) {
-		c.mu.Unlock()
 		return
 	}
 	dir, name := n.parent, n.name
 	c.forgetName(dir, name)
 	c.absent(dir, name)
-	c.mu.Unlock()
 	c.notifyName(dir.id, name)
 }
 
-// replaced notes that something of another kind has a node's name now. Called with mu held.
+// notThere notes that the server did not find at p what a node is: nothing is there, or a link that leads nowhere, or no directory
+// (OpenSSH calls all three NO_SUCH_FILE).
+func (c *Cache) notThere(n *Node, p string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.parent != nil && c.path(n) == p && !c.queue.moving(p) {
+		c.replaced(n)
+	}
+}
+
+// replaced notes that something else may have a node's name now: the next question about the name goes to the server. Called with
+// mu held.
 func (c *Cache) replaced(n *Node) {
 	dir, name := n.parent, n.name
 	if dir == nil {
 		return
 	}
 	c.forgetName(dir, name)
+	delete(dir.dir.missing, name)
+	c.distrust(dir)
 	c.notifyName(dir.id, name)
 }

@@ -38,6 +38,7 @@ type change struct {
 type pending struct {
 	change
 	entered bool          // the tree is what it will be when the change is done; guarded by Cache.mu
+	has     []*Node       // what its names had when it had entered the tree, nil for nothing; guarded by Cache.mu
 	done    chan struct{} // closed by whoever ran it
 }
 
@@ -133,6 +134,9 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 			}
 			c.beginChange(p.node)
 			p.entered = true
+			for _, at := range p.names {
+				p.has = append(p.has, c.child(at.dir, at.name))
+			}
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -263,17 +267,19 @@ func (q *queue) failed(p *pending, err error) {
 	if p.undo != nil {
 		p.undo()
 	}
-	for _, at := range p.names {
-		if p.undo != nil {
-			q.c.doubtName(at.dir, at.name)
-			continue
+	for i, at := range p.names {
+		n := q.c.child(at.dir, at.name)
+		q.c.doubtName(at.dir, at.name)
+		switch {
+		case p.undo != nil:
+		case n != p.has[i]: // a later change has given the name away, and will tell how it ends
+		case n != nil && n.isDir() && errors.Is(err, syscall.EEXIST):
+			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.
+			q.c.distrust(n)
+			n.dir.made = false
+		default:
+			q.c.forgetName(at.dir, at.name)
 		}
-		if p.node != nil && q.c.child(at.dir, at.name) != p.node {
-			continue // something else has the name by now
-		}
-		delete(at.dir.dir.missing, at.name)
-		q.c.forgetName(at.dir, at.name)
-		q.c.distrust(at.dir)
 	}
 	if p.node != nil {
 		q.c.changed(p.node)

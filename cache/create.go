@@ -29,9 +29,9 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	}
 	var self *Handle
 	req := c.createRequest(p, flags, perm, &self)
-	f, a, err := c.createRemote(ctx, req, excl, sure)
+	f, a, _, err := c.createRemote(ctx, req, excl, sure)
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx) {
-		f, a, err = c.createRemote(ctx, req, excl, sure)
+		f, a, _, err = c.createRemote(ctx, req, excl, sure)
 	}
 	if err != nil {
 		err = c.whyNotMade(ctx, op, p, err)
@@ -87,27 +87,27 @@ func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpc
 }
 
 // createRemote makes a file. One that is known not to be there is made with EXCL, even if the program did not ask for it:
-// then it is ours, and its mode may be set in the same flight.
-func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
+// then it is ours, and its mode may be set in the same flight. made says that it was surely not there before.
+func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl, sure bool) (f *sftpconn.File, a session.Attr, made bool, err error) {
 	if excl || sure {
 		own := req
 		own.Pflags |= session.OpenExcl
 		own.SetPerm = true
 		sent := time.Now()
-		f, a, err := c.conn.Open(ctx, own)
-		if err == nil {
-			c.learnClock(a, sent)
-			return f, a, nil
-		}
+		f, a, err = c.conn.Open(ctx, own)
 		switch {
+		case err == nil:
+			c.learnClock(a, sent)
+			return f, a, true, nil
 		case errors.Is(err, sftpconn.ErrUncertain) && excl && !(sure && c.oursSince(ctx, req.Path(), sent)):
-			return f, a, err
+			return f, a, false, err
 		case errors.Is(err, sftpconn.ErrUncertain), failure(err) && !excl:
 		default:
-			return f, a, err
+			return f, a, false, err
 		}
 	}
-	return c.open(ctx, req)
+	f, a, err = c.open(ctx, req)
+	return f, a, false, err
 }
 
 // learnClock compares the server's clock with ours, by a file just made. An answer that took long says too little of when that was.
@@ -153,10 +153,15 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 		run: func(ctx context.Context) error {
 			defer close(b.created)
 			excl := flags&syscall.O_EXCL != 0
-			f, _, err := c.createRemote(ctx, req, excl, true)
+			f, a, made, err := c.createRemote(ctx, req, excl, true)
 			if excl && errors.Is(err, sftpconn.ErrUncertain) {
 				// The name was free and the program has been told that the file is made: what is there now is it.
-				f, _, err = c.conn.Open(ctx, req)
+				f, a, err = c.conn.Open(ctx, req)
+			}
+			if err == nil && !made && a.Size > 0 && flags&syscall.O_TRUNC == 0 {
+				// What the program has written to a new file has no place in one that has bytes.
+				f.Close()
+				err = fail("create", p, syscall.EEXIST, errors.New("a file that is not empty has come there meanwhile"))
 			}
 			if err != nil {
 				b.failed = c.whyNotMade(ctx, "create", p, err)

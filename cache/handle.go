@@ -127,7 +127,7 @@ func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, end int64,
 	var refused *session.StatusError
 	// OpenSSH calls an offset that its file system does not know EINVAL.
 	if end > surelyHeld && errors.As(err, &refused) && (errors.Is(why, syscall.EIO) || errors.Is(why, syscall.EINVAL)) {
-		return c.fail(op, p, syscall.EFBIG, err)
+		return fail(op, p, syscall.EFBIG, err)
 	}
 	return why
 }

@@ -30,6 +30,42 @@ func (c *Cache) giveName(n *Node, dir *Node, name string) {
 	c.idle.Remove(dir.id)
 }
 
+// surelyLinked says whether a hard link of n at a place will succeed. There may be a file system without hard links anywhere
+// below the root, so the server must have made one in that directory, or in one on the same file system.
+func (c *Cache) surelyLinked(n *Node, at place) bool {
+	if !c.surelyFree(at.dir, at.name) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := at.dir
+	for !d.dir.linked && d.dir.made && d.parent != nil {
+		d = d.parent
+	}
+	return d.dir.linked && n.parent == at.dir
+}
+
+// linked notes what came of a hard link of n.
+func (c *Cache) linked(n *Node, at place, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	predicted := slices.Contains(n.pendingLinks, at)
+	n.pendingLinks = without(n.pendingLinks, at)
+	switch {
+	case err != nil:
+		n.unlinked = n.unlinked || predicted && !n.isThere(at)
+		return
+	case n.parent == at.dir:
+		for d := at.dir; d != nil; d = d.parent {
+			d.dir.linked = true
+			if !d.dir.made {
+				break
+			}
+		}
+	}
+	n.unlinked = false
+}
+
 // isThere says whether the server knows a node by another name than one of its names. Called with mu held.
 func (n *Node) isThere(but place) bool {
 	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.pendingLinks, p) })

@@ -107,7 +107,7 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		return errStrayed
 	}
 	if absent {
-		c.gone(dir, p)
+		c.notThere(dir, p)
 	}
 	return err
 }

@@ -38,6 +38,8 @@ type dirState struct {
 	counted  int64  // when it was last counted in its parent's walked; 0: never
 	deep     int    // levels that a program came down to it, listing each at once
 	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
+	made     bool   // here: so it is on the file system of the directory that it is in
+	linked   bool   // that file system has hard links: the server has made one in it
 }
 
 // Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.

@@ -103,7 +103,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		found = c.found(n)
 	}
 	done, err := c.queue.submit(ctx, change{
-		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}},
+		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
 		predict: func(*change) {
 			named()
 			n.pendingLinks = append(n.pendingLinks, place{dir, name})
@@ -119,9 +119,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		},
 		run: func(ctx context.Context) error {
 			err := c.conn.Link(ctx, from, p)
-			c.mu.Lock()
-			n.pendingLinks = without(n.pendingLinks, place{dir, name})
-			c.mu.Unlock()
+			c.linked(n, place{dir, name}, err)
 			if err != nil && errors.Is(err, sftpconn.ErrUnsupported) {
 				return c.errno(ctx, op, p, err)
 			}
@@ -224,6 +222,7 @@ func (c *Cache) enter(dir *Node, name string, a session.Attr) *Node {
 	if n == nil {
 		n = c.newNode(dir, name, 0, a)
 		if n.isDir() {
+			n.dir.made = true
 			c.emptyListing(n)
 		}
 	}

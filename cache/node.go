@@ -17,6 +17,8 @@ type Node struct {
 	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
 	pendingRemovals []place
 	pendingLinks    []place // hard links that the server has still to make (-o async)
+	// The server has refused a hard link that was to be the last name of the node: what it still has there must not be taken away.
+	unlinked bool
 
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node

@@ -178,7 +178,7 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 
 // goneUnder notes that a file is not at p any more. Whoever opens it by another of its names finds it after ESTALE.
 func (c *Cache) goneUnder(n *Node, p string, err error) error {
-	c.gone(n, p)
+	c.notThere(n, p)
 	if c.pathOf(n) != "" {
 		return fail("open", p, syscall.ESTALE, err)
 	}

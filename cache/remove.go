@@ -76,6 +76,18 @@ func (c *Cache) submitRemoval(ctx context.Context, op string, at place, n *Node,
 	})
 }
 
+// lastName refuses to take away names by which alone the server has nodes that were to live on by a hard link.
+func (c *Cache) lastName(nodes []*Node, at []place) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, n := range nodes {
+		if n != nil && n.unlinked {
+			return fail("unlink", at[i].name, syscall.EBUSY, errors.New("the hard link that was made of it before was refused"))
+		}
+	}
+	return nil
+}
+
 // submitUnnaming submits a change that takes names away from nodes; those that are nil have none here.
 func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, ch change) error {
 	if !c.o.Async {
@@ -107,6 +119,9 @@ func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, c
 	run := ch.run
 	ch.run = func(ctx context.Context) error {
 		defer left()
+		if err := c.lastName(nodes, at); err != nil {
+			return err
+		}
 		return run(ctx)
 	}
 	_, err := c.queue.submit(ctx, ch)

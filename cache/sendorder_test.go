@@ -57,6 +57,7 @@ func TestTheFirstRequestOfAReadGoesOutFirst(t *testing.T) {
 func TestWhatIsLinkedToItsNameIsMadeByTheFirst(t *testing.T) {
 	r := newRig(t, async)
 	r.list(r.Root())
+	r.linkOnce()
 	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 		if p.Request != nil && p.Request.Name == "MKDIR" {
 			return sftptest.Hold()
