@@ -157,8 +157,16 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 	if !c.background(func(end context.Context) {
 		unhook := context.AfterFunc(end, func() { stop(context.Cause(end)) })
 		defer unhook()
+		c.mu.Lock()
+		if p.node != nil {
+			p.node.asked++
+		}
+		c.mu.Unlock()
 		err := p.run(sftpconn.OnBehalf(work, ctx))
 		c.mu.Lock()
+		if p.node != nil {
+			p.node.asked--
+		}
 		if p.enter != nil {
 			p.enter(err)
 		}

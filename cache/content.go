@@ -28,6 +28,7 @@ type fileState struct {
 	// What was written here.
 	wrote    bool          // bytes were, since the server last told size and mtime
 	learning bool          // the mtime that they got is being asked for: until then only the size tells of changes
+	cutLost  bool          // a truncation was asked for, and nobody knows if it was done: until the server tells the size
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 
 	next uint64 // the id of the file that was opened after this one the last time; 0 where none was soon
@@ -73,8 +74,11 @@ func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 	f.mark(size, mtime, written)
 	f.racy = f.racy && size <= cheapAgain
 	for h := range f.handles {
-		h.unsure = h.unsure || h.size != size || h.mtime != mtime
-		h.size, h.mtime = size, mtime
+		if h.size != size || h.mtime != mtime {
+			h.unsure = true
+			h.formerSize, h.formerMtime = h.size, h.mtime
+			h.size, h.mtime = size, mtime
+		}
 	}
 }
 
@@ -98,6 +102,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 	if _, dirty := f.data.Size(); dirty {
 		return // ours is newer
 	}
+	f.cutLost = false
 	switch h := f.ahead; {
 	case h == nil:
 	case !h.ok:

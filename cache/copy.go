@@ -34,53 +34,91 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	if copied, err := c.copyHere(ctx, src, srcOff, dst, dstOff, n); copied > 0 || err != nil {
 		return copied, err
 	}
-	c.mu.Lock()
-	from, to := src.n.file.data, dst.n.file.data
-	c.mu.Unlock()
-	// The server copies what it has: ours goes there first.
-	if err := from.Drain(ctx); err != nil {
-		return 0, c.errno(ctx, op, "", err)
-	}
-	if err := to.Drain(ctx); err != nil {
-		return 0, c.errno(ctx, op, "", err)
-	}
-	sf, err := src.b.file(ctx)
-	if err != nil {
-		return 0, c.errno(ctx, op, "", err)
-	}
-	df, err := dst.b.file(ctx)
-	if err != nil {
-		return 0, c.errno(ctx, op, "", err)
-	}
-	dst.written()
-	copied, err := c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
-	if errors.Is(err, sftpconn.ErrUnsupported) && copied == 0 {
+	copied, err := c.copyThere(ctx, src, srcOff, dst, dstOff, n)
+	switch {
+	case errors.Is(err, sftpconn.ErrUnsupported) && copied == 0:
 		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
-	}
-	to.Drop()
-	to.Grown(dstOff+copied, dstOff+n)
-	dst.written()
-	c.mu.Lock()
-	if size, _ := to.Size(); uint64(size) > dst.n.attr.Size {
-		dst.n.attr.Size = uint64(size)
-	}
-	if copied < n {
-		src.n.expire() // it is shorter than it was
-		dst.n.expire() // and this may have more of it than was counted
-	}
-	c.mu.Unlock()
-	if err != nil {
-		c.notifyContent(dst.n.id)
-	}
-	if failure(err) {
+	case failure(err):
 		// OpenSSH copies nothing between two handles of one path, though one of the files may have lost it since. Reading and
 		// writing finds out whether anything else is the matter.
 		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
-	}
-	if err != nil {
+	case err != nil:
 		return 0, c.explainWrite(ctx, dst.n, op, dstOff+n, err)
 	}
 	return copied, nil
+}
+
+// copyThere has the server copy, and says how many bytes it did. Who gives up is answered at once, but nothing else changes the
+// target until the server is done with what it was told: it would go on over what is written then.
+func (c *Cache) copyThere(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff, n int64) (copied int64, err error) {
+	c.mu.Lock()
+	from, to := src.n.file.data, dst.n.file.data
+	p := c.path(dst.n)
+	c.pin(dst.n)
+	c.mu.Unlock()
+	// The server copies what it has: ours goes there first.
+	if err = from.Flushed(ctx); err == nil {
+		err = to.Bar(ctx)
+	}
+	if err != nil {
+		c.unpin(dst.n)
+		return 0, err
+	}
+	var there int64
+	err = c.queue.attend(ctx, &pending{change: change{
+		op: "copy", paths: []string{p}, node: dst.n,
+		run: func(ctx context.Context) error {
+			sf, err := src.b.file(ctx)
+			if err != nil {
+				return err
+			}
+			df, err := dst.b.file(ctx)
+			if err != nil {
+				return err
+			}
+			dst.written()
+			there, err = c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
+			return err
+		},
+		enter: func(err error) {
+			if there == 0 && errors.Is(err, sftpconn.ErrUnsupported) {
+				return
+			}
+			copied = there
+			c.copied(src.n, dst.n, dstOff, copied, n)
+			if err != nil {
+				c.notifyContent(dst.n.id)
+			}
+		},
+	}}, func() {
+		to.Unbar()
+		c.unpin(dst.n)
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return copied, err
+}
+
+// copied enters that the server has copied so many of n bytes to an offset of dst. Called with mu held.
+func (c *Cache) copied(src, dst *Node, off, copied, n int64) {
+	to := dst.file.data
+	to.Drop()
+	end := int64(0)
+	if copied > 0 {
+		end = off + copied
+	}
+	to.Grown(end, off+n)
+	c.changed(dst)
+	f := dst.file
+	f.wrote, f.ownTimes = true, nil
+	c.dropAhead(dst)
+	if size, _ := to.Size(); uint64(size) > dst.attr.Size {
+		dst.attr.Size = uint64(size)
+	}
+	if copied < n {
+		src.expire() // it is shorter than it was
+		dst.expire() // and this may have more of it than was counted
+	}
 }
 
 // copyHere writes what is to be copied where it is little and all of it is here; 0 where not. The bytes cross the line in the flight

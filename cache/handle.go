@@ -22,6 +22,9 @@ type Handle struct {
 	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
 	size  uint64
 	mtime uint32
+	// The same before our own last change of it: the look of a reopening may have come to the server before that.
+	formerSize  uint64
+	formerMtime uint32
 	// The two were not told by the opening: what is open may be another file than the one that the name leads to now.
 	unsure bool
 }
@@ -39,6 +42,7 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	h.fd = f.data.Open(b)
 	h.bypassPages = f.data.Divided()
 	h.size, h.mtime = n.attr.Size, n.attr.Mtime
+	h.formerSize, h.formerMtime = h.size, h.mtime
 	f.handles[h] = struct{}{}
 	f.held = true
 	if h.writable {
@@ -49,15 +53,17 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	return h
 }
 
-// check looks at a file that was found again after a reconnect: one that was not written here must be what it was.
+// check looks at a file that was found again after a reconnect: one that was not written here, and is not being changed from here,
+// must be what it was.
 func (h *Handle) check(a session.Attr) error {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	f := h.n.file
-	if f == nil || f.wrote || f.writers > 0 {
+	if f == nil || f.wrote || f.writers > 0 || h.n.sent > 0 || h.n.asked > 0 {
 		return nil
 	}
-	if a.Size != h.size || a.Mtime != h.mtime {
+	is, was := a.Size == h.size && a.Mtime == h.mtime, a.Size == h.formerSize && a.Mtime == h.formerMtime
+	if !is && !was {
 		return sftpconn.ErrStale
 	}
 	return nil
@@ -90,6 +96,11 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 	if off < 0 || off+int64(len(p)) < 0 {
 		return 0, fail("write", "", syscall.EFBIG, nil)
 	}
+	if toEnd && h.endUnknown() {
+		if err := h.c.refresh(ctx, h.n, h); err != nil {
+			return 0, err
+		}
+	}
 	h.written()
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
@@ -108,6 +119,13 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 		return 0, h.c.explainWrite(ctx, h.n, "write", off+int64(len(p)), err)
 	}
 	return len(p), nil
+}
+
+// endUnknown says whether the server must be asked where the file ends.
+func (h *Handle) endUnknown() bool {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	return h.n.file.cutLost
 }
 
 // written notes that the file is ours to tell about, until the server has been asked again.

@@ -25,6 +25,7 @@ type Node struct {
 
 	going int          // removals of a name of it under way: it is opened on the server now, or not at all
 	sent  int          // changes of its attributes answered here and not yet done on the server (-o async)
+	asked int          // changes of it that a program waits for, or has given up, and that the server has not answered
 	gen   uint64       // counts changes made here; see the package comment
 	moved uint64       // which of all renames was the last of this node (Cache.moves); 0 for none
 	attr  session.Attr // as the server said, with our changes

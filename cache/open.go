@@ -215,11 +215,6 @@ func (c *Cache) lostOf(self **Handle) func(error) {
 
 // openTruncated opens with O_TRUNC: bytes of other handles on their way come first.
 func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint32) (*Handle, bool, error) {
-	c.mu.Lock()
-	fs := c.content(n)
-	c.pin(n)
-	c.mu.Unlock()
-	defer c.unpin(n)
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
 	if err := c.waitForChanges(ctx, n, "open"); err != nil {
@@ -231,25 +226,33 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	var self *Handle
 	var f *sftpconn.File
 	var a session.Attr
-	err := fs.data.Truncate(ctx, 0, func(ctx context.Context) (err error) {
+	unwanted := false // guarded by mu
+	err := c.cut(ctx, n, "open", 0, func(ctx context.Context) (err error) {
 		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, 0, &self)
 		return err
-	})
-	if err != nil {
-		return nil, false, c.errno(ctx, "open", p, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.changed(n)
-	c.dropAhead(n)
-	fs.ownTimes = nil
-	if _, dirty := fs.data.Size(); !dirty {
+	}, func(fs *fileState) {
 		fs.wrote, fs.known = false, false
 		fs.held = false // nothing of before the truncation is
+		a.Size = 0      // a server that answers in any order may have looked before
 		c.keepAttr(n, a)
+		c.markOwn(fs, a.Size, a.Mtime)
+		if unwanted {
+			f.Close()
+			return
+		}
+		self = c.newHandle(n, c.openBackend(f, nil), flags)
+	})
+	c.mu.Lock()
+	h, keep := self, n.file.keepPages(false)
+	unwanted = err != nil
+	c.mu.Unlock()
+	switch {
+	case err == nil:
+		return h, keep, nil
+	case h != nil:
+		h.Release() // its opening was answered when the program had just given up
 	}
-	self = c.newHandle(n, c.openBackend(f, nil), flags)
-	return self, fs.keepPages(false), nil
+	return nil, false, c.errno(ctx, "open", p, err)
 }
 
 // openFlags translates the access mode of open(2). APPEND is never asked for: appending is done by offset.

@@ -118,34 +118,56 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	if c.typeOf(n) != syscall.S_IFREG {
 		return fail("truncate", "", syscall.EINVAL, nil)
 	}
-	c.mu.Lock()
-	fs := c.content(n)
-	c.pin(n)
-	c.changed(n)
-	c.mu.Unlock()
-	defer c.unpin(n)
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
 	if err := c.waitForChanges(ctx, n, "truncate"); err != nil {
 		return err
 	}
-	err := fs.data.Truncate(ctx, int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) })
+	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) }, func(fs *fileState) {
+		c.applied(n, a)
+		if a.Flags&session.HasTimes == 0 {
+			fs.wrote = true // the server has set the mtime
+		} else if _, dirty := fs.data.Size(); !dirty {
+			fs.wrote = false
+			c.markOwn(fs, n.attr.Size, n.attr.Mtime)
+		}
+	})
 	if err != nil {
 		return c.explainWrite(ctx, n, "truncate", int64(a.Size), err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.changed(n)
-	c.dropAhead(n)
-	c.applied(n, a)
-	fs.ownTimes = nil
-	if a.Flags&session.HasTimes == 0 {
-		fs.wrote = true // the server has set the mtime
-	} else if _, dirty := fs.data.Size(); !dirty {
-		fs.wrote = false
-		c.markOwn(fs, n.attr.Size, n.attr.Mtime)
-	}
 	return nil
+}
+
+// cut has send make a file size bytes long, and then calls enter, with Cache.mu held. A program that gives up is answered at once;
+// until the server has answered nothing else changes the file, as it could overtake what was sent.
+func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(context.Context) error, enter func(*fileState)) error {
+	c.mu.Lock()
+	fs := c.content(n)
+	c.pin(n)
+	c.changed(n)
+	p := c.path(n)
+	c.mu.Unlock()
+	if err := fs.data.Bar(ctx); err != nil {
+		c.unpin(n)
+		return err
+	}
+	return c.queue.attend(ctx, &pending{change: change{
+		op: op, paths: []string{p}, node: n, run: send,
+		enter: func(err error) {
+			fs.data.Truncated(size, err == nil)
+			c.changed(n)
+			if err != nil {
+				fs.cutLost = fs.cutLost || unanswered(err)
+				return
+			}
+			c.dropAhead(n)
+			fs.ownTimes = nil
+			enter(fs)
+		},
+	}}, func() {
+		fs.data.Unbar()
+		c.unpin(n)
+	})
 }
 
 // waitForChanges waits for the changes of names and attributes under way that concern a file: a truncation must not overtake them.
@@ -181,15 +203,28 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	default:
 		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
-	_, err := c.queue.submit(ctx, change{
+	done, err := c.queue.submit(ctx, change{
 		op: "setattr", paths: []string{p}, sure: p != "" && c.undoubted(n), node: n,
 		run: func(ctx context.Context) error { return c.send(ctx, n, h, a) },
+		enter: func(err error) {
+			if err == nil {
+				c.othersSet(n, a)
+			}
+		},
 	})
 	if err != nil {
 		return c.whyNotStored(ctx, "setattr", p, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if !done {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.othersSet(n, a)
+	}
+	return nil
+}
+
+// othersSet enters attributes but the size that the server has taken, or will. Called with mu held.
+func (c *Cache) othersSet(n *Node, a session.Attr) {
 	c.changed(n)
 	c.applied(n, a)
 	if f := n.file; f != nil && a.Flags&session.HasTimes != 0 {
@@ -205,7 +240,6 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 			f.wrote, f.ownTimes = false, nil
 		}
 	}
-	return nil
 }
 
 // undoubted says whether a node's attributes are what the server told, however long ago, and nothing has put them in doubt since.

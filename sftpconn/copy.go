@@ -37,6 +37,9 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 	aside := false
 	done := int64(0)
 	for done < n {
+		if asker := askerOf(ctx); asker.Err() != nil {
+			return done, context.Cause(asker) // who has given up wants no further piece
+		}
 		part := min(piece, n-done)
 		var copied int64
 		var took time.Duration

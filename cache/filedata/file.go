@@ -36,9 +36,9 @@ type File struct {
 	idle      *time.Timer // sends what is pending when nothing follows it; nil until it is needed
 	idleSet   bool        // and it is running
 
-	truncating bool
-	wake       chan struct{} // closed when epochs shrink, or truncating ends; nil where nobody waits
-	lastEpoch  uint64        // the id of the newest epoch
+	barred    bool          // see Bar
+	wake      chan struct{} // closed when epochs shrink, or the bar goes; nil where nobody waits
+	lastEpoch uint64        // the id of the newest epoch
 }
 
 // NewFile makes the content of a file of which nothing is here yet. tag comes back in Options.Lost.

@@ -5,37 +5,50 @@ import (
 	"time"
 )
 
-// Truncate makes the size n. What was written before it arrives first, all of it: were bytes dropped for a truncation that the
-// server then refuses, they would be lost. New writes wait from the beginning to the end, so that none comes between. send is
-// called (one SETSTAT) when nothing is unacknowledged. Blocks are cut; where the file grows the server's zeros are read. When
-// send fails, or ctx ends before it is called, nothing has changed.
-func (f *File) Truncate(ctx context.Context, n int64, send func(context.Context) error) error {
+// Bar waits until nothing of the file is unacknowledged, and keeps new writes, and who else wants to bar it, waiting until Unbar:
+// for a request that changes the content as a whole (a truncation, a copy by the server), and may be done behind what is sent
+// after it over another channel. What was written before arrives first, all of it: were bytes dropped for a truncation that the
+// server then refuses, they would be lost. When ctx ends before, nothing has changed.
+func (f *File) Bar(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.truncating {
+	for f.barred {
 		if err := f.waitEvent(ctx); err != nil {
 			return err
 		}
 	}
-	f.truncating = true
-	defer func() {
-		f.truncating = false
-		f.wakeLocked()
-	}()
+	f.barred = true
 	if err := f.drain(ctx); err != nil {
+		f.unbar()
 		return err
 	}
-	f.tail = -1
-	f.mu.Unlock()
-	err := send(ctx)
+	return nil
+}
+
+// Unbar follows each Bar that succeeded, when the server has answered or never will.
+func (f *File) Unbar() {
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unbar()
+}
+
+func (f *File) unbar() {
+	f.barred = false
+	f.wakeLocked()
+}
+
+// Truncated notes that the server has made the size of a barred file n, or that nobody knows if it has. Blocks are cut; where the
+// file grows the server's zeros are read.
+func (f *File) Truncated(n int64, known bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tail = -1
 	f.grown++
-	f.cutClean(min(n, f.remote), maxOffset) // of one that failed who knows what was done
-	if err != nil {
-		return err
+	f.cutClean(min(n, f.remote), maxOffset)
+	if !known {
+		return
 	}
 	f.remote, f.size = n, n
 	f.high = min(f.high, n)
 	f.lastAck = time.Now()
-	return nil
 }

@@ -76,10 +76,10 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 	return at, err
 }
 
-// mayWrite waits for a truncation to end, and says where the write goes.
+// mayWrite waits until the file is not barred, and says where the write goes.
 func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) (int64, error) {
 	f := h.file
-	for f.truncating {
+	for f.barred {
 		if err := f.waitEvent(ctx); err != nil {
 			return 0, err
 		}

@@ -1,0 +1,181 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn"
+)
+
+// A program that was killed has asked for a truncation, which may be on its way for long.
+func TestATruncationThatIsGivenUpComesBeforeWhatFollows(t *testing.T) {
+	size := uint64(0)
+	for name, tc := range map[string]struct {
+		request string
+		do      func(ctx context.Context, r *rig, n *Node) error
+	}{
+		"truncate": {"SETSTAT", func(ctx context.Context, r *rig, n *Node) error {
+			_, _, err := r.Setattr(ctx, n, nil, SetAttr{Size: &size})
+			return err
+		}},
+		"O_TRUNC": {"OPEN", func(ctx context.Context, r *rig, n *Node) error {
+			_, _, err := r.Open(ctx, n, syscall.O_WRONLY|syscall.O_TRUNC)
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("log", "a line of before\n")
+			n := r.mustFind("log").Node
+			h, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_APPEND)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Release()
+			r.holdRequest(tc.request)
+			release := func() {
+				r.tap.OnRequest(nil)
+				r.tap.Release()
+			}
+			ctx, kill := context.WithCancel(ctxOf(t))
+			done := make(chan error, 1)
+			go func() { done <- tc.do(ctx, r, n) }()
+			if !r.tap.WaitHeld(1, longEnough) {
+				t.Fatal("nothing was asked for")
+			}
+			kill()
+			select {
+			case err := <-done:
+				wantErrno(t, err, syscall.EINTR)
+			case <-time.After(longEnough):
+				t.Fatal("the program is not answered")
+			}
+			go func() {
+				_, err := h.Append(ctxOf(t), []byte("a line of after\n"), 17)
+				done <- err
+			}()
+			select {
+			case <-done:
+				release()
+				t.Fatal("what is appended does not wait for the truncation")
+			case <-time.After(200 * time.Millisecond):
+			}
+			release()
+			if err := errors.Join(<-done, h.Flush(ctxOf(t))); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.remote("log"); got != "a line of after\n" {
+				t.Errorf("the server has %q", got)
+			}
+			if a := r.mustFind("log").Attr; a.Size != 16 {
+				t.Errorf("its size is shown as %d", a.Size)
+			}
+		})
+	}
+}
+
+func TestAppendingBehindATruncationOfWhichNobodyKnows(t *testing.T) {
+	r := newRigOver(t, sftpconn.Options{ReconnectTimeout: 300 * time.Millisecond}, nil)
+	r.put("log", "a line of before\n")
+	n := r.mustFind("log").Node
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_APPEND)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.holdReply("SETSTAT")
+	done := make(chan error, 1)
+	go func() {
+		size := uint64(0)
+		_, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Size: &size})
+		done <- err
+	}()
+	if !r.tap.WaitHeld(1, longEnough) {
+		t.Fatal("nothing was asked for")
+	}
+	r.srv.Refuse(errors.New("the host is down"))
+	r.srv.Cut()
+	wantErrno(t, <-done, syscall.EIO)
+	r.tap.OnReply(nil)
+	r.srv.Refuse(nil)
+	r.conn.Kick()
+	if _, err := r.conn.Lstat(sftpconn.Patient(ctxOf(t)), r.dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Append(ctxOf(t), []byte("a line of after\n"), 17); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.remote("log"); got != "a line of after\n" {
+		t.Errorf("the server has %q", got)
+	}
+}
+
+// What is changed from here is no reason to refuse a file to who has it open.
+func TestOwnChangesDoNotMakeOpenFilesStaleAtAReconnect(t *testing.T) {
+	when := time.Unix(1_000_000_000, 0)
+	touch := func(r *rig, n *Node) error {
+		_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &when, Mtime: &when})
+		return err
+	}
+	content := strings.Repeat("0123456789", 100_000)
+	for name, tc := range map[string]struct {
+		options func(*Options)
+		do      func(r *rig, n *Node)
+		want    string
+	}{
+		"times set while the line is down (async)": {async, func(r *rig, n *Node) {
+			r.holdRequest("SETSTAT")
+			if err := touch(r, n); err != nil {
+				r.t.Fatal(err)
+			}
+			if !r.tap.WaitHeld(1, longEnough) {
+				r.t.Fatal("nothing was asked for")
+			}
+			r.srv.Cut()
+		}, content},
+		"times set, and the answer lost": {nil, func(r *rig, n *Node) {
+			r.holdReply("SETSTAT")
+			go touch(r, n)
+			if !r.tap.WaitHeld(1, longEnough) {
+				r.t.Fatal("nothing was asked for")
+			}
+			r.srv.Cut()
+		}, content},
+		"truncated by an opening": {nil, func(r *rig, n *Node) {
+			h, _, err := r.Open(ctxOf(r.t), n, syscall.O_WRONLY|syscall.O_TRUNC)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			if err := h.Flush(ctxOf(r.t)); err != nil {
+				r.t.Fatal(err)
+			}
+			h.Release()
+			r.srv.Cut()
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, tc.options)
+			r.put("f", content)
+			old := time.Now().Add(-time.Hour)
+			if err := os.Chtimes(filepath.Join(r.dir, "f"), old, old); err != nil {
+				t.Fatal(err)
+			}
+			n := r.mustFind("f").Node
+			h := r.opened(n, syscall.O_RDONLY)
+			tc.do(r, n)
+			got, err := r.readFrom(h, 0, len(content))
+			if err != nil || got != tc.want {
+				t.Errorf("%d bytes are read of %d: %v", len(got), len(tc.want), err)
+			}
+		})
+	}
+}
