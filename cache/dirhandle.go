@@ -12,6 +12,9 @@ type DirHandle struct {
 	n *Node
 
 	list *listing // guarded by Cache.mu
+	// Where the listing ended when it was first seen whole; -1 before. What is made here later is not shown: a program that makes a
+	// name for each that it reads would never come to an end. Guarded by Cache.mu.
+	end int
 }
 
 // DirEntry is one name of a listing. "." and ".." are the first two.
@@ -55,7 +58,15 @@ func (c *Cache) take(d *DirHandle) {
 		l = c.startListing(d.n)
 	}
 	l.users++
-	d.list = l
+	d.list, d.end = l, -1
+	d.seeEnd()
+}
+
+// seeEnd notes the end of the listing once it is there. Called with mu held.
+func (d *DirHandle) seeEnd() {
+	if d.end < 0 && d.list.whole() {
+		d.end = len(d.list.ents)
+	}
 }
 
 // wait returns when entry i is there and nothing is in doubt about it, or io.EOF where the listing ends before it.
@@ -65,9 +76,13 @@ func (d *DirHandle) wait(ctx context.Context, i int) error {
 	for {
 		d.c.mu.Lock()
 		l := d.list
+		d.seeEnd()
+		over := d.end >= 0 && i >= d.end
 		have, done, err, more := i < len(l.ents) && !l.ents[i].doubt, l.done, l.err, l.more
 		d.c.mu.Unlock()
 		switch {
+		case over:
+			return io.EOF
 		case have:
 			return nil
 		case done && err != nil:

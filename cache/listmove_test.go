@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -131,5 +132,69 @@ func TestAListingThatBeginsAgainLosesNoName(t *testing.T) {
 	<-rest
 	if len(seen) != files+2 {
 		t.Errorf("%d of %d names were read", len(seen)-2, files)
+	}
+}
+
+// scandir(3) beside a rename of each name, or a copy of it: what a program makes of what it reads is nothing more to read.
+func TestReadingADirectoryEndsThoughEachNameMakesAnother(t *testing.T) {
+	for name, do := range map[string]func(r *rig, e string) error{
+		"moved away and back": func(r *rig, e string) error {
+			return errors.Join(r.Rename(ctxOf(r.t), r.Root(), e, r.Root(), "tmp", false), r.Rename(ctxOf(r.t), r.Root(), "tmp", r.Root(), e, false))
+		},
+		"removed and made again": func(r *rig, e string) error {
+			err := r.Unlink(ctxOf(r.t), r.Root(), e)
+			r.create(r.Root(), e, "x")
+			return err
+		},
+		"copied": func(r *rig, e string) error {
+			r.create(r.Root(), e+".bak", "x")
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			for _, f := range []string{"a", "b", "c"} {
+				r.put(f, "x")
+			}
+			r.list(r.Root())
+			d, err := r.OpenDir(ctxOf(t), r.Root())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Release()
+			var read []string
+			for off := uint64(0); len(read) < 20; {
+				e, err := d.Next(ctxOf(t), off)
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				off = e.Off
+				if e.Name == "." || e.Name == ".." {
+					continue
+				}
+				read = append(read, e.Name)
+				if err := do(r, e.Name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if slices.Sort(read); !slices.Equal(read, []string{"a", "b", "c"}) {
+				t.Errorf("read %q", read)
+			}
+			d.Rewind()
+			names := 0
+			for off := uint64(0); ; names++ {
+				e, err := d.Next(ctxOf(t), off)
+				if err != nil {
+					break
+				}
+				off = e.Off
+			}
+			if want := map[bool]int{true: 2 + 6, false: 2 + 3}[name == "copied"]; names != want {
+				t.Errorf("after rewinddir there are %d entries, want %d", names, want)
+			}
+		})
 	}
 }
