@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"slices"
 )
@@ -14,6 +15,7 @@ type failedChange struct {
 	dirs  []*Node         // in which it was to change names
 	nodes map[uint64]bool // what had the names, by its number, and whether an fsync of it has told
 	told  map[uint64]bool // directories, by their numbers, of which an fsync has told
+	lost  *Node           // the file whose bytes did not arrive; nil for a change
 }
 
 // keepFailed notes a failure for the fsync(2) to come. Called with mu held, before the names are forgotten.
@@ -34,6 +36,37 @@ func (c *Cache) keepFailed(p *pending, err error) {
 			f.dirs = append(f.dirs, n.parent)
 		}
 	}
+	c.addFailed(f)
+}
+
+// keepLost is keepFailed for bytes or times of a file that did not arrive after its close was answered (-o async): who opens
+// it then, to make sure of it, is told too. explain gives the error its errno, for which it may ask the server.
+func (c *Cache) keepLost(n *Node, explain func(context.Context) error) {
+	if n == nil || !c.o.Async {
+		return
+	}
+	c.mu.Lock()
+	for _, f := range c.failed {
+		if f.lost == n && !f.nodes[n.id] {
+			c.mu.Unlock()
+			return // one of them is enough
+		}
+	}
+	c.mu.Unlock()
+	ctx, stop := c.conn.Bounded(c.ctx)
+	err := explain(ctx)
+	stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := &failedChange{err: err, lost: n, nodes: map[uint64]bool{n.id: false}, told: map[uint64]bool{}}
+	if n.parent != nil {
+		f.dirs = append(f.dirs, n.parent)
+	}
+	c.addFailed(f)
+}
+
+// addFailed is called with mu held.
+func (c *Cache) addFailed(f *failedChange) {
 	if c.failed = append(c.failed, f); len(c.failed) > maxFailed {
 		c.failed = c.failed[1:]
 	}

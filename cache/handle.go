@@ -169,10 +169,8 @@ func (h *Handle) Fsync(ctx context.Context) error {
 			return h.c.errno(ctx, "fsync", p, err)
 		}
 	}
-	if err := h.flush(ctx, "fsync", h.fd.Sync); err != nil {
-		return err
-	}
-	return h.c.failures(h.n)
+	err := h.flush(ctx, "fsync", h.fd.Sync)
+	return errors.Join(err, h.c.failures(h.n)) // both are told by now
 }
 
 func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context) error) error {

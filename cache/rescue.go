@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -76,16 +77,20 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	if remote == "" {
 		remote = "a file that has no name any more"
 	}
+	explain := func(ctx context.Context) error { return c.explainWrite(ctx, n, "write", off+int64(len(data)), why) }
 	where, err := c.rescue.save(n, remote, off, data, why)
 	if err != nil {
 		c.log.Error("bytes could not be delivered and not be rescued either: they are lost",
 			"file", remote, "offset", off, "bytes", len(data), "why", why, "rescue", err)
-		c.errs.add("write", remote, fmt.Errorf("%d bytes at %d are lost: %w; rescuing them failed: %w", len(data), off, why, err))
+		err = fmt.Errorf("%d bytes at %d are lost: %w; rescuing them failed: %w", len(data), off, why, err)
+		c.errs.add("write", remote, err)
+		c.keepLost(n, explain)
 		return
 	}
 	c.log.Error("bytes could not be delivered; they are kept on this machine",
 		"file", remote, "offset", off, "bytes", len(data), "why", why, "rescued", where)
 	c.errs.add("write", remote, fmt.Errorf("%d bytes at %d are kept in %s: %w", len(data), off, where, why))
+	c.keepLost(n, explain)
 }
 
 // save writes bytes that could not be delivered to the rescue file of a node, with a line beside it that says what they are. It gives the

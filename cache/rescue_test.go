@@ -158,3 +158,30 @@ func TestRescuedBytesAreNotWrittenOver(t *testing.T) {
 		t.Errorf("rescued: %q", got)
 	}
 }
+
+// initdb, for one, opens each file once more when all are written, and makes sure of it.
+func TestAsyncTellsWhoOpensAFileAgainThatItsBytesWereLost(t *testing.T) {
+	r := newRig(t, async)
+	r.put("f", "content")
+	r.list(r.Root())
+	n := r.mustFind("f").Node
+	r.refuse("WRITE")
+	h := r.opened(n, syscall.O_WRONLY)
+	if _, err := h.Write(ctxOf(t), []byte("lost"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Sync(ctxOf(t)) // the bytes are in the rescue file
+	again := r.opened(n, syscall.O_RDWR)
+	wantErrno(t, again.Fsync(ctxOf(t)), syscall.EACCES)
+	if err := again.Fsync(ctxOf(t)); err != nil {
+		t.Errorf("it is told once more: %v", err)
+	}
+	wantErrno(t, r.Fsyncdir(ctxOf(t), r.Root()), syscall.EACCES)
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES) // and so is who wrote them
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Errorf("who wrote them is told once more: %v", err)
+	}
+}

@@ -273,7 +273,9 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	c.changed(n)
 	n.expire()
 	c.mu.Unlock()
-	c.report("setattr", p, c.errno(c.ctx, "setattr", p, why))
+	why = c.errno(c.ctx, "setattr", p, why)
+	c.report("setattr", p, why)
+	c.keepLost(n, func(context.Context) error { return why })
 }
 
 // send makes one request of a wish: by the handle where the file has no name any more, by path else.
