@@ -28,6 +28,7 @@ type Dialer struct {
 	ssh          string // path of the system's ssh; "" where none is installed
 	target       *hostConfig
 	givenSecrets secrets // the password given beforehand, for the external ssh
+	master       master
 
 	mu          sync.Mutex // guards what follows
 	external    []string   // the command line of the external ssh; nil for the native client
@@ -208,9 +209,25 @@ func (d *Dialer) dial(ctx context.Context) (transport.Transport, error) {
 	if argv := d.externalArgv(); argv != nil {
 		return d.dialExternal(ctx, argv)
 	}
-	if t := d.ride(ctx); t != nil {
-		return t, nil
+	path := d.masterPath()
+	last := path != "" && d.master.doubtful(path)
+	if path != "" && !last {
+		if t := d.ride(ctx, path); t != nil {
+			return t, nil
+		}
 	}
+	t, err := d.dialLogin(ctx)
+	if err != nil && last && ctx.Err() == nil {
+		// The login may need what only the user can give, and the master's line be back.
+		if t := d.ride(ctx, path); t != nil {
+			return t, nil
+		}
+	}
+	return t, err
+}
+
+// dialLogin logs in with the native client, or with the system's ssh where that lacks something.
+func (d *Dialer) dialLogin(ctx context.Context) (transport.Transport, error) {
 	t, err := d.dialNative(ctx)
 	if d.hops[len(d.hops)-1].kept.wasRefused() {
 		d.givenSecrets.refuse() // ssh would only send it again

@@ -63,6 +63,18 @@ func (t *sshTransport) Reserve(n int) {
 	r.timer = time.AfterFunc(reserveFor, r.giveBack)
 }
 
+// put adds a session that is open.
+func (r *reserve) put(s bareSession) {
+	asked := reserved{time.Now(), make(chan bareSession, 1)}
+	asked.answer <- s
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sessions = append(r.sessions, asked)
+	if r.timer == nil {
+		r.timer = time.AfterFunc(reserveFor, r.giveBack)
+	}
+}
+
 // take gives the session that was asked for first; nil where none is reserved, or it was refused too long ago.
 func (r *reserve) take() *bareSession {
 	r.mu.Lock()

@@ -124,6 +124,16 @@ func (t *sshTransport) Close() error {
 	return nil
 }
 
+// givenUp says that it was closed on this side, and did not end by itself.
+func (t *sshTransport) givenUp() bool {
+	select {
+	case <-t.done:
+		return errors.Is(t.err, net.ErrClosed)
+	default:
+		return t.closing.Load()
+	}
+}
+
 // Probe sends keepalive@openssh.com; any answer counts, a refusal too.
 func (t *sshTransport) Probe(ctx context.Context) error {
 	if t.mute {

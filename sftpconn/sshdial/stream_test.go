@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -226,35 +225,12 @@ func TestExternalSSHGetsThePasswordGivenBeforehand(t *testing.T) {
 func TestControlMasterIsRidden(t *testing.T) {
 	key := keygen(t, t.TempDir(), "k", "ed25519", "")
 	s := startServer(t, []string{key})
-	dir, err := os.MkdirTemp("", "cm") // a socket's path must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	socket := filepath.Join(dir, "s")
+	socket := masterSocket(t)
 	cfg := config(t, s.hostBlock(t, "srv", key, "ControlPath "+socket))
-	master := exec.Command("ssh", "-F", cfg, "-M", "-N", "srv")
-	if err := master.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		master.Process.Kill()
-		master.Wait()
-	}()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		if c, err := net.Dial("unix", socket); err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the master does not come up")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	master := startMaster(t, cfg, socket, "-N", "srv")
 	o := Options{Host: "srv", ConfigFile: cfg}
 	tr := dial(t, o)
-	if !strings.HasPrefix(tr.Info().Remote, "ControlMaster ") {
+	if !isRidden(tr) {
 		t.Fatalf("%+v", tr.Info())
 	}
 	a, b := speaksSFTP(t, tr), speaksSFTP(t, tr)
@@ -268,7 +244,7 @@ func TestControlMasterIsRidden(t *testing.T) {
 	master.Process.Kill()
 	master.Wait()
 	tr = dial(t, o)
-	if strings.HasPrefix(tr.Info().Remote, "ControlMaster ") {
+	if isRidden(tr) {
 		t.Errorf("%+v", tr.Info())
 	}
 	speaksSFTP(t, tr)
