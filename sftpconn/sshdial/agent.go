@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -72,18 +73,20 @@ func addToAgent(socket string, key agent.AddedKey) error {
 }
 
 // agentKeys asks the agent for its keys. The connection stays open as long as
-// keys of it may be needed. Without an agent there is no connection and no error.
-func agentKeys(socket string) ([]ssh.Signer, net.Conn, error) {
+// keys of it may be needed, and ends with ctx, that of the login: an agent that asks its
+// user answers when it likes. Without an agent there is no connection and no error.
+func agentKeys(ctx context.Context, socket string) ([]ssh.Signer, net.Conn, error) {
 	if socket == "" {
 		return nil, nil, nil
 	}
-	conn, err := net.DialTimeout("unix", socket, agentListTimeout)
+	conn, err := (&net.Dialer{Timeout: agentListTimeout}).DialContext(ctx, "unix", socket)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil, fmt.Errorf("no agent at %s", socket)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("the agent does not answer: %w", err)
 	}
+	context.AfterFunc(ctx, func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(agentListTimeout))
 	signers, err := agent.NewClient(conn).Signers()
 	if err != nil {

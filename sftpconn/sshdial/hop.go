@@ -61,7 +61,13 @@ func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, err
 		g.first = func() { p.restart(h.timeout) }
 	}
 	// From here on the end of ctx, by the caller or by the clock, ends the connection.
-	release := context.AfterFunc(ctx, func() { g.Close() })
+	release := context.AfterFunc(ctx, func() {
+		g.Close()
+		if under != nil {
+			// A channel alone ends when the jump host says so, which it may never do.
+			under.Close()
+		}
+	})
 	t, err := h.login(ctx, g, p)
 	if err != nil {
 		release()

@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -115,7 +116,7 @@ func (l *login) publicKey() ssh.AuthMethod {
 	}
 	if !l.loaded {
 		l.loaded = true
-		fromAgent, conn, err := agentKeys(l.cfg.agentSocket())
+		fromAgent, conn, err := agentKeys(l.ask.ctx, l.cfg.agentSocket())
 		if err != nil {
 			l.notes = append(l.notes, err.Error())
 		}
@@ -173,6 +174,9 @@ func (w *watchedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm
 	defer w.login.patience.resume()
 	s, err := w.inner.SignWithAlgorithm(rand, data, algorithm)
 	if err != nil {
+		if ended := w.login.ask.ctx; ended.Err() != nil {
+			err = context.Cause(ended) // for which the agent was left
+		}
 		if errors.Is(err, errSecurityKey) && w.login.ssh {
 			w.login.handOver = w.name + " is on a security key"
 		}
