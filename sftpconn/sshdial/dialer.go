@@ -32,6 +32,7 @@ type Dialer struct {
 
 	mu          sync.Mutex // guards what follows
 	external    []string   // the command line of the external ssh; nil for the native client
+	native      bool       // the native client has logged in, so that it can speak with the server
 	passiveUsed bool
 }
 
@@ -233,14 +234,18 @@ func (d *Dialer) dialLogin(ctx context.Context) (transport.Transport, error) {
 		d.givenSecrets.refuse() // ssh would only send it again
 	}
 	var lacking *errLacking
-	if errors.As(err, &lacking) {
-		if d.ssh == "" {
-			return nil, lacking.err
+	if !errors.As(err, &lacking) {
+		if err == nil {
+			d.mu.Lock()
+			d.native = true
+			d.mu.Unlock()
 		}
-		d.useSSH(d.target.name(), lacking.why)
-		return d.dialExternal(ctx, d.externalArgv())
+		return t, err
 	}
-	return t, err
+	if d.ssh == "" || lacking.algorithms && d.nativeWorked() {
+		return nil, lacking.err
+	}
+	return d.tryExternal(ctx, lacking.why)
 }
 
 // dialNative goes hop by hop.

@@ -55,6 +55,27 @@ func (d *Dialer) useSSH(host, why string) {
 	}
 }
 
+// tryExternal logs in with the system's ssh where the native client lacks something. Only one that succeeds takes its place for
+// good: what is lacking at one login, and in vain, may not be at the next.
+func (d *Dialer) tryExternal(ctx context.Context, why string) (transport.Transport, error) {
+	d.log.Info("trying the system's ssh", "host", d.target.name(), "why", why)
+	argv := d.externalCommand([]string{d.ssh})
+	t, err := d.dialExternal(ctx, argv)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.external = argv
+	d.mu.Unlock()
+	return t, nil
+}
+
+func (d *Dialer) nativeWorked() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.native
+}
+
 func (d *Dialer) externalArgv() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -33,8 +33,9 @@ const proxyPatience = 2 * time.Minute
 // errLacking means that the native client can't do what this login needs, and the
 // system's ssh perhaps can.
 type errLacking struct {
-	why string
-	err error // what to tell where there is no ssh
+	why        string
+	err        error // what to tell where there is no ssh
+	algorithms bool  // it is the choice of algorithms, and nothing of the login
 }
 
 func (e *errLacking) Error() string { return e.err.Error() }
@@ -195,7 +196,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		return context.Cause(ctx)
 	case errors.As(err, &negotiation):
 		err = handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
-		return &errLacking{why: "the server has no " + negotiation.What + " that the native client knows", err: err}
+		return &errLacking{why: "the server has no " + negotiation.What + " that the native client knows", err: err, algorithms: true}
 	case !checked:
 		return handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
 	case l.refused:

@@ -64,8 +64,8 @@ const refusedKept = "the kept password was refused and is not sent again, as tha
 // lacks names a method that the server would take and the native client can't
 // do, although the configuration allows it; "" where there is none.
 func (l *login) lacks() string {
-	if slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) {
-		return "the server accepts GSSAPI"
+	if slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) && ticketOrNotKnown(l.ask.ctx) {
+		return gssapiPossible
 	}
 	if slices.Contains(l.accepted, "hostbased") && l.cfg.yes("hostbasedauthentication", false) {
 		return "the server accepts hostbased authentication"
@@ -76,6 +76,8 @@ func (l *login) lacks() string {
 	return ""
 }
 
+const gssapiPossible = "the server accepts GSSAPI"
+
 // shouldHandOver says, before the user would be asked for a password, whether the system's ssh has a way that asks nothing and
 // that the server would take. That way may fail too; ssh then asks by itself.
 func (l *login) shouldHandOver() bool {
@@ -84,7 +86,7 @@ func (l *login) shouldHandOver() bool {
 	case slices.Contains(l.accepted, "hostbased") && l.cfg.yes("hostbasedauthentication", false):
 		l.handOver = "the server accepts hostbased authentication"
 	case slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) && haveTicket(l.ask.ctx):
-		l.handOver = "the server accepts GSSAPI, and there is a Kerberos ticket"
+		l.handOver = gssapiPossible
 	}
 	return l.handOver != ""
 }
@@ -102,8 +104,16 @@ func (l *login) over() error {
 const ticketPatience = 5 * time.Second
 
 // haveTicket says whether there is a Kerberos ticket. Debian's ssh has GSSAPI on for everybody, so the option alone means nothing.
-func haveTicket(ctx context.Context) bool {
+func haveTicket(ctx context.Context) bool { return klist(ctx) == nil }
+
+// ticketOrNotKnown is for a login that has failed anyway: where there is no klist, ssh may still find a ticket.
+func ticketOrNotKnown(ctx context.Context) bool {
+	err := klist(ctx)
+	return err == nil || errors.Is(err, exec.ErrNotFound)
+}
+
+func klist(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ticketPatience)
 	defer cancel()
-	return exec.CommandContext(ctx, "klist", "-s").Run() == nil
+	return exec.CommandContext(ctx, "klist", "-s").Run()
 }
