@@ -39,6 +39,8 @@ type Conn struct {
 	links         []*link  // the first is that of names
 	extra         int      // further links, up or being dialled
 	extraAfter    time.Time
+	extraRefused  int       // of those that were dialled since one was made, how many were refused for good
+	noFurther     bool      // the server refuses logins beside the first
 	final         error     // no connection ever again
 	noNudgeBefore time.Time // after a refusal: until then no nudge starts an attempt, by the clock of the day, so that sleep counts; zero: no refusal
 	trial         bool      // a loss now is final (Options.Trial)

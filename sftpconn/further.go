@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"sshmount/sftpconn/transport"
 )
 
 // allLinks gives the links that are up; the slice is not to be changed.
@@ -22,7 +24,7 @@ func (c *Conn) widen() {
 		return
 	}
 	c.mu.Lock()
-	if c.closed || c.names == nil || c.extra >= c.o.MaxConns-1 || time.Now().Before(c.extraAfter) {
+	if c.closed || c.names == nil || c.extra >= c.o.MaxConns-1 || c.noFurther || time.Now().Before(c.extraAfter) {
 		c.mu.Unlock()
 		return
 	}
@@ -33,7 +35,7 @@ func (c *Conn) widen() {
 		err := c.further(first)
 		c.mu.Lock()
 		c.extra--
-		c.extraAfter = time.Now().Add(refusedPause)
+		c.extraAfter = time.Now().Add(c.furtherPause(err))
 		c.mu.Unlock()
 		if err != nil && first.ctx.Err() == nil {
 			c.o.Logger.Debug("a further connection ended or could not be made", "cause", err)
@@ -41,9 +43,25 @@ func (c *Conn) widen() {
 	})
 }
 
+// furtherPause is how long no further connection is made after one that ended with err. A login that the server has judged
+// is not tried again: there is a connection that works, and failed logins count against the user. With mu held.
+func (c *Conn) furtherPause(err error) time.Duration {
+	var refusal *transport.PermanentError
+	if !errors.As(err, &refusal) {
+		return refusedPause
+	}
+	if refusal.Login && !c.noFurther {
+		c.noFurther = true
+		c.o.Logger.Warn("the server refuses a further login; no more connections than there are now are made (max_conns)", "cause", err)
+	}
+	pause := min(refusedPause<<min(c.extraRefused, 10), backoffRefusedMost)
+	c.extraRefused++
+	return pause
+}
+
 // further dials one more link, which lasts no longer than the first.
 func (c *Conn) further(first *link) error {
-	ctx, cancel := context.WithTimeout(first.ctx, dialLimit)
+	ctx, cancel := context.WithTimeout(transport.Further(first.ctx), dialLimit)
 	defer cancel()
 	t, err := c.o.Dial(ctx)
 	if err != nil {
@@ -58,6 +76,7 @@ func (c *Conn) further(first *link) error {
 		return errors.New("the first connection was lost meanwhile")
 	}
 	c.links = append(append([]*link{}, c.links...), l)
+	c.extraRefused = 0
 	c.mu.Unlock()
 	c.spawn(l.watchAlive)
 	select {

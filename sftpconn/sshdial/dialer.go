@@ -242,7 +242,7 @@ func (d *Dialer) dialLogin(ctx context.Context) (transport.Transport, error) {
 		}
 		return t, err
 	}
-	if d.ssh == "" || lacking.algorithms && d.nativeWorked() {
+	if d.ssh == "" || lacking.algorithms && d.nativeWorked() || transport.IsFurther(ctx) {
 		return nil, lacking.err
 	}
 	return d.tryExternal(ctx, lacking.why)

@@ -159,7 +159,7 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 	}
 	if err != nil {
 		err = d.externalError(ctx, p, err)
-		if answer != nil && answer.given.Load() && loginRefused.MatchString(err.Error()) {
+		if answer != nil && answer.given.Load() && loginRefused.MatchString(err.Error()) && !transport.IsFurther(ctx) {
 			d.givenSecrets.refuse()
 		}
 		if d.givenSecrets.wasRefused() {

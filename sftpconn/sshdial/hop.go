@@ -200,7 +200,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 	case !checked:
 		return handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
 	case l.refused:
-		if l.keptRefused {
+		if l.keptRefused && !transport.IsFurther(ctx) {
 			h.kept.refuse()
 		}
 		if why := cmp.Or(l.handOver, l.lacks()); why != "" {
@@ -208,7 +208,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		}
 		return l.refusal()
 	case strings.Contains(strings.ToLower(err.Error()), "too many authentication failures"):
-		if l.keptRefused || l.keptSent {
+		if (l.keptRefused || l.keptSent) && !transport.IsFurther(ctx) {
 			h.kept.refuse()
 		}
 		hint := ""

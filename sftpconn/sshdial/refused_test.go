@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
 )
 
 // Where a password changes on the server, the old one must not be sent for ever: that locks accounts.
@@ -126,5 +128,37 @@ func TestAGivenPasswordThatIsRefusedIsNotSentBySSHAgain(t *testing.T) {
 	says(t, err.Error(), "the kept password was refused", "mount again")
 	if n := sent.Load(); n != 1 {
 		t.Errorf("it was sent %d times", n)
+	}
+}
+
+// A server may limit logins, or take a code once: the connection that is there must not lose what it needs to come back.
+func TestAFurtherLoginThatIsRefusedLeavesWhatIsKept(t *testing.T) {
+	var limit atomic.Bool
+	check := func(p string) error {
+		if p == "right" && !limit.Load() {
+			return nil
+		}
+		return errors.New("wrong")
+	}
+	for _, command := range []string{"", "ssh"} {
+		o := passwordServer(t, &ssh.ServerConfig{PasswordCallback: func(_ ssh.ConnMetadata, p []byte) (*ssh.Permissions, error) {
+			return nil, check(string(p))
+		}, MaxAuthTries: 20})
+		o.Password, o.SSHCommand = []byte("right"), command
+		d, err := New(ctxOf(t), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limit.Store(true)
+		if _, err := d.Dial(transport.Further(ctxOf(t))); err == nil || !isPermanent(err) {
+			t.Fatalf("%v", err)
+		}
+		if !d.givenSecrets.hasPassword() || command == "" && !d.hops[0].kept.hasPassword() {
+			t.Errorf("%q: the password is forgotten", command)
+		}
+		limit.Store(false)
+		if command == "" {
+			dialWith(t, d)
+		}
 	}
 }

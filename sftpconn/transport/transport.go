@@ -83,5 +83,14 @@ type Info struct {
 	Shared     bool   // programs of the user's use the connection too (a ControlMaster's)
 }
 
+type furtherKey struct{}
+
+// Further makes a context for a login beside a connection that is good. Where it is refused (a limit of logins, a code that
+// counts once) nothing is given up that worked for the other.
+func Further(ctx context.Context) context.Context { return context.WithValue(ctx, furtherKey{}, true) }
+
+// IsFurther says whether ctx was made by Further.
+func IsFurther(ctx context.Context) bool { return ctx.Value(furtherKey{}) != nil }
+
 // Dialer logs in. It is called again for each reconnect.
 type Dialer func(ctx context.Context) (Transport, error)
