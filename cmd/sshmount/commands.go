@@ -69,4 +69,6 @@ func oneMount(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellC
 }
 
 // say writes a line for the user to standard error, so that a pipe from standard output gets nothing of it.
-func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "sshmount: "+format+"\n", args...) }
+func say(format string, args ...any) {
+	fmt.Fprintln(os.Stderr, "sshmount:", control.Plain(fmt.Sprintf(format, args...)))
+}

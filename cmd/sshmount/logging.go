@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"sshmount/cmd/sshmount/control"
 )
 
 // maxLog is the size in bytes at which a log is put aside; one older piece is kept.
@@ -110,7 +112,7 @@ func (s *spoken) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	_, err := fmt.Fprintln(s.w, b.String())
+	_, err := fmt.Fprintln(s.w, control.Plain(b.String()))
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"sshmount/cmd/sshmount/cmdline"
+	"sshmount/cmd/sshmount/control"
 )
 
 // version is that of CHANGELOG.md.
@@ -80,7 +81,7 @@ func runMount(name string, args []string) int {
 func report(err error) int {
 	code := exitCode(err)
 	if err != nil && code != exitInterrupted {
-		fmt.Fprintln(os.Stderr, "sshmount:", strings.TrimSpace(err.Error()))
+		fmt.Fprintln(os.Stderr, "sshmount:", control.Visible(strings.TrimSpace(err.Error())))
 	}
 	return code
 }

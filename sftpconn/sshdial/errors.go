@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/crypto/ssh"
 
@@ -88,18 +89,21 @@ func (p prefixless) Error() string {
 }
 func (p prefixless) Unwrap() error { return p.error }
 
+// listMost is how long a list in a message may be, in bytes: longer than that of any real server.
+const listMost = 2000
+
 // listOf writes a list for a message.
 func listOf(names []string) string {
 	if len(names) == 0 {
 		return "nothing"
 	}
-	return strings.Join(names, ", ")
+	return clip(strings.Join(names, ", "), listMost)
 }
 
 // clip shortens s to n bytes, and makes it one line of printable characters.
 func clip(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

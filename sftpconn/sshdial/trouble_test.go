@@ -253,3 +253,12 @@ func TestNoCommonAlgorithm(t *testing.T) {
 		speaksSFTP(t, tr)
 	})
 }
+
+func TestWhatIsQuotedInAMessageIsPrintable(t *testing.T) {
+	if got := clip("a\x1bb\u009bc\x7fd\x9be\n", 100); got != "a b c d\ufffde" {
+		t.Errorf("%q", got)
+	}
+	if got := listOf([]string{"a", "\u009b2J", strings.Repeat("x", 1<<20)}); strings.Contains(got, "\u009b") || len(got) > 2*listMost {
+		t.Errorf("%q", got[:100])
+	}
+}

@@ -14,6 +14,7 @@ const shownFiles = 10
 
 // Write tells a status in words, as of now.
 func (s Status) Write(w io.Writer, now time.Time) error {
+	s = s.plain()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  from %s\n", s.Mountpoint, s.Source)
 	s.writeState(&b, now)
@@ -165,7 +166,7 @@ func (p Progress) String() string {
 			text += ": " + p.LastError
 		}
 	}
-	return text
+	return Plain(text)
 }
 
 func count(n int, what string) string {
