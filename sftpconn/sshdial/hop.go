@@ -18,7 +18,8 @@ import (
 type hop struct {
 	cfg           *hostConfig
 	kept          secrets // what the server has taken, or was given beforehand, for the logins to come
-	passwordGiven bool    // the password was given beforehand, so that no other is asked for
+	unsaved       unsavedKey
+	passwordGiven bool // the password was given beforehand, so that no other is asked for
 	q             *questions
 	log           *slog.Logger
 	timeout       time.Duration // for connecting and for each silence
@@ -149,7 +150,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 		return nil, err
 	}
 	ask := &asker{ctx: ctx, q: h.q, batch: h.cfg.yes("batchmode", false), patience: p, log: h.log}
-	check := &hostKeyCheck{cfg: h.cfg, known: known, ask: ask}
+	check := &hostKeyCheck{cfg: h.cfg, known: known, ask: ask, unsaved: &h.unsaved}
 	l := &login{
 		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: &h.kept, ssh: h.ssh, passwordGiven: h.passwordGiven, hostKey: check, line: g,
 		keys: &keyring{cfg: h.cfg, ask: ask, kept: &h.kept, opened: map[string]ssh.Signer{}},
@@ -160,7 +161,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 		Config:            ssh.Config{KeyExchanges: algos.kex, Ciphers: algos.ciphers, MACs: algos.macs, RekeyThreshold: h.cfg.rekeyBytes()},
 		User:              h.cfg.user(),
 		HostKeyCallback:   check.callback,
-		HostKeyAlgorithms: known.order(algos.hostKeys),
+		HostKeyAlgorithms: known.order(h.unsaved.order(algos.hostKeys)),
 		AuthCallback:      l.choose,
 		BannerCallback: func(message string) error {
 			if ask.possible() {

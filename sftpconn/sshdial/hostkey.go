@@ -19,6 +19,8 @@ type hostKeyCheck struct {
 	known *knownHosts
 	ask   *asker
 
+	unsaved *unsavedKey // of the hop
+
 	mu       sync.Mutex // guards what follows
 	accepted []byte     // the key that was accepted; the library asks again at each rekeying
 	key      ssh.PublicKey
@@ -84,6 +86,11 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 		return nil
 	}
 
+	if !off {
+		if known, err := h.checkUnsaved(shown); known {
+			return err
+		}
+	}
 	switch {
 	case off:
 		h.ask.notice(fmt.Sprintf("Warning: the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(shown)))
@@ -96,11 +103,16 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 			return err
 		}
 	}
-	if err := h.known.add(shown, h.cfg.yes("hashknownhosts", false)); err != nil {
+	err := h.known.add(shown, h.cfg.yes("hashknownhosts", false))
+	kept := err == nil && h.known.file != "" && h.known.file != os.DevNull
+	if !kept && !off {
+		h.unsaved.set(shown)
+	}
+	if err != nil {
 		h.ask.notice(fmt.Sprintf("The host key of %s could not be added to %s: %v", h.cfg.name(), h.known.file, err))
 		return nil
 	}
-	if h.known.file != "" && h.known.file != os.DevNull {
+	if kept {
 		h.ask.notice(fmt.Sprintf("Added the host key of %s (%s) to %s.", h.cfg.name(), keyName(shown), h.known.file))
 	}
 	return nil
