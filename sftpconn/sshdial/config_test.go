@@ -29,7 +29,7 @@ func TestConfigurationIsTheSameWithAndWithoutSSH(t *testing.T) {
 	if got := d.Settings(); got != want {
 		t.Errorf("by ssh: %+v", got)
 	}
-	if c := d.target; c.hostName() != "real.srv.example" || c.user() != "anna" || c.port() != "33" {
+	if c := d.route.target; c.hostName() != "real.srv.example" || c.user() != "anna" || c.port() != "33" {
 		t.Errorf("by ssh: %s@%s port %s", c.user(), c.hostName(), c.port())
 	}
 	src := configSource{file: file, options: []string{"ProxyJump=none", "HashKnownHosts = yes", "Port=33", "Port=44"}}
@@ -38,11 +38,11 @@ func TestConfigurationIsTheSameWithAndWithoutSSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"hostname", "user", "port", "connecttimeout", "serveraliveinterval", "serveralivecountmax", "stricthostkeychecking", "hashknownhosts"} {
-		if a, b := d.target.get(key), lib.get(key); a != b {
+		if a, b := d.route.target.get(key), lib.get(key); a != b {
 			t.Errorf("%s is %q by ssh and %q by the library", key, a, b)
 		}
 	}
-	if a, b := d.target.values["identityfile"], lib.values["identityfile"]; !slices.Equal(a, b) {
+	if a, b := d.route.target.values["identityfile"], lib.values["identityfile"]; !slices.Equal(a, b) {
 		t.Errorf("identityfile is %q by ssh and %q by the library", a, b)
 	}
 	if lib.getUnlessNone("proxyjump") != "" {

@@ -45,45 +45,35 @@ func (c *hostConfig) needsSSH() string {
 	return ""
 }
 
-// useSSH goes over to the system's ssh, and says so.
-func (d *Dialer) useSSH(host, why string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.external == nil {
-		d.external = d.externalCommand([]string{d.ssh})
-		d.log.Info("using the system's ssh", "host", host, "why", why)
-	}
-}
-
 // tryExternal logs in with the system's ssh where the native client lacks something. Only one that succeeds takes its place for
 // good: what is lacking at one login, and in vain, may not be at the next.
-func (d *Dialer) tryExternal(ctx context.Context, why string) (transport.Transport, error) {
-	d.log.Info("trying the system's ssh", "host", d.target.name(), "why", why)
-	argv := d.externalCommand([]string{d.ssh})
-	t, err := d.dialExternal(ctx, argv)
+func (d *Dialer) tryExternal(ctx context.Context, r *route, why string) (transport.Transport, error) {
+	d.log.Info("trying the system's ssh", "host", r.target.name(), "why", why)
+	argv := d.externalCommand(r, []string{d.ssh})
+	t, err := d.dialExternal(ctx, r, argv)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
-	d.external = argv
+	r.external = argv
 	d.mu.Unlock()
 	return t, nil
 }
 
-func (d *Dialer) nativeWorked() bool {
+func (d *Dialer) nativeWorked(r *route) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.native
+	return r.native
 }
 
-func (d *Dialer) externalArgv() []string {
+func (d *Dialer) externalOf(r *route) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.external)
+	return slices.Clone(r.external)
 }
 
 // externalCommand composes the command line, as sshfs does.
-func (d *Dialer) externalCommand(program []string) []string {
+func (d *Dialer) externalCommand(r *route, program []string) []string {
 	argv := append(slices.Clone(program), "-x", "-a", "-oClearAllForwardings=yes")
 	if d.o.ConfigFile != "" {
 		argv = append(argv, "-F", d.o.ConfigFile)
@@ -94,11 +84,11 @@ func (d *Dialer) externalCommand(program []string) []string {
 	for _, o := range d.o.SSHOptions {
 		argv = append(argv, "-o"+o)
 	}
-	if seconds := int((d.timeout + time.Second - 1) / time.Second); seconds > 0 {
+	if seconds := int((r.timeout + time.Second - 1) / time.Second); seconds > 0 {
 		argv = append(argv, "-oConnectTimeout="+strconv.Itoa(seconds))
 	}
 	// Without these ssh would sit on a dead line for a quarter of an hour.
-	if parseSeconds(d.target.get("serveraliveinterval")) == 0 {
+	if parseSeconds(r.target.get("serveraliveinterval")) == 0 {
 		argv = append(argv, "-oServerAliveInterval=5", "-oServerAliveCountMax=3")
 	}
 	if d.givenSecrets.hasPassword() {
@@ -118,7 +108,7 @@ func (d *Dialer) externalCommand(program []string) []string {
 
 // dialExternal runs ssh and waits until the SFTP server at its far end answers.
 // While there is a user, ssh may ask on the terminal, for as long as it takes.
-func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Transport, error) {
+func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (transport.Transport, error) {
 	open := d.q.open()
 	var env []string
 	var answer *askpass // nil without a password
@@ -138,7 +128,7 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 	}
 	if !open || d.givenSecrets.hasPassword() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, 2*d.timeout+stepTimeout, errTimeUp)
+		ctx, cancel = context.WithTimeoutCause(ctx, 2*r.timeout+stepTimeout, errTimeUp)
 		defer cancel()
 	}
 
@@ -158,7 +148,7 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 		err = waitFirst(ctx, line)
 	}
 	if err != nil {
-		err = d.externalError(ctx, p, err)
+		err = d.externalError(ctx, r, p, err)
 		if answer != nil && answer.given.Load() && loginRefused.MatchString(err.Error()) && !transport.IsFurther(ctx) {
 			d.givenSecrets.refuse()
 		}
@@ -171,7 +161,7 @@ func (d *Dialer) dialExternal(ctx context.Context, argv []string) (transport.Tra
 	if also != nil {
 		also.stop()
 	}
-	t := newStreamTransport(line, transport.Info{Client: "ssh", Remote: strings.Join(argv, " "), User: d.target.user()})
+	t := newStreamTransport(line, transport.Info{Client: "ssh", Remote: strings.Join(argv, " "), User: r.target.user()})
 	t.greeted = hello
 	t.remarks = p.stderr.String
 	return t, nil
@@ -193,11 +183,11 @@ var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verificatio
 var loginRefused = regexp.MustCompile(`(?i)permission denied \([a-z0-9,@.-]+\)|too many authentication failures`)
 
 // externalError says why ssh did not get to the SFTP server.
-func (d *Dialer) externalError(ctx context.Context, p *process, err error) error {
+func (d *Dialer) externalError(ctx context.Context, r *route, p *process, err error) error {
 	if ctx.Err() != nil {
 		if errors.Is(context.Cause(ctx), errTimeUp) {
 			said := lastLines(p.stderr.String(), 3)
-			return &timeoutError{host: strings.TrimSuffix(d.target.name()+" ("+p.name+": "+said+")", " ("+p.name+": )"), limit: 2*d.timeout + stepTimeout}
+			return &timeoutError{host: strings.TrimSuffix(r.target.name()+" ("+p.name+": "+said+")", " ("+p.name+": )"), limit: 2*r.timeout + stepTimeout}
 		}
 		return context.Cause(ctx)
 	}
@@ -205,7 +195,7 @@ func (d *Dialer) externalError(ctx context.Context, p *process, err error) error
 	if why == "" {
 		why = fmt.Sprintf("%s: %v", p.name, err)
 	}
-	err = fmt.Errorf("no SFTP session on %s by way of %s", d.target.name(), why)
+	err = fmt.Errorf("no SFTP session on %s by way of %s", r.target.name(), why)
 	if noUseTrying.MatchString(why) {
 		return &transport.PermanentError{Err: err, Login: loginRefused.MatchString(why)}
 	}

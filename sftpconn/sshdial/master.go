@@ -53,16 +53,16 @@ func (m *master) note(path string, t *sshTransport) {
 }
 
 // masterPath is the socket of the ControlMaster that the configuration names; "" for none.
-func (d *Dialer) masterPath() string {
-	path := d.target.getUnlessNone("controlpath")
+func (r *route) masterPath() string {
+	path := r.target.getUnlessNone("controlpath")
 	if path == "" {
 		return ""
 	}
-	return d.target.expandPath(path)
+	return r.target.expandPath(path)
 }
 
 // ride takes the connection of a running ControlMaster at path, where the server answers through it; nil otherwise.
-func (d *Dialer) ride(ctx context.Context, path string) transport.Transport {
+func (d *Dialer) ride(ctx context.Context, r *route, path string) transport.Transport {
 	conn, err := (&net.Dialer{Timeout: rideTimeout}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil
@@ -79,14 +79,14 @@ func (d *Dialer) ride(ctx context.Context, path string) transport.Transport {
 		return nil
 	}
 	limit.Stop()
-	t := newSSHTransport(c, channels, requests, g, d.hops[len(d.hops)-1], nil, "")
+	t := newSSHTransport(c, channels, requests, g, r.last(), nil, "")
 	t.server = d.o.SFTPServer
 	t.mute = true // a master passes no keepalives on
 	t.info.Remote = "ControlMaster " + path
 	t.info.Shared = true
 	// Up to here it was the master alone that answered. The session is the one that the first channel takes.
-	late := fmt.Errorf("the server does not answer through it within %v: %w", d.timeout, errTimeUp)
-	opening, cancel := context.WithTimeoutCause(ctx, d.timeout, late)
+	late := fmt.Errorf("the server does not answer through it within %v: %w", r.timeout, errTimeUp)
+	opening, cancel := context.WithTimeoutCause(ctx, r.timeout, late)
 	defer cancel()
 	s, err := awaiting(opening, func() (bareSession, error) {
 		s := openSession(c)

@@ -129,7 +129,7 @@ func TestExternalSSH(t *testing.T) {
 	if i := tr.Info(); i.Client != "ssh" || !strings.HasPrefix(i.Remote, "ssh ") || i.User != me(t) {
 		t.Errorf("%+v", i)
 	}
-	says(t, strings.Join(d.externalArgv(), " "), "-oClearAllForwardings=yes", "-oServerAliveInterval=5", "-s 127.0.0.1 sftp")
+	says(t, strings.Join(d.externalOf(d.route), " "), "-oClearAllForwardings=yes", "-oServerAliveInterval=5", "-s 127.0.0.1 sftp")
 	ch := oneChannel(t, tr)
 	// The process dies: the channel says so.
 	tr.(*streamTransport).line.Conn.(*process).cmd.Process.Kill()

@@ -1,0 +1,148 @@
+package sshdial
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"time"
+
+	"sshmount/sftpconn/transport"
+)
+
+// A route is the way to the server as the configuration gave it at one time. It is not changed, but for what d.mu guards.
+type route struct {
+	target  *hostConfig
+	way     []*hostConfig // what the hops are made of; empty where the user names the ssh to run
+	hops    []*hop        // the native client's way; the server is last. Empty where ssh goes it
+	timeout time.Duration
+
+	// Guarded by the Dialer's mu.
+	external []string // the command line of the external ssh; nil for the native client
+	native   bool     // the native client has logged in, so that it can speak with the server
+}
+
+func (r *route) last() *hop { return r.hops[len(r.hops)-1] }
+
+// hopID tells the hops of all routes apart: what was kept for one is given to no other.
+type hopID struct{ alias, user, host, port string }
+
+// hopPast is what earlier logins to a hop have left, by whatever route.
+type hopPast struct {
+	kept    secrets
+	unsaved unsavedKey
+}
+
+// resolve finds out by which hops the configuration reaches the server, which is the last.
+func (d *Dialer) resolve(ctx context.Context) ([]*hostConfig, error) {
+	src := configSource{ssh: d.ssh, file: d.o.ConfigFile, options: d.o.SSHOptions}
+	cfg, err := src.resolve(ctx, target{host: d.o.Host, user: d.o.User, port: d.o.Port})
+	if err != nil {
+		return nil, err
+	}
+	if d.o.SSHCommand != "" {
+		return []*hostConfig{cfg}, nil // the command finds its way
+	}
+	return d.way(ctx, cfg, 0)
+}
+
+// newRoute makes a route of the hops that were found, for the native client or for ssh. With mu held, or before anybody else knows d.
+func (d *Dialer) newRoute(way []*hostConfig) (*route, error) {
+	cfg := way[len(way)-1]
+	r := &route{target: cfg, way: way, timeout: d.o.ConnectTimeout}
+	if r.timeout <= 0 {
+		r.timeout = cfg.connectTimeout()
+	}
+	if r.timeout <= 0 {
+		r.timeout = defaultConnectTimeout
+	}
+	if d.o.SSHCommand != "" {
+		words := splitWords(d.o.SSHCommand)
+		if len(words) == 0 {
+			return nil, permanent("ssh_command names no program")
+		}
+		r.external = d.externalCommand(r, words)
+		return r, nil
+	}
+	for _, c := range way {
+		why := c.needsSSH()
+		if c == cfg && d.o.Compression {
+			why = "compression is asked for"
+		}
+		if why == "" {
+			continue
+		}
+		if d.ssh == "" {
+			d.log.Warn("the native client lacks what the configuration asks for, and no ssh is installed", "host", c.name(), "why", why)
+			continue
+		}
+		d.log.Info("using the system's ssh", "host", c.name(), "why", why)
+		r.external = d.externalCommand(r, []string{d.ssh})
+		return r, nil
+	}
+	for _, c := range way {
+		p := d.pastOf(c)
+		r.hops = append(r.hops, &hop{cfg: c, kept: &p.kept, unsaved: &p.unsaved, q: d.q, log: d.log, timeout: r.timeout, delay: d.o.Delay, ssh: d.ssh != ""})
+	}
+	last := r.last()
+	if password := d.givenSecrets.getPassword(); len(password) > 0 {
+		last.kept.keep(password, nil, nil)
+		last.passwordGiven = true
+		wipe(password)
+	}
+	return r, nil
+}
+
+// pastOf is called as newRoute is.
+func (d *Dialer) pastOf(c *hostConfig) *hopPast {
+	id := hopID{c.alias, c.user(), c.hostName(), c.port()}
+	p := d.past[id]
+	if p == nil {
+		if d.past == nil {
+			d.past = map[hopID]*hopPast{}
+		}
+		p = new(hopPast)
+		d.past[id] = p
+	}
+	return p
+}
+
+// currentRoute reads the configuration again for each login but the first and those beside a good one: a Match that asks for
+// the network says something else in another place. Where it can't be read, what it said before is kept to.
+func (d *Dialer) currentRoute(ctx context.Context) *route {
+	d.mu.Lock()
+	r, again := d.route, d.dialled
+	d.dialled = true
+	d.mu.Unlock()
+	if !again || transport.IsFurther(ctx) || d.o.SSHCommand != "" {
+		return r
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeUp)
+	defer cancel()
+	way, err := d.resolve(limited)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil && slices.EqualFunc(way, r.way, (*hostConfig).says) {
+		d.unresolved = ""
+		return r
+	}
+	var changed *route
+	if err == nil {
+		changed, err = d.newRoute(way)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		d.log.Info("ssh's configuration says something else than at the last login", "host", changed.target.name())
+		d.unresolved, d.route = "", changed
+		return changed
+	case err.Error() != d.unresolved:
+		d.unresolved = err.Error()
+		d.log.Warn("ssh's configuration cannot be read again; what it said before is used", "host", r.target.name(), "error", err)
+	}
+	return r
+}
+
+// says reports that another reading says the same.
+func (c *hostConfig) says(other *hostConfig) bool {
+	return c.alias == other.alias && reflect.DeepEqual(c.values, other.values)
+}
