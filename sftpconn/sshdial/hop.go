@@ -145,7 +145,7 @@ func (h *hop) attempts(ctx context.Context, connect func(context.Context) (net.C
 
 // login speaks SSH on g until the user is logged in.
 func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransport, error) {
-	known, err := loadKnownHosts(h.cfg)
+	known, err := loadKnownHosts(h.cfg, h.log)
 	if err != nil {
 		return nil, err
 	}

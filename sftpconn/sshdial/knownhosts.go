@@ -1,9 +1,9 @@
 package sshdial
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -42,7 +42,7 @@ const (
 )
 
 // loadKnownHosts reads the files that the configuration names.
-func loadKnownHosts(c *hostConfig) (*knownHosts, error) {
+func loadKnownHosts(c *hostConfig, log *slog.Logger) (*knownHosts, error) {
 	k := &knownHosts{renamed: map[string]string{}, signatures: c.get("casignaturealgorithms")}
 	if alias := c.getUnlessNone("hostkeyalias"); alias != "" {
 		// An alias stands for the whole entry, so it may be one with a port.
@@ -62,45 +62,40 @@ func loadKnownHosts(c *hostConfig) (*knownHosts, error) {
 		k.file = user[0]
 	}
 
-	var read []string
+	var files []*knownFile
+	defer func() {
+		for _, f := range files {
+			f.forget()
+		}
+	}()
 	for _, name := range slices.Concat(user, global) {
 		content, err := os.ReadFile(name)
 		if err != nil {
 			continue // absent and unreadable files are no files, as for ssh
 		}
-		clean, changed := understoodLines(content)
-		if !changed {
-			read = append(read, name)
-			continue
+		f := &knownFile{name: name, read: name}
+		files = append(files, f)
+		if clean, changed := understoodLines(content); changed {
+			if err := f.replace(clean); err != nil {
+				return nil, err
+			}
 		}
-		// The library gives a whole file up for one line that it can't read.
-		// It gets a copy in which such lines are empty, so that the numbers of
-		// the others stay.
-		tmp, err := os.CreateTemp("", "known_hosts-")
-		if err != nil {
+	}
+	for {
+		var read []string
+		for _, f := range files {
+			read = append(read, f.read)
+			k.renamed[f.read] = f.name
+		}
+		db, err := knownhosts.NewDB(read...)
+		if err == nil {
+			k.db = db
+			return k, nil
+		}
+		if err := leaveOut(files, err, log); err != nil {
 			return nil, err
 		}
-		defer os.Remove(tmp.Name())
-		_, err = tmp.Write(clean)
-		if cerr := tmp.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return nil, err
-		}
-		k.renamed[tmp.Name()] = name
-		read = append(read, tmp.Name())
 	}
-	db, err := knownhosts.NewDB(read...)
-	if err != nil {
-		msg := err.Error()
-		for from, to := range k.renamed {
-			msg = strings.ReplaceAll(msg, from, to)
-		}
-		return nil, permanent("the known host keys cannot be read: %s", msg)
-	}
-	k.db = db
-	return k, nil
 }
 
 func (k *knownHosts) names(c *hostConfig, key, otherwise string) []string {
@@ -116,26 +111,6 @@ func (k *knownHosts) names(c *hostConfig, key, otherwise string) []string {
 		files[i] = c.expandPath(files[i])
 	}
 	return files
-}
-
-// understoodLines empties the lines that are no entries for this client: broken
-// ones, and keys of types it doesn't know.
-func understoodLines(content []byte) (clean []byte, changed bool) {
-	var out bytes.Buffer
-	for line := range bytes.Lines(content) {
-		trimmed := bytes.TrimSpace(line)
-		if len(trimmed) > 0 && trimmed[0] != '#' {
-			_, hosts, key, _, _, err := ssh.ParseKnownHosts(append(bytes.Clone(trimmed), '\n'))
-			if err != nil || !bytes.Contains(trimmed, []byte(" "+key.Type()+" ")) ||
-				hosts[0] != "" && hosts[0][0] == '|' && strings.Count(hosts[0], "|") != 3 {
-				out.WriteByte('\n')
-				changed = true
-				continue
-			}
-		}
-		out.Write(line)
-	}
-	return out.Bytes(), changed
 }
 
 // check looks a key up. For a changed key, known holds the entries that speak
