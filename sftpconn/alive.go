@@ -92,6 +92,13 @@ func lossOf(t transport.Transport) error {
 	return errors.New("the connection ended")
 }
 
+// silenceError is the cause of a link's end that the line was silent: nothing is known of the server.
+type silenceError struct{ quiet time.Duration }
+
+func (e *silenceError) Error() string {
+	return fmt.Sprintf("no byte from the server for %v while waiting for an answer", e.quiet.Round(time.Millisecond))
+}
+
 // watchAlive ends the link when it has been silent for too long. Slow is not dead:
 // only bytes count, from whatever channel.
 func (l *link) watchAlive() {
@@ -116,7 +123,7 @@ func (l *link) watchAlive() {
 		w.look(now, suspected)
 		quiet := w.quiet(now)
 		if limit, ends := w.limit(now); ends && w.outstanding && quiet > limit {
-			l.close(fmt.Errorf("no byte from the server for %v while waiting for an answer", quiet.Round(time.Millisecond)))
+			l.close(&silenceError{quiet})
 			return
 		}
 		if w.probeDue(now, suspected) {

@@ -2,6 +2,7 @@ package sftpconn
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -166,6 +167,12 @@ func (l *link) close(cause error) {
 	close(l.done)
 	l.mu.Unlock()
 	l.cancel()
+	if errors.As(cause, new(*silenceError)) {
+		// Before the end of the transport is taken for the reason: the requests in flight are not what the silence comes of.
+		for _, ch := range channels {
+			ch.s.End(cause)
+		}
+	}
 	l.t.Close()
 	for _, ch := range channels {
 		ch.s.Close()

@@ -17,8 +17,8 @@ const (
 	// lossesFile is for an open file: bytes that are not saved yet may hang on it, and a bad
 	// line that is kept full by READs and WRITEs breaks at one of few of them.
 	lossesFile = 8
-	// lossAge is the age up to which a request is taken for the cause: a line that has
-	// fallen silent is given up later, by default.
+	// lossAge is the age up to which a request is taken for the cause. A server that dies of one does so at once; the line
+	// may break at any time.
 	lossAge = 10 * time.Second
 )
 
@@ -28,7 +28,7 @@ type losses struct{ n int }
 // tooMany counts the loss err, and says whether the request is to be given up.
 func (l *losses) tooMany(err error, most int) bool {
 	var lost *session.LostError
-	if !errors.As(err, &lost) || !lost.First || lost.Age > lossAge {
+	if !errors.As(err, &lost) || !lost.First || lost.Age > lossAge || errors.As(lost.Err, new(*silenceError)) {
 		return false
 	}
 	var broke *session.ProtocolError

@@ -8,10 +8,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
+	"sshmount/sftpconn/transport"
 )
 
 // A request at which the connection ends each time must end itself some day; and it must be the only one.
@@ -92,4 +94,26 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A line that falls silent again and again is no fault of the request that waits for its answer, young as that may be.
+func TestSilenceIsNoFaultOfARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		c := underStub(t, func(context.Context) (transport.Transport, error) {
+			dials.Add(1)
+			line := newStub(false)
+			time.AfterFunc(time.Second, line.freeze)
+			return line, nil
+		}, func(o *Options) { o.AliveInterval, o.AliveCountMax = time.Second, 2 })
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		_, err := c.Lstat(ctx, "/f")
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after %d connections: %v", dials.Load(), err)
+		}
+		if n := dials.Load(); n <= 2*lossesMost {
+			t.Errorf("only %d connections in that time", n)
+		}
+	})
 }

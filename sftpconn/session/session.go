@@ -124,6 +124,9 @@ func (s *Session) Close() error {
 	return nil
 }
 
+// End is Close for a reason, which Err and the calls in flight then tell.
+func (s *Session) End(cause error) { s.fail(cause) }
+
 // Done is closed when the session is over; Err then says why.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
