@@ -157,3 +157,35 @@ func TestEventsOfTheNetworkEndThePauseWhereNoLoginWasJudged(t *testing.T) {
 		}
 	})
 }
+
+func TestAnEventThatComesTooEarlyCountsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refuses atomic.Bool
+		var dials atomic.Int32
+		var line transport.Transport
+		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			dials.Add(1)
+			if refuses.Load() {
+				return nil, &transport.PermanentError{Err: errors.New("another host key")}
+			}
+			var err error
+			line, err = stubDialer(ctx)
+			return line, err
+		})
+		refuses.Store(true)
+		line.Close()
+		time.Sleep(backoffFirst) // the pause before the first attempt is shorter
+		before := dials.Load()
+		time.Sleep(time.Second)
+		refuses.Store(false)
+		c.nudge()
+		synctest.Wait()
+		if n := dials.Load(); n != before {
+			t.Errorf("%d attempts at once", n-before)
+		}
+		time.Sleep(nudgeRefused)
+		if !c.Status().Connected {
+			t.Errorf("the network came back within the first %v of the pause, and that is forgotten", nudgeRefused)
+		}
+	})
+}

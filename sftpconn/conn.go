@@ -43,6 +43,7 @@ type Conn struct {
 	noFurther     bool      // the server refuses logins beside the first
 	final         error     // no connection ever again
 	noNudgeBefore time.Time // after a refusal: until then no nudge starts an attempt, by the clock of the day, so that sleep counts; zero: no refusal
+	nudged        bool      // there was a nudge before that time, which counts then
 	trial         bool      // a loss now is final (Options.Trial)
 	gaveUp        bool      // there has been none for ReconnectTimeout, and requests fail until there is
 	since         time.Time // when the connection was made, or lost where there is none
@@ -242,12 +243,13 @@ func (c *Conn) Kick() {
 	}
 }
 
-// nudge is Kick where no user has asked for it: after a change of the network or a wake-up, or because a program waits. It does
-// nothing before noNudgeBefore: where logins are refused, each nudge would be one more that fails. That is a time of day
+// nudge is Kick where no user has asked for it: after a change of the network or a wake-up, or because a program waits. It counts
+// from noNudgeBefore on: where logins are refused, each nudge would be one more that fails. That is a time of day
 // because the timer of the pause stands still while the machine sleeps.
 func (c *Conn) nudge() {
 	c.mu.Lock()
 	held := time.Now().Round(0).Before(c.noNudgeBefore)
+	c.nudged = c.nudged || held
 	c.mu.Unlock()
 	if !held {
 		c.Kick()

@@ -12,17 +12,6 @@ import (
 )
 
 const (
-	backoffFirst = 100 * time.Millisecond
-	backoffMost  = 30 * time.Second
-	// backoffWaiting bounds the pause while a program waits, before it is spread: at most 4 s then.
-	backoffWaiting = 2700 * time.Millisecond
-	// backoffRefused is the pause after a refusal that trying again won't change, which the network may end after nudgeRefused. Where
-	// the server has judged the login it doubles up to backoffRefusedMost, and only the user ends it before its time: a server
-	// that counts failed logins must not be provoked, and an account not be locked.
-	backoffRefused     = time.Minute
-	backoffRefusedMost = 20 * time.Minute
-	nudgeRefused       = 20 * time.Second
-
 	// steady is how long a connection must have lasted to count as good. After one that
 	// did not, the back-off begins with triesShort attempts counted, and one more for each
 	// of the kind before it, so that a server which drops everybody at once is not hammered.
@@ -92,7 +81,7 @@ func (c *Conn) setUp(l *link) {
 	c.names = l.names
 	c.links = []*link{l}
 	c.info = l.t.Info()
-	c.gaveUp, c.noNudgeBefore, c.nextTry, c.since = false, time.Time{}, time.Time{}, time.Now()
+	c.gaveUp, c.nudged, c.noNudgeBefore, c.nextTry, c.since = false, false, time.Time{}, time.Time{}, time.Now()
 	c.broadcast()
 	if c.closed {
 		l.close(ErrClosed)
@@ -202,7 +191,7 @@ func (c *Conn) redial(tries int) *link {
 			noNudgeBefore = time.Now().Round(0).Add(held)
 		}
 		c.mu.Lock()
-		c.lastErr, c.noNudgeBefore = err, noNudgeBefore
+		c.lastErr, c.noNudgeBefore, c.nudged = err, noNudgeBefore, false
 		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}
@@ -214,40 +203,6 @@ func attemptLevel(tries int) slog.Level {
 		return slog.LevelWarn
 	}
 	return slog.LevelDebug
-}
-
-// backoff doubles from backoffFirst to backoffMost, or to backoffWaiting while programs
-// wait; spread so that many mounts of one server don't come back in the same moment.
-func (c *Conn) backoff(tries int) time.Duration {
-	most := backoffMost
-	c.mu.Lock()
-	if c.waiting.Load() > 0 && !c.gaveUp {
-		most = backoffWaiting
-	}
-	c.mu.Unlock()
-	return spread(min(backoffFirst<<min(tries, 10), most))
-}
-
-// spread gives a time between half of d and one and a half.
-func spread(d time.Duration) time.Duration { return d/2 + time.Duration(rand.Int64N(int64(d))) }
-
-// pause waits for d or a kick. It says false when c is closed.
-func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			return true
-		case <-c.kick:
-			return true
-		case <-*patience:
-			*patience = nil
-			c.giveUp()
-		case <-c.ctx.Done():
-			return false
-		}
-	}
 }
 
 // attempt dials once, and anew when the network has changed meanwhile: at once where

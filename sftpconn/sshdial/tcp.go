@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"sshmount/sftpconn/transport"
 )
 
 // minUserTimeout is for how long sent bytes may stay unacknowledged before the
@@ -141,7 +139,8 @@ func connectError(ctx context.Context, name, host, port string, err error) error
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return fmt.Errorf("%s cannot be reached: %w", name, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return &transport.PermanentError{Err: fmt.Errorf("cannot connect to %s from the address that BindAddress or BindInterface gives: %w", name, err)}
+		// Not for good: the address goes with the network, and comes back with it.
+		return fmt.Errorf("cannot connect to %s from the address that BindAddress or BindInterface gives, which this machine does not have now: %w", name, err)
 	}
 	return fmt.Errorf("cannot connect to %s: %w", name, err)
 }
