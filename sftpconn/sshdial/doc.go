@@ -7,7 +7,8 @@
 // The user's ssh configuration decides how a host is reached, and ssh itself is
 // asked what that configuration means (`ssh -G`), so that Match, Include and
 // canonical names need no second implementation; where no ssh is installed, a
-// library reads the files. A hop is one server on the way, with its own
+// library reads the files. It is asked anew for each login (route), as a Match may
+// ask in what network this machine is. A hop is one server on the way, with its own
 // configuration, host key check and login; the last hop is the server itself.
 //
 // The native client speaks SSH in this process. Where the configuration asks
