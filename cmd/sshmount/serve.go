@@ -70,6 +70,7 @@ func serveForeground(set *cmdline.Settings) int {
 func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, error) {
 	ballast := tune()
 	defer runtime.KeepAlive(ballast)
+	outliveReaders()
 	if err := place(set); err != nil {
 		return exitCode(err), err
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"syscall"
 )
 
 // heeded are those of the signals that whoever started the program has not had it ignore: nohup does so with SIGHUP, and a
@@ -13,3 +14,8 @@ import (
 func heeded(signals ...os.Signal) []os.Signal {
 	return slices.DeleteFunc(signals, signal.Ignored)
 }
+
+// outliveReaders has a write to a standard stream that nobody reads any more be an error like any other, until the process
+// ends. The runtime ends the process at it otherwise, and what is unsaved with it: a mount in the foreground whose output goes
+// through tee loses that reader to the same Ctrl-C. Not signal.Ignore, which the programs started from here would inherit.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
