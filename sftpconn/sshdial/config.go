@@ -17,6 +17,19 @@ import (
 // ProxyJump in a configuration.
 type target struct{ host, user, port string }
 
+// flags say to ssh what t does. For ssh the first that it is told counts, so they come before the options: the address is what
+// somebody wrote for this one host.
+func (t target) flags() []string {
+	var args []string
+	if t.port != "" {
+		args = append(args, "-p", t.port)
+	}
+	if t.user != "" {
+		args = append(args, "-l", t.user)
+	}
+	return args
+}
+
 // hostConfig is the configuration of one hop. Keys are lower case. A key that
 // can be given several times (IdentityFile) has several values; one that takes a
 // list (UserKnownHostsFile) has it as one string, as ssh prints it.
@@ -190,14 +203,9 @@ func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error
 	if s.file != "" {
 		args = append(args, "-F", s.file)
 	}
+	args = append(args, t.flags()...)
 	for _, o := range s.options {
 		args = append(args, "-o", o)
-	}
-	if t.user != "" {
-		args = append(args, "-l", t.user)
-	}
-	if t.port != "" {
-		args = append(args, "-p", t.port)
 	}
 	values, err := runSSHG(ctx, s.ssh, args, t.host)
 	d := <-defaults

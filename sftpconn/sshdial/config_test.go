@@ -3,6 +3,7 @@ package sshdial
 import (
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +48,33 @@ func TestConfigurationIsTheSameWithAndWithoutSSH(t *testing.T) {
 	}
 	if lib.getUnlessNone("proxyjump") != "" {
 		t.Error("ProxyJump=none means something")
+	}
+}
+
+// What stands in the address, or behind -p, is nearer to the wish of this moment than an option from a file or a habit.
+func TestTheAddressCountsBeforeTheOptions(t *testing.T) {
+	ssh, err := exec.LookPath("ssh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := configSource{ssh: ssh, file: "none", options: []string{"User=alice", "Port=33"}}
+	for _, src.ssh = range []string{ssh, ""} {
+		c, err := src.resolve(ctxOf(t), target{host: "srv", user: "bob", port: "44"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.user() != "bob" || c.port() != "44" {
+			t.Errorf("with ssh %q: %s at port %s", src.ssh, c.user(), c.port())
+		}
+	}
+	d, err := New(ctxOf(t), Options{Host: "srv", User: "bob", Port: "44", ConfigFile: "none", SSHOptions: src.options, SSHCommand: ssh})
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv := d.externalArgv()
+	told, err := exec.Command(argv[0], append([]string{"-G"}, argv[1:]...)...).Output()
+	if err != nil || !strings.Contains(string(told), "user bob\n") || !strings.Contains(string(told), "port 44\n") {
+		t.Errorf("ssh, %v, has another user or port by %q", err, argv)
 	}
 }
 

@@ -72,7 +72,7 @@ func (d *Dialer) externalOf(r *route) []string {
 	return slices.Clone(r.external)
 }
 
-// externalCommand composes the command line, as sshfs does.
+// externalCommand composes the command line as sshfs does, but that user and port of the address come before the options.
 func (d *Dialer) externalCommand(r *route, program []string) []string {
 	argv := append(slices.Clone(program), "-x", "-a", "-oClearAllForwardings=yes")
 	if d.o.ConfigFile != "" {
@@ -81,6 +81,7 @@ func (d *Dialer) externalCommand(r *route, program []string) []string {
 	if d.o.Compression {
 		argv = append(argv, "-C")
 	}
+	argv = append(argv, target{user: d.o.User, port: d.o.Port}.flags()...)
 	for _, o := range d.o.SSHOptions {
 		argv = append(argv, "-o"+o)
 	}
@@ -93,12 +94,6 @@ func (d *Dialer) externalCommand(r *route, program []string) []string {
 	}
 	if d.givenSecrets.hasPassword() {
 		argv = append(argv, "-oNumberOfPasswordPrompts=1")
-	}
-	if d.o.Port != "" {
-		argv = append(argv, "-p", d.o.Port)
-	}
-	if d.o.User != "" {
-		argv = append(argv, "-l", d.o.User)
 	}
 	if !strings.Contains(d.o.SFTPServer, "/") {
 		argv = append(argv, "-s")
