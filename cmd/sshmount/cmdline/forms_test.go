@@ -1,6 +1,8 @@
 package cmdline
 
 import (
+	"os/user"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -82,5 +84,39 @@ func TestAsyncOfMountIsNotOurs(t *testing.T) {
 	}
 	if s, err := Parse("sshmount", []string{"h:", "/mnt", "-o", "rw,async"}, true); err != nil || s.Cache.Async {
 		t.Errorf("through mount.fuse3: async is ours (%v)", err)
+	}
+}
+
+// Of the word 'user' in /etc/fstab util-linux before 2.39 makes user=NAME, with the name of who mounts. mount.fuse3 takes only
+// the bare word away.
+func TestTheUserOfMountIsNoLogin(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, options string
+		viaMount      bool
+		login         []string // what ssh is told
+		warned        string
+	}{
+		{"mount.fuse.sshmount", "rw,user=" + me.Username, true, nil, ""},
+		{"sshmount", "rw,user=" + me.Username, true, nil, ""},
+		{"mount.fuse.sshmount", "user=somebody-else", false, nil, "somebody-else@"},
+		{"mount.fuse.sshmount", "User=joe", false, []string{"User=joe"}, ""},
+		{"sshmount", "user=joe", false, []string{"User=joe"}, ""},
+		{"sshfs", "user=joe", false, []string{"User=joe"}, ""},
+	}
+	for _, test := range tests {
+		s, err := Parse(test.name, []string{"h:", "/mnt", "-o", test.options}, test.viaMount)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(s.Dial.SSHOptions, test.login) {
+			t.Errorf("%s -o %s: ssh is told %q, want %q", test.name, test.options, s.Dial.SSHOptions, test.login)
+		}
+		if said := strings.Join(s.Warnings, "; "); (said != "") != (test.warned != "") || !strings.Contains(said, test.warned) {
+			t.Errorf("%s -o %s: warnings %q", test.name, test.options, said)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type Option struct {
 	Choices  []string // where the value is one of a few words
 	Help     string   // one line; "" keeps the row out of the help
 	Group    Group
+	Mounts   bool // where mount(8) is behind the call it is a word of its own, with a value too, and nothing of ssh's
 
 	set func(s *Settings, value string) error
 }

@@ -216,7 +216,7 @@ func (p *parser) option(o string) error {
 	keyword, ssh := sshKeyword(name)
 	var err error
 	switch {
-	case known && (given == (row.Value != "") || row.Optional):
+	case known && (given == (row.Value != "") || row.Optional || row.Mounts && p.s.form.behindMount()):
 		err = row.apply(p.s, value)
 	case ssh && (given || !known):
 		err = p.s.setSSH(keyword, value)

@@ -90,4 +90,7 @@ type form struct {
 	sloppy       bool // mount -s: what is not known is passed over
 }
 
+// behindMount says whether mount(8) has put words of its own among the options.
+func (f form) behindMount() bool { return f.helper || f.viaMountFuse }
+
 func (s *Settings) warn(text string) { s.Warnings = append(s.Warnings, text) }

@@ -36,7 +36,7 @@ var cacheOptions = []Option{
 		set: func(s *Settings, _ string) error {
 			// For mount(8) and for sshfs 'async' is the kernel's word for 'not sync', which
 			// 'defaults' includes; it must not weaken what a close or a mkdir promises.
-			if s.form.helper || s.form.viaMountFuse || s.form.sshfs {
+			if s.form.behindMount() || s.form.sshfs {
 				s.warn("'async' means the kernel's own here, which is always so; write sshmount_async for changes that are answered at once")
 				return nil
 			}

@@ -3,6 +3,7 @@ package cmdline
 import (
 	"fmt"
 	"math"
+	"os/user"
 	"time"
 )
 
@@ -98,7 +99,7 @@ var kernelOptions = []Option{
 
 // ignoredOptions are accepted, so that old command lines and /etc/fstab go on working, and do nothing.
 var ignoredOptions = slicesOf(
-	ignoredFlags("defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup",
+	ignoredFlags("defaults", "auto", "noauto", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup",
 		"_netdev", "_rnetdev", "nofail", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
 		"lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
 		"verbose", "sshfs_verbose", "unreliable_append", "sync_readdir", "intr", "nointr", "use_ino", "readdir_ino", "hard_remove", "noforget",
@@ -111,9 +112,19 @@ var ignoredOptions = slicesOf(
 	[]Option{
 		{Name: "ac_attr_timeout", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
 		{Name: "remember", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
+		{Name: "user", Mounts: true, Group: GroupIgnored, set: mountingUser},
 		{Name: "comment", Value: "TEXT", Group: GroupIgnored, set: ignored, Help: "a remark in /etc/fstab; so are all that begin with x- or X-"},
 	},
 )
+
+// mountingUser is the word of /etc/fstab that lets ordinary users mount. util-linux before 2.39 writes behind it who does, which
+// mount.fuse3 takes for something of ours. Any other name was meant for a login.
+func mountingUser(s *Settings, name string) error {
+	if me, err := user.Current(); name != "" && err == nil && name != me.Username {
+		s.warn(fmt.Sprintf("user=%s is mount(8)'s word for who mounts, and not the login's; for that write %s@ before the host", name, name))
+	}
+	return nil
+}
 
 func ignoredFlags(names ...string) []Option {
 	var options []Option
