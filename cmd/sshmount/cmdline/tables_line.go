@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// maxConns is the most whole connections for bulk data. Each has several channels of its own.
+const maxConns = 16
+
 // lineOptions say how the server is reached.
 var lineOptions = []Option{
 	{Name: "reconnect", Help: "come back after a lost connection (the default)", Group: GroupLine,
@@ -29,7 +32,14 @@ var lineOptions = []Option{
 		}},
 	{Name: "max_conns", Value: "N", Group: GroupLine,
 		Help: "whole connections for bulk data, 1 to 16 (default 1: one connection with several channels)",
-		set:  number(1, 16, func(s *Settings) *int { return &s.Conn.MaxConns })},
+		set: func(s *Settings, v string) error {
+			err := number(1, math.MaxInt32, func(s *Settings) *int { return &s.Conn.MaxConns })(s, v)
+			if s.Conn.MaxConns > maxConns { // sshfs takes any number
+				s.Conn.MaxConns = maxConns
+				s.warn(fmt.Sprintf("max_conns=%s: %d connections are made, more bring nothing", v, maxConns))
+			}
+			return err
+		}},
 	{Name: "max_channels", Value: "N", Group: GroupLine,
 		Help: "channels for bulk data of each connection (default 9; 4 where the connection is shared)",
 		set:  number(1, 64, func(s *Settings) *int { return &s.Conn.MaxChannels })},
