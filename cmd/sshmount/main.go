@@ -68,6 +68,9 @@ func runMount(name string, args []string) int {
 	for _, w := range set.Warnings {
 		fmt.Fprintln(os.Stderr, "sshmount: warning:", w)
 	}
+	if set.Fake {
+		return exitOK
+	}
 	if err := prepare(set); err != nil {
 		return report(err)
 	}

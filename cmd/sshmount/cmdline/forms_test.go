@@ -120,3 +120,16 @@ func TestTheUserOfMountIsNoLogin(t *testing.T) {
 		}
 	}
 }
+
+// 'mount -f' has everything done but the mount itself.
+func TestAFakeMountIsOnlyParsed(t *testing.T) {
+	for name, fake := range map[string]bool{"mount.fuse.sshmount": true, "mount.sshfs": true, "sshfs": false, "sshmount": false} {
+		s, err := Parse(name, []string{"h:", "/mnt", "-f", "-v", "-o", "rw"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Fake != fake || s.Foreground == fake {
+			t.Errorf("%s -f: fake %v, foreground %v", name, s.Fake, s.Foreground)
+		}
+	}
+}

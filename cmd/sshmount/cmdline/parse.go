@@ -113,7 +113,10 @@ func (p *parser) flag(flag byte) error {
 		case 's':
 			s.form.sloppy = true
 			return nil
-		case 'n', 'v', 'f':
+		case 'f':
+			s.Fake = true
+			return nil
+		case 'n', 'v':
 			return nil
 		case 'r':
 			s.Mount.ReadOnly = true

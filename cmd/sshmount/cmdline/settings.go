@@ -38,6 +38,7 @@ type Settings struct {
 	Mount fusefs.Options
 
 	Foreground bool
+	Fake       bool // mount -f: the command line is to be looked at, and no more
 	Debug      bool
 	Help       bool
 	Version    bool
