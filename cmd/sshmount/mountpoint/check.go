@@ -72,9 +72,9 @@ func check(name string, o Options) (removed string, err error) {
 
 // Resolve finds the real path of a mount point without touching what is mounted there.
 func Resolve(name string) (string, error) {
-	abs, err := filepath.Abs(name)
+	abs, err := absolute(name)
 	if err != nil {
-		return "", refusef("mount point %q: %v", name, err)
+		return "", refusef("mount point %q: asked for the working directory the kernel says: %v; write the full path", name, err)
 	}
 	for range 40 { // as many links as the kernel follows
 		if abs == "/" {
@@ -98,6 +98,19 @@ func Resolve(name string) (string, error) {
 		abs = filepath.Clean(to)
 	}
 	return "", refusef("mount point %s: too many symbolic links", name)
+}
+
+// absolute completes a name by the kernel's word for the working directory. filepath.Abs would look at that directory first,
+// and not come back where it is in the very mount that hangs.
+func absolute(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name), nil
+	}
+	dir, err := unix.Getwd()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, name), nil
 }
 
 // usable looks at the directory itself.
