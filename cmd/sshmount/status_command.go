@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,19 +66,26 @@ func writeJSON(list []control.Status, one bool) error {
 	return out.Encode(list)
 }
 
-// mounts are the records of this user's mounts. What a process has left whose
-// mount is gone too is taken away.
+// mounts are the records of this user's mounts. What a process has left whose mount is gone too, or is another's now, is taken
+// away: of one mount point there may be several records, as each process put its own where its variables said.
 func mounts() []control.Record {
-	var list []control.Record
+	var list, dead []control.Record
+	alive := map[string]bool{} // by mount point
 	for _, r := range control.Records() {
-		if !r.Alive() {
-			if _, _, mounted := mountpoint.Mounted(r.Mountpoint); !mounted {
-				control.Forget(r)
-				continue
-			}
+		if r.Alive() {
+			list, alive[r.Mountpoint] = append(list, r), true
+		} else {
+			dead = append(dead, r)
 		}
-		list = append(list, r)
 	}
+	for _, r := range dead {
+		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted && !alive[r.Mountpoint] {
+			list = append(list, r)
+		} else {
+			control.Forget(r)
+		}
+	}
+	slices.SortFunc(list, func(a, b control.Record) int { return strings.Compare(a.Mountpoint, b.Mountpoint) })
 	return list
 }
 
