@@ -32,13 +32,14 @@ func (m *mount) Sync(ctx context.Context) error {
 	return err
 }
 
-// Umount has the mount ended by the goroutine that serves it.
+// Umount has the mount ended by the goroutine that serves it. Where that is at it already, for a signal or somebody else, the
+// answer is how that went.
 func (m *mount) Umount(ctx context.Context, wish control.UmountRequest) control.Outcome {
 	w := umountWish{lazy: wish.Lazy, timeout: wish.Timeout, answer: make(chan control.Outcome, 1)}
 	select {
 	case m.wishes <- w:
 	case <-m.over:
-		return control.Outcome{}
+		return m.outcome
 	case <-ctx.Done():
 		return control.Outcome{Error: context.Cause(ctx).Error()}
 	}
@@ -46,7 +47,7 @@ func (m *mount) Umount(ctx context.Context, wish control.UmountRequest) control.
 	case o := <-w.answer:
 		return o
 	case <-m.over:
-		return control.Outcome{}
+		return m.outcome
 	}
 }
 

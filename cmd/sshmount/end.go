@@ -57,7 +57,7 @@ func (m *mount) serveUntilEnded() int {
 	}
 }
 
-// recordEnd puts the end on record, closes the control socket and gives the exit status.
+// recordEnd puts the end on record, tells it to all who wait for it, closes the control socket and gives the exit status.
 func (m *mount) recordEnd(o control.Outcome) int {
 	for _, r := range o.Rescued {
 		m.log.Error("not saved on the server, but here", "rescued", r)
@@ -72,6 +72,8 @@ func (m *mount) recordEnd(o control.Outcome) int {
 	default:
 		m.log.Info("ended, and all is saved")
 	}
+	m.outcome = o
+	close(m.over) // first: the socket closes when those who ask have their answers
 	if m.control != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

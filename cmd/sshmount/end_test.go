@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"sshmount/cmd/sshmount/control"
 	"sshmount/cmd/sshmount/mountpoint"
 )
 
@@ -78,5 +81,89 @@ func TestADeadRecordBesideALiveOneIsForgotten(t *testing.T) {
 		t.Errorf("left over: %q", left)
 	}
 	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
+func TestWhoAsksForAnEndThatIsUnderWayIsToldHowItWent(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "f"), "x")
+	r := w.mount()
+	held, err := os.Open(filepath.Join(w.mnt, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the mount is detached, and waits for who has a file open", func() bool {
+		_, _, mounted := mountpoint.Mounted(w.mnt)
+		return !mounted
+	})
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
+func TestAllWhoAskForTheEndAreToldWhatWasRescued(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount("-o", "sshmount_async,drain_timeout=3")
+	if _, err := os.ReadDir(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.write(filepath.Join(w.mnt, "report"), "not to be lost")
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	ends := map[*exec.Cmd]*strings.Builder{}
+	for range 3 {
+		cmd, said := w.command(ctx, "sshmount", "umount", w.mnt), new(strings.Builder)
+		cmd.Stdout, cmd.Stderr = said, said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ends[cmd] = said
+	}
+	for cmd, said := range ends {
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != exitUnsaved || !strings.Contains(said.String(), "not saved on the server, but here: ") {
+			t.Errorf("it ends with %d, want %d, and says:\n%s", code, exitUnsaved, said)
+		}
+	}
+	w.ended(r)
+}
+
+func TestAnEndThatNobodyToldOfIsNoDeadMount(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	socket := control.StatusOf(t.Context(), r).Socket
+	connections := func() int {
+		sockets, err := os.ReadFile("/proc/net/unix")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(sockets), socket) - 1 // one is the listener
+	}
+	eventually(t, "the question for the status is over", func() bool { return connections() == 0 })
+	if err := syscall.Kill(r.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var said strings.Builder
+	cmd := w.command(ctx, "sshmount", "umount", w.mnt)
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process has been asked", func() bool { return connections() > 0 })
+	if err := errors.Join(mountpoint.Detach(w.mnt), syscall.Kill(r.PID, syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitNotMounted || !strings.Contains(said.String(), "whether all was saved") || !strings.Contains(said.String(), r.Log) {
+		t.Errorf("it ends with %d, want %d, and says:\n%s", code, exitNotMounted, said.String())
+	}
 	w.ended(r)
 }

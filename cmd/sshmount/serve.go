@@ -42,7 +42,8 @@ type mount struct {
 
 	gone    chan struct{}    // closed when the kernel has no mount any more
 	wishes  chan umountWish  // to the goroutine of serveUntilEnded, which ends the mount
-	over    chan struct{}    // closed when the mount has ended
+	over    chan struct{}    // closed by recordEnd when the mount has ended
+	outcome control.Outcome  // how it ended; written before over is closed, and read after
 	control *control.Server  // nil where there could be none
 	signals <-chan os.Signal // the user's wishes to end it
 	hurry   bool             // a second signal came: no more waiting; of the goroutine that ends the mount
@@ -89,9 +90,9 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 	if err := m.startInterruptibly(signals); err != nil {
 		return exitCode(err), err
 	}
-	defer close(m.over)
 	if err := ready(); err != nil {
-		m.end(umountWish{force: true})
+		outcome, _ := m.end(umountWish{force: true})
+		m.recordEnd(outcome)
 		return exitFailure, err
 	}
 	close(hushed)
@@ -114,7 +115,8 @@ func (m *mount) startInterruptibly(signals <-chan os.Signal) error {
 				return err
 			}
 			if err == nil {
-				m.end(umountWish{force: true})
+				outcome, _ := m.end(umountWish{force: true})
+				m.recordEnd(outcome)
 			}
 			return errInterrupted
 		case <-signals:

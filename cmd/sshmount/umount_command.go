@@ -87,8 +87,18 @@ func umount(name string, wish control.UmountRequest) error {
 	case ctx.Err() != nil:
 		say("the mount goes on saving and ends then; see 'sshmount status %s'", r.Mountpoint)
 		return errInterrupted
-	case r.Alive():
+	}
+	awaitEnd(r) // the socket closes a moment before the process ends
+	if r.Alive() {
 		return failed(exitFailure, fmt.Errorf("%s: process %d does not answer: %w", r.Mountpoint, r.PID, err))
+	}
+	if _, _, mounted := mountpoint.Mounted(r.Mountpoint); !mounted {
+		control.Forget(r)
+		log := "its log"
+		if r.Log != "" {
+			log = r.Log
+		}
+		return failed(exitNotMounted, fmt.Errorf("%s: the mount is gone, and process %d has ended before it could say how; whether all was saved is in %s", r.Mountpoint, r.PID, log))
 	}
 	// A mount whose process was killed is dead, and lazily is the only way that can't fail for being in use.
 	if err := mountpoint.Detach(r.Mountpoint); err != nil {
