@@ -18,6 +18,8 @@ const (
 	lastPatience = 5 * time.Second
 	// detachPatience is how long somebody who asked for a detached mount waits for its end.
 	detachPatience = time.Second
+	// closePatience is how long requests that are half sent may take to be sent whole, when nobody waits for their answers any more.
+	closePatience = 2 * time.Second
 )
 
 // umountWish is somebody's wish to end the mount.
@@ -161,13 +163,36 @@ func (m *mount) await(w umountWish, failed error) {
 // before and was told to nobody yet.
 func (m *mount) finish(earlier error, timeout time.Duration) control.Outcome {
 	failed, late := m.drain(timeout)
-	err := errors.Join(earlier, failed, late, m.cache.Close())
+	err := errors.Join(earlier, failed, late, m.closeCache())
 	rescued := m.cache.Status().Rescued
 	if err := m.conn.Close(); err != nil {
 		m.log.Debug("closing the connection", "error", err)
 	}
 	m.dialer.Forget()
 	return control.Outcome{Error: oneLine(err), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
+}
+
+// closeCache gives up what is not saved: the bytes become rescue files. A request that is half sent to a server which takes no
+// more has its bytes in the hands of the connection, and only the end of that gives them back.
+func (m *mount) closeCache() error {
+	done := make(chan error, 1)
+	go func() { done <- m.cache.Close() }()
+	patience := closePatience
+	if m.hurry {
+		patience = 0
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+	case <-m.signals:
+		m.hurry = true
+	}
+	m.log.Warn("what is on its way to the server is not waited for any longer; the connection is closed", "unsaved", m.toGo())
+	if err := m.conn.Close(); err != nil {
+		m.log.Debug("closing the connection", "error", err)
+	}
+	return <-done
 }
 
 // drain waits until everything is saved, at most timeout, or until the line
