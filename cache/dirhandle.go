@@ -3,6 +3,8 @@ package cache
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 	"syscall"
 )
 
@@ -152,6 +154,32 @@ func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
 		return Found{}, false
 	}
 	return c.found(n), true
+}
+
+// maxOwners is how many entries Owners looks at: some more than fit into a reply to the kernel.
+const maxOwners = 2000
+
+// Owners are the users and groups, each once, of e and of the entries behind it that are there already, the last of which has the
+// offset to.
+func (d *DirHandle) Owners(e DirEntry) (uids, gids []uint32, to uint64) {
+	if e.Off < 3 {
+		return nil, nil, e.Off
+	}
+	c := d.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := min(int(e.Off-3), len(d.list.ents))
+	last := min(first+maxOwners, len(d.list.ents))
+	users, groups := map[uint32]struct{}{}, map[uint32]struct{}{}
+	for i := range d.list.ents[first:last] {
+		ent := &d.list.ents[first+i]
+		a := ent.attr
+		if n := c.child(d.n, ent.name); n != nil {
+			a = n.attr
+		}
+		users[a.UID], groups[a.GID] = struct{}{}, struct{}{}
+	}
+	return slices.Collect(maps.Keys(users)), slices.Collect(maps.Keys(groups)), max(uint64(last)+2, e.Off)
 }
 
 // Rewind: the next Next(0) shows the directory as it is then (rewinddir(3)).

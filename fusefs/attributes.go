@@ -1,6 +1,7 @@
 package fusefs
 
 import (
+	"context"
 	"math"
 	"syscall"
 
@@ -25,11 +26,11 @@ func (fs *filesystem) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *f
 	if err != nil {
 		return fs.status("getattr", in.NodeId, "", err)
 	}
-	if !fs.attr(a, &out.Attr) {
+	if !fs.attr(op, a, &out.Attr) {
 		return fuse.EPERM
 	}
 	fs.forgetPages(op, n)
-	out.SetTimeout(bound(ttl, fs.opts.AttrTimeout))
+	out.SetTimeout(fs.trust(op, ttl, fs.opts.AttrTimeout))
 	return fuse.OK
 }
 
@@ -44,25 +45,33 @@ func (fs *filesystem) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *f
 	if fh, ok := in.GetFh(); ok {
 		h, _ = fs.files.get(fh)
 	}
-	wish, err := fs.wish(in)
+	op := fs.begin(cancel, &in.InHeader)
+	defer op.end()
+	wish, err := fs.wish(op, in)
 	if err != nil {
 		return fs.status("setattr", in.NodeId, "", err)
 	}
-	op := fs.begin(cancel, &in.InHeader)
-	defer op.end()
 	a, ttl, err := fs.cache.Setattr(op, n, h, wish)
 	if err != nil {
 		return fs.status("setattr", in.NodeId, "", err)
 	}
-	if !fs.attr(a, &out.Attr) {
+	if !fs.attr(op, a, &out.Attr) {
 		return fuse.EPERM
 	}
-	out.SetTimeout(bound(ttl, fs.opts.AttrTimeout))
+	out.SetTimeout(fs.trust(op, ttl, fs.opts.AttrTimeout))
 	return fuse.OK
 }
 
+// listed is the id, where there is one.
+func listed(id *uint32) []uint32 {
+	if id == nil {
+		return nil
+	}
+	return []uint32{*id}
+}
+
 // wish translates what the kernel wants set.
-func (fs *filesystem) wish(in *fuse.SetAttrIn) (cache.SetAttr, error) {
+func (fs *filesystem) wish(op context.Context, in *fuse.SetAttrIn) (cache.SetAttr, error) {
 	var s cache.SetAttr
 	if mode, ok := in.GetMode(); ok {
 		s.Mode = &mode
@@ -74,6 +83,9 @@ func (fs *filesystem) wish(in *fuse.SetAttrIn) (cache.SetAttr, error) {
 		s.GID = &gid
 	}
 	if m := fs.opts.IDMap; m != nil && (s.UID != nil || s.GID != nil) {
+		if asks, ok := m.(learner); ok {
+			fs.learn(op, asks, listed(s.UID), listed(s.GID))
+		}
 		var err error
 		if s.UID, s.GID, err = m.ToRemote(s.UID, s.GID); err != nil {
 			return s, err
@@ -108,7 +120,7 @@ func (fs *filesystem) Access(cancel <-chan struct{}, in *fuse.AccessIn) fuse.Sta
 		return fs.status("access", in.NodeId, "", err)
 	}
 	var shown fuse.Attr
-	if !fs.attr(a, &shown) {
+	if !fs.attr(op, a, &shown) {
 		return fuse.EPERM
 	}
 	if shown.Mode&syscall.S_IFMT == syscall.S_IFREG && shown.Mode&0o111 == 0 {

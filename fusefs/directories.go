@@ -1,6 +1,7 @@
 package fusefs
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -47,20 +48,27 @@ func (fs *filesystem) OpenDir(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse
 
 // ReadDir lists names.
 func (fs *filesystem) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	return fs.list(cancel, in, "readdir", func(_ *cache.DirHandle, e cache.DirEntry) bool {
+	return fs.list(cancel, in, "readdir", func(_ context.Context, _ *cache.DirHandle, e cache.DirEntry) bool {
 		return out.AddDirEntry(kernelEntry(e))
 	})
 }
 
 // ReadDirPlus lists names with attributes and references. The reference is taken after the entry has found its
-// room in the reply, as only those that the kernel gets are given back.
+// room in the reply, as only those that the kernel gets are given back. Owners are learnt for many entries at once.
 func (fs *filesystem) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	return fs.list(cancel, in, "readdirplus", func(d *cache.DirHandle, e cache.DirEntry) bool {
+	m, asks := fs.opts.IDMap.(learner)
+	asked := uint64(0) // the owners of entries before this place are learnt, as far as they could be
+	return fs.list(cancel, in, "readdirplus", func(op context.Context, d *cache.DirHandle, e cache.DirEntry) bool {
+		if asks && e.Off > asked {
+			var uids, gids []uint32
+			uids, gids, asked = d.Owners(e)
+			fs.learn(op, m, uids, gids)
+		}
 		entry := out.AddDirLookupEntry(kernelEntry(e))
 		if entry == nil {
 			return false
 		}
-		if f, ok := d.Found(e); ok && fs.entry(f, entry).Ok() {
+		if f, ok := d.Found(e); ok && fs.knownEntry(op, f, entry).Ok() {
 			out.FixMode(f.Attr.Mode)
 		}
 		return true
@@ -73,7 +81,7 @@ func kernelEntry(e cache.DirEntry) fuse.DirEntry {
 
 // list adds entries until the reply is full or the listing at its end. An error after some entries is kept for the
 // next request: the entries are good, and their references are taken.
-func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, name string, add func(*cache.DirHandle, cache.DirEntry) bool) fuse.Status {
+func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, name string, add func(context.Context, *cache.DirHandle, cache.DirEntry) bool) fuse.Status {
 	d, ok := fs.dirs.get(in.Fh)
 	if !ok {
 		return fuse.EBADF
@@ -91,7 +99,7 @@ func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, name string,
 		case err != nil:
 			return fs.status(name, in.NodeId, "", err)
 		}
-		if !add(d.DirHandle, e) {
+		if !add(op, d.DirHandle, e) {
 			return fuse.OK
 		}
 		off = e.Off

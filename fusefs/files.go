@@ -75,7 +75,7 @@ func (fs *filesystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name str
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
 	f, h, err := fs.cache.Create(op, dir, name, in.Flags&^fuse.FMODE_EXEC, in.Mode&0o7777)
-	if st := fs.newEntry("create", &in.InHeader, name, f, err, &out.EntryOut); !st.Ok() {
+	if st := fs.newEntry(op, "create", &in.InHeader, name, f, err, &out.EntryOut); !st.Ok() {
 		if err == nil {
 			h.Release()
 		}

@@ -1,6 +1,7 @@
 package fusefs
 
 import (
+	"context"
 	"log/slog"
 	"syscall"
 	"time"
@@ -83,7 +84,32 @@ func (fs *filesystem) admit(in *fuse.InHeader) (*cache.Node, fuse.Status) {
 }
 
 // attr translates attributes. False: their owner may not be shown.
-func (fs *filesystem) attr(a cache.Attr, out *fuse.Attr) bool {
+func (fs *filesystem) attr(op context.Context, a cache.Attr, out *fuse.Attr) bool {
+	if m, ok := fs.opts.IDMap.(learner); ok {
+		fs.learn(op, m, []uint32{a.UID}, []uint32{a.GID})
+	}
+	return fs.shown(a, out)
+}
+
+// learn has the map ask the server for owners that it does not know yet, while the program waits. Where that fails the numbers are
+// shown.
+func (fs *filesystem) learn(op context.Context, m learner, uids, gids []uint32) {
+	if err := m.Learn(op, uids, gids); err != nil && op.Err() == nil {
+		fs.log.Debug("owners are shown by their numbers", "error", err)
+	}
+}
+
+// trust is for how long the kernel may keep attributes. A request that was given up shows owners by numbers that it did not wait to
+// learn the names of.
+func (fs *filesystem) trust(op context.Context, ttl time.Duration, limit *time.Duration) time.Duration {
+	if _, ok := fs.opts.IDMap.(learner); ok && op.Err() != nil {
+		return 0
+	}
+	return bound(ttl, limit)
+}
+
+// shown is attr by what the map knows already.
+func (fs *filesystem) shown(a cache.Attr, out *fuse.Attr) bool {
 	uid, gid := a.UID, a.GID
 	if m := fs.opts.IDMap; m != nil {
 		if s, ok := m.(shows); ok && !s.Shows(uid, gid) {
@@ -117,22 +143,30 @@ func (fs *filesystem) attr(a cache.Attr, out *fuse.Attr) bool {
 }
 
 // entry answers with a node, whose reference goes to the kernel, or back where the node may not be shown.
-func (fs *filesystem) entry(f cache.Found, out *fuse.EntryOut) fuse.Status {
-	if !fs.attr(f.Attr, &out.Attr) {
+func (fs *filesystem) entry(op context.Context, f cache.Found, out *fuse.EntryOut) fuse.Status {
+	if m, ok := fs.opts.IDMap.(learner); ok {
+		fs.learn(op, m, []uint32{f.Attr.UID}, []uint32{f.Attr.GID})
+	}
+	return fs.knownEntry(op, f, out)
+}
+
+// knownEntry is entry by what the map of ids knows already.
+func (fs *filesystem) knownEntry(op context.Context, f cache.Found, out *fuse.EntryOut) fuse.Status {
+	if !fs.shown(f.Attr, &out.Attr) {
 		fs.cache.Forget(f.Node.ID(), 1)
 		*out = fuse.EntryOut{}
 		return fuse.EPERM
 	}
 	out.NodeId = f.Node.ID()
 	out.SetEntryTimeout(bound(f.TTL, fs.opts.EntryTimeout))
-	out.SetAttrTimeout(bound(f.TTL, fs.opts.AttrTimeout))
+	out.SetAttrTimeout(fs.trust(op, f.TTL, fs.opts.AttrTimeout))
 	return fuse.OK
 }
 
 // newEntry is entry for the many requests that make a name.
-func (fs *filesystem) newEntry(op string, in *fuse.InHeader, name string, f cache.Found, err error, out *fuse.EntryOut) fuse.Status {
+func (fs *filesystem) newEntry(op context.Context, what string, in *fuse.InHeader, name string, f cache.Found, err error, out *fuse.EntryOut) fuse.Status {
 	if err != nil {
-		return fs.status(op, in.NodeId, name, err)
+		return fs.status(what, in.NodeId, name, err)
 	}
-	return fs.entry(f, out)
+	return fs.entry(op, f, out)
 }

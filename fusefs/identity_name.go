@@ -1,8 +1,10 @@
 package fusefs
 
 import (
+	"context"
 	"fmt"
 	"os/user"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -11,17 +13,19 @@ import (
 // nameMap translates ids by the names that they have on either side. What was
 // learnt is kept for the life of the mount.
 type nameMap struct {
-	ask func(uids, gids []uint32) (users, groups []string, err error)
+	ask NameLookup
 
 	mu            sync.Mutex // guards the tables; not held while the server is asked
 	users, groups idTable
 }
 
+// NameLookup asks the server for the names of ids, "" where it has none.
+type NameLookup func(ctx context.Context, uids, gids []uint32) (users, groups []string, err error)
+
 // NewNameMap shows a remote id as the local one of the same name (idmap=name).
 // Where there is none the number is shown as it is, unless it is somebody
-// else's here: then nobody's. lookup asks the server for the names of ids, ""
-// where it has none; while it fails numbers are shown as they are.
-func NewNameMap(lookup func(uids, gids []uint32) (users, groups []string, err error)) IDMapper {
+// else's here: then nobody's. While lookup fails numbers are shown as they are.
+func NewNameMap(lookup NameLookup) IDMapper {
 	return &nameMap{
 		ask:    lookup,
 		users:  idTable{make(map[uint32]uint32), make(map[uint32]uint32)},
@@ -29,37 +33,56 @@ func NewNameMap(lookup func(uids, gids []uint32) (users, groups []string, err er
 	}
 }
 
-// ToLocal implements IDMapper. It asks the server once for each id that it meets.
+// Learn implements learner.
+func (m *nameMap) Learn(ctx context.Context, uids, gids []uint32) error {
+	m.mu.Lock()
+	uids, gids = m.users.unknown(uids), m.groups.unknown(gids)
+	m.mu.Unlock()
+	if len(uids) == 0 && len(gids) == 0 {
+		return nil
+	}
+	users, groups, err := m.ask(ctx, uids, gids)
+	if err != nil {
+		return err
+	}
+	if len(users) != len(uids) || len(groups) != len(gids) {
+		return fmt.Errorf("the server was asked for the names of %d users and %d groups, and gave %d and %d", len(uids), len(gids), len(users), len(groups))
+	}
+	for i, uid := range uids {
+		m.learn(&m.users, uid, users[i], localUser, hasUser)
+	}
+	for i, gid := range gids {
+		m.learn(&m.groups, gid, groups[i], localGroup, hasGroup)
+	}
+	return nil
+}
+
+// unknown are those of the ids that were not met, each once.
+func (t *idTable) unknown(ids []uint32) []uint32 {
+	var list []uint32
+	for _, id := range ids {
+		if _, ok := t.toLocal[id]; !ok && !slices.Contains(list, id) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// ToLocal implements IDMapper.
 func (m *nameMap) ToLocal(uid, gid uint32) (uint32, uint32) {
 	m.mu.Lock()
-	u, knowUser := m.users.toLocal[uid]
-	g, knowGroup := m.groups.toLocal[gid]
-	m.mu.Unlock()
-	if knowUser && knowGroup {
-		return u, g
+	defer m.mu.Unlock()
+	if id, ok := m.users.toLocal[uid]; ok {
+		uid = id
 	}
-	var uids, gids []uint32
-	if !knowUser {
-		u, uids = uid, []uint32{uid}
+	if id, ok := m.groups.toLocal[gid]; ok {
+		gid = id
 	}
-	if !knowGroup {
-		g, gids = gid, []uint32{gid}
-	}
-	users, groups, err := m.ask(uids, gids)
-	if err != nil || len(users) != len(uids) || len(groups) != len(gids) {
-		return u, g
-	}
-	if !knowUser {
-		u = m.learn(&m.users, uid, users[0], localUser, hasUser)
-	}
-	if !knowGroup {
-		g = m.learn(&m.groups, gid, groups[0], localGroup, hasGroup)
-	}
-	return u, g
+	return uid, gid
 }
 
 // learn enters what a remote id is here.
-func (m *nameMap) learn(t *idTable, remote uint32, name string, local func(string) (uint32, error), taken func(uint32) bool) uint32 {
+func (m *nameMap) learn(t *idTable, remote uint32, name string, local func(string) (uint32, error), taken func(uint32) bool) {
 	id, same := remote, false
 	if name != "" && !isNumber(name) { // a name of digits would be taken for an id
 		if found, err := local(name); err == nil {
@@ -75,7 +98,6 @@ func (m *nameMap) learn(t *idTable, remote uint32, name string, local func(strin
 	if same {
 		t.toRemote[id] = remote
 	}
-	return id
 }
 
 func isNumber(s string) bool {
@@ -97,12 +119,6 @@ func hasGroup(id uint32) bool {
 // only names that were met are known, and those with the same id on both sides.
 // Any other number would be a stranger's.
 func (m *nameMap) ToRemote(uid, gid *uint32) (*uint32, *uint32, error) {
-	if uid != nil {
-		m.ToLocal(*uid, 0)
-	}
-	if gid != nil {
-		m.ToLocal(0, *gid)
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	uid, err := m.users.named("user", uid)

@@ -1,9 +1,12 @@
 package fusefs
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -12,6 +15,9 @@ func id(n uint32) *uint32 { return &n }
 
 func shown(t *testing.T, m IDMapper, uid, gid, wantUID, wantGID uint32) {
 	t.Helper()
+	if l, ok := m.(learner); ok {
+		_ = l.Learn(t.Context(), []uint32{uid}, []uint32{gid})
+	}
 	if u, g := m.ToLocal(uid, gid); u != wantUID || g != wantGID {
 		t.Errorf("remote %d:%d is shown as %d:%d, want %d:%d", uid, gid, u, g, wantUID, wantGID)
 	}
@@ -85,7 +91,7 @@ func TestFileMapSaysWhereItIsWrong(t *testing.T) {
 
 func TestNameMapGoesByNames(t *testing.T) {
 	asked, fail := 0, false
-	m := NewNameMap(func(uids, gids []uint32) (users, groups []string, err error) {
+	m := NewNameMap(func(_ context.Context, uids, gids []uint32) (users, groups []string, err error) {
 		if fail {
 			return nil, nil, errors.New("the line is down")
 		}
@@ -111,6 +117,27 @@ func TestNameMapGoesByNames(t *testing.T) {
 	sent(t, m, id(0), id(0), id(4242), id(4343))
 	if _, _, err := m.ToRemote(id(3999999), nil); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("a chown to an unknown name gives %v", err)
+	}
+}
+
+func TestTheNamesOfManyIDsAreAskedForAtOnce(t *testing.T) {
+	var asked [][]uint32
+	m := NewNameMap(func(ctx context.Context, uids, gids []uint32) (users, groups []string, err error) {
+		asked = append(asked, slices.Concat(uids, gids))
+		return make([]string, len(uids)), make([]string, len(gids)), ctx.Err()
+	}).(learner)
+	given, up := context.WithCancel(t.Context())
+	up()
+	if err := m.Learn(given, []uint32{3999998}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("asked for somebody who has given up: %v", err)
+	}
+	for range 2 {
+		if err := m.Learn(t.Context(), []uint32{3999998, 3999999, 3999998}, []uint32{3999998}); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := [][]uint32{{3999998}, {3999998, 3999999, 3999998}}; !reflect.DeepEqual(asked, want) {
+		t.Errorf("the server was asked for %v, want %v", asked, want)
 	}
 }
 

@@ -22,7 +22,7 @@ func (fs *filesystem) Lookup(cancel <-chan struct{}, in *fuse.InHeader, name str
 	f, err := fs.cache.Lookup(op, dir, name)
 	if err == nil {
 		fs.forgetPages(op, f.Node)
-		return fs.entry(f, out)
+		return fs.entry(op, f, out)
 	}
 	if errors.Is(err, syscall.ENOENT) {
 		if ttl := bound(f.TTL, fs.opts.NegativeTimeout); ttl > 0 {
@@ -67,7 +67,7 @@ func (fs *filesystem) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name strin
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
 	f, err := fs.cache.Mkdir(op, dir, name, in.Mode&0o7777)
-	return fs.newEntry("mkdir", &in.InHeader, name, f, err, out)
+	return fs.newEntry(op, "mkdir", &in.InHeader, name, f, err, out)
 }
 
 // Mknod makes regular files. SFTP has no request for the other kinds; EPERM is what mknod(2) has for a filesystem without them.
@@ -88,7 +88,7 @@ func (fs *filesystem) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name strin
 	if err == nil {
 		h.Release()
 	}
-	return fs.newEntry("mknod", &in.InHeader, name, f, err, out)
+	return fs.newEntry(op, "mknod", &in.InHeader, name, f, err, out)
 }
 
 // Symlink makes a link to target.
@@ -103,7 +103,7 @@ func (fs *filesystem) Symlink(cancel <-chan struct{}, in *fuse.InHeader, target,
 	op := fs.begin(cancel, in)
 	defer op.end()
 	f, err := fs.cache.Symlink(op, dir, name, target)
-	return fs.newEntry("symlink", in, name, f, err, out)
+	return fs.newEntry(op, "symlink", in, name, f, err, out)
 }
 
 // Link gives a file one more name.
@@ -122,7 +122,7 @@ func (fs *filesystem) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string,
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
 	f, err := fs.cache.Link(op, n, dir, name)
-	return fs.newEntry("link", &in.InHeader, name, f, err, out)
+	return fs.newEntry(op, "link", &in.InHeader, name, f, err, out)
 }
 
 // Unlink removes a name that is no directory.

@@ -1,6 +1,7 @@
 package fusefs
 
 import (
+	"context"
 	"log/slog"
 	"time"
 )
@@ -38,7 +39,7 @@ type Options struct {
 	Logger         *slog.Logger
 }
 
-// IDMapper translates ids between the two sides. Its methods are called from several goroutines.
+// IDMapper translates ids between the two sides, and waits for nobody. Its methods are called from several goroutines.
 type IDMapper interface {
 	// ToLocal says how a remote owner and group are shown here.
 	ToLocal(uid, gid uint32) (uint32, uint32)
@@ -50,6 +51,12 @@ type IDMapper interface {
 // shows is implemented by an IDMapper that refuses to show files of owners it does not know.
 type shows interface {
 	Shows(uid, gid uint32) bool
+}
+
+// learner is implemented by an IDMapper that has to ask the server for the owners that it has not met.
+type learner interface {
+	// Learn asks for those of the ids that are not known yet, all at once. Where it fails they stay unknown.
+	Learn(ctx context.Context, uids, gids []uint32) error
 }
 
 // bound is the shorter of what the cache promises and what the options allow.

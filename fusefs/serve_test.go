@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ type setup struct {
 	Cache  cache.Options
 	Mount  fusefs.Options
 	Args   []string // of sftp-server
-	IDMap  string   // "", "user" (the remote user 1234:1234 is 0:0 here)
+	IDMap  string   // "", "user" (the remote user 1234:1234 is 0:0 here), "name", "mute" (as name, but nobody tells the names of 4242)
 	Helper bool     // mount as one who may not, by way of fusermount3
 }
 
@@ -78,6 +79,15 @@ func TestServe(t *testing.T) {
 	s.Cache.Conn, s.Cache.Logger, s.Mount.Logger = conn, logger, logger
 	if s.IDMap == "user" {
 		s.Mount.IDMap = fusefs.NewUserMap(1234, 1234, 0, 0)
+	}
+	if s.IDMap == "name" || s.IDMap == "mute" {
+		s.Mount.IDMap = fusefs.NewNameMap(func(ctx context.Context, uids, gids []uint32) (users, groups []string, err error) {
+			if s.IDMap == "mute" && slices.Contains(uids, 4242) {
+				<-ctx.Done()
+				return nil, nil, context.Cause(ctx)
+			}
+			return conn.UserGroupNames(ctx, uids, gids)
+		})
 	}
 	m, err := fusefs.Mount(func(n cache.Notifier) (*cache.Cache, error) {
 		s.Cache.Notify = n

@@ -25,10 +25,7 @@ func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn) (m f
 		go func() { done <- late.learn(ctx, conn) }()
 		return late, func() error { return <-done }, nil
 	case cmdline.MapName:
-		lookup := func(uids, gids []uint32) (users, groups []string, err error) {
-			return conn.UserGroupNames(context.Background(), uids, gids)
-		}
-		return fusefs.NewNameMap(lookup), nothing, nil
+		return fusefs.NewNameMap(conn.UserGroupNames), nothing, nil
 	case cmdline.MapFile:
 		m, err := fusefs.NewFileMap(set.UIDFile, set.GIDFile, set.IgnoreUnmapped)
 		return m, nothing, err
