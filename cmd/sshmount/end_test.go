@@ -32,13 +32,19 @@ func TestAMountEndsInPeaceWhereNobodyReadsWhatItSays(t *testing.T) {
 		said.Close()
 		t.Fatal(err)
 	}
-	eventually(t, "the mount is there", func() bool {
-		_, _, mounted := mountpoint.Mounted(w.mnt)
-		return mounted && mountpoint.Ask(w.mnt) == nil
+	t.Setenv("XDG_RUNTIME_DIR", w.runtime())
+	var r control.Record
+	eventually(t, "the mount has a record", func() (ok bool) {
+		r, ok = control.Find(w.mnt)
+		return ok
 	})
 	f, err := os.Create(filepath.Join(w.mnt, "report"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Before this answer a signal would count as one that came during the login.
+	if o, err := control.Connect(r).Umount(ctx, control.UmountRequest{}, func(control.Progress) {}); err != nil || !o.Busy {
+		t.Errorf("a mount with an open file is ended: %+v, %v", o, err)
 	}
 	said.Close()
 	if _, err := f.WriteString("not to be lost"); err != nil {
