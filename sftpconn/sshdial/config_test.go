@@ -71,7 +71,7 @@ func TestTheAddressCountsBeforeTheOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	argv := d.externalArgv()
+	argv := d.externalOf(d.route)
 	told, err := exec.Command(argv[0], append([]string{"-G"}, argv[1:]...)...).Output()
 	if err != nil || !strings.Contains(string(told), "user bob\n") || !strings.Contains(string(told), "port 44\n") {
 		t.Errorf("ssh, %v, has another user or port by %q", err, argv)
