@@ -55,10 +55,12 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	default:
 		// On its way: it went out before a question of ours could.
 		c.mu.Unlock()
+		waiting, stop := c.bounded(ctx)
 		select {
 		case <-a.done:
-		case <-ctx.Done():
+		case <-waiting.Done():
 		}
+		stop()
 		c.mu.Lock()
 	}
 	f := n.file

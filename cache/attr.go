@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"syscall"
 	"time"
 
@@ -60,7 +59,7 @@ func sameType(n *Node, a session.Attr) bool {
 }
 
 // expire makes the next question about a node go to the server. Called with mu held.
-func (n *Node) expire() { n.until = 0 }
+func (n *Node) expire() { n.until, n.ours = 0, 0 }
 
 // touched notes a change of a directory's names made here: its times are the server's to say.
 // Called with mu held.
@@ -126,151 +125,10 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.looks {
+		return c.shown(n), 0, nil // a change made here has crossed: the time is ours, and not to be kept
+	}
 	return c.shown(n), c.ttl(n), nil
-}
-
-// refresh asks the server for a node's attributes, by its name or, where it has none, by an open handle.
-func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
-	c.mu.Lock()
-	nameless := n.parent == nil && n != c.root
-	if h == nil && n.file != nil {
-		for other := range n.file.handles {
-			h = other
-			break
-		}
-	}
-	asked := c.stamp(n)
-	c.mu.Unlock()
-	if nameless {
-		if h == nil {
-			// An open directory whose name is gone: what was known of it stands, as the kernel holds it.
-			if n.isDir() {
-				return nil
-			}
-			return fail("stat", "", syscall.ENOENT, nil)
-		}
-		return c.refreshOpen(ctx, n, h)
-	}
-	p, err := c.pathWait(ctx, n)
-	if err != nil {
-		return err
-	}
-	a, err := c.lstat(ctx, n, p)
-	err = c.errno(ctx, "stat", p, err)
-	absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
-	c.mu.Lock()
-	again := c.strayed(n, asked.moved, p, absent)
-	c.mu.Unlock()
-	if again {
-		return c.refresh(ctx, n, h)
-	}
-	if err != nil {
-		if absent {
-			c.gone(n, p)
-			if left := c.pathOf(n); left != "" && left != p {
-				return c.refresh(ctx, n, h) // by another of its names
-			}
-			if h != nil {
-				return c.refreshOpen(ctx, n, h)
-			}
-		}
-		return err
-	}
-	c.mu.Lock()
-	if h != nil && n.gen == asked.gen && sameType(n, a) && n.anotherAt(a) {
-		c.mu.Unlock()
-		return c.tellNames(ctx, n, h, a)
-	}
-	defer c.mu.Unlock()
-	if n.gen != asked.gen {
-		// Our own change crossed with the answer: what we know is newer than what was read.
-		n.looks = false
-		return nil
-	}
-	if !sameType(n, a) || n.anotherAt(a) {
-		c.replaced(n)
-		return fail("stat", p, syscall.ESTALE, nil)
-	}
-	c.keepAsked(n, asked, a)
-	return nil
-}
-
-// refreshOpen asks by an open handle.
-func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
-	asked, a, err := c.statOpen(ctx, n, h)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n.gen == asked.gen && n.sent == 0 && sameType(n, a) {
-		c.keepAsked(n, asked, a)
-	}
-	return nil
-}
-
-// statOpen asks the server by an open handle, and gives the state of the node before.
-func (c *Cache) statOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, a session.Attr, err error) {
-	c.mu.Lock()
-	asked = c.stamp(n)
-	c.mu.Unlock()
-	f, err := h.b.file(ctx)
-	if err != nil {
-		return asked, a, c.errno(ctx, "stat", "", err)
-	}
-	if a, err = f.Stat(ctx); err != nil {
-		return asked, a, c.errno(ctx, "fstat", "", err)
-	}
-	return asked, a, nil
-}
-
-// stamp is what a node was when a question about it went out.
-type stamp struct {
-	gen   uint64
-	moved uint64 // the last rename of it or above it
-	dirty bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
-}
-
-// stamp notes the state of a node before a question. Called with mu held.
-func (c *Cache) stamp(n *Node) stamp {
-	s := stamp{gen: n.gen, moved: c.lastMove(n)}
-	if n.file != nil {
-		_, s.dirty = n.file.data.Size()
-	}
-	return s
-}
-
-// keepAsked is keepAttr for an answer with which no change made here has crossed: of a file that had bytes on their way when
-// it was asked about, size and mtime stay ours to tell. Called with mu held.
-func (c *Cache) keepAsked(n *Node, asked stamp, a session.Attr) {
-	if !asked.dirty {
-		c.keepAttr(n, a)
-		return
-	}
-	a.Size, a.Mtime, a.Mode = n.attr.Size, n.attr.Mtime, withType(a)
-	n.attr = a
-	n.until = c.now() + int64(c.timeout)
-}
-
-// lstat is statPath for a node, of which the root may be a link.
-func (c *Cache) lstat(ctx context.Context, n *Node, p string) (session.Attr, error) {
-	if n == c.root {
-		return c.conn.Stat(ctx, p)
-	}
-	return c.statPath(ctx, p)
-}
-
-// statPath asks for the attributes of a path: of the link itself, but with follow_symlinks of what it leads to.
-func (c *Cache) statPath(ctx context.Context, p string) (session.Attr, error) {
-	if c.o.FollowSymlinks {
-		a, err := c.conn.Stat(ctx, p)
-		var se *session.StatusError
-		if err == nil || !errors.As(err, &se) {
-			return a, err
-		}
-		// A link that leads nowhere is shown as the link.
-	}
-	return c.conn.Lstat(ctx, p)
 }
 
 // gone notes that the server has no such name any more. The path says which name was asked for: the node

@@ -69,6 +69,13 @@ func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
 	return f, nil
 }
 
+// fileSoon is file for a program, which waits for what is on its way no longer than for the line.
+func (b *backend) fileSoon(ctx context.Context) (*sftpconn.File, error) {
+	ctx, stop := b.c.bounded(ctx)
+	defer stop()
+	return b.file(ctx)
+}
+
 // openBeforeRemoval opens what the handles of a node have not had to open yet, before its name is taken away: afterwards it could not be
 // found. What can't be opened now is found out when it is needed. Until end is called no such handle comes into being; that is
 // when the name is gone here too.

@@ -34,7 +34,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 		f, a, _, err = c.createRemote(ctx, req, excl, sure)
 	}
 	if err != nil {
-		err = c.whyNotMade(ctx, op, p, err)
+		err = c.whyNotCreated(ctx, p, excl, err)
 		c.notMade(dir, name, err)
 		return Found{}, nil, err
 	}
@@ -164,7 +164,7 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 				err = fail("create", p, syscall.EEXIST, errors.New("a file that is not empty has come there meanwhile"))
 			}
 			if err != nil {
-				b.failed = c.whyNotMade(ctx, "create", p, err)
+				b.failed = c.whyNotCreated(ctx, p, excl, err)
 				return b.failed
 			}
 			b.set(f)

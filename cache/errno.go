@@ -148,6 +148,14 @@ func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) erro
 	return c.whyNotStored(ctx, op, path, err)
 }
 
+// whyNotCreated explains a refused open with O_CREAT: only with O_EXCL is it the reason that something is there.
+func (c *Cache) whyNotCreated(ctx context.Context, path string, excl bool, err error) error {
+	if excl {
+		return c.whyNotMade(ctx, "create", path, err)
+	}
+	return c.whyNotOpened(ctx, path, true, err)
+}
+
 // surelyHeld is what every file system in use holds in one file, in bytes (ext3; ext4 and XFS hold more). Where something longer is
 // refused without a reason, and the disk is neither full nor read-only, its length is the reason.
 const surelyHeld = 2 << 40
@@ -205,7 +213,8 @@ func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool
 
 var errEnough = errors.New("enough names seen")
 
-// hasNames looks whether a directory holds anything.
+// hasNames looks whether a directory holds anything. One that may not be listed is taken to: that it is empty nobody can say, and
+// then the server would most likely have done what it was asked for.
 func (c *Cache) hasNames(ctx context.Context, path string) bool {
 	err := c.conn.List(ctx, path, func(names []sftpconn.Entry, _ bool) error {
 		if len(names) > 0 {
@@ -213,7 +222,7 @@ func (c *Cache) hasNames(ctx context.Context, path string) bool {
 		}
 		return nil
 	})
-	return errors.Is(err, errEnough)
+	return errors.Is(err, errEnough) || errors.Is(c.errno(ctx, "list", path, err), syscall.EACCES)
 }
 
 // whyNotLinked explains a refused link.

@@ -199,7 +199,7 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 			}
 			continue
 		}
-		if n != nil {
+		if n != nil && dir.dir.list == l { // one that was found to be wrong on its way is still read, and tells of the names alone
 			c.takeChild(dir, n, e)
 		}
 		if i, ok := l.index[e.Name]; ok {

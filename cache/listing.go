@@ -10,7 +10,7 @@ import (
 const maxListed = 400_000
 
 // listing is the names of a directory in the server's order, growing while it is fetched, and kept
-// up to date with the changes made here. Entries never move: an offset of readdir stays good.
+// up to date with the changes made here. Entries move only while nobody reads: an offset of readdir stays good.
 // Guarded by Cache.mu.
 type listing struct {
 	ents        []listEnt
@@ -24,6 +24,7 @@ type listing struct {
 	early       bool             // fetched before anybody asked: counted in walk.underWay until it is done
 	guess       bool             // and its request is on its way: counted in Cache.guess
 	links       bool             // the targets of its links have been asked for
+	countAt     int              // with so many entries those that are gone are counted next
 
 	byName  []int32 // positions in ents in the order of names; nil until it is wanted
 	sorting bool    // byName is being made
@@ -44,6 +45,17 @@ func (e *listEnt) isLink() bool { return e.attr.Mode&syscall.S_IFMT == syscall.S
 // whole says whether the listing came to its end without an error.
 func (l *listing) whole() bool { return l.done && l.err == nil }
 
+// named is the entry of a name; nil where it is not there, or there is no listing.
+func (l *listing) named(name string) *listEnt {
+	if l == nil {
+		return nil
+	}
+	if i, ok := l.index[name]; ok && !l.ents[i].gone {
+		return &l.ents[i]
+	}
+	return nil
+}
+
 // remove marks a name as gone, for readers to come and for the fetch under way.
 func (l *listing) remove(name string) {
 	if i, ok := l.index[name]; ok {
@@ -61,16 +73,42 @@ func (l *listing) add(name string, n *Node, until int64) {
 	}
 	e := listEnt{name: name, ino: n.id, attr: n.attr, until: until}
 	if i, ok := l.index[name]; ok {
-		if !l.ents[i].gone {
-			l.ents[i] = e
-			return
-		}
-		// A name that was removed and made again stands at the end: who has read past its old place still sees it.
-		delete(l.index, name)
+		l.ents[i] = e // also where it was gone: who has read past it has had it
+		return
 	}
 	l.index[name] = int32(len(l.ents))
 	l.ents = append(l.ents, e)
 	l.sortIn(l.index[name])
+}
+
+// goneMost is how many entries of a listing may be gone before it is made anew, besides as many as there are names.
+const goneMost = 1024
+
+// compact takes out what is gone, once that is the most of a listing and nobody has an offset into it: names that come and go would
+// otherwise add to it for as long as the directory is known.
+func (l *listing) compact() {
+	if len(l.ents) < max(goneMost, l.countAt) || !l.done || l.users > 0 || l.sorting {
+		return
+	}
+	there := 0
+	for i := range l.ents {
+		if !l.ents[i].gone {
+			there++
+		}
+	}
+	if len(l.ents) <= 2*there+goneMost {
+		l.countAt = len(l.ents) + len(l.ents)/4 // counting costs little beside what was added since
+		return
+	}
+	ents := make([]listEnt, 0, there+goneMost)
+	index := make(map[string]int32, there)
+	for _, e := range l.ents {
+		if !e.gone {
+			index[e.name] = int32(len(ents))
+			ents = append(ents, e)
+		}
+	}
+	l.ents, l.index, l.byName, l.countAt = ents, index, nil, 0
 }
 
 // changed notes that this side changed a node: answers that crossed with it are not kept. Called with mu held.

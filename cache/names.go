@@ -178,7 +178,7 @@ func (c *Cache) surelyFree(dir *Node, name string) bool {
 
 // notMade keeps what a refusal to make a name says of it: it is there, or may be.
 func (c *Cache) notMade(dir *Node, name string, err error) {
-	if !errors.Is(err, syscall.EEXIST) && !unanswered(err) {
+	if !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.EISDIR) && !unanswered(err) {
 		return
 	}
 	c.mu.Lock()
@@ -239,6 +239,7 @@ func (c *Cache) nameAdded(dir *Node, name string, n *Node) {
 	if l := dir.dir.list; l != nil {
 		before := len(l.ents)
 		l.add(name, n, n.until)
+		l.compact()
 		c.listed += len(l.ents) - before
 	}
 	c.touched(dir)

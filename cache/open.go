@@ -145,7 +145,10 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		if errors.Is(err, syscall.ENOENT) {
 			if asked != p || c.serverPathOf(n) != asked {
 				// It was asked for by a name that a change under way takes away (-o async).
-				if e := c.queue.wait(ctx, asked); e != nil {
+				waiting, stop := c.bounded(ctx)
+				e := c.queue.wait(waiting, asked)
+				stop()
+				if e != nil {
 					return nil, a, c.errno(ctx, "open", p, e)
 				}
 				if now := c.pathOf(n); now != "" {

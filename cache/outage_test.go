@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 func TestChangesOfAnUnsavedFileWaitForTheServerOnlySoLong(t *testing.T) {
@@ -82,5 +84,114 @@ func TestAFileOpenedThroughAFollowedLinkOutlivesItsConnection(t *testing.T) {
 	r.srv.Cut()
 	if got, err := r.readFrom(h, 0, 100); err != nil || got != "content" {
 		t.Errorf("after the connection was lost it reads %q, %v", got, err)
+	}
+}
+
+// What nobody waits for is asked again for as long as the line is down, and a program that finds it on its way must not wait as long.
+func TestProgramsWaitForWhatIsOnItsWayOnlySoLong(t *testing.T) {
+	open := func(r *rig, n *Node) error {
+		h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
+		if err == nil {
+			h.Release()
+		}
+		return err
+	}
+	for what, tc := range map[string]struct {
+		options func(*Options)
+		begin   func(r *rig, n *Node)
+		do      func(r *rig, n *Node) error
+		want    syscall.Errno
+	}{
+		"an opening of what is fetched ahead": {nil, func(r *rig, n *Node) {
+			r.holdRequest("OPEN")
+			r.mu.Lock()
+			r.fetchFile(n, 7, new(int))
+			r.mu.Unlock()
+			r.waitHeld()
+		}, open, syscall.EIO},
+		"an opening that has guesses give way": {nil, func(r *rig, n *Node) {
+			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				switch p.Name {
+				case "OPENDIR":
+					return sftptest.Hold()
+				case "OPEN":
+					return sftptest.Answer(session.StatusFailure, "no handles left")
+				}
+				return sftptest.Pass()
+			})
+			r.mu.Lock()
+			r.fetchAhead(n.parent)
+			r.mu.Unlock()
+			r.waitHeld()
+		}, open, syscall.EIO},
+		// What is removed is opened before, where its reader has not had to yet: by the name that it has on the server.
+		"a removal of what is being renamed": {async, func(r *rig, n *Node) {
+			r.list(n.parent)
+			r.mu.Lock()
+			r.fetchFile(n, 7, new(int))
+			fetched := n.file.ahead.done
+			r.mu.Unlock()
+			<-fetched
+			r.opened(n, syscall.O_RDONLY)
+			r.holdReply("posix-rename@openssh.com")
+			if err := r.Rename(ctxOf(r.t), n.parent, "f", n.parent, "g", false); err != nil {
+				r.t.Fatal(err)
+			}
+			r.waitHeld()
+		}, func(r *rig, n *Node) error { return r.Unlink(ctxOf(r.t), n.parent, "g") }, 0},
+		"a stat of what is still to be made": {async, func(r *rig, n *Node) {
+			r.list(n.parent)
+			r.holdRequest("OPEN")
+		}, func(r *rig, n *Node) error {
+			f, h, err := r.Create(ctxOf(r.t), n.parent, "new", syscall.O_RDWR, 0o644)
+			if err != nil {
+				return err
+			}
+			defer h.Release()
+			if err := r.Unlink(ctxOf(r.t), n.parent, "new"); err != nil {
+				return err
+			}
+			r.distrustNode(f.Node)
+			_, _, err = r.Getattr(ctxOf(r.t), f.Node, h)
+			return err
+		}, syscall.EIO},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRigOver(t, sftpconn.Options{ReconnectTimeout: 300 * time.Millisecond}, tc.options)
+			r.put("d/f", "content")
+			n := r.mustFind("d/f").Node
+			tc.begin(r, n)
+			answered := make(chan error, 1)
+			go func() { answered <- tc.do(r, n) }()
+			select {
+			case err := <-answered:
+				t.Fatalf("it waits for nothing: %v", err)
+			case <-time.After(100 * time.Millisecond): // by now it waits for what is on its way, or the test finds nothing
+			}
+			r.srv.Refuse(errors.New("the host is down"))
+			r.srv.Cut()
+			back := func() {
+				r.tap.OnRequest(nil)
+				r.tap.Release()
+				r.srv.Refuse(nil)
+				r.conn.Kick()
+			}
+			select {
+			case err := <-answered:
+				if tc.want != 0 {
+					wantErrno(t, err, tc.want)
+				} else if err != nil {
+					t.Error(err)
+				}
+				back()
+			case <-time.After(longEnough):
+				t.Error("it waits")
+				back()
+				<-answered
+			}
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

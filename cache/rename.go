@@ -105,6 +105,7 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	}
 	c.absent(dir, name)
 	c.touched(dir)
+	replaced := newdir.dir.list.named(newname)
 	c.forgetName(newdir, newname)
 	if n == nil {
 		// Only the server knows what it was: the new name is asked for when somebody wants it.
@@ -112,6 +113,9 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 		c.distrust(newdir)
 		c.touched(newdir)
 		return
+	}
+	if replaced != nil {
+		replaced.gone = false // the name was never away: it keeps its place, and who reads the directory sees it once
 	}
 	c.giveName(n, newdir, newname)
 	c.changed(n)

@@ -63,6 +63,8 @@ func (c *Cache) dropGuesses(ctx context.Context) bool {
 	if under == nil {
 		return some
 	}
+	ctx, stop := c.bounded(ctx)
+	defer stop()
 	select {
 	case <-under:
 	case <-ctx.Done():

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"math/bits"
 	"syscall"
 	"time"
 
@@ -123,7 +124,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	if err := c.waitForChanges(ctx, n, "truncate"); err != nil {
 		return err
 	}
-	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context) error { return c.send(ctx, n, h, a) }, func(fs *fileState) {
+	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context) error { return c.sendAnytime(ctx, n, h, a) }, func(fs *fileState) {
 		c.applied(n, a)
 		if a.Flags&session.HasTimes == 0 {
 			fs.wrote = true // the server has set the mtime
@@ -133,6 +134,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 		}
 	})
 	if err != nil {
+		c.refusedInPart(n, a)
 		return c.explainWrite(ctx, n, "truncate", int64(a.Size), err)
 	}
 	return nil
@@ -170,9 +172,17 @@ func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send fu
 	})
 }
 
-// waitForChanges waits for the changes of names and attributes under way that concern a file: a truncation must not overtake them.
+// waitForChanges waits for the changes of names and attributes under way that concern a node, for a request that has no turn among
+// them: none overtakes it that was there before.
 func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
-	p := c.pathOf(n)
+	ctx, stop := c.bounded(ctx)
+	defer stop()
+	c.mu.Lock()
+	p := c.path(n)
+	if p == "" {
+		p = c.serverPath(n) // what takes its name away is under way itself
+	}
+	c.mu.Unlock()
 	if p == "" {
 		return nil
 	}
@@ -188,7 +198,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		return nil
 	}
 	c.mu.Lock()
-	p, fs := c.path(n), n.file
+	fs := n.file
 	c.mu.Unlock()
 	switch {
 	case fs == nil:
@@ -198,14 +208,21 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		err := fs.data.Flushed(bounded)
 		stop()
 		if err != nil {
-			return c.errno(ctx, "setattr", p, err)
+			return c.errno(ctx, "setattr", c.pathOf(n), err)
 		}
 	default:
 		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
+	send, p := c.sendInTurn, c.pathOf(n)
+	if !c.o.Async || p == "" {
+		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
+			return err
+		}
+		send, p = c.sendAnytime, c.pathOf(n)
+	}
 	done, err := c.queue.submit(ctx, change{
 		op: "setattr", paths: []string{p}, sure: p != "" && c.undoubted(n), node: n,
-		run: func(ctx context.Context) error { return c.send(ctx, n, h, a) },
+		run: func(ctx context.Context) error { return send(ctx, n, h, a) },
 		enter: func(err error) {
 			if err == nil {
 				c.othersSet(n, a)
@@ -213,6 +230,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		},
 	})
 	if err != nil {
+		c.refusedInPart(n, a)
 		return c.whyNotStored(ctx, "setattr", p, err)
 	}
 	if !done {
@@ -242,70 +260,23 @@ func (c *Cache) othersSet(n *Node, a session.Attr) {
 	}
 }
 
+// refusedInPart has the server asked what became of a wish that it has refused: it sets one thing after the other, and of a wish for
+// several some may be done.
+func (c *Cache) refusedInPart(n *Node, a session.Attr) {
+	if bits.OnesCount32(a.Flags) < 2 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed(n)
+	n.expire()
+}
+
 // undoubted says whether a node's attributes are what the server told, however long ago, and nothing has put them in doubt since.
 func (c *Cache) undoubted(n *Node) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return n.until > 0
-}
-
-// timesBehind sends times behind bytes that are still on their way, where there are any.
-func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f := n.file
-	if f == nil || !f.data.SetTimes(a) {
-		return false
-	}
-	c.changed(n)
-	f.ownTimes = &a
-	return true
-}
-
-// timesRefused is filedata's word that times which timesBehind has answered for can't be set.
-func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
-	n := tag.(*Node)
-	c.mu.Lock()
-	p := c.path(n)
-	if f := n.file; f != nil && f.ownTimes != nil && *f.ownTimes == times {
-		f.ownTimes = nil
-	}
-	c.changed(n)
-	n.expire()
-	c.mu.Unlock()
-	why = c.errno(c.ctx, "setattr", p, why)
-	c.report("setattr", p, why)
-	c.keepLost(n, func(context.Context) error { return why })
-}
-
-// send makes one request of a wish: by the handle where the file has no name any more, by path else.
-func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
-	c.mu.Lock()
-	p := c.serverPath(n)
-	link := n.isLink()
-	if p == "" && h == nil && n.file != nil {
-		for other := range n.file.handles {
-			if h == nil || other.writable {
-				h = other
-			}
-		}
-	}
-	c.mu.Unlock()
-	op := "setattr"
-	if a.Flags&session.HasSize != 0 {
-		op = "truncate" // anybody who may write may do it
-	}
-	switch {
-	case p != "" && (h == nil || a.Flags&session.HasSize == 0 || !h.writable):
-		return c.errno(ctx, op, p, c.conn.Setstat(ctx, p, a, link))
-	case h != nil:
-		f, err := h.b.file(ctx)
-		if err == nil {
-			err = f.Setstat(ctx, a)
-		}
-		return c.errno(ctx, op, p, err)
-	}
-	return fail("setattr", "", syscall.ENOENT, nil)
 }
 
 // applied enters attributes that the server has taken. Called with mu held.

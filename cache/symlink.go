@@ -21,6 +21,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 		return c.contained(n, target, depth, same)
 	}
 	siblings, paths := c.linksBeside(n)
+	moved := c.lastMove(n)
 	c.mu.Unlock()
 	p, err := c.pathWait(ctx, n)
 	if err != nil {
@@ -30,21 +31,30 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 		return "", err
 	}
 	targets, errs := c.conn.Readlinks(ctx, append([]string{p}, paths...))
+	err = c.errno(ctx, "readlink", p, errs[0])
 	c.mu.Lock()
+	strayed := c.strayed(n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
 	for i, s := range siblings {
-		if errs[i+1] == nil && s.isLink() {
+		if errs[i+1] == nil && s.isLink() && !strayed {
 			s.link = &targets[i+1]
 		}
 		s.pins--
 		c.retireIfUnheld(s)
 	}
-	if errs[0] == nil {
+	switch {
+	case strayed:
+	case err == nil:
 		n.link = &targets[0]
+	default:
+		n.expire() // it may not be a link any more, or not be there
 	}
 	depth, same := c.depth(n)
 	c.mu.Unlock()
-	if errs[0] != nil {
-		return "", c.errno(ctx, "readlink", p, errs[0])
+	switch {
+	case strayed:
+		return c.Readlink(ctx, n)
+	case err != nil:
+		return "", err
 	}
 	return c.contained(n, targets[0], depth, same)
 }

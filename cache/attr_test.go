@@ -1,0 +1,91 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestAnOpenFileIsThereThoughADirectoryAboveItIsGone(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("above/dir/f", "content")
+	n := r.mustFind("above/dir/f").Node
+	h := r.opened(n, syscall.O_RDONLY)
+	if err := os.RemoveAll(filepath.Join(r.dir, "above")); err != nil {
+		t.Fatal(err)
+	}
+	above := n.parent.parent
+	r.distrustNode(above)
+	if _, _, err := r.Getattr(ctxOf(t), above, nil); err == nil {
+		t.Fatal("the directory is still there")
+	}
+	r.distrustNode(n)
+	if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Size != 7 {
+		t.Errorf("fstat: %+v, %v", a, err)
+	}
+}
+
+func TestAnOpenFileIsThereWhileItLosesItsName(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	n := r.mustFind("f").Node
+	h := r.opened(n, syscall.O_RDONLY)
+	r.distrustNode(n)
+	r.holdReply("REMOVE")
+	removed, seen := make(chan error, 1), make(chan error, 1)
+	go func() { removed <- r.Unlink(ctxOf(t), r.Root(), "f") }()
+	r.waitHeld()
+	go func() {
+		_, _, err := r.Getattr(ctxOf(t), n, h)
+		seen <- err
+	}()
+	select {
+	case err := <-seen:
+		seen <- err
+	case <-time.After(100 * time.Millisecond): // by now it waits for the removal
+	}
+	r.tap.Release()
+	if err := <-removed; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-seen; err != nil {
+		t.Errorf("fstat: %v", err)
+	}
+}
+
+// A change of the directory's names is told with our clock until the server has been asked; an answer that crosses with one is not
+// the server's word on it.
+func TestTheTimeOfADirectoryIsTheServersThoughAStatCrossedWithAChange(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "x")
+	d := r.mustFind("d").Node
+	if _, err := r.Mkdir(ctxOf(t), d, "before", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.holdReply("LSTAT")
+	crossed := make(chan time.Duration, 1)
+	go func() {
+		_, ttl, err := r.Getattr(ctxOf(t), d, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		crossed <- ttl
+	}()
+	r.waitHeld()
+	if _, err := r.Mkdir(ctxOf(t), d, "sub", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.Release()
+	if ttl := <-crossed; ttl != 0 {
+		t.Errorf("what crossed with the change is trusted for %v", ttl)
+	}
+	theirs := time.Unix(1_000_000_000, 0)
+	if err := os.Chtimes(filepath.Join(r.dir, "d"), theirs, theirs); err != nil {
+		t.Fatal(err)
+	}
+	if a, _, err := r.Getattr(ctxOf(t), d, nil); err != nil || a.Mtime != theirs.Unix() {
+		t.Errorf("the mtime is %d, the server's %d; %v", a.Mtime, theirs.Unix(), err)
+	}
+}

@@ -1,0 +1,146 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"testing"
+
+	"sshmount/sftpconn/session"
+)
+
+// A directory in which a program makes and removes a file a second, for weeks, takes no more room than what is in it.
+func TestAListingForgetsNamesThatAreGone(t *testing.T) {
+	r := newRig(t, nil)
+	const stay, most = 10, 2 * 1024
+	for i := range stay {
+		r.put(fmt.Sprint("stays", i), "x")
+	}
+	d, err := r.OpenDir(ctxOf(t), r.Root())
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(off uint64, count int) (uint64, []string) {
+		var seen []string
+		for range count {
+			e, err := d.Next(ctxOf(t), off)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen, off = append(seen, e.Name), e.Off
+		}
+		return off, seen
+	}
+	off, first := read(0, 2+stay/2)
+	comeAndGo := func(what string) (left int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i := range 2 * most {
+			name := fmt.Sprint(what, i)
+			r.enter(r.root, name, session.Attr{Mode: syscall.S_IFREG | 0o600})
+			r.removed(r.root, name, nil)
+		}
+		if l := r.root.dir.list; r.listed != len(l.ents) || len(l.index) > len(l.ents) {
+			t.Errorf("%d names are counted, %d are there, %d of them by name", r.listed, len(l.ents), len(l.index))
+		}
+		return len(r.root.dir.list.ents)
+	}
+	comeAndGo("read")
+	if _, rest := read(off, 1000); len(first)+len(rest) != 2+stay {
+		t.Errorf("while names came and went %v and then %v were read", first, rest)
+	}
+	d.Release()
+	if left := comeAndGo("unread"); left > most {
+		t.Errorf("the listing of %d names has room for %d", stay, left)
+	}
+	r.costs("the listing", 0, func() {
+		if all := names(r.list(r.Root())); len(all) != stay {
+			t.Errorf("it holds %v", all)
+		}
+		for i := range stay {
+			r.mustFind(fmt.Sprint("stays", i))
+		}
+	})
+}
+
+// Whoever reads such a listing reads it to its end, but what it says of a file is older than what has been learnt since.
+func TestAListingThatIsNoLongerTrustedTellsNothingOfItsFiles(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "old")
+	dir := r.mustFind("d").Node
+	n := r.mustFind("d/f").Node
+	r.holdReply("READDIR")
+	listed := make(chan []DirEntry, 1)
+	go func() { listed <- r.list(dir) }()
+	r.waitHeld()
+	r.put("d/f", "newer content")
+	r.mu.Lock()
+	r.distrust(dir)
+	r.mu.Unlock()
+	r.distrustNode(n)
+	if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.Size != 13 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	r.tap.Release()
+	if got := names(<-listed); !got["f"] {
+		t.Errorf("%v was listed", got)
+	}
+	if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.Size != 13 {
+		t.Errorf("after the listing the file has %d bytes, %v", a.Size, err)
+	}
+}
+
+// An editor saves by a rename over the file, and its name was never away.
+func TestANameThatIsReplacedWhileItsDirectoryIsReadShowsOnce(t *testing.T) {
+	for what, change := range map[string]func(*Options){"default": nil, "async": async} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, change)
+			for _, name := range []string{"a", "b", "new"} {
+				r.put(name, "x")
+			}
+			r.list(r.Root())
+			d, err := r.OpenDir(ctxOf(t), r.Root())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Release()
+			count := map[string]int{}
+			off := uint64(0)
+			for {
+				e, err := d.Next(ctxOf(t), off)
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				off = e.Off
+				count[e.Name]++
+				if e.Name == "a" || e.Name == "b" { // by now the reader is past both, or past the one that is replaced
+					if err := r.Rename(ctxOf(t), r.Root(), "new", r.Root(), e.Name, false); err == nil {
+						t.Logf("%s was replaced", e.Name)
+					}
+				}
+			}
+			if count["a"] != 1 || count["b"] != 1 {
+				t.Errorf("read were %v", count)
+			}
+			inode := map[string]uint64{}
+			for _, e := range r.list(r.Root()) {
+				inode[e.Name] = e.Ino
+			}
+			if len(inode) != 2 {
+				t.Errorf("afterwards there are %v", inode)
+			}
+			for name, ino := range inode {
+				if f := r.mustFind(name); f.Node.ID() != ino {
+					t.Errorf("%s is listed as inode %d and found as %d", name, ino, f.Node.ID())
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,106 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sshmount/sftpconn/session"
+)
+
+// timesBehind sends times behind bytes that are still on their way, where there are any.
+func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := n.file
+	if f == nil || !f.data.SetTimes(a) {
+		return false
+	}
+	c.changed(n)
+	f.ownTimes = &a
+	return true
+}
+
+// timesRefused is filedata's word that times which timesBehind has answered for can't be set.
+func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
+	n := tag.(*Node)
+	c.mu.Lock()
+	p := c.path(n)
+	if f := n.file; f != nil && f.ownTimes != nil && *f.ownTimes == times {
+		f.ownTimes = nil
+	}
+	c.changed(n)
+	n.expire()
+	c.mu.Unlock()
+	why = c.errno(c.ctx, "setattr", p, why)
+	c.report("setattr", p, why)
+	c.keepLost(n, func(context.Context) error { return why })
+}
+
+// sendInTurn sends a wish that has its turn in the queue: what takes its path away comes behind it.
+func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
+	return c.send(ctx, n, h, a, c.serverPathOf(n))
+}
+
+// sendAnytime sends a wish that has no turn in the queue, so that a rename may get in between: what one has overtaken is asked for
+// again, by the path that there is then.
+func (c *Cache) sendAnytime(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
+	for {
+		c.mu.Lock()
+		p, moved := c.ownPath(n), c.lastMove(n)
+		c.mu.Unlock()
+		err := c.send(ctx, n, h, a, p)
+		absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
+		if err != nil && !absent {
+			return err
+		}
+		c.mu.Lock()
+		now := c.ownPath(n)
+		again := absent && now != p || now != "" && c.strayed(n, moved, p, absent)
+		c.mu.Unlock()
+		if !again {
+			return err
+		}
+		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
+			return err
+		}
+	}
+}
+
+// ownPath is serverPath, but "" where the node has that path on the server alone (-o async): something else may have it by the
+// time at which a request comes. Called with mu held.
+func (c *Cache) ownPath(n *Node) string {
+	if c.path(n) == "" {
+		return ""
+	}
+	return c.serverPath(n)
+}
+
+// send makes one request of a wish: by the handle where the file has no path any more, by the path else.
+func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
+	c.mu.Lock()
+	link := n.isLink()
+	if p == "" && h == nil && n.file != nil {
+		for other := range n.file.handles {
+			if h == nil || other.writable {
+				h = other
+			}
+		}
+	}
+	c.mu.Unlock()
+	op := "setattr"
+	if a.Flags&session.HasSize != 0 {
+		op = "truncate" // anybody who may write may do it
+	}
+	switch {
+	case p != "" && (h == nil || a.Flags&session.HasSize == 0 || !h.writable):
+		return c.errno(ctx, op, p, c.conn.Setstat(ctx, p, a, link))
+	case h != nil:
+		f, err := h.b.fileSoon(ctx)
+		if err == nil {
+			err = f.Setstat(ctx, a)
+		}
+		return c.errno(ctx, op, p, err)
+	}
+	return fail("setattr", "", syscall.ENOENT, nil)
+}

@@ -1,0 +1,78 @@
+package cache
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// The kernel looks a name up again that it is told is no link any more: what it then is told must not be what was known before.
+func TestALinkThatBecameSomethingElseIsLookedUpAgain(t *testing.T) {
+	for what, tc := range map[string]struct {
+		replace func(p string) error
+		kind    uint32
+	}{
+		"a file":      {func(p string) error { return os.WriteFile(p, []byte("content"), 0o644) }, syscall.S_IFREG},
+		"a directory": {func(p string) error { return os.Mkdir(p, 0o755) }, syscall.S_IFDIR},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, nil)
+			p := filepath.Join(r.dir, "current")
+			if err := os.Symlink("target", p); err != nil {
+				t.Fatal(err)
+			}
+			r.list(r.Root())
+			n := r.mustFind("current").Node
+			if err := os.Remove(p); err != nil {
+				t.Fatal(err)
+			}
+			if err := tc.replace(p); err != nil {
+				t.Fatal(err)
+			}
+			_, err := r.Readlink(ctxOf(t), n)
+			wantErrno(t, err, syscall.EINVAL)
+			f := r.mustFind("current")
+			if got := f.Attr.Mode & syscall.S_IFMT; got != tc.kind || f.Node == n {
+				t.Errorf("looked up again it is of type %o, and the same as before: %v", got, f.Node == n)
+			}
+		})
+	}
+}
+
+func TestALinkThatARenameOvertakesIsReadByItsNewName(t *testing.T) {
+	for what, replace := range map[string]bool{"the path leads nowhere": false, "another link has the path": true} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("d/f", "x")
+			r.put("other/f", "x")
+			for dir, target := range map[string]string{"d": "ours", "other": "theirs"} {
+				if err := os.Symlink(target, filepath.Join(r.dir, dir, "l")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.mustFind("other")
+			n := r.mustFind("d/l").Node
+			r.holdRequest("READLINK")
+			read, failed := make(chan string, 1), make(chan error, 1)
+			go func() {
+				target, err := r.Readlink(ctxOf(t), n)
+				read <- target
+				failed <- err
+			}()
+			r.waitHeld()
+			if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
+				t.Fatal(err)
+			}
+			if replace {
+				if err := r.Rename(ctxOf(t), r.Root(), "other", r.Root(), "d", false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.tap.Release()
+			if target, err := <-read, <-failed; target != "ours" || err != nil {
+				t.Errorf("it leads to %q, %v", target, err)
+			}
+		})
+	}
+}
