@@ -27,6 +27,23 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	if err != nil {
 		return Found{}, nil, err
 	}
+	c.mu.Lock()
+	before := c.child(dir, name)
+	var asked stamp
+	if before != nil {
+		asked = c.stamp(before)
+	}
+	c.mu.Unlock()
+	if asked.dirty && !excl && flags&syscall.O_TRUNC != 0 {
+		if h, _, err := c.openTruncated(ctx, before, p, flags); !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ESTALE) {
+			if err != nil {
+				return Found{}, nil, err
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.found(before), h, nil
+		}
+	}
 	var self *Handle
 	req := c.createRequest(p, flags, perm, &self)
 	f, a, _, err := c.createRemote(ctx, req, excl, sure)
@@ -53,7 +70,15 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	if excl {
 		c.forgetName(dir, name) // what had the name before is not what was made now
 	}
-	n := c.enter(dir, name, a)
+	n := c.child(dir, name)
+	if n != nil && n == before && sameType(n, a) && (n.gen != asked.gen || asked.dirty || n.sent > 0) {
+		// It is a file that is written here: what the server has told may be of before.
+		if n.gen == asked.gen && n.sent == 0 {
+			c.keepAsked(n, asked, a)
+		}
+	} else {
+		n = c.enter(dir, name, a)
+	}
 	if excl {
 		n.ours = n.until
 	}

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -263,5 +264,59 @@ func TestAChangeGivenUpBeforeItWasSentIsNotDone(t *testing.T) {
 	r.mustFind("a")
 	if got := r.remote("a"); got != "content" {
 		t.Errorf("%q", got)
+	}
+}
+
+// What the server says of a file that was there before our bytes came to it is not what it is afterwards.
+func TestCreatingAFileThatIsWrittenKeepsItsSize(t *testing.T) {
+	for name, flags := range map[string]uint32{"opened as it is": syscall.O_RDWR, "truncated": syscall.O_RDWR | syscall.O_TRUNC} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("f", "short")
+			n := r.mustFind("f").Node
+			h := r.opened(n, syscall.O_RDWR)
+			content := strings.Repeat("long", 1000)
+			if _, err := h.Write(ctxOf(t), []byte(content), 0); err != nil {
+				t.Fatal(err)
+			}
+			// The look of the creation comes before the bytes, and its answer behind theirs.
+			r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				if p.Request != nil && (p.Request.Name == "OPEN" || p.Request.Name == "LSTAT") {
+					return sftptest.Hold()
+				}
+				return sftptest.Pass()
+			})
+			done := make(chan *Handle, 1)
+			go func() {
+				_, h, err := r.Create(ctxOf(t), r.Root(), "f", flags, 0o644)
+				if err != nil {
+					t.Error(err)
+				}
+				done <- h
+			}()
+			if !r.tap.WaitHeld(2, longEnough) {
+				t.Fatal("nothing was asked for")
+			}
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			r.tap.OnReply(nil)
+			r.tap.Release()
+			created := <-done
+			if created == nil {
+				return
+			}
+			defer created.Release()
+			want := content
+			if flags&syscall.O_TRUNC != 0 {
+				want = ""
+			}
+			if got := r.readOpen(created); got != want {
+				t.Errorf("%d bytes are read of %d", len(got), len(want))
+			}
+			if got := r.remote("f"); got != want {
+				t.Errorf("the server has %d bytes of %d", len(got), len(want))
+			}
+		})
 	}
 }
