@@ -192,7 +192,7 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 		return err
 	default:
 	}
-	// Who asks from now on waits for the outcome, and does not take what was known before for it.
+	// Who asks from now on does not take what was known before for the outcome; for a change of names it waits for that.
 	c.doubt(&p.change)
 	return c.errno(ctx, p.op, p.path(), context.Cause(ctx))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"syscall"
 )
 
 // maxFailed bounds the failed changes that are kept for fsync(2); of more than these the oldest are told by Sync alone.
@@ -52,17 +53,18 @@ func (c *Cache) keepLost(n *Node, explain func(context.Context) error) {
 			return // one of them is enough
 		}
 	}
-	c.mu.Unlock()
-	ctx, stop := c.conn.Bounded(c.ctx)
-	err := explain(ctx)
-	stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f := &failedChange{err: err, lost: n, nodes: map[uint64]bool{n.id: false}, told: map[uint64]bool{}}
+	f := &failedChange{err: syscall.EIO, lost: n, nodes: map[uint64]bool{n.id: false}, told: map[uint64]bool{}}
 	if n.parent != nil {
 		f.dirs = append(f.dirs, n.parent)
 	}
 	c.addFailed(f)
+	c.mu.Unlock()
+	ctx, stop := c.conn.Bounded(c.ctx)
+	defer stop()
+	err := explain(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.err = err
 }
 
 // addFailed is called with mu held.
@@ -104,6 +106,9 @@ func (c *Cache) doubt(ch *change) {
 	c.mu.Unlock()
 	for _, at := range ch.names {
 		c.notifyName(at.dir.id, at.name)
+	}
+	if ch.node != nil {
+		c.notifyContent(ch.node.id) // a truncation or a copy may have been done
 	}
 }
 

@@ -179,3 +179,134 @@ func TestOwnChangesDoNotMakeOpenFilesStaleAtAReconnect(t *testing.T) {
 		})
 	}
 }
+
+// contentNotices counts the notices of an inode's content.
+type contentNotices struct {
+	id   uint64
+	came chan struct{} // capacity for more than come
+}
+
+func (c *contentNotices) NameChanged(uint64, string) {}
+func (c *contentNotices) ContentChanged(id uint64) {
+	if id == c.id {
+		c.came <- struct{}{}
+	}
+}
+
+// The kernel has pages of before, and was told that nothing came of it.
+func TestACopyThatIsGivenUpAndDoneHasTheKernelForgetItsPages(t *testing.T) {
+	r, src, dst := copyRig(t, strings.Repeat("s", 100_000))
+	seen := &contentNotices{id: dst.Node().ID(), came: make(chan struct{}, 100)}
+	r.o.Notify = seen
+	release := r.holdCopy(true)
+	ctx, kill := context.WithCancel(ctxOf(t))
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Copy(ctx, src, 0, dst, 0, 90_000)
+		done <- err
+	}()
+	if !r.tap.WaitHeld(1, longEnough) {
+		t.Fatal("nothing was copied")
+	}
+	kill()
+	wantErrno(t, <-done, syscall.EINTR)
+	for len(seen.came) > 0 {
+		<-seen.came
+	}
+	release()
+	select {
+	case <-seen.came:
+	case <-time.After(longEnough):
+		t.Error("when the copy is done the kernel goes on with the pages that it has")
+	}
+}
+
+func TestATruncationThatIsRefusedLeavesOldPagesOld(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(r.dir, "f"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	n := r.mustFind("f").Node
+	r.opened(n, syscall.O_RDONLY).Release()
+	r.mu.Lock()
+	n.file.pagesOld = true // as by who has read on in what the file was before
+	r.mu.Unlock()
+	r.refuse("OPEN")
+	_, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_TRUNC)
+	wantErrno(t, err, syscall.EACCES)
+	r.tap.OnRequest(nil)
+	h, keep, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	if keep {
+		t.Error("the kernel keeps pages of an older content")
+	}
+}
+
+func TestAnFsyncThatIsInterruptedTellsTheNext(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.refuse("SETSTAT")
+	mode := uint32(0o600)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Mode: &mode}); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Sync(ctxOf(t)) // and it has failed
+	r.tap.OnRequest(nil)
+	r.holdReply("WRITE")
+	if _, err := h.Write(ctxOf(t), []byte("content"), 0); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(ctxOf(t))
+	done := make(chan error, 1)
+	go func() { done <- h.Fsync(ctx) }()
+	if !r.tap.WaitHeld(1, longEnough) {
+		t.Fatal("nothing was written")
+	}
+	interrupt()
+	wantErrno(t, <-done, syscall.EINTR)
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EPERM)
+}
+
+func TestManyLostPiecesOfAFileAreOneFailure(t *testing.T) {
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("a small file system can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	r := newRig(t, func(o *Options) { o.Root, o.Async = small, true })
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.tap.SetDelay(20 * time.Millisecond) // so that many are refused before it is asked why
+	for off := int64(0); off < 64<<20; off += 1 << 20 {
+		if _, err := h.Write(ctxOf(t), make([]byte, 4096), off); err != nil {
+			break // the writer has been told by now
+		}
+		if _, err := h.Write(ctxOf(t), make([]byte, 64<<10), off+1<<19); err != nil {
+			break
+		}
+	}
+	_ = r.Sync(ctxOf(t))
+	if n := r.tap.Count("statvfs@openssh.com"); n > 5 {
+		t.Errorf("the server was asked %d times why it has refused", n)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.failed) != 1 {
+		t.Errorf("%d failures are kept", len(r.failed))
+	}
+}

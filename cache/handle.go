@@ -170,7 +170,10 @@ func (h *Handle) Fsync(ctx context.Context) error {
 		}
 	}
 	err := h.flush(ctx, "fsync", h.fd.Sync)
-	return errors.Join(err, h.c.failures(h.n)) // both are told by now
+	if err != nil && ctx.Err() != nil {
+		return err // who gave up is told the rest the next time
+	}
+	return errors.Join(err, h.c.failures(h.n))
 }
 
 func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context) error) error {

@@ -229,7 +229,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	var self *Handle
 	var f *sftpconn.File
 	var a session.Attr
-	unwanted := false // guarded by mu
+	keep, unwanted := false, false // guarded by mu
 	err := c.cut(ctx, n, "open", 0, func(ctx context.Context) (err error) {
 		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, 0, &self)
 		return err
@@ -244,9 +244,10 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 			return
 		}
 		self = c.newHandle(n, c.openBackend(f, nil), flags)
+		keep = fs.keepPages(false)
 	})
 	c.mu.Lock()
-	h, keep := self, n.file.keepPages(false)
+	h := self
 	unwanted = err != nil
 	c.mu.Unlock()
 	switch {

@@ -20,20 +20,20 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 		c.mu.Unlock()
 		return c.contained(n, target, depth, same)
 	}
-	siblings, paths := c.linksBeside(n)
-	moved := c.lastMove(n)
 	c.mu.Unlock()
 	p, err := c.pathWait(ctx, n)
 	if err != nil {
-		for _, s := range siblings {
-			c.unpin(s)
-		}
 		return "", err
 	}
+	c.mu.Lock()
+	siblings, paths := c.linksBeside(n)
+	moved := c.lastMove(n)
+	c.mu.Unlock()
 	targets, errs := c.conn.Readlinks(ctx, append([]string{p}, paths...))
 	err = c.errno(ctx, "readlink", p, errs[0])
 	c.mu.Lock()
-	strayed := c.strayed(n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
+	now := c.path(n)
+	strayed := now != "" && now != p || c.strayed(n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
 	for i, s := range siblings {
 		if errs[i+1] == nil && s.isLink() && !strayed {
 			s.link = &targets[i+1]

@@ -15,8 +15,9 @@ import (
 type dirHandle struct {
 	*cache.DirHandle
 
-	mu   sync.Mutex // guards read
-	read bool       // something was read since the last beginning
+	mu     sync.Mutex // guards what follows
+	read   bool       // something was read since the last beginning
+	owners uint64     // the owners of the entries before this place are learnt, as far as they could be
 }
 
 // at prepares for reading at off; the beginning, once more, is rewinddir(3), which shows the directory as it is now.
@@ -24,10 +25,28 @@ func (d *dirHandle) at(off uint64) {
 	d.mu.Lock()
 	again := off == 0 && d.read
 	d.read = true
+	if off == 0 {
+		d.owners = 0
+	}
 	d.mu.Unlock()
 	if again {
 		d.Rewind()
 	}
+}
+
+// learnOwners has learn ask for the owners of e and of some entries behind it, where it was not asked yet.
+func (d *dirHandle) learnOwners(e cache.DirEntry, learn func(uids, gids []uint32)) {
+	d.mu.Lock()
+	known := e.Off <= d.owners
+	d.mu.Unlock()
+	if known {
+		return
+	}
+	uids, gids, to := d.Owners(e)
+	learn(uids, gids)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.owners = max(d.owners, to)
 }
 
 // OpenDir opens a directory for listing.
@@ -48,7 +67,7 @@ func (fs *filesystem) OpenDir(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse
 
 // ReadDir lists names.
 func (fs *filesystem) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	return fs.list(cancel, in, "readdir", func(_ context.Context, _ *cache.DirHandle, e cache.DirEntry) bool {
+	return fs.list(cancel, in, "readdir", func(_ context.Context, _ *dirHandle, e cache.DirEntry) bool {
 		return out.AddDirEntry(kernelEntry(e))
 	})
 }
@@ -57,12 +76,9 @@ func (fs *filesystem) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse
 // room in the reply, as only those that the kernel gets are given back. Owners are learnt for many entries at once.
 func (fs *filesystem) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
 	m, asks := fs.opts.IDMap.(learner)
-	asked := uint64(0) // the owners of entries before this place are learnt, as far as they could be
-	return fs.list(cancel, in, "readdirplus", func(op context.Context, d *cache.DirHandle, e cache.DirEntry) bool {
-		if asks && e.Off > asked {
-			var uids, gids []uint32
-			uids, gids, asked = d.Owners(e)
-			fs.learn(op, m, uids, gids)
+	return fs.list(cancel, in, "readdirplus", func(op context.Context, d *dirHandle, e cache.DirEntry) bool {
+		if asks {
+			d.learnOwners(e, func(uids, gids []uint32) { fs.learn(op, m, uids, gids) })
 		}
 		entry := out.AddDirLookupEntry(kernelEntry(e))
 		if entry == nil {
@@ -81,7 +97,7 @@ func kernelEntry(e cache.DirEntry) fuse.DirEntry {
 
 // list adds entries until the reply is full or the listing at its end. An error after some entries is kept for the
 // next request: the entries are good, and their references are taken.
-func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, name string, add func(context.Context, *cache.DirHandle, cache.DirEntry) bool) fuse.Status {
+func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, name string, add func(context.Context, *dirHandle, cache.DirEntry) bool) fuse.Status {
 	d, ok := fs.dirs.get(in.Fh)
 	if !ok {
 		return fuse.EBADF
@@ -99,7 +115,7 @@ func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, name string,
 		case err != nil:
 			return fs.status(name, in.NodeId, "", err)
 		}
-		if !add(op, d.DirHandle, e) {
+		if !add(op, d, e) {
 			return fuse.OK
 		}
 		off = e.Off
