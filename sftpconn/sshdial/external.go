@@ -45,8 +45,8 @@ func (c *hostConfig) needsSSH() string {
 	return ""
 }
 
-// tryExternal logs in with the system's ssh where the native client lacks something. Only one that succeeds takes its place for
-// good: what is lacking at one login, and in vain, may not be at the next.
+// tryExternal logs in with the system's ssh where the native client lacks something. Only a login that succeeds has ssh take its
+// place for good. A login that fails with ssh too changes nothing: the next begins with the native client again.
 func (d *Dialer) tryExternal(ctx context.Context, r *route, why string) (transport.Transport, error) {
 	d.log.Info("trying the system's ssh", "host", r.target.name(), "why", why)
 	argv := d.externalCommand(r, []string{d.ssh})
@@ -119,7 +119,7 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect). But where
 		// a password was refused it would send an empty one.
 		env = append(os.Environ(), "SSH_ASKPASS_REQUIRE=never")
-		argv = slices.Insert(argv, slices.Index(argv, "-x"), "-oBatchMode=yes")
+		argv = slices.Insert(slices.Clone(argv), slices.Index(argv, "-x"), "-oBatchMode=yes")
 	}
 	if !open || d.givenSecrets.hasPassword() {
 		var cancel context.CancelFunc

@@ -3,6 +3,7 @@ package sshdial
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,5 +54,31 @@ func TestOnlyTheSSHThatWasChosenHereMayNotAsk(t *testing.T) {
 	}
 	if !strings.HasPrefix(calls[1], "never: ") || !strings.Contains(calls[1], "-oBatchMode=yes") {
 		t.Errorf("the ssh that was chosen was called as %q", calls[1])
+	}
+}
+
+func TestTheSSHThatTookOverIsRunAgainAsItWas(t *testing.T) {
+	key := keygen(t, t.TempDir(), "k", "ed25519", "")
+	s := startServer(t, []string{key}, "KexAlgorithms sntrup761x25519-sha512@openssh.com")
+	calls := filepath.Join(t.TempDir(), "calls")
+	real, err := exec.LookPath("ssh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	standIn(t, map[string]string{"ssh": "case \"$*\" in *-G*) ;; *) echo \"$*\" >>" + calls + " ;; esac\nexec " + real + " \"$@\""})
+	d, err := New(ctxOf(t), s.options(t, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		tr := dialWith(t, d)
+		if tr.Info().Client != "ssh" {
+			t.Fatalf("%+v", tr.Info())
+		}
+		closeTransport(t, tr)
+	}
+	said := strings.Split(strings.TrimSpace(read(t, calls)), "\n")
+	if len(said) != 2 || said[0] != said[1] || !strings.HasSuffix(said[0], " sftp") {
+		t.Errorf("called as:\n%s", strings.Join(said, "\n"))
 	}
 }
