@@ -1,11 +1,9 @@
 package sshdial
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -170,6 +168,7 @@ type configSource struct {
 	ssh     string // path of ssh; "" where none is installed
 	file    string // -F
 	options []string
+	alone   bool // as of sshG
 }
 
 // resolve finds out what the configuration says for t.
@@ -196,7 +195,7 @@ func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error
 	// algorithms are ssh's own and not a wish.
 	defaults := make(chan map[string][]string, 1)
 	go func() {
-		v, _ := runSSHG(ctx, s.ssh, []string{"-F", "none"}, "localhost")
+		v, _ := sshG{s.ssh, s.alone}.run(ctx, []string{"-F", "none"}, "localhost")
 		defaults <- v
 	}()
 	var args []string
@@ -207,7 +206,7 @@ func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error
 	for _, o := range s.options {
 		args = append(args, "-o", o)
 	}
-	values, err := runSSHG(ctx, s.ssh, args, t.host)
+	values, err := sshG{s.ssh, s.alone}.run(ctx, args, t.host)
 	d := <-defaults
 	if err != nil {
 		return nil, err
@@ -221,37 +220,4 @@ func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error
 		return nil, err
 	}
 	return c, nil
-}
-
-// outputPatience is how long the output of an `ssh -G` that has ended is read on: it is there, but the machine may be busy, and what a
-// `Match exec` left running in the background may keep it open for ever.
-const outputPatience = 5 * time.Second
-
-// runSSHG runs `ssh -G` and reads its output.
-func runSSHG(ctx context.Context, ssh string, args []string, host string) (map[string][]string, error) {
-	// -T keeps ssh from remarking on a missing terminal.
-	args = append(append([]string{"-G", "-T"}, args...), "--", host)
-	cmd := exec.CommandContext(ctx, ssh, args...)
-	var out, remarks bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &remarks
-	cmd.WaitDelay = outputPatience
-	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		said := strings.Join(strings.Fields(remarks.String()), " ")
-		if said == "" {
-			said = err.Error()
-		}
-		return nil, &transport.PermanentError{Err: fmt.Errorf("ssh's configuration for %s cannot be used: %s", host, said)}
-	}
-	values := map[string][]string{}
-	for line := range strings.Lines(out.String()) {
-		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
-		if key != "" {
-			key = strings.ToLower(key)
-			values[key] = append(values[key], value)
-		}
-	}
-	return values, nil
 }

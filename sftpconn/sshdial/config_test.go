@@ -6,7 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -242,10 +244,13 @@ func TestBindAddressAndInterface(t *testing.T) {
 // What a `Match exec` starts in the background has ssh's output open when ssh has long ended.
 func TestTheConfigurationIsReadWhereSomethingHoldsItsOutputOpen(t *testing.T) {
 	ssh := filepath.Join(t.TempDir(), "ssh")
-	if err := os.WriteFile(ssh, []byte("#!/bin/sh\necho hostname example.org\nsleep 8 &\n"), 0o700); err != nil {
+	if err := os.WriteFile(ssh, []byte("#!/bin/sh\necho hostname example.org\nsleep 60 &\necho $! >$0.pid\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	values, err := runSSHG(t.Context(), ssh, nil, "h")
+	values, err := sshG{ssh: ssh}.run(t.Context(), nil, "h")
+	if pid, err := strconv.Atoi(strings.TrimSpace(read(t, ssh+".pid"))); err == nil {
+		defer syscall.Kill(pid, syscall.SIGKILL)
+	}
 	if err != nil || !slices.Equal(values["hostname"], []string{"example.org"}) {
 		t.Errorf("%q, %v", values["hostname"], err)
 	}

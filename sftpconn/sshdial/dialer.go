@@ -60,7 +60,7 @@ func New(ctx context.Context, o Options) (*Dialer, error) {
 			return nil, err
 		}
 	default:
-		way, err := d.resolve(ctx)
+		way, err := d.resolve(ctx, false)
 		if err != nil {
 			return nil, err
 		}

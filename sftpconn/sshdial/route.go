@@ -2,6 +2,7 @@ package sshdial
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"time"
@@ -32,9 +33,9 @@ type hopPast struct {
 	unsaved unsavedKey
 }
 
-// resolve finds out by which hops the configuration reaches the server, which is the last.
-func (d *Dialer) resolve(ctx context.Context) ([]*hostConfig, error) {
-	src := configSource{ssh: d.ssh, file: d.o.ConfigFile, options: d.o.SSHOptions}
+// resolve finds out by which hops the configuration reaches the server, which is the last; alone as of sshG.
+func (d *Dialer) resolve(ctx context.Context, alone bool) ([]*hostConfig, error) {
+	src := configSource{ssh: d.ssh, file: d.o.ConfigFile, options: d.o.SSHOptions, alone: alone}
 	cfg, err := src.resolve(ctx, target{host: d.o.Host, user: d.o.User, port: d.o.Port})
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func (d *Dialer) resolve(ctx context.Context) ([]*hostConfig, error) {
 	if d.o.SSHCommand != "" {
 		return []*hostConfig{cfg}, nil // the command finds its way
 	}
-	return d.way(ctx, cfg, 0)
+	return d.way(ctx, cfg, 0, alone)
 }
 
 // newRoute makes a route of the hops that were found, for the native client or for ssh. With mu held, or before anybody else knows d.
@@ -106,6 +107,22 @@ func (d *Dialer) pastOf(c *hostConfig) *hopPast {
 	return p
 }
 
+// readAgainLimit bounds the reading of the configuration at a reconnect, which waits for it: a `Match exec` or a look-up of names may
+// hang for as long as the network is away.
+const readAgainLimit = 5 * time.Second
+
+// resolveAgain is resolve in the background. It leaves most of ctx' time to the login.
+func (d *Dialer) resolveAgain(ctx context.Context) ([]*hostConfig, error) {
+	limit := readAgainLimit
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end)/3)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("that takes too long"))
+	defer cancel()
+	// What runs in vain is killed, and whoever ends a mount does not wait for that.
+	return awaiting(ctx, func() ([]*hostConfig, error) { return d.resolve(ctx, true) }, func([]*hostConfig) {})
+}
+
 // currentRoute reads the configuration again for each login but the first and those beside a good one: a Match that asks for
 // the network says something else in another place. Where it can't be read, what it said before is kept to.
 func (d *Dialer) currentRoute(ctx context.Context) *route {
@@ -116,9 +133,7 @@ func (d *Dialer) currentRoute(ctx context.Context) *route {
 	if !again || transport.IsFurther(ctx) || d.o.SSHCommand != "" {
 		return r
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeUp)
-	defer cancel()
-	way, err := d.resolve(limited)
+	way, err := d.resolveAgain(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err == nil && slices.EqualFunc(way, r.way, (*hostConfig).says) {

@@ -10,8 +10,8 @@ import (
 // that goes round in circles.
 const maxHops = 16
 
-// way lists the hops to c, which is the last of them.
-func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int) ([]*hostConfig, error) {
+// way lists the hops to c, which is the last of them; alone as of sshG.
+func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int, alone bool) ([]*hostConfig, error) {
 	if depth > maxHops {
 		return nil, permanent("ProxyJump of %s goes round in circles", d.o.Host)
 	}
@@ -27,7 +27,7 @@ func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int) ([]*hostConf
 	}
 	// As with ssh, a jump host has the files' configuration and not the options
 	// that were given for the server.
-	src := configSource{ssh: d.ssh, file: d.o.ConfigFile}
+	src := configSource{ssh: d.ssh, file: d.o.ConfigFile, alone: alone}
 	if len(rest) > 0 {
 		src.options = []string{"ProxyJump=" + strings.Join(rest, ",")}
 	}
@@ -35,7 +35,7 @@ func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int) ([]*hostConf
 	if err != nil {
 		return nil, permanent("jump host %s: %w", last, err)
 	}
-	way, err := d.way(ctx, jump, depth+1)
+	way, err := d.way(ctx, jump, depth+1, alone)
 	if err != nil {
 		return nil, err
 	}
