@@ -18,16 +18,17 @@ type Dialer struct {
 	o            Options
 	log          *slog.Logger
 	q            *questions
-	timeout      time.Duration // without a route
+	timeout      time.Duration // where there is no route: for directport, vsock and passive
 	ssh          string        // path of the system's ssh; "" where none is installed
-	givenSecrets secrets       // the password given beforehand
+	givenSecrets secrets       // the password given beforehand; that a host has refused it is noted with what is kept for that host
 	master       master
 
 	mu          sync.Mutex // guards what follows, and what a route says of itself
 	route       *route     // nil where ssh's configuration says nothing of the way
 	past        map[hopID]*hopPast
-	dialled     bool   // the route is that of an earlier login
-	unresolved  string // why the configuration could not be read again; "" where it could
+	first       *hopPast // of the server as the first reading of the configuration gave it
+	dialled     bool     // the route is that of an earlier login
+	unresolved  string   // why the configuration could not be read again; "" where it could
 	passiveUsed bool
 }
 
@@ -124,14 +125,11 @@ func (d *Dialer) dial(ctx context.Context) (transport.Transport, error) {
 // dialLogin logs in with the native client, or with the system's ssh where that lacks something.
 func (d *Dialer) dialLogin(ctx context.Context, r *route) (transport.Transport, error) {
 	t, err := d.dialNative(ctx, r)
-	if r.last().kept.wasRefused() {
-		d.givenSecrets.refuse() // ssh would only send it again
-	}
 	var lacking *errLacking
 	if !errors.As(err, &lacking) {
 		if err == nil {
 			d.mu.Lock()
-			r.native = true
+			r.past.native = true
 			d.mu.Unlock()
 		}
 		return t, err

@@ -63,7 +63,7 @@ func (d *Dialer) tryExternal(ctx context.Context, r *route, why string) (transpo
 func (d *Dialer) nativeWorked(r *route) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return r.native
+	return r.past.native
 }
 
 func (d *Dialer) externalOf(r *route) []string {
@@ -75,6 +75,9 @@ func (d *Dialer) externalOf(r *route) []string {
 // externalCommand composes the command line as sshfs does, but that user and port of the address come before the options.
 func (d *Dialer) externalCommand(r *route, program []string) []string {
 	argv := append(slices.Clone(program), "-x", "-a", "-oClearAllForwardings=yes")
+	if d.leadsAway(r) {
+		argv = append(argv, "-oStrictHostKeyChecking=yes", "-oNoHostAuthenticationForLocalhost=no")
+	}
 	if d.o.ConfigFile != "" {
 		argv = append(argv, "-F", d.o.ConfigFile)
 	}
@@ -107,7 +110,8 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 	open := d.q.open()
 	var env []string
 	var answer *askpass // nil without a password
-	if password := d.givenSecrets.getPassword(); len(password) > 0 {
+	refused := r.past.kept.wasRefused()
+	if password := d.givenSecrets.getPassword(); len(password) > 0 && !refused {
 		a, err := newAskpass(password)
 		if err != nil {
 			return nil, err
@@ -115,13 +119,13 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 		defer a.close()
 		answer = a
 		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+displayOr(":0"))
-	} else if !open && (d.o.SSHCommand == "" || d.givenSecrets.wasRefused()) {
+	} else if !open && (d.o.SSHCommand == "" || refused) {
 		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect). But where
 		// a password was refused it would send an empty one.
 		env = append(os.Environ(), "SSH_ASKPASS_REQUIRE=never")
 		argv = slices.Insert(slices.Clone(argv), slices.Index(argv, "-x"), "-oBatchMode=yes")
 	}
-	if !open || d.givenSecrets.hasPassword() {
+	if !open || answer != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, 2*r.timeout+stepTimeout, errTimeUp)
 		defer cancel()
@@ -145,9 +149,9 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 	if err != nil {
 		err = d.externalError(ctx, r, p, err)
 		if answer != nil && answer.given.Load() && loginRefused.MatchString(err.Error()) && !transport.IsFurther(ctx) {
-			d.givenSecrets.refuse()
+			r.past.kept.refuse()
 		}
-		if d.givenSecrets.wasRefused() {
+		if r.past.kept.wasRefused() {
 			err = &transport.PermanentError{Err: fmt.Errorf("%w; %s", err, refusedKept), Login: true}
 		}
 		line.Close()

@@ -20,6 +20,7 @@ type hop struct {
 	kept          *secrets // what the server has taken, or was given beforehand, for the logins to come
 	unsaved       *unsavedKey
 	passwordGiven bool // the password was given beforehand, so that no other is asked for
+	mustKnow      bool // as of hostKeyCheck
 	q             *questions
 	log           *slog.Logger
 	timeout       time.Duration // for connecting and for each silence
@@ -150,7 +151,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 		return nil, err
 	}
 	ask := &asker{ctx: ctx, q: h.q, batch: h.cfg.yes("batchmode", false), patience: p, log: h.log}
-	check := &hostKeyCheck{cfg: h.cfg, known: known, ask: ask, unsaved: h.unsaved}
+	check := &hostKeyCheck{cfg: h.cfg, known: known, mustKnow: h.mustKnow, ask: ask, unsaved: h.unsaved}
 	l := &login{
 		cfg: h.cfg, ask: ask, patience: p, step: max(h.timeout, stepTimeout), kept: h.kept, ssh: h.ssh, passwordGiven: h.passwordGiven, hostKey: check, line: g,
 		keys: &keyring{cfg: h.cfg, ask: ask, kept: h.kept, opened: map[string]ssh.Signer{}},

@@ -15,9 +15,10 @@ import (
 
 // hostKeyCheck decides on the host key of one connection.
 type hostKeyCheck struct {
-	cfg   *hostConfig
-	known *knownHosts
-	ask   *asker
+	cfg      *hostConfig
+	known    *knownHosts
+	mustKnow bool // only a key that is in the files is good enough, whatever the configuration says
+	ask      *asker
 
 	unsaved *unsavedKey // of the hop
 
@@ -57,7 +58,7 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	if err := h.cfg.bigEnough(key); err != nil {
 		return permanent("the host key of %s is not accepted: %w", h.cfg.name(), err)
 	}
-	if h.cfg.yes("nohostauthenticationforlocalhost", false) && isLoopback(h.cfg.hostName(), remote) {
+	if !h.mustKnow && h.cfg.yes("nohostauthenticationforlocalhost", false) && isLoopback(h.cfg.hostName(), remote) {
 		return nil
 	}
 	verdict, known := h.known.check(key)
@@ -66,6 +67,9 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 		shown = cert.Key
 	}
 	mode := strings.ToLower(h.cfg.get("stricthostkeychecking"))
+	if h.mustKnow {
+		mode = "yes"
+	}
 	off := mode == "no" || mode == "off" || mode == "false"
 	switch verdict {
 	case hostKeyKnown:
@@ -94,6 +98,9 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	switch {
 	case off:
 		h.ask.notice(fmt.Sprintf("Warning: the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(shown)))
+	case h.mustKnow:
+		return permanent("the configuration leads to %s now, whose host key (%s) is not known: it gets no password that was given for another; compare the key with the server's and add it to %s",
+			h.cfg.name(), keyName(shown), h.known.fileOrNone())
 	case mode == "accept-new":
 	case mode == "yes" || mode == "true":
 		return permanent("the host key of %s (%s) is not known, and StrictHostKeyChecking is on; compare it with the server's and add it to %s",

@@ -153,7 +153,7 @@ func TestAFurtherLoginThatIsRefusedLeavesWhatIsKept(t *testing.T) {
 		if _, err := d.Dial(transport.Further(ctxOf(t))); err == nil || !isPermanent(err) {
 			t.Fatalf("%v", err)
 		}
-		if !d.givenSecrets.hasPassword() || command == "" && !d.route.hops[0].kept.hasPassword() {
+		if d.route.past.kept.wasRefused() || command == "" && !d.route.past.kept.hasPassword() {
 			t.Errorf("%q: the password is forgotten", command)
 		}
 		limit.Store(false)

@@ -13,13 +13,12 @@ import (
 // A route is the way to the server as the configuration gave it at one time. It is not changed, but for what d.mu guards.
 type route struct {
 	target  *hostConfig
-	way     []*hostConfig // what the hops are made of; empty where the user names the ssh to run
-	hops    []*hop        // the native client's way; the server is last. Empty where ssh goes it
+	past    *hopPast      // of the target
+	way     []*hostConfig // the configuration of each host on the way; the target, which is last, alone where the user names the ssh to run
+	hops    []*hop        // the way of the native client, host by host; empty where an external ssh goes it from the first login on
 	timeout time.Duration
 
-	// Guarded by the Dialer's mu.
-	external []string // the command line of the external ssh; nil for the native client
-	native   bool     // the native client has logged in, so that it can speak with the server
+	external []string // the command line of the external ssh; nil for the native client. The Dialer's mu guards it
 }
 
 func (r *route) last() *hop { return r.hops[len(r.hops)-1] }
@@ -31,6 +30,7 @@ type hopID struct{ alias, user, host, port string }
 type hopPast struct {
 	kept    secrets
 	unsaved unsavedKey
+	native  bool // the native client has logged in, so that it can speak with the server. The Dialer's mu guards it
 }
 
 // resolve finds out by which hops the configuration reaches the server, which is the last; alone as of sshG.
@@ -49,7 +49,10 @@ func (d *Dialer) resolve(ctx context.Context, alone bool) ([]*hostConfig, error)
 // newRoute makes a route of the hops that were found, for the native client or for ssh. With mu held, or before anybody else knows d.
 func (d *Dialer) newRoute(way []*hostConfig) (*route, error) {
 	cfg := way[len(way)-1]
-	r := &route{target: cfg, way: way, timeout: d.o.ConnectTimeout}
+	r := &route{target: cfg, past: d.pastOf(cfg), way: way, timeout: d.o.ConnectTimeout}
+	if d.first == nil {
+		d.first = r.past
+	}
 	if r.timeout <= 0 {
 		r.timeout = cfg.connectTimeout()
 	}
@@ -86,12 +89,19 @@ func (d *Dialer) newRoute(way []*hostConfig) (*route, error) {
 	}
 	last := r.last()
 	if password := d.givenSecrets.getPassword(); len(password) > 0 {
-		last.kept.keep(password, nil, nil)
+		if !last.kept.wasRefused() {
+			last.kept.keep(password, nil, nil)
+		}
 		last.passwordGiven = true
+		last.mustKnow = d.leadsAway(r)
 		wipe(password)
 	}
 	return r, nil
 }
+
+// leadsAway says that r ends at another host, by its name, port or user, than the one for which the user gave the password beforehand. What
+// it shows must be a key that is in the files already, or any host that a network puts in the server's place could ask for the password.
+func (d *Dialer) leadsAway(r *route) bool { return d.givenSecrets.hasPassword() && r.past != d.first }
 
 // pastOf is called as newRoute is.
 func (d *Dialer) pastOf(c *hostConfig) *hopPast {

@@ -17,11 +17,17 @@ import (
 // asked counts the passwords that b was sent.
 func roaming(t *testing.T) (o Options, marker, a, b string, asked *atomic.Int32) {
 	t.Helper()
+	return roamingTo(t, "right")
+}
+
+// roamingTo is roaming with another password at b.
+func roamingTo(t *testing.T, password string) (o Options, marker, a, b string, asked *atomic.Int32) {
+	t.Helper()
 	asked = new(atomic.Int32)
 	o = passwordServer(t, &ssh.ServerConfig{PasswordCallback: checkPassword("right"), MaxAuthTries: 20})
 	other := passwordServer(t, &ssh.ServerConfig{PasswordCallback: func(_ ssh.ConnMetadata, p []byte) (*ssh.Permissions, error) {
 		asked.Add(1)
-		if string(p) != "right" {
+		if string(p) != password {
 			return nil, errors.New("wrong")
 		}
 		return nil, nil
@@ -31,6 +37,14 @@ func roaming(t *testing.T) (o Options, marker, a, b string, asked *atomic.Int32)
 	o.ConfigFile = config(t, `Match originalhost srv exec "test -e `+marker+`"`, "Port "+b, "Host srv", "HostName 127.0.0.1", "Port "+a)
 	o.Host, o.Port = "srv", ""
 	return o, marker, a, b, asked
+}
+
+// meet has the key of the server at a port put into the known_hosts file of o, and gives it no password.
+func meet(t *testing.T, o Options, port string) {
+	t.Helper()
+	o.ConfigFile, o.Host, o.Port, o.Password, o.Compression = "none", "127.0.0.1", port, nil, false
+	msg, _ := refused(t, o)
+	says(t, msg, "login as anna")
 }
 
 func isAt(t *testing.T, tr transport.Transport, port string) {
@@ -43,6 +57,7 @@ func isAt(t *testing.T, tr transport.Transport, port string) {
 func TestTheConfigurationIsReadAgainForEachLogin(t *testing.T) {
 	o, marker, a, b, _ := roaming(t)
 	o.Password = []byte("right")
+	meet(t, o, b)
 	d, err := New(ctxOf(t), o)
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +96,7 @@ func TestASecretIsKeptForTheHostItWasTypedFor(t *testing.T) {
 func TestAConfigurationThatCannotBeReadAgainHoldsAsBefore(t *testing.T) {
 	o, marker, a, b, _ := roaming(t)
 	o.Password = []byte("right")
+	meet(t, o, b)
 	var log strings.Builder
 	o.Logger = logTo(&log)
 	d, err := New(ctxOf(t), o)

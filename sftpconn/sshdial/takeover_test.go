@@ -59,11 +59,14 @@ func TestAnSSHThatFailsDoesNotTakeTheNativeClientsPlace(t *testing.T) {
 func TestOtherAlgorithmsAfterANativeLoginAreNotLeftToSSH(t *testing.T) {
 	key := keygen(t, t.TempDir(), "k", "ed25519", "")
 	s := startServer(t, []string{key})
-	d, err := New(ctxOf(t), s.options(t, key))
+	o := s.options(t, key)
+	o.ConfigFile = config(t, "ServerAliveCountMax 4")
+	d, err := New(ctxOf(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dialWith(t, d)
+	write(t, o.ConfigFile, "ServerAliveCountMax 5\n") // the server is the same for all that
 	s.stop()
 	s.start(t, []string{key}, "KexAlgorithms sntrup761x25519-sha512@openssh.com")
 	var tr transport.Transport
