@@ -108,14 +108,14 @@ func (d *Dialer) dial(ctx context.Context) (transport.Transport, error) {
 	path := r.masterPath()
 	last := path != "" && d.master.doubtful(path)
 	if path != "" && !last {
-		if t := d.ride(ctx, r, path); t != nil {
+		if t := d.ride(ctx, r, path, false); t != nil {
 			return t, nil
 		}
 	}
 	t, err := d.dialLogin(ctx, r)
 	if err != nil && last && ctx.Err() == nil {
 		// The login may need what only the user can give, and the master's line be back.
-		if t := d.ride(ctx, r, path); t != nil {
+		if t := d.ride(ctx, r, path, true); t != nil {
 			return t, nil
 		}
 	}

@@ -61,8 +61,9 @@ func (r *route) masterPath() string {
 	return r.target.expandPath(path)
 }
 
-// ride takes the connection of a running ControlMaster at path, where the server answers through it; nil otherwise.
-func (d *Dialer) ride(ctx context.Context, r *route, path string) transport.Transport {
+// ride takes the connection of a running ControlMaster at path, where the server answers through it; nil otherwise. last says that
+// nothing else is left to be tried.
+func (d *Dialer) ride(ctx context.Context, r *route, path string, last bool) transport.Transport {
 	conn, err := (&net.Dialer{Timeout: rideTimeout}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil
@@ -102,7 +103,11 @@ func (d *Dialer) ride(ctx context.Context, r *route, path string) transport.Tran
 		d.master.note(path, nil)
 	}
 	if ctx.Err() == nil {
-		d.log.Info("the ControlMaster gives no session; connecting without it", "socket", path, "error", plain(err))
+		what := "the ControlMaster gives no session; connecting without it"
+		if last {
+			what = "the ControlMaster gives no session either"
+		}
+		d.log.Info(what, "socket", path, "error", plain(err))
 	}
 	return nil
 }

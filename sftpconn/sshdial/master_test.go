@@ -64,7 +64,7 @@ func behindGate(t *testing.T) (s *server, g *gate, o Options) {
 // A master answers for itself as long as it has not noticed that its line is dead.
 func TestAMasterWithADeadLineIsNotRidden(t *testing.T) {
 	_, g, o := behindGate(t)
-	o.ConnectTimeout = 2 * time.Second
+	o.ConnectTimeout = 10 * time.Second // for the master and for the login each
 	g.stall()
 	tr := dial(t, o)
 	if isRidden(tr) {
@@ -138,5 +138,28 @@ func TestAMasterWithoutASessionLeftIsNotRidden(t *testing.T) {
 	tr := dial(t, Options{Host: "srv", ConfigFile: cfg})
 	if isRidden(tr) {
 		t.Errorf("%+v", tr.Info())
+	}
+}
+
+func TestOfAMasterThatIsAskedLastNothingElseIsPromised(t *testing.T) {
+	for last, want := range map[bool]string{false: "gives no session; connecting without it", true: "gives no session either"} {
+		key := keygen(t, t.TempDir(), "k", "ed25519", "")
+		s := startServer(t, []string{key}, "MaxSessions 0")
+		socket := masterSocket(t)
+		cfg := config(t, s.hostBlock(t, "srv", key, "ControlPath "+socket))
+		startMaster(t, cfg, socket, "-N", "srv")
+		write(t, filepath.Join(s.dir, "authorized"), "")
+		var log strings.Builder
+		d, err := New(ctxOf(t), Options{Host: "srv", ConfigFile: cfg, Logger: logTo(&log)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last {
+			d.master.note(socket, nil) // as where it gave none in time
+		}
+		dialInVain(t, d, "refused")
+		if strings.Count(log.String(), "gives no session") != 1 || !strings.Contains(log.String(), want) {
+			t.Errorf("want %q in:\n%s", want, log.String())
+		}
 	}
 }
