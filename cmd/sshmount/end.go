@@ -20,6 +20,8 @@ const (
 	detachPatience = time.Second
 	// closePatience is how long requests that are half sent may take to be sent whole, when nobody waits for their answers any more.
 	closePatience = 2 * time.Second
+	// hurryPatience is in the place of lastPatience and closePatience after a second signal: for what is over in a moment anyway.
+	hurryPatience = 200 * time.Millisecond
 )
 
 // umountWish is somebody's wish to end the mount.
@@ -137,7 +139,7 @@ func (m *mount) await(w umountWish, failed error) {
 		patience = lastPatience
 	}
 	if m.hurry {
-		patience = 0
+		patience = hurryPatience
 	}
 	select {
 	case <-m.gone:
@@ -179,7 +181,7 @@ func (m *mount) closeCache() error {
 	go func() { done <- m.cache.Close() }()
 	patience := closePatience
 	if m.hurry {
-		patience = 0
+		patience = hurryPatience
 	}
 	select {
 	case err := <-done:
@@ -188,7 +190,9 @@ func (m *mount) closeCache() error {
 	case <-m.signals:
 		m.hurry = true
 	}
-	m.log.Warn("what is on its way to the server is not waited for any longer; the connection is closed", "unsaved", m.toGo())
+	if m.unsaved() {
+		m.log.Warn("what is on its way to the server is not waited for any longer; the connection is closed", "unsaved", m.toGo())
+	}
 	if err := m.conn.Close(); err != nil {
 		m.log.Debug("closing the connection", "error", err)
 	}
@@ -216,7 +220,7 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 		select {
 		case err := <-done:
 			if cause := context.Cause(ctx); err != nil && cause != nil {
-				if st := m.cache.Status(); st.UnsavedBytes > 0 || st.UnsavedOps > 0 {
+				if m.unsaved() {
 					late = fmt.Errorf("%s not saved: %w", m.toGo(), cause)
 				}
 				return nil, late
@@ -229,6 +233,12 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 			stop(fmt.Errorf("a second signal (%v)", s))
 		}
 	}
+}
+
+// unsaved says whether anything is left to go.
+func (m *mount) unsaved() bool {
+	st := m.cache.Status()
+	return st.UnsavedBytes > 0 || st.UnsavedOps > 0
 }
 
 func (m *mount) toGo() string {

@@ -173,3 +173,29 @@ func TestAnEndThatNobodyToldOfIsNoDeadMount(t *testing.T) {
 	}
 	w.ended(r)
 }
+
+func TestAHurriedEndDoesNotWarnOfWhatIsSaved(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "f"), "x")
+	r := w.mount()
+	held, err := os.Open(filepath.Join(w.mnt, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	terminate := func() {
+		t.Helper()
+		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	terminate()
+	eventually(t, "the mount is detached, and waits for who has a file open", func() bool {
+		return strings.Contains(w.log(), "the mount is in use; it is detached")
+	})
+	terminate()
+	w.ended(r)
+	if log := w.log(); strings.Contains(log, "on its way to the server") || !strings.Contains(log, "all is saved") {
+		t.Errorf("the log:\n%s", log)
+	}
+}
