@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -34,7 +36,7 @@ func statusCommand() *cobra.Command {
 				}
 			}
 			if asJSON {
-				return writeJSON(list, len(args) == 1)
+				return writeJSON(os.Stdout, list, len(args) == 1)
 			}
 			if len(list) == 0 {
 				fmt.Println("no mounts")
@@ -54,16 +56,36 @@ func statusCommand() *cobra.Command {
 	return c
 }
 
-func writeJSON(list []control.Status, one bool) error {
-	out := json.NewEncoder(os.Stdout)
-	out.SetIndent("", "  ")
-	if one {
-		return out.Encode(list[0])
-	}
+func writeJSON(w io.Writer, list []control.Status, one bool) error {
 	if list == nil {
 		list = []control.Status{}
 	}
-	return out.Encode(list)
+	var what any = list
+	if one {
+		what = list[0]
+	}
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	out.SetIndent("", "  ")
+	if err := out.Encode(what); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, escapeControls(text.String()))
+	return err
+}
+
+// escapeControls writes as \u00xx those control characters that the encoder leaves as they are, and that do something to a terminal: U+007F
+// to U+009F. They stand in strings only.
+func escapeControls(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r >= 0x7f && r < 0xa0 {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // mounts are the records of this user's mounts. What a process has left whose mount is gone too, or is another's now, is taken

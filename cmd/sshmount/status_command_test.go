@@ -1,0 +1,33 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+
+	"sshmount/cmd/sshmount/control"
+)
+
+// Names of files are others' to choose, and U+009B is for a terminal what ESC [ is.
+func TestJSONDoesNothingToATerminal(t *testing.T) {
+	s := control.Status{LastError: "a\u009b2J\x7f\x1b[2Jä"}
+	s.Unsaved.Files = []string{"/b\u0085\u009f\u00a0"}
+	for _, one := range []bool{true, false} {
+		var out strings.Builder
+		if err := writeJSON(&out, []control.Status{s}, one); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsFunc(out.String(), func(r rune) bool { return unicode.IsControl(r) && r != '\n' }) || !strings.Contains(out.String(), `\u009b2J\u007f`) {
+			t.Errorf("%q", out.String())
+		}
+		var back []control.Status
+		text := out.String()
+		if one {
+			text = "[" + text + "]"
+		}
+		if err := json.Unmarshal([]byte(text), &back); err != nil || len(back) != 1 || back[0].LastError != s.LastError || back[0].Unsaved.Files[0] != s.Unsaved.Files[0] {
+			t.Errorf("%v: %+v", err, back)
+		}
+	}
+}
