@@ -175,7 +175,8 @@ func TestHelpersOfMountHaveItsExitStatuses(t *testing.T) {
 		exitOK:        {"try:", w.mnt, "-f", "-o", "rw,ssh_command=false"}, // mount -f
 	} {
 		err := w.command(t.Context(), "mount.fuse.sshmount", args...).Run()
-		if exit, ok := err.(*exec.ExitError); (ok || status != exitOK) && (!ok || exit.ExitCode() != status) {
+		exit, ok := err.(*exec.ExitError)
+		if right := err == nil && status == exitOK || ok && exit.ExitCode() == status; !right {
 			t.Errorf("%q ends with %v, want %d", args, err, status)
 		}
 	}
