@@ -80,7 +80,7 @@ func runMount(name string, args []string) int {
 	return report(startBackground(set, args, byMount))
 }
 
-// report prints an error as one line, and gives the exit status for it.
+// report prints an error, in which control characters become spaces but for the ends of lines, and gives the exit status for it.
 func report(err error) int {
 	code := exitCode(err)
 	if err != nil && code != exitInterrupted {

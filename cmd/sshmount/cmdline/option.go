@@ -29,7 +29,7 @@ type Option struct {
 	Choices  []string // where the value is one of a few words
 	Help     string   // one line; "" keeps the row out of the help
 	Group    Group
-	Mounts   bool // where mount(8) is behind the call it is a word of its own, with a value too, and nothing of ssh's
+	Mounts   bool // a word of /etc/fstab: in a call by mount(8) it is this row's with a value too, which is ssh's option in other calls
 
 	set func(s *Settings, value string) error
 }
