@@ -62,3 +62,35 @@ func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
 		}
 	}
 }
+
+// nudge is Kick where no user has asked for it: after a change of the network or a wake-up, or because a program waits. It counts
+// from noNudgeBefore on: where logins are refused, each nudge would be one more that fails. That is a time of day
+// because the timer of the pause stands still while the machine sleeps.
+func (c *Conn) nudge() {
+	c.mu.Lock()
+	held := time.Now().Round(0).Before(c.noNudgeBefore)
+	c.nudged = c.nudged || held
+	c.mu.Unlock()
+	if !held {
+		c.Kick()
+	} else {
+		c.askElsewhere()
+	}
+}
+
+// askElsewhere ends the pause after a refusal where the way leads elsewhere now. An event that comes while that is being found out has
+// it found out anew.
+func (c *Conn) askElsewhere() {
+	if c.o.Elsewhere == nil || c.elsewhere.Add(1) > 1 {
+		return
+	}
+	c.spawn(func() {
+		for again := true; again; {
+			asked := c.elsewhere.Load()
+			if c.o.Elsewhere(c.ctx) {
+				c.Kick()
+			}
+			again = !c.elsewhere.CompareAndSwap(asked, 0)
+		}
+	})
+}

@@ -189,3 +189,48 @@ func TestAnEventThatComesTooEarlyCountsLater(t *testing.T) {
 		}
 	})
 }
+
+func TestARefusedLoginHoldsNothingBackWhereTheWayLeadsElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refuses, elsewhere atomic.Bool
+		var dials atomic.Int32
+		var line transport.Transport
+		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			dials.Add(1)
+			if refuses.Load() {
+				return nil, &transport.PermanentError{Err: errors.New("key refused"), Login: true}
+			}
+			var err error
+			line, err = stubDialer(ctx)
+			return line, err
+		})
+		c.o.Elsewhere = func(context.Context) bool {
+			time.Sleep(time.Second)
+			return elsewhere.Load()
+		}
+		refuses.Store(true)
+		line.Close()
+		time.Sleep(time.Hour)
+		before := dials.Load()
+		for dials.Load() == before {
+			time.Sleep(time.Second) // the pause that begins now is 10 min at least
+		}
+		before++
+		c.nudge()
+		time.Sleep(2 * time.Second)
+		if n := dials.Load() - before; n != 0 {
+			t.Errorf("%d attempts where the way is the same", n)
+		}
+		refuses.Store(false)
+		c.nudge()
+		time.Sleep(1500 * time.Millisecond)
+		c.nudge()
+		time.Sleep(100 * time.Millisecond)
+		elsewhere.Store(true)
+		c.nudge() // while it is asked for the one before
+		time.Sleep(3 * time.Second)
+		if !c.Status().Connected {
+			t.Error("no attempt where the way leads elsewhere")
+		}
+	})
+}

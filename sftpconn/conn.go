@@ -61,9 +61,10 @@ type Conn struct {
 	newest     atomic.Pointer[session.Session] // the last session of names, maybe over
 	lastLimits atomic.Pointer[session.Limits]  // what a session of names was told last; nil before
 
-	waiting atomic.Int64 // callers that wait for a connection
-	smalls  atomic.Int64 // small files read over the channel of names
-	journal journal
+	waiting   atomic.Int64 // callers that wait for a connection
+	elsewhere atomic.Int32 // events since askElsewhere has begun to ask; 0 where it does not
+	smalls    atomic.Int64 // small files read over the channel of names
+	journal   journal
 
 	refusesBits atomic.Bool // warnOfBits has said so
 
@@ -240,19 +241,6 @@ func (c *Conn) Kick() {
 	select {
 	case c.kick <- struct{}{}:
 	default:
-	}
-}
-
-// nudge is Kick where no user has asked for it: after a change of the network or a wake-up, or because a program waits. It counts
-// from noNudgeBefore on: where logins are refused, each nudge would be one more that fails. That is a time of day
-// because the timer of the pause stands still while the machine sleeps.
-func (c *Conn) nudge() {
-	c.mu.Lock()
-	held := time.Now().Round(0).Before(c.noNudgeBefore)
-	c.nudged = c.nudged || held
-	c.mu.Unlock()
-	if !held {
-		c.Kick()
 	}
 }
 

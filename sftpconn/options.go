@@ -1,6 +1,7 @@
 package sftpconn
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -17,7 +18,12 @@ type (
 
 // Options of a connection. The zero value of a field means its default.
 type Options struct {
-	Dial        transport.Dialer
+	Dial transport.Dialer
+	// Elsewhere says that Dial would go to another server than that which has refused last, and which has refused no login since one was
+	// accepted. A change of the network leads to an attempt before the pause after a refusal is over where it does. It may take
+	// long; nil is never.
+	Elsewhere func(context.Context) bool
+
 	MaxConns    int // whole connections for bulk data, 1..16; default 1
 	MaxChannels int // channels for bulk data of each connection, 1..; default 9, or 4 where the connection is shared
 

@@ -178,7 +178,7 @@ func (m *mount) connect(ctx context.Context) error {
 		return err
 	}
 	c := m.set.Conn
-	c.Dial, c.Logger = m.dialer.Dial, m.log
+	c.Dial, c.Elsewhere, c.Logger = m.dialer.Dial, m.dialer.Elsewhere, m.log
 	s := m.dialer.Settings()
 	if s.ServerAliveInterval > 0 {
 		c.AliveInterval, c.AliveCountMax = s.ServerAliveInterval, s.ServerAliveCountMax

@@ -29,6 +29,7 @@ type Dialer struct {
 	first       *hopPast // of the server as the first reading of the configuration gave it
 	dialled     bool     // the route is that of an earlier login
 	unresolved  string   // why the configuration could not be read again; "" where it could
+	refusedLast *hopPast // of the server that has refused last; nil where none has since a login was accepted
 	passiveUsed bool
 }
 
@@ -102,6 +103,14 @@ func (d *Dialer) dial(ctx context.Context) (transport.Transport, error) {
 		return dialDirect(ctx, d.o.Host, d.o.DirectPort, d.timeout, d.o.Delay)
 	}
 	r := d.currentRoute(ctx)
+	t, err := d.dialRoute(ctx, r)
+	if !transport.IsFurther(ctx) {
+		d.noteRefusal(r, err)
+	}
+	return t, err
+}
+
+func (d *Dialer) dialRoute(ctx context.Context, r *route) (transport.Transport, error) {
 	if argv := d.externalOf(r); argv != nil {
 		return d.dialExternal(ctx, r, argv)
 	}

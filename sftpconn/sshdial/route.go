@@ -30,7 +30,10 @@ type hopID struct{ alias, user, host, port string }
 type hopPast struct {
 	kept    secrets
 	unsaved unsavedKey
-	native  bool // the native client has logged in, so that it can speak with the server. The Dialer's mu guards it
+
+	// Guarded by the Dialer's mu.
+	native bool // the native client has logged in, so that it can speak with the server
+	judged bool // a login was refused, and none accepted since
 }
 
 // resolve finds out by which hops the configuration reaches the server, which is the last; alone as of sshG.

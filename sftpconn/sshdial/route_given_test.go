@@ -98,3 +98,30 @@ func TestARefusalOfAnotherHostLeavesAGivenPassword(t *testing.T) {
 		}
 	}
 }
+
+func TestTheConfigurationLeadsElsewhereThanToARefusal(t *testing.T) {
+	o, marker, a, b, _ := roamingTo(t, "another")
+	meet(t, o, b)
+	o.Password = []byte("right")
+	d, err := New(ctxOf(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	isAt(t, dialWith(t, d), a)
+	write(t, marker, "")
+	dialInVain(t, d)
+	if d.Elsewhere(ctxOf(t)) {
+		t.Error("the server that has refused is said to be another")
+	}
+	if err := os.Remove(marker); err != nil {
+		t.Fatal(err)
+	}
+	if !d.Elsewhere(ctxOf(t)) {
+		t.Error("a server that has accepted a login is said to be the one that has refused")
+	}
+	isAt(t, dialWith(t, d), a)
+	write(t, marker, "")
+	if d.Elsewhere(ctxOf(t)) {
+		t.Error("the refusal is forgotten for a login that another server has accepted")
+	}
+}

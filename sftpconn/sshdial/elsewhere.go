@@ -1,0 +1,44 @@
+package sshdial
+
+import (
+	"context"
+	"errors"
+
+	"sshmount/sftpconn/transport"
+)
+
+// noteRefusal keeps who has refused, for Elsewhere. err is how a login by r ended.
+func (d *Dialer) noteRefusal(r *route, err error) {
+	var refusal *transport.PermanentError
+	refused := errors.As(err, &refusal)
+	if err != nil && !refused {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !refused {
+		r.past.judged, d.refusedLast = false, nil
+		return
+	}
+	r.past.judged = r.past.judged || refusal.Login
+	d.refusedLast = r.past
+}
+
+// Elsewhere says that the configuration leads now to another server than the one that has refused last, and to one that has refused no
+// login since it accepted one: a network that comes and goes must not provoke two servers in turn.
+func (d *Dialer) Elsewhere(ctx context.Context) bool {
+	d.mu.Lock()
+	r := d.route
+	d.mu.Unlock()
+	if r == nil || d.o.SSHCommand != "" {
+		return false
+	}
+	way, err := d.resolveAgain(ctx)
+	if err != nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.pastOf(way[len(way)-1])
+	return p != d.refusedLast && !p.judged
+}
