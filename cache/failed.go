@@ -125,3 +125,41 @@ func (c *Cache) doubtName(dir *Node, name string) {
 	}
 	c.distrust(dir)
 }
+
+// failed reports a change that failed after its program was told that it is done, and forgets what was predicted.
+func (q *queue) failed(p *pending, err error) {
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("the mount ended before it was sent")
+	}
+	q.c.report(p.op, p.paths[0], err)
+	q.c.mu.Lock()
+	q.c.keepFailed(p, err)
+	if p.undo != nil {
+		p.undo()
+	}
+	for i, at := range p.names {
+		n := q.c.child(at.dir, at.name)
+		q.c.doubtName(at.dir, at.name)
+		switch {
+		case p.undo != nil:
+		case n != p.has[i]: // a later change has given the name away, and will tell how it ends
+		case n != nil && n.isDir() && errors.Is(err, syscall.EEXIST):
+			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.
+			q.c.distrust(n)
+			n.dir.made = false
+		default:
+			q.c.forgetName(at.dir, at.name)
+		}
+	}
+	if p.node != nil {
+		q.c.changed(p.node)
+		p.node.expire()
+	}
+	q.c.mu.Unlock()
+	for _, at := range p.names {
+		q.c.notifyName(at.dir.id, at.name)
+	}
+	if p.node != nil {
+		q.c.notifyContent(p.node.id)
+	}
+}

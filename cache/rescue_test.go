@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
@@ -183,5 +185,69 @@ func TestAsyncTellsWhoOpensAFileAgainThatItsBytesWereLost(t *testing.T) {
 	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES) // and so is who wrote them
 	if err := h.Fsync(ctxOf(t)); err != nil {
 		t.Errorf("who wrote them is told once more: %v", err)
+	}
+}
+
+func TestAnFsyncThatIsInterruptedTellsTheNext(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.refuse("SETSTAT")
+	mode := uint32(0o600)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Mode: &mode}); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Sync(ctxOf(t)) // and it has failed
+	r.tap.OnRequest(nil)
+	r.holdReply("WRITE")
+	if _, err := h.Write(ctxOf(t), []byte("content"), 0); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(ctxOf(t))
+	done := make(chan error, 1)
+	go func() { done <- h.Fsync(ctx) }()
+	if !r.tap.WaitHeld(1, longEnough) {
+		t.Fatal("nothing was written")
+	}
+	interrupt()
+	wantErrno(t, <-done, syscall.EINTR)
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EPERM)
+}
+
+func TestManyLostPiecesOfAFileAreOneFailure(t *testing.T) {
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("a small file system can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	r := newRig(t, func(o *Options) { o.Root, o.Async = small, true })
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	r.tap.SetDelay(20 * time.Millisecond) // so that many are refused before it is asked why
+	for off := int64(0); off < 64<<20; off += 1 << 20 {
+		if _, err := h.Write(ctxOf(t), make([]byte, 4096), off); err != nil {
+			break // the writer has been told by now
+		}
+		if _, err := h.Write(ctxOf(t), make([]byte, 64<<10), off+1<<19); err != nil {
+			break
+		}
+	}
+	_ = r.Sync(ctxOf(t))
+	if n := r.tap.Count("statvfs@openssh.com"); n > 5 {
+		t.Errorf("the server was asked %d times why it has refused", n)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.failed) != 1 {
+		t.Errorf("%d failures are kept", len(r.failed))
 	}
 }

@@ -1,0 +1,66 @@
+package cache
+
+import (
+	"context"
+	"syscall"
+
+	"sshmount/sftpconn/session"
+)
+
+// truncate sets the size, and the rest of the wish with it.
+func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
+	if c.typeOf(n) != syscall.S_IFREG {
+		return fail("truncate", "", syscall.EINVAL, nil)
+	}
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	if err := c.waitForChanges(ctx, n, "truncate"); err != nil {
+		return err
+	}
+	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context) error { return c.sendAnytime(ctx, n, h, a) }, func(fs *fileState) {
+		c.applied(n, a)
+		if a.Flags&session.HasTimes == 0 {
+			fs.wrote = true // the server has set the mtime
+		} else if _, dirty := fs.data.Size(); !dirty {
+			fs.wrote = false
+			c.markOwn(fs, n.attr.Size, n.attr.Mtime)
+		}
+	})
+	if err != nil {
+		c.refusedInPart(n, a)
+		return c.explainWrite(ctx, n, "truncate", int64(a.Size), err)
+	}
+	return nil
+}
+
+// cut has send make a file size bytes long, and then calls enter, with Cache.mu held. A program that gives up is answered at once;
+// until the server has answered nothing else changes the file, as it could overtake what was sent.
+func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(context.Context) error, enter func(*fileState)) error {
+	c.mu.Lock()
+	fs := c.content(n)
+	c.pin(n)
+	c.changed(n)
+	p := c.path(n)
+	c.mu.Unlock()
+	if err := fs.data.Bar(ctx); err != nil {
+		c.unpin(n)
+		return err
+	}
+	return c.queue.attend(ctx, &pending{change: change{
+		op: op, paths: []string{p}, node: n, run: send,
+		enter: func(err error) {
+			fs.data.Truncated(size, err == nil)
+			c.changed(n)
+			if err != nil {
+				fs.cutLost = fs.cutLost || unanswered(err)
+				return
+			}
+			c.dropAhead(n)
+			fs.ownTimes = nil
+			enter(fs)
+		},
+	}}, func() {
+		fs.data.Unbar()
+		c.unpin(n)
+	})
+}
