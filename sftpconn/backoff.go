@@ -63,9 +63,9 @@ func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
 	}
 }
 
-// nudge is Kick where no user has asked for it: after a change of the network or a wake-up, or because a program waits. It counts
-// from noNudgeBefore on: where logins are refused, each nudge would be one more that fails. That is a time of day
-// because the timer of the pause stands still while the machine sleeps.
+// nudge is Kick for another cause than the user: a change of the network, a wake-up, a program that waits. Before noNudgeBefore it
+// starts no attempt, which would most likely be one more refused login; it is remembered. noNudgeBefore is a time of day because
+// timers stand still while the machine sleeps.
 func (c *Conn) nudge() {
 	c.mu.Lock()
 	held := time.Now().Round(0).Before(c.noNudgeBefore)
@@ -78,8 +78,8 @@ func (c *Conn) nudge() {
 	}
 }
 
-// askElsewhere ends the pause after a refusal where the way leads elsewhere now. An event that comes while that is being found out has
-// it found out anew.
+// askElsewhere finds out whether the configuration leads now to another server than the one that has refused, and if so ends the pause.
+// Events that come meanwhile have it asked once more.
 func (c *Conn) askElsewhere() {
 	if c.o.Elsewhere == nil || c.elsewhere.Add(1) > 1 {
 		return
@@ -88,7 +88,9 @@ func (c *Conn) askElsewhere() {
 		for again := true; again; {
 			asked := c.elsewhere.Load()
 			if c.o.Elsewhere(c.ctx) {
+				c.elsewhere.Store(0) // the attempt reads the configuration itself
 				c.Kick()
+				return
 			}
 			again = !c.elsewhere.CompareAndSwap(asked, 0)
 		}

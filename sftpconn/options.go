@@ -19,9 +19,9 @@ type (
 // Options of a connection. The zero value of a field means its default.
 type Options struct {
 	Dial transport.Dialer
-	// Elsewhere says that Dial would go to another server than that which has refused last, and which has refused no login since one was
-	// accepted. A change of the network leads to an attempt before the pause after a refusal is over where it does. It may take
-	// long; nil is never.
+	// Elsewhere says whether Dial would go now to another server than the one that has refused last, and to one whose last login was not
+	// refused. If so, a change of the network leads to an attempt before the pause after a refusal is over. It may take long;
+	// nil means never.
 	Elsewhere func(context.Context) bool
 
 	MaxConns    int // whole connections for bulk data, 1..16; default 1

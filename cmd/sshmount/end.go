@@ -20,7 +20,8 @@ const (
 	detachPatience = time.Second
 	// closePatience is how long requests that are half sent may take to be sent whole, when nobody waits for their answers any more.
 	closePatience = 2 * time.Second
-	// hurryPatience is in the place of lastPatience and closePatience after a second signal: for what is over in a moment anyway.
+	// hurryPatience replaces lastPatience and closePatience once a signal has come while the mount was ending: enough for what is
+	// nearly done.
 	hurryPatience = 200 * time.Millisecond
 )
 
@@ -189,6 +190,11 @@ func (m *mount) closeCache() error {
 	case <-time.After(patience):
 	case <-m.signals:
 		m.hurry = true
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(hurryPatience):
+		}
 	}
 	if m.unsaved() {
 		m.log.Warn("what is on its way to the server is not waited for any longer; the connection is closed", "unsaved", m.toGo())
@@ -219,20 +225,30 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 	for {
 		select {
 		case err := <-done:
-			if cause := context.Cause(ctx); err != nil && cause != nil {
-				if m.unsaved() {
-					late = fmt.Errorf("%s not saved: %w", m.toGo(), cause)
-				}
-				return nil, late
+			left := ""
+			if m.unsaved() {
+				left = m.toGo()
 			}
-			return err, nil
+			return drained(err, context.Cause(ctx), left)
 		case <-tick.C:
 			m.log.Info("saving", "still", m.toGo())
 		case s := <-m.signals:
 			m.hurry = true
-			stop(fmt.Errorf("a second signal (%v)", s))
+			stop(fmt.Errorf("a signal (%v) while it was ending", s))
 		}
 	}
+}
+
+// drained tells what became of a wait that ended with err: its own end, for cause, is late where something is left; anything else is what
+// was lost, and told to nobody before, also where the wait had been ended by then.
+func drained(err, cause error, left string) (failed, late error) {
+	if err == nil || cause == nil || !errors.Is(err, cause) {
+		return err, nil
+	}
+	if left != "" {
+		late = fmt.Errorf("%s not saved: %w", left, cause)
+	}
+	return nil, late
 }
 
 // unsaved says whether anything is left to go.

@@ -204,3 +204,25 @@ func TestAHurriedEndDoesNotWarnOfWhatIsSaved(t *testing.T) {
 		t.Errorf("the log:\n%s", log)
 	}
 }
+
+func TestWhatWasLostIsToldAlsoWhereNobodyWaitsAnyLonger(t *testing.T) {
+	lost, over := errors.New("no space left on the server"), errors.New("time is over")
+	for _, tc := range []struct {
+		what         string
+		err, cause   error
+		left         string
+		failed, late error
+	}{
+		{"all is saved", nil, nil, "", nil, nil},
+		{"all is saved at the last moment", nil, over, "", nil, nil},
+		{"bytes were lost", lost, nil, "", lost, nil},
+		{"bytes were lost, and the wait was over", lost, over, "", lost, nil},
+		{"bytes are left", fmt.Errorf("sync: %w", over), over, "1 file", nil, over},
+		{"the wait was over, and nothing is left", fmt.Errorf("sync: %w", over), over, "", nil, nil},
+	} {
+		failed, late := drained(tc.err, tc.cause, tc.left)
+		if failed != tc.failed || !errors.Is(late, tc.late) || (late == nil) != (tc.late == nil) {
+			t.Errorf("%s: failed %v, late %v", tc.what, failed, late)
+		}
+	}
+}

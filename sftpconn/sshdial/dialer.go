@@ -27,7 +27,7 @@ type Dialer struct {
 	route       *route     // nil where ssh's configuration says nothing of the way
 	past        map[hopID]*hopPast
 	first       *hopPast // of the server as the first reading of the configuration gave it
-	dialled     bool     // the route is that of an earlier login
+	dialled     bool     // a login has begun: from then on the configuration is read again for each
 	unresolved  string   // why the configuration could not be read again; "" where it could
 	refusedLast *hopPast // of the server that has refused last; nil where none has since a login was accepted
 	passiveUsed bool

@@ -7,7 +7,8 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// noteRefusal keeps who has refused, for Elsewhere. err is how a login by r ended.
+// noteRefusal notes, for Elsewhere, how a login by r ended: refused, or accepted, which ends what was refused before. Other errors say
+// nothing.
 func (d *Dialer) noteRefusal(r *route, err error) {
 	var refusal *transport.PermanentError
 	refused := errors.As(err, &refusal)

@@ -45,8 +45,8 @@ func (c *hostConfig) needsSSH() string {
 	return ""
 }
 
-// tryExternal logs in with the system's ssh where the native client lacks something. Only a login that succeeds has ssh take its
-// place for good. A login that fails with ssh too changes nothing: the next begins with the native client again.
+// tryExternal logs in with the system's ssh where the native client lacks something. Where that succeeds, ssh is used for as long as
+// the configuration gives this route; where it fails, the next login begins with the native client again.
 func (d *Dialer) tryExternal(ctx context.Context, r *route, why string) (transport.Transport, error) {
 	d.log.Info("trying the system's ssh", "host", r.target.name(), "why", why)
 	argv := d.externalCommand(r, []string{d.ssh})

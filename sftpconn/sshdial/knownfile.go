@@ -68,7 +68,7 @@ func understoodLines(content []byte) (clean []byte, changed bool) {
 func leaveOut(files []*knownFile, failed error, log *slog.Logger) error {
 	msg := failed.Error()
 	for _, f := range files {
-		_, after, found := strings.Cut(msg, f.read+":")
+		after, found := strings.CutPrefix(msg, "knownhosts: "+f.read+":") // the path of one file may end like that of another
 		digits, why, hasLine := strings.Cut(after, ":")
 		number, err := strconv.Atoi(digits)
 		if !found || !hasLine || err != nil {

@@ -2,6 +2,9 @@ package sshdial
 
 import (
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -48,4 +51,32 @@ func TestLinesOfKnownHostsAreReadAsOpenSSHDoes(t *testing.T) {
 		msg, _ := refused(t, o)
 		says(t, msg, "known_hosts:4 has ")
 	})
+}
+
+func TestTheLineThatIsLeftOutIsOfTheFileThatIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	near, far := filepath.Join(dir, "known"), filepath.Join(dir, "root", dir, "known") // one path ends like the other
+	for _, path := range []string{near, far} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("a line\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := []*knownFile{{near, near}, {far, far}}
+	t.Cleanup(func() {
+		for _, f := range files {
+			f.forget()
+		}
+	})
+	if err := leaveOut(files, fmt.Errorf("knownhosts: %s:1: odd", far), slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"a line\n", "\n"} {
+		got, err := os.ReadFile(files[i].read)
+		if err != nil || string(got) != want {
+			t.Errorf("of %s %q is left: %v", files[i].name, got, err)
+		}
+	}
 }
