@@ -52,21 +52,14 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 // target until the server is done with what it was told: it would go on over what is written then.
 func (c *Cache) copyThere(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff, n int64) (copied int64, err error) {
 	c.mu.Lock()
-	from, to := src.n.file.data, dst.n.file.data
-	p := c.path(dst.n)
-	c.pin(dst.n)
+	from := src.n.file.data
 	c.mu.Unlock()
-	// The server copies what it has: ours goes there first.
-	if err = from.Flushed(ctx); err == nil {
-		err = to.Bar(ctx)
-	}
-	if err != nil {
-		c.unpin(dst.n)
+	if err = from.Flushed(ctx); err != nil { // the server copies what it has
 		return 0, err
 	}
 	var there int64
-	err = c.queue.attend(ctx, &pending{change: change{
-		op: "copy", paths: []string{p}, node: dst.n,
+	err = c.attendBarred(ctx, dst.n, change{
+		op: "copy",
 		run: func(ctx context.Context) error {
 			sf, err := src.b.file(ctx)
 			if err != nil {
@@ -90,9 +83,6 @@ func (c *Cache) copyThere(ctx context.Context, src *Handle, srcOff int64, dst *H
 				c.notifyContent(dst.n.id)
 			}
 		},
-	}}, func() {
-		to.Unbar()
-		c.unpin(dst.n)
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()

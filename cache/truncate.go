@@ -33,34 +33,39 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	return nil
 }
 
-// cut has send make a file size bytes long, and then calls enter, with Cache.mu held. A program that gives up is answered at once;
-// until the server has answered nothing else changes the file, as it could overtake what was sent.
+// cut has send make a file size bytes long, and then calls enter, with Cache.mu held.
 func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(context.Context) error, enter func(*fileState)) error {
 	c.mu.Lock()
 	fs := c.content(n)
-	c.pin(n)
 	c.changed(n)
-	p := c.path(n)
 	c.mu.Unlock()
-	if err := fs.data.Bar(ctx); err != nil {
+	return c.attendBarred(ctx, n, change{op: op, run: send, enter: func(err error) {
+		fs.data.Truncated(size, err == nil)
+		c.changed(n)
+		if err != nil {
+			fs.cutLost = fs.cutLost || unanswered(err)
+			return
+		}
+		c.dropAhead(n)
+		fs.ownTimes = nil
+		enter(fs)
+	}})
+}
+
+// attendBarred is attend for a change of a file's content as a whole, which needs no path and no node of its own. A program that gives up
+// is answered at once; until the server has answered nothing else changes the file, as it could overtake what was sent.
+func (c *Cache) attendBarred(ctx context.Context, n *Node, ch change) error {
+	c.mu.Lock()
+	data := c.content(n).data
+	c.pin(n)
+	ch.paths, ch.node = []string{c.path(n)}, n
+	c.mu.Unlock()
+	if err := data.Bar(ctx); err != nil {
 		c.unpin(n)
 		return err
 	}
-	return c.queue.attend(ctx, &pending{change: change{
-		op: op, paths: []string{p}, node: n, run: send,
-		enter: func(err error) {
-			fs.data.Truncated(size, err == nil)
-			c.changed(n)
-			if err != nil {
-				fs.cutLost = fs.cutLost || unanswered(err)
-				return
-			}
-			c.dropAhead(n)
-			fs.ownTimes = nil
-			enter(fs)
-		},
-	}}, func() {
-		fs.data.Unbar()
+	return c.queue.attend(ctx, &pending{change: ch}, func() {
+		data.Unbar()
 		c.unpin(n)
 	})
 }
