@@ -104,31 +104,12 @@ func TestACopyThatIsGivenUpComesBeforeWhatFollows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, src, dst := copyRig(t, strings.Repeat("s", 100_000))
 			release := r.holdCopy(true)
-			ctx, kill := context.WithCancel(ctxOf(t))
-			done := make(chan error, 1)
-			go func() {
+			r.giveUp(func(ctx context.Context) error {
 				_, err := r.Copy(ctx, src, 0, dst, 0, 90_000)
-				done <- err
-			}()
-			if !r.tap.WaitHeld(1, 10*time.Second) {
-				t.Fatal("nothing was copied")
-			}
-			kill()
-			select {
-			case err := <-done:
-				wantErrno(t, err, syscall.EINTR)
-			case <-time.After(10 * time.Second):
-				t.Fatal("the program is not answered")
-			}
-			go func() { done <- next(r, dst) }()
-			select {
-			case <-done:
-				release()
-				t.Fatal("it does not wait for the copy")
-			case <-time.After(200 * time.Millisecond):
-			}
-			release()
-			if err := errors.Join(<-done, dst.Flush(ctxOf(t))); err != nil {
+				return err
+			})
+			r.comesBehind(release, func() error { return next(r, dst) })
+			if err := dst.Flush(ctxOf(t)); err != nil {
 				t.Fatal(err)
 			}
 			want := "header"

@@ -13,6 +13,42 @@ import (
 	"sshmount/sftpconn"
 )
 
+// giveUp has a program killed when what it does has sent the request that is held: it is answered at once.
+func (r *rig) giveUp(do func(context.Context) error) {
+	r.t.Helper()
+	ctx, kill := context.WithCancel(ctxOf(r.t))
+	defer kill()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	if !r.tap.WaitHeld(1, longEnough) {
+		r.t.Fatal("nothing was asked for")
+	}
+	kill()
+	select {
+	case err := <-done:
+		wantErrno(r.t, err, syscall.EINTR)
+	case <-time.After(longEnough):
+		r.t.Fatal("the program is not answered")
+	}
+}
+
+// comesBehind does what must wait for the request that is held until release.
+func (r *rig) comesBehind(release func(), do func() error) {
+	r.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case <-done:
+		release()
+		r.t.Fatal("it does not wait for what is under way")
+	case <-time.After(200 * time.Millisecond):
+	}
+	release()
+	if err := <-done; err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // A program that was killed has asked for a truncation, which may be on its way for long.
 func TestATruncationThatIsGivenUpComesBeforeWhatFollows(t *testing.T) {
 	size := uint64(0)
@@ -43,31 +79,12 @@ func TestATruncationThatIsGivenUpComesBeforeWhatFollows(t *testing.T) {
 				r.tap.OnRequest(nil)
 				r.tap.Release()
 			}
-			ctx, kill := context.WithCancel(ctxOf(t))
-			done := make(chan error, 1)
-			go func() { done <- tc.do(ctx, r, n) }()
-			if !r.tap.WaitHeld(1, longEnough) {
-				t.Fatal("nothing was asked for")
-			}
-			kill()
-			select {
-			case err := <-done:
-				wantErrno(t, err, syscall.EINTR)
-			case <-time.After(longEnough):
-				t.Fatal("the program is not answered")
-			}
-			go func() {
+			r.giveUp(func(ctx context.Context) error { return tc.do(ctx, r, n) })
+			r.comesBehind(release, func() error {
 				_, err := h.Append(ctxOf(t), []byte("a line of after\n"), 17)
-				done <- err
-			}()
-			select {
-			case <-done:
-				release()
-				t.Fatal("what is appended does not wait for the truncation")
-			case <-time.After(200 * time.Millisecond):
-			}
-			release()
-			if err := errors.Join(<-done, h.Flush(ctxOf(t))); err != nil {
+				return err
+			})
+			if err := h.Flush(ctxOf(t)); err != nil {
 				t.Fatal(err)
 			}
 			if got := r.remote("log"); got != "a line of after\n" {
@@ -199,17 +216,10 @@ func TestACopyThatIsGivenUpAndDoneHasTheKernelForgetItsPages(t *testing.T) {
 	seen := &contentNotices{id: dst.Node().ID(), came: make(chan struct{}, 100)}
 	r.o.Notify = seen
 	release := r.holdCopy(true)
-	ctx, kill := context.WithCancel(ctxOf(t))
-	done := make(chan error, 1)
-	go func() {
+	r.giveUp(func(ctx context.Context) error {
 		_, err := r.Copy(ctx, src, 0, dst, 0, 90_000)
-		done <- err
-	}()
-	if !r.tap.WaitHeld(1, longEnough) {
-		t.Fatal("nothing was copied")
-	}
-	kill()
-	wantErrno(t, <-done, syscall.EINTR)
+		return err
+	})
 	for len(seen.came) > 0 {
 		<-seen.came
 	}

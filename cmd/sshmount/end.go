@@ -139,13 +139,10 @@ func (m *mount) await(w umountWish, failed error) {
 	if w.force {
 		patience = lastPatience
 	}
-	if m.hurry {
-		patience = hurryPatience
-	}
 	select {
 	case <-m.gone:
 		return
-	case <-time.After(patience):
+	case <-time.After(m.patience(patience)):
 	case <-m.signals:
 		m.hurry = true
 	}
@@ -168,11 +165,23 @@ func (m *mount) finish(earlier error, timeout time.Duration) control.Outcome {
 	failed, late := m.drain(timeout)
 	err := errors.Join(earlier, failed, late, m.closeCache())
 	rescued := m.cache.Status().Rescued
+	m.closeConn()
+	m.dialer.Forget()
+	return control.Outcome{Error: oneLine(err), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
+}
+
+// patience is d, or less where a signal has come meanwhile.
+func (m *mount) patience(d time.Duration) time.Duration {
+	if m.hurry {
+		return hurryPatience
+	}
+	return d
+}
+
+func (m *mount) closeConn() {
 	if err := m.conn.Close(); err != nil {
 		m.log.Debug("closing the connection", "error", err)
 	}
-	m.dialer.Forget()
-	return control.Outcome{Error: oneLine(err), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
 }
 
 // closeCache gives up what is not saved: the bytes become rescue files. A request that is half sent to a server which takes no
@@ -180,14 +189,10 @@ func (m *mount) finish(earlier error, timeout time.Duration) control.Outcome {
 func (m *mount) closeCache() error {
 	done := make(chan error, 1)
 	go func() { done <- m.cache.Close() }()
-	patience := closePatience
-	if m.hurry {
-		patience = hurryPatience
-	}
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(patience):
+	case <-time.After(m.patience(closePatience)):
 	case <-m.signals:
 		m.hurry = true
 		select {
@@ -199,9 +204,7 @@ func (m *mount) closeCache() error {
 	if m.unsaved() {
 		m.log.Warn("what is on its way to the server is not waited for any longer; the connection is closed", "unsaved", m.toGo())
 	}
-	if err := m.conn.Close(); err != nil {
-		m.log.Debug("closing the connection", "error", err)
-	}
+	m.closeConn()
 	return <-done
 }
 

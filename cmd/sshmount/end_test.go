@@ -91,14 +91,7 @@ func TestADeadRecordBesideALiveOneIsForgotten(t *testing.T) {
 }
 
 func TestWhoAsksForAnEndThatIsUnderWayIsToldHowItWent(t *testing.T) {
-	w := newWorld(t)
-	w.write(filepath.Join(w.data, "f"), "x")
-	r := w.mount()
-	held, err := os.Open(filepath.Join(w.mnt, "f"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
+	w, r := inUse(t)
 	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -180,14 +173,7 @@ func TestAnEndThatNobodyToldOfIsNoDeadMount(t *testing.T) {
 }
 
 func TestAHurriedEndDoesNotWarnOfWhatIsSaved(t *testing.T) {
-	w := newWorld(t)
-	w.write(filepath.Join(w.data, "f"), "x")
-	r := w.mount()
-	held, err := os.Open(filepath.Join(w.mnt, "f"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
+	w, r := inUse(t)
 	terminate := func() {
 		t.Helper()
 		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {

@@ -95,7 +95,9 @@ func TestEndsByFusermountAndBySignals(t *testing.T) {
 	}
 }
 
-func TestASignalEndsAMountThatIsInUse(t *testing.T) {
+// inUse is a mount of which a file is held open until the test ends.
+func inUse(t *testing.T) (*world, control.Record) {
+	t.Helper()
 	w := newWorld(t)
 	w.write(filepath.Join(w.data, "f"), "x")
 	r := w.mount()
@@ -103,7 +105,12 @@ func TestASignalEndsAMountThatIsInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close()
+	t.Cleanup(func() { held.Close() })
+	return w, r
+}
+
+func TestASignalEndsAMountThatIsInUse(t *testing.T) {
+	w, r := inUse(t)
 	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
