@@ -6,6 +6,9 @@ import "math/bits"
 // by page a buffer's first use takes many times as long as its second, most of all in a virtual machine.
 const arenaSize = 2 << 20
 
+// keptArenas is how many arenas stay while the pool does: small reads that come once in a while find memory that was used before.
+const keptArenas = 1
+
 const allSlabs = 1<<(arenaSize/slabSize) - 1
 
 // arena is a piece of memory cut into slabs.
@@ -16,8 +19,8 @@ type arena struct {
 	at    int  // where it is in arenas.open, while some but not all slabs are free
 }
 
-func newArena(byPage bool) *arena {
-	a := &arena{mem: mapMemory(arenaSize, byPage), free: allSlabs}
+func newArena() *arena {
+	a := &arena{mem: mapMemory(arenaSize), free: allSlabs}
 	for i := range a.slabs {
 		a.slabs[i].arena = a
 		a.slabs[i].mem = a.mem[i*slabSize : (i+1)*slabSize : (i+1)*slabSize]
@@ -89,19 +92,20 @@ func (m *arenas) shut(a *arena) {
 	m.open = m.open[:last]
 }
 
-// trim gives to the system what nobody needed since the last trim.
+// trim gives to the system what nobody needed since the last trim, but for what is kept.
 func (m *arenas) trim() {
-	n := len(m.idle) - m.excess
+	m.leave(len(m.idle) - max(0, m.excess-keptArenas))
+}
+
+// release gives all idle arenas to the system.
+func (m *arenas) release() { m.leave(0) }
+
+// leave keeps n of the idle arenas.
+func (m *arenas) leave(n int) {
 	for _, a := range m.idle[n:] {
 		unmapMemory(a.mem)
 	}
 	clear(m.idle[n:])
 	m.idle = m.idle[:n]
 	m.excess = n
-}
-
-// release gives all idle arenas to the system.
-func (m *arenas) release() {
-	m.excess = len(m.idle)
-	m.trim()
 }

@@ -238,7 +238,7 @@ func (p *Pool) clear() {
 	}
 	p.slabs.arenas.trim()
 	p.janitor = nil
-	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 || len(p.slabs.arenas.idle) > 0 {
+	if p.clean > 0 || p.dirty > 0 || len(p.streams) > 0 || len(p.slabs.arenas.idle) > keptArenas {
 		p.startJanitorLocked()
 	}
 }

@@ -26,10 +26,8 @@ func (p *Pool) alloc(n int, dirty bool) *buffer {
 	b.pool, b.dirty = p, dirty
 	p.mu.Lock()
 	for !p.slabs.has(class) {
-		// A first small read must not wait for a huge page to be zeroed (6 ms measured).
-		first := p.clean+p.dirty == 0
 		p.mu.Unlock()
-		more := newArena(first) // without the lock: the system may take its time
+		more := newArena() // without the lock: the system may take its time
 		p.mu.Lock()
 		p.slabs.arenas.add(more)
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // mapMemory gets n zeroed bytes from the system that begin at a multiple of n, a power of two: as huge pages where it has such,
-// and all of them at once, or page by page as they are used. It panics where there is none, as Go's own allocator does.
-func mapMemory(n int, byPage bool) []byte {
+// and all of them at once. It panics where there is none, as Go's own allocator does.
+func mapMemory(n int) []byte {
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(2*n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		panic("filedata: no memory for a buffer: " + err.Error())
@@ -20,10 +20,6 @@ func mapMemory(n int, byPage bool) []byte {
 	unmap(p, before)
 	unmap(unsafe.Add(start, n), uintptr(n)-before)
 	b := unsafe.Slice((*byte)(start), n)
-	if byPage {
-		_ = unix.Madvise(b, unix.MADV_NOHUGEPAGE) // some systems use them everywhere
-		return b
-	}
 	_ = unix.Madvise(b, unix.MADV_HUGEPAGE) // without huge pages it is slower, no more
 	_ = unix.Madvise(b, unix.MADV_POPULATE_WRITE)
 	return b

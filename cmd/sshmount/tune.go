@@ -4,7 +4,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,15 +14,28 @@ const (
 	// how much beside that, in bytes.
 	gcPercent = 40
 	headroom  = 12 << 20
-	// warm is how much memory the heap is given as soon as there is a mount, in bytes: for what lives in it and for what
-	// may come together as garbage.
-	warm = headroom + 8<<20
+	// hugeHeap is how much of the heap is to lie in huge pages, in bytes, and warm how much of that the system is asked for as
+	// soon as there is a mount: for what lives in the heap and for what may come together as garbage.
+	hugeHeap = 32 << 20
+	warm     = headroom + 8<<20
 	// warmStep is how much of it is asked for at once, in bytes: nothing else of the process gets memory meanwhile.
 	warmStep = 1 << 20
+	// hugePage is what most processors can map as one page, in bytes.
+	hugePage = 2 << 20
 )
 
-// tune makes the runtime of Go fit a process that serves a mount. What it returns must be kept alive.
-func tune() (ballast []byte) {
+// heap is what the collector of a process that serves a mount works with.
+type heap struct {
+	// ballast is memory that nobody touches, so that it takes none, and that the collector counts as in use.
+	ballast []byte
+	// start is the address where the heap begins, 0 where Go's settings are the user's. What is allocated comes to lie here:
+	// the runtime takes the lowest address that is free. It is no pointer, because what is there comes and goes.
+	start uintptr
+}
+
+// tune makes the runtime of Go fit a process that serves a mount. It is called before all that allocates; what it returns must
+// be kept alive.
+func tune() *heap {
 	tuneScheduler()
 	return tuneMemory()
 }
@@ -33,43 +45,41 @@ func tune() (ballast []byte) {
 // would run a hundred times a second and give memory back that is wanted again at once; and of a heap that has grown large
 // with a million names the usual percentage would be a lot. Whoever set GOGC knows better.
 //
-// What it returns is memory that nobody touches, so that it takes none, and that the collector counts as in use.
-func tuneMemory() (ballast []byte) {
+// The heap lies in huge pages, where the system has such. What is used for the first time page by page costs more than all else
+// that a small read takes, most of all in a virtual machine: there the reads after a mount took twice as long until each page
+// of the heap had been used once.
+func tuneMemory() *heap {
 	if os.Getenv("GOGC") != "" {
-		return nil
+		return &heap{}
 	}
 	debug.SetGCPercent(gcPercent)
-	return make([]byte, headroom*100/gcPercent)
+	huge := make([]byte, hugeHeap)
+	h := &heap{ballast: make([]byte, headroom*100/gcPercent)}
+	h.start = uintptr(unsafe.Pointer(unsafe.SliceData(huge))) &^ (hugePage - 1)
+	advise(h.start, hugeHeap, unix.MADV_HUGEPAGE)
+	// A collection sets how much free memory the heap keeps: as much as was in use then, and a little. This one sees both, and
+	// frees the first.
+	runtime.KeepAlive(huge)
+	huge = nil
+	runtime.GC()
+	return h
 }
 
-// warmHeap gives the heap memory that was used before (see warmMemory), as much as tuneMemory has made room for. It takes
-// the processor for a while, so it is called when the mount is there and nobody waits for a login any more.
-func warmHeap() {
-	// Each collection sets how much free memory the heap keeps: as much as was in use then, and a little. So there is one
-	// that sees the ballast, and one that sees what is warmed beside it.
-	runtime.GC()
-	warmMemory(make([]byte, warm))
-	runtime.GC()
-}
-
-// warmMemory has the system give all of b, as huge pages where it has such. What is used for the first time page by page costs
-// more than all else that a small read takes, most of all in a virtual machine: there the reads after a mount took twice as
-// long until each page of the heap had been used once.
-func warmMemory(b []byte) {
-	// All is advice: without it the heap becomes warm by and by.
-	b = pages(b)
-	_ = unix.Madvise(b, unix.MADV_HUGEPAGE)
-	for piece := range slices.Chunk(b, warmStep) {
-		_ = unix.Madvise(piece, unix.MADV_POPULATE_WRITE)
+// warmUp has the system give the heap its first memory, as much as tuneMemory has made room for. It takes the processor for a
+// while, so it is called when the mount is there and nobody waits for a login any more.
+func (h *heap) warmUp() {
+	if h.start == 0 {
+		return
+	}
+	for at := h.start; at < h.start+warm; at += warmStep {
+		advise(at, warmStep, unix.MADV_POPULATE_WRITE)
 	}
 }
 
-// pages is b without what does not fill a page.
-func pages(b []byte) []byte {
-	size := os.Getpagesize()
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) % uintptr(size))
-	b = b[skip:]
-	return b[:len(b)/size*size]
+// advise tells the system how n bytes at an address of the heap are used. That changes nothing of what is there. A system that
+// doesn't know the advice is slower, no more.
+func advise(at, n uintptr, advice int) {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, at, n, uintptr(advice))
 }
 
 // tuneScheduler gives Go's scheduler one processor more than there are. A goroutine that waits in read(2) for the kernel's next
