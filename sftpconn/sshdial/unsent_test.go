@@ -79,7 +79,7 @@ func TestWhatAProgramHadSentReachesNobodyAfterTheEndOfItsLine(t *testing.T) {
 				close(d.stop)
 				server := <-d.stands
 				fill(t, ch)
-				there := received(t, server)
+				there := dammed(t, server)
 				if end == "killed" {
 					s.killOthers(t)
 				}
@@ -153,6 +153,19 @@ func fill(t *testing.T, ch transport.Channel) {
 			return
 		}
 	}
+}
+
+// dammed is how much has arrived at c when no more does: who sends may have been without a processor for a while.
+func dammed(t *testing.T, c *net.TCPConn) int {
+	t.Helper()
+	n, since := received(t, c), time.Now()
+	for time.Since(since) < time.Second {
+		time.Sleep(10 * time.Millisecond)
+		if more := received(t, c); more != n {
+			n, since = more, time.Now()
+		}
+	}
+	return n
 }
 
 // received is how much has arrived at c and was not read.
