@@ -166,7 +166,8 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 // readers who come to one wait until the server has named it again, or the listing ends. Called with mu held.
 func (l *listing) restart() {
 	for i := range l.ents {
-		if e := &l.ents[i]; !e.gone && !l.changedHere[e.name] {
+		e := &l.ents[i]
+		if _, changed := l.changedHere[e.name]; !e.gone && !changed {
 			e.doubt = true
 		}
 	}
@@ -190,14 +191,20 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 			continue
 		}
 		e.Attr.Mode = withType(e.Attr)
-		n := c.child(dir, e.Name)
-		if l.changedHere[e.Name] {
-			if i, ok := l.index[e.Name]; ok {
+		n, until := c.child(dir, e.Name), until
+		if taken, changed := l.changedHere[e.Name]; changed {
+			i, ok := l.index[e.Name]
+			switch {
+			case ok:
 				l.ents[i].doubt = false
-			} else if n != nil {
+				continue
+			case n != nil:
 				l.add(e.Name, n, n.until)
+				continue
+			case taken:
+				continue
 			}
-			continue
+			until = 0 // its node is forgotten since: the name is there, and no more is known
 		}
 		if n != nil && dir.dir.list == l { // one that was found to be wrong on its way is still read, and tells of the names alone
 			c.takeChild(dir, n, e)

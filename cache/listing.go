@@ -19,7 +19,7 @@ type listing struct {
 	err         error            // why not, where done
 	until       int64            // it may be trusted until then
 	more        chan struct{}    // closed, by whoever changes ents or done while fetching, and made anew
-	changedHere map[string]bool  // while fetching: names changed here, of which the server's word is older
+	changedHere map[string]bool  // while fetching: names changed here, of which the server's word is older; true: taken away
 	users       int              // open directory handles
 	early       bool             // fetched before anybody asked: counted in walk.underWay until it is done
 	guess       bool             // and its request is on its way: counted in Cache.guess
@@ -69,7 +69,7 @@ func (l *listing) remove(name string) {
 // add enters a name that was made here.
 func (l *listing) add(name string, n *Node, until int64) {
 	if !l.done {
-		l.changedHere[name] = true
+		l.changedHere[name] = false
 	}
 	e := listEnt{name: name, ino: n.id, attr: n.attr, until: until}
 	if i, ok := l.index[name]; ok {
@@ -121,7 +121,7 @@ func (c *Cache) changed(n *Node) {
 func (c *Cache) outdateListing(n *Node) {
 	for _, p := range n.names() {
 		if l := p.dir.dir.list; l != nil && !l.done {
-			l.changedHere[p.name] = true
+			l.changedHere[p.name] = false
 		}
 	}
 }

@@ -144,3 +144,37 @@ func TestANameThatIsReplacedWhileItsDirectoryIsReadShowsOnce(t *testing.T) {
 		})
 	}
 }
+
+// What a listing on its way says of a file that is written meanwhile is older than that, but not that the file is there.
+func TestAListingNamesAFileThatWasWrittenAndForgottenMeanwhile(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.MaxNames = 1 })
+	r.put("f", "content")
+	r.put("g", "content")
+	f := r.mustFind("f")
+	r.holdReply("READDIR")
+	listed := make(chan []DirEntry)
+	go func() { listed <- r.list(r.Root()) }()
+	r.waitHeld()
+	h, _, err := r.Open(ctxOf(t), f.Node, syscall.O_WRONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("more than that"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	r.Forget(f.Node.ID(), 1)
+	for r.Node(f.Node.ID()) != nil {
+		r.Forget(r.mustFind("g").Node.ID(), 1) // one more than is kept
+	}
+	r.tap.Release()
+	if got := names(<-listed); !got["f"] || !got["g"] {
+		t.Errorf("listed: %v", got)
+	}
+	if got := r.mustFind("f").Attr.Size; got != 14 {
+		t.Errorf("the file has %d bytes, not 14", got)
+	}
+}
