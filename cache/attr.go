@@ -64,7 +64,7 @@ func (n *Node) expire() { n.until, n.ours = 0, 0 }
 // touched notes a change of a directory's names made here: its times are the server's to say.
 // Called with mu held.
 func (c *Cache) touched(dir *Node) {
-	dir.gen++
+	c.changed(dir)
 	dir.attr.Mtime = uint32(time.Now().Unix())
 	// Nobody waits for the server with Async: our clock's time stands until the attributes have had their time.
 	dir.looks = !c.o.Async

@@ -89,3 +89,29 @@ func TestTheTimeOfADirectoryIsTheServersThoughAStatCrossedWithAChange(t *testing
 		t.Errorf("the mtime is %d, the server's %d; %v", a.Mtime, theirs.Unix(), err)
 	}
 }
+
+// make(1) and others go by the mtime of a directory to see that something was made in it.
+func TestAListingOnItsWayDoesNotTakeBackTheTimeOfADirectoryThatWasChanged(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "x")
+	before := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(r.dir, "d"), before, before); err != nil {
+		t.Fatal(err)
+	}
+	d := r.mustFind("d").Node
+	r.holdReply("READDIR")
+	listed := make(chan []DirEntry)
+	go func() { listed <- r.list(r.Root()) }()
+	r.waitHeld()
+	if _, err := r.Mkdir(ctxOf(t), d, "new", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.Release()
+	if got := names(<-listed); !got["d"] {
+		t.Errorf("listed: %v", got)
+	}
+	a, _, err := r.Getattr(ctxOf(t), d, nil)
+	if err != nil || a.Mtime == before.Unix() {
+		t.Errorf("its mtime is %v, as before the change, which was at %v (%v)", a.Mtime, time.Now().Unix(), err)
+	}
+}
