@@ -162,8 +162,10 @@ func (c *Cache) replaced(n *Node) {
 	if dir == nil {
 		return
 	}
-	c.forgetName(dir, name)
-	delete(dir.dir.missing, name)
-	c.distrust(dir)
+	c.forgetChild(dir, name)
+	if e := dir.dir.list.named(name); e != nil {
+		e.attr = session.Attr{} // of what type it is now only a look-up tells
+	}
+	c.doubtName(dir, name)
 	c.notifyName(dir.id, name)
 }

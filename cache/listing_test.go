@@ -4,10 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 // A directory in which a program makes and removes a file a second, for weeks, takes no more room than what is in it.
@@ -176,5 +180,41 @@ func TestAListingNamesAFileThatWasWrittenAndForgottenMeanwhile(t *testing.T) {
 	}
 	if got := r.mustFind("f").Attr.Size; got != 14 {
 		t.Errorf("the file has %d bytes, not 14", got)
+	}
+}
+
+// What has the name of a file by now has a place in the listing, whoever finds out that it is no file any more.
+func TestAListingOnItsWayNamesWhatHasComeInThePlaceOfAFile(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	n := r.mustFind("f").Node
+	var answers atomic.Int32
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "READDIR" && answers.Add(1) > 1 {
+			return sftptest.Hold() // the end
+		}
+		return sftptest.Pass()
+	})
+	d, err := r.OpenDir(ctxOf(t), r.Root())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Release()
+	r.waitHeld()
+	p := filepath.Join(r.dir, "f")
+	if err := errors.Join(os.Remove(p), os.Mkdir(p, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	r.distrustNode(n)
+	_, _, err = r.Getattr(ctxOf(t), n, nil)
+	wantErrno(t, err, syscall.ESTALE)
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	e, err := d.Next(ctxOf(t), 2)
+	if err != nil || e.Name != "f" || e.Mode == syscall.S_IFREG {
+		t.Errorf("the next entry is %+v, %v", e, err)
+	}
+	if f := r.mustFind("f"); f.Attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		t.Errorf("looked up again it has the mode %o", f.Attr.Mode)
 	}
 }

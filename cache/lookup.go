@@ -239,14 +239,19 @@ func (c *Cache) removedHere(dir *Node, name string) bool {
 
 // forgetName takes a name out of the tree, whatever had it. Called with mu held.
 func (c *Cache) forgetName(dir *Node, name string) {
+	c.forgetChild(dir, name)
+	if l := dir.dir.list; l != nil {
+		l.remove(name)
+	}
+}
+
+// forgetChild takes a name away from the node that has it. Called with mu held.
+func (c *Cache) forgetChild(dir *Node, name string) {
 	if n := c.child(dir, name); n != nil {
 		c.unname(n, dir, name)
 		n.gen++
 		c.dropKept(n)
 		c.retireIfUnheld(n)
-	}
-	if l := dir.dir.list; l != nil {
-		l.remove(name)
 	}
 }
 
