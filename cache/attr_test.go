@@ -115,3 +115,35 @@ func TestAListingOnItsWayDoesNotTakeBackTheTimeOfADirectoryThatWasChanged(t *tes
 		t.Errorf("its mtime is %v, as before the change, which was at %v (%v)", a.Mtime, time.Now().Unix(), err)
 	}
 }
+
+// fstat(2) has no second try by the name, as stat(2) has: the kernel hands its error on.
+func TestAnOpenFileIsThereThoughItsNameLeadsToSomethingElse(t *testing.T) {
+	for what, replace := range map[string]func(p string) error{
+		"a directory": func(p string) error { return os.Mkdir(p, 0o755) },
+		"a link":      func(p string) error { return os.Symlink("elsewhere", p) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("f", "content")
+			n := r.mustFind("f").Node
+			h := r.opened(n, syscall.O_RDONLY)
+			p := filepath.Join(r.dir, "f")
+			if err := os.Remove(p); err != nil {
+				t.Fatal(err)
+			}
+			if err := replace(p); err != nil {
+				t.Fatal(err)
+			}
+			r.distrustNode(n)
+			if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.Size != 7 {
+				t.Errorf("the open file: %+v, %v", a, err)
+			}
+			if got := r.readOpen(h); got != "content" {
+				t.Errorf("it holds %q", got)
+			}
+			if f := r.mustFind("f"); f.Node == n {
+				t.Error("the name still leads to it")
+			}
+		})
+	}
+}

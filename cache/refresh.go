@@ -59,20 +59,28 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return err
 	}
 	c.mu.Lock()
-	if h != nil && n.gen == asked.gen && sameType(n, a) && n.anotherAt(a) {
-		c.mu.Unlock()
+	same, another := sameType(n, a), false
+	switch {
+	case n.gen != asked.gen:
+		// Our own change crossed with the answer: what we know is newer than what was read.
+	case same && !n.anotherAt(a):
+		c.keepAsked(n, asked, a)
+	default:
+		another = true
+		if !same || h == nil {
+			c.replaced(n)
+		}
+	}
+	c.mu.Unlock()
+	switch {
+	case !another:
+		return nil
+	case h == nil:
+		return fail("stat", p, syscall.ESTALE, nil)
+	case same:
 		return c.tellNames(ctx, n, h, a)
 	}
-	defer c.mu.Unlock()
-	if n.gen != asked.gen {
-		return nil // our own change crossed with the answer: what we know is newer than what was read
-	}
-	if !sameType(n, a) || n.anotherAt(a) {
-		c.replaced(n)
-		return fail("stat", p, syscall.ESTALE, nil)
-	}
-	c.keepAsked(n, asked, a)
-	return nil
+	return c.refreshOpen(ctx, n, h) // what is open is still there, though something else has its name
 }
 
 // refreshOpen asks by an open handle.
