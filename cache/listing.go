@@ -23,7 +23,7 @@ type listing struct {
 	users       int              // open directory handles
 	early       bool             // fetched before anybody asked: counted in walk.underWay until it is done
 	guess       bool             // and its request is on its way: counted in Cache.guess
-	links       bool             // the targets of its links have been asked for
+	linksTo     int              // the targets of the links before this entry have been asked for
 	countAt     int              // with so many entries those that are gone are counted next
 
 	byName  []int32 // positions in ents in the order of names; nil until it is wanted
@@ -108,7 +108,7 @@ func (l *listing) compact() {
 			ents = append(ents, e)
 		}
 	}
-	l.ents, l.index, l.byName, l.countAt = ents, index, nil, 0
+	l.ents, l.index, l.byName, l.countAt, l.linksTo = ents, index, nil, 0, 0
 }
 
 // changed notes that this side changed a node: answers that crossed with it are not kept. Called with mu held.

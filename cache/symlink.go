@@ -11,7 +11,7 @@ import (
 const maxLinksAhead = 1000
 
 // Readlink gives the target of a link as programs may follow it. The first question in a listed directory asks
-// for all its links in one flight.
+// for all its links in one flight; where they are too many for that, each further one asks for as many again.
 func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	c.mu.Lock()
 	if n.link != nil && c.valid(n) {
@@ -59,28 +59,24 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	return c.contained(n, targets[0], depth, same)
 }
 
-// linksBeside gives the links of a node's directory whose targets are not known, pinned, where the listing is known
+// linksBeside gives the next links of a node's directory whose targets are not known, pinned, where the listing is known
 // and they have not been asked for yet. Called with mu held.
 func (c *Cache) linksBeside(n *Node) (nodes []*Node, paths []string) {
 	if n.parent == nil || c.o.NoPrefetch {
 		return nil, nil
 	}
 	l := n.parent.dir.list
-	if l == nil || !l.whole() || l.links || l.until <= c.now() {
+	if l == nil || !l.whole() || l.until <= c.now() {
 		return nil, nil
 	}
-	l.links = true
 	dir := c.path(n.parent)
 	if dir == "" {
 		return nil, nil
 	}
-	for i := range l.ents {
-		e := &l.ents[i]
+	for ; l.linksTo < len(l.ents) && len(nodes) < maxLinksAhead; l.linksTo++ {
+		e := &l.ents[l.linksTo]
 		if e.gone || !e.isLink() || e.name == n.name {
 			continue
-		}
-		if len(nodes) == maxLinksAhead {
-			break
 		}
 		s, _, state := c.peek(n.parent, e.name)
 		if state != present || s.link != nil || !s.isLink() {

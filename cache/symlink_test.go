@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -75,4 +76,25 @@ func TestALinkThatARenameOvertakesIsReadByItsNewName(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLinksAreReadManyInAFlightHoweverManyThereAre(t *testing.T) {
+	r := newRig(t, nil)
+	const links = maxLinksAhead + 20
+	for i := range links {
+		if err := os.Symlink("target", filepath.Join(r.dir, fmt.Sprint("l", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var nodes []*Node
+	for _, e := range r.list(r.Root()) {
+		nodes = append(nodes, r.mustFind(e.Name).Node)
+	}
+	r.costs("reading the links", 2, func() {
+		for _, n := range nodes {
+			if target, err := r.Readlink(ctxOf(t), n); err != nil || target != "target" {
+				t.Fatalf("%q, %v", target, err)
+			}
+		}
+	})
 }
