@@ -39,10 +39,19 @@ func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	if a.Mode != n.attr.Mode || a.UID != n.attr.UID || a.GID != n.attr.GID {
 		n.ours = 0
 	}
+	c.modeSeen(n, a.Mode)
 	n.attr = a
 	n.until = c.now() + int64(c.timeout)
 	n.looks = false
 	n.link = nil
+}
+
+// modeSeen enters a node's mode. Called with mu held.
+func (c *Cache) modeSeen(n *Node, mode uint32) {
+	if n.isDir() && searchable(mode) != searchable(n.attr.Mode) {
+		c.distrust(n) // the server may list all names now, or none
+	}
+	n.attr.Mode = mode
 }
 
 // withType gives attributes without a type (servers may leave it out) that of a regular file.

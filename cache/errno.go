@@ -201,7 +201,7 @@ func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool
 		return fail(op, path, syscall.EISDIR, err)
 	case wantDir && !isDir:
 		return fail(op, path, syscall.ENOTDIR, err)
-	case wantDir && c.hasNames(ctx, path):
+	case wantDir && c.hasNames(ctx, path, a.Mode):
 		return fail(op, path, syscall.ENOTEMPTY, err)
 	}
 	err = c.whyNotStored(ctx, op, path, err)
@@ -213,15 +213,18 @@ func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool
 
 var errEnough = errors.New("enough names seen")
 
-// hasNames looks whether a directory holds anything. One that may not be listed is taken to: that it is empty nobody can say, and
-// then the server would most likely have done what it was asked for.
-func (c *Cache) hasNames(ctx context.Context, path string) bool {
+// hasNames looks whether a directory of that mode holds anything. One that may not be listed, or shows nothing for want of the
+// right to search it, is taken to: that it is empty nobody can say, and then the server would most likely have done what it was asked for.
+func (c *Cache) hasNames(ctx context.Context, path string, mode uint32) bool {
 	err := c.conn.List(ctx, path, func(names []sftpconn.Entry, _ bool) error {
 		if len(names) > 0 {
 			return errEnough
 		}
 		return nil
 	})
+	if err == nil {
+		return !searchable(mode)
+	}
 	return errors.Is(err, errEnough) || errors.Is(c.errno(ctx, "list", path, err), syscall.EACCES)
 }
 
@@ -266,7 +269,7 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 			return fail(op, to, syscall.EISDIR, err)
 		case srcDir && !dstDir:
 			return fail(op, to, syscall.ENOTDIR, err)
-		case dstDir && c.hasNames(ctx, to):
+		case dstDir && c.hasNames(ctx, to, dst.Mode):
 			return fail(op, to, syscall.ENOTEMPTY, err)
 		}
 	}

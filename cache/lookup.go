@@ -155,7 +155,7 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 			}
 			return nil, 0, unknown
 		}
-		if l.whole() && l.until > now && !c.o.NoAbsence {
+		if l.whole() && l.until > now && !c.o.NoAbsence && dir.provesAbsence() {
 			return nil, time.Duration(l.until - now), absent
 		}
 	}
@@ -167,6 +167,13 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 	}
 	return nil, 0, unknown
 }
+
+// provesAbsence says whether a directory holds no names but those in its listing, which is there. Called with mu held.
+func (n *Node) provesAbsence() bool { return len(n.dir.list.ents) > 0 || searchable(n.attr.Mode) }
+
+// searchable says whether all who may list a directory of that mode may look its names up, too. To others OpenSSH shows an empty
+// one, as it leaves out what it can't look at.
+func searchable(mode uint32) bool { return mode>>2&^mode&0o111 == 0 }
 
 // lookupMissed keeps an absence that the server reported.
 func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Found, error) {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -61,6 +62,49 @@ func TestErrnoOfACreationThatMayFindAFile(t *testing.T) {
 				return sftptest.Pass()
 			})
 			wantErrno(t, create(r, tc.flags), tc.want)
+		})
+	}
+}
+
+// OpenSSH looks at each name before it lists it, and leaves out those that it may not look at.
+func TestADirectoryThatMayNotBeSearchedIsNotCalledEmpty(t *testing.T) {
+	for _, async := range []bool{false, true} {
+		t.Run(fmt.Sprint("async ", async), func(t *testing.T) {
+			r := newRig(t, func(o *Options) { o.Async = async })
+			r.put("d/f", "x")
+			if err := os.Chmod(filepath.Join(r.dir, "d"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d := r.mustFind("d").Node
+			r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				if p.Request != nil && p.Request.Name == "READDIR" {
+					return sftptest.Answer(session.StatusEOF, "End of file")
+				}
+				return sftptest.Pass()
+			})
+			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				if p.Name == "LSTAT" && p.Text == filepath.Join(r.dir, "d/f") {
+					return sftptest.Answer(session.StatusPermissionDenied, "Permission denied")
+				}
+				return sftptest.Pass()
+			})
+			if all := r.list(d); len(all) > 0 {
+				t.Fatalf("listed: %v", all)
+			}
+			_, err := r.find("d/f")
+			wantErrno(t, err, syscall.EACCES)
+			wantErrno(t, r.Rmdir(ctxOf(t), r.Root(), "d"), syscall.ENOTEMPTY)
+
+			r.tap.OnReply(nil)
+			r.tap.OnRequest(nil)
+			mode := uint32(0o700)
+			if _, _, err := r.Setattr(ctxOf(t), d, nil, SetAttr{Mode: &mode}); err != nil {
+				t.Fatal(err)
+			}
+			if got := names(r.list(d)); !got["f"] {
+				t.Errorf("when it may be searched again it holds %v", got)
+			}
+			r.mustFind("d/f")
 		})
 	}
 }

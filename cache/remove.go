@@ -134,7 +134,7 @@ func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, c
 // surelyEmpty says whether a directory is known to hold nothing. Called with mu held.
 func (c *Cache) surelyEmpty(n *Node) bool {
 	l := n.dir.list
-	if len(n.dir.children) > 0 || l == nil || !l.whole() || l.until <= c.now() {
+	if len(n.dir.children) > 0 || l == nil || !l.whole() || l.until <= c.now() || !n.provesAbsence() {
 		return false
 	}
 	for i := range l.ents {

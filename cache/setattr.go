@@ -224,7 +224,7 @@ func (c *Cache) undoubted(n *Node) bool {
 // applied enters attributes that the server has taken. Called with mu held.
 func (c *Cache) applied(n *Node, a session.Attr) {
 	if a.Flags&session.HasMode != 0 {
-		n.attr.Mode = n.attr.Mode&syscall.S_IFMT | a.Mode
+		c.modeSeen(n, n.attr.Mode&syscall.S_IFMT|a.Mode)
 	}
 	if a.Flags&session.HasSize != 0 {
 		n.attr.Size = a.Size
