@@ -20,12 +20,13 @@ type Attr struct {
 	Ctime    int64 // SFTP has none: the mtime
 }
 
-// Found is an answer about a name: the node, its attributes, and for how long they may be trusted from now.
+// Found is an answer about a name: the node, its attributes, and for how long either may be trusted from now.
 // Each Found with a Node counts as one reference of the kernel, given back by Forget.
 type Found struct {
-	Node *Node
-	Attr Attr
-	TTL  time.Duration
+	Node    *Node
+	Attr    Attr
+	TTL     time.Duration // that the name leads to the node, or to none
+	AttrTTL time.Duration // the attributes
 }
 
 // valid says whether a node's attributes may be trusted now. Called with mu held.
@@ -108,11 +109,19 @@ func (c *Cache) shown(n *Node) Attr {
 func (c *Cache) found(n *Node) Found {
 	n.refs++
 	c.idle.Remove(n.id)
-	return Found{Node: n, Attr: c.shown(n), TTL: c.ttl(n)}
+	return Found{Node: n, Attr: c.shown(n), TTL: c.ttl(n), AttrTTL: c.attrTTL(n)}
 }
 
-// ttl is for how long a node's attributes may still be trusted. A directory that was changed here keeps its time:
-// the kernel knows of its own changes and asks for the new mtime by itself. Called with mu held.
+// attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime of a directory is a guess of our clock.
+// Called with mu held.
+func (c *Cache) attrTTL(n *Node) time.Duration {
+	if n.looks {
+		return 0
+	}
+	return c.ttl(n)
+}
+
+// ttl is for how long a node may still be trusted to be what it was. Called with mu held.
 func (c *Cache) ttl(n *Node) time.Duration {
 	if n.mtimeUnknown() {
 		return 0
@@ -134,10 +143,7 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.looks {
-		return c.shown(n), 0, nil // a change made here has crossed: the time is ours, and not to be kept
-	}
-	return c.shown(n), c.ttl(n), nil
+	return c.shown(n), c.attrTTL(n), nil
 }
 
 // gone notes that the server has no such name any more. The path says which name was asked for: the node

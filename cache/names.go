@@ -78,7 +78,7 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		f.Node.expire()
-		f.TTL = 0
+		f.TTL, f.AttrTTL = 0, 0
 	}
 	return f, err
 }

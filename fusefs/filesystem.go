@@ -159,7 +159,7 @@ func (fs *filesystem) knownEntry(op context.Context, f cache.Found, out *fuse.En
 	}
 	out.NodeId = f.Node.ID()
 	out.SetEntryTimeout(bound(f.TTL, fs.opts.EntryTimeout))
-	out.SetAttrTimeout(fs.trust(op, f.TTL, fs.opts.AttrTimeout))
+	out.SetAttrTimeout(fs.trust(op, f.AttrTTL, fs.opts.AttrTimeout))
 	return fuse.OK
 }
 

@@ -164,3 +164,16 @@ func TestWhatIsKnownCostsNoRequest(t *testing.T) {
 		t.Errorf("what is known was asked for: %v", counts)
 	}
 }
+
+// What a change does to the time of a directory the server's clock says, and not ours.
+func TestTheTimeOfAChangedDirectoryIsTheServers(t *testing.T) {
+	zero := time.Duration(0)
+	m := mount(t, func(s *setup) { s.Mount.EntryTimeout = &zero })
+	check(t, os.Mkdir(m.path("dir"), 0o755))
+	put(t, m.path("dir/file"), "content")
+	then := time.Now().Add(-time.Hour) // so late is it there
+	check(t, os.Chtimes(m.server("dir"), then, then))
+	if got := lstat(t, m.path("dir")).Mtim.Sec; got != then.Unix() {
+		t.Errorf("its mtime is %d, not %d", got, then.Unix())
+	}
+}
