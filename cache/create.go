@@ -23,73 +23,134 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	if sure && c.o.Async {
 		return c.createAsync(ctx, dir, name, flags, perm)
 	}
+	if !excl && flags&syscall.O_TRUNC != 0 {
+		if found, h, err := c.recreate(ctx, dir, name, flags); h != nil || err != nil {
+			return found, h, err
+		}
+	}
+	var p string
+	var before *Node // what had the name when the change had its turn
+	var asked stamp
+	var f *sftpconn.File
+	var a session.Attr
+	var self *Handle // guarded by mu, as what follows
+	var found Found
+	unwanted := false
+	_, err := c.queue.submit(ctx, change{
+		op: op, names: []place{{dir, name}},
+		locate: func() (_ []string, err error) {
+			if p, err = c.namePath(dir, name); err != nil {
+				return nil, err
+			}
+			if before = c.child(dir, name); before != nil {
+				asked = c.stamp(before)
+			}
+			return []string{p}, nil
+		},
+		run: func(ctx context.Context) (err error) {
+			f, a, err = c.createFile(ctx, c.createRequest(p, flags, perm, &self), excl, sure)
+			return err
+		},
+		enter: func(err error) {
+			switch {
+			case err != nil:
+			case unwanted:
+				f.Close()
+			default:
+				n := c.created(dir, name, a, excl, before, asked)
+				if flags&syscall.O_TRUNC != 0 && n.file != nil {
+					n.file.data.Drop()
+				}
+				if fs := c.content(n); !fs.known && !fs.wrote && !fs.held {
+					fs.mark(a.Size, a.Mtime, c.serverNow())
+				}
+				self = c.newHandle(n, c.openBackend(f, nil), flags)
+				found = c.found(n)
+			}
+		},
+	})
+	c.mu.Lock()
+	h, answer := self, found
+	unwanted = err != nil
+	c.mu.Unlock()
+	switch {
+	case err == nil:
+		return answer, h, nil
+	case h != nil: // it was made when the program had just given up
+		h.Release()
+		c.Forget(answer.Node.id, 1)
+	}
+	c.notMade(dir, name, err)
+	return Found{}, nil, err
+}
+
+// recreate opens a file that has bytes on their way with O_TRUNC: then the creation would overtake them. Without a handle it is not there.
+func (c *Cache) recreate(ctx context.Context, dir *Node, name string, flags uint32) (Found, *Handle, error) {
 	p, err := c.childPath(ctx, dir, name)
 	if err != nil {
 		return Found{}, nil, err
 	}
 	c.mu.Lock()
-	before := c.child(dir, name)
-	var asked stamp
-	if before != nil {
-		asked = c.stamp(before)
-	}
+	n := c.child(dir, name)
+	dirty := n != nil && c.stamp(n).dirty
 	c.mu.Unlock()
-	if asked.dirty && !excl && flags&syscall.O_TRUNC != 0 {
-		if h, _, err := c.openTruncated(ctx, before, p, flags); !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ESTALE) {
-			if err != nil {
-				return Found{}, nil, err
-			}
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return c.found(before), h, nil
-		}
+	if !dirty {
+		return Found{}, nil, nil
 	}
-	var self *Handle
-	req := c.createRequest(p, flags, perm, &self)
+	h, _, err := c.openTruncated(ctx, n, p, flags)
+	switch {
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ESTALE):
+		return Found{}, nil, nil
+	case err != nil:
+		return Found{}, nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.found(n), h, nil
+}
+
+// createFile has the server make a file, or open the one that is there.
+func (c *Cache) createFile(ctx context.Context, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
+	const op = "create"
+	p := req.Path()
 	f, a, _, err := c.createRemote(ctx, req, excl, sure)
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx) {
 		f, a, _, err = c.createRemote(ctx, req, excl, sure)
 	}
 	if err != nil {
-		err = c.whyNotCreated(ctx, p, excl, err)
-		c.notMade(dir, name, err)
-		return Found{}, nil, err
+		return nil, a, c.whyNotCreated(ctx, p, excl, err)
 	}
 	if c.o.FollowSymlinks || withType(a)&syscall.S_IFMT == syscall.S_IFLNK {
 		if a, err = f.Stat(ctx); err != nil {
 			f.Close()
-			return Found{}, nil, c.errno(ctx, op, p, err)
+			return nil, a, c.errno(ctx, op, p, err)
 		}
 	}
 	if withType(a)&syscall.S_IFMT != syscall.S_IFREG {
 		f.Close()
-		return Found{}, nil, fail(op, p, syscall.EEXIST, errors.New("the name is taken by something that is no regular file"))
+		return nil, a, fail(op, p, syscall.EEXIST, errors.New("the name is taken by something that is no regular file"))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	return f, a, nil
+}
+
+// created enters a file that the server has made, or opened where it was not to be made anew. before had the name, and was in the state
+// asked, when it was asked to. Called with mu held.
+func (c *Cache) created(dir *Node, name string, a session.Attr, excl bool, before *Node, asked stamp) *Node {
 	if excl {
 		c.forgetName(dir, name) // what had the name before is not what was made now
+		n := c.enter(dir, name, a)
+		n.ours = n.until
+		return n
 	}
 	n := c.child(dir, name)
-	if n != nil && n == before && sameType(n, a) && (n.gen != asked.gen || asked.dirty || n.sent > 0) {
-		// It is a file that is written here: what the server has told may be of before.
-		if n.gen == asked.gen && n.sent == 0 {
-			c.keepAsked(n, asked, a)
-		}
-	} else {
-		n = c.enter(dir, name, a)
+	if n == nil || n != before || !sameType(n, a) || n.gen == asked.gen && !asked.dirty && n.sent == 0 {
+		return c.enter(dir, name, a)
 	}
-	if excl {
-		n.ours = n.until
+	// It is a file that is written here: what the server has told may be of before.
+	if n.gen == asked.gen && n.sent == 0 {
+		c.keepAsked(n, asked, a)
 	}
-	if flags&syscall.O_TRUNC != 0 && n.file != nil {
-		n.file.data.Drop()
-	}
-	if fs := c.content(n); !fs.known && !fs.wrote && !fs.held {
-		fs.mark(a.Size, a.Mtime, c.serverNow())
-	}
-	self = c.newHandle(n, c.openBackend(f, nil), flags)
-	return c.found(n), self, nil
+	return n
 }
 
 // createRequest is the opening that makes a file.
