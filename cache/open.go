@@ -135,11 +135,27 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 
 // openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
-	asked := c.serverPathOf(n)
+	c.mu.Lock()
+	asked, moved := c.serverPath(n), c.lastMove(n)
+	c.mu.Unlock()
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
 		Check: c.checkOf(self), Lost: c.lostOf(self), Size: size,
 	})
+	c.mu.Lock()
+	strayed := c.path(n) != "" && c.strayed(n, moved, p, false)
+	c.mu.Unlock()
+	if strayed {
+		// Another file may have had the path when the request came.
+		if err == nil {
+			f.Close()
+		}
+		now, err := c.pathToOpen(ctx, n)
+		if err != nil {
+			return nil, a, err
+		}
+		return c.openRemote(ctx, n, now, pflags, size, self)
+	}
 	if err != nil {
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
 		if errors.Is(err, syscall.ENOENT) {

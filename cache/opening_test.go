@@ -149,3 +149,47 @@ func TestAGrownFileIsReadToItsEndBesideChangesOfTheFile(t *testing.T) {
 		})
 	}
 }
+
+// Another directory has the path by the time at which the opening comes to the server.
+func TestAnOpenThatTwoRenamesOvertakeOpensTheFile(t *testing.T) {
+	for what, flags := range map[string]uint32{"to read": syscall.O_RDONLY, "to write": syscall.O_RDWR} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("d/f", "ours")
+			r.put("other/f", "theirs")
+			r.mustFind("other")
+			n := r.mustFind("d/f").Node
+			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				if p.Name == "OPEN" || p.Name == "LSTAT" {
+					return sftptest.Hold()
+				}
+				return sftptest.Pass()
+			})
+			type opened struct {
+				h   *Handle
+				err error
+			}
+			was := make(chan opened, 1)
+			go func() {
+				h, _, err := r.Open(ctxOf(t), n, flags)
+				was <- opened{h, err}
+			}()
+			r.waitHeld()
+			for _, name := range [][2]string{{"d", "e"}, {"other", "d"}} {
+				if err := r.Rename(ctxOf(t), r.Root(), name[0], r.Root(), name[1], false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.tap.OnRequest(nil)
+			r.tap.Release()
+			o := <-was
+			if o.err != nil {
+				t.Fatal(o.err)
+			}
+			defer o.h.Release()
+			if got := r.readOpen(o.h); got != "ours" {
+				t.Errorf("it holds %q", got)
+			}
+		})
+	}
+}
