@@ -246,7 +246,10 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	var f *sftpconn.File
 	var a session.Attr
 	keep, unwanted := false, false // guarded by mu
-	err := c.cut(ctx, n, "open", 0, func(ctx context.Context) (err error) {
+	err := c.cut(ctx, n, "open", 0, func(ctx context.Context, p string) (err error) {
+		if p == "" {
+			return fail("open", "", syscall.ESTALE, errors.New("its name is gone"))
+		}
 		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, 0, &self)
 		return err
 	}, func(fs *fileState) {

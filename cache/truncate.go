@@ -17,7 +17,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	if err := c.waitForChanges(ctx, n, "truncate"); err != nil {
 		return err
 	}
-	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context) error { return c.sendAnytime(ctx, n, h, a) }, func(fs *fileState) {
+	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) error { return c.send(ctx, n, h, a, p) }, func(fs *fileState) {
 		c.applied(n, a)
 		if a.Flags&session.HasTimes == 0 {
 			fs.wrote = true // the server has set the mtime
@@ -33,38 +33,57 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	return nil
 }
 
-// cut has send make a file size bytes long, and then calls enter, with Cache.mu held.
-func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(context.Context) error, enter func(*fileState)) error {
+// cut has send make a file size bytes long, by its path if it has one, and then calls enter, with Cache.mu held. It has its turn among the
+// changes of names: a rename that got in between would have another file cut.
+func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(ctx context.Context, p string) error, enter func(*fileState)) error {
 	c.mu.Lock()
 	fs := c.content(n)
 	c.changed(n)
 	c.mu.Unlock()
-	return c.attendBarred(ctx, n, change{op: op, run: send, enter: func(err error) {
-		fs.data.Truncated(size, err == nil)
-		c.changed(n)
-		if err != nil {
-			fs.cutLost = fs.cutLost || unanswered(err)
-			return
-		}
-		c.dropAhead(n)
-		fs.ownTimes = nil
-		enter(fs)
-	}})
+	var p string
+	return c.attendBarred(ctx, n, change{
+		op: op,
+		locate: func() ([]string, error) {
+			if p = c.ownPath(n); p == "" {
+				return nil, nil
+			}
+			return []string{p}, nil
+		},
+		run: func(ctx context.Context) error { return send(ctx, p) },
+		enter: func(err error) {
+			fs.data.Truncated(size, err == nil)
+			c.changed(n)
+			if err != nil {
+				fs.cutLost = fs.cutLost || unanswered(err)
+				return
+			}
+			c.dropAhead(n)
+			fs.ownTimes = nil
+			enter(fs)
+		},
+	})
 }
 
-// attendBarred is attend for a change of a file's content as a whole, which needs no path and no node of its own. A program that gives up
-// is answered at once; until the server has answered nothing else changes the file, as it could overtake what was sent.
+// attendBarred is attend for a change of a file's content as a whole. A program that gives up is answered at once; until the server has
+// answered nothing else changes the file, as it could overtake what was sent.
 func (c *Cache) attendBarred(ctx context.Context, n *Node, ch change) error {
 	c.mu.Lock()
 	data := c.content(n).data
 	c.pin(n)
-	ch.paths, ch.node = []string{c.path(n)}, n
+	ch.node = n
 	c.mu.Unlock()
 	if err := data.Bar(ctx); err != nil {
 		c.unpin(n)
 		return err
 	}
-	return c.queue.attend(ctx, &pending{change: ch}, func() {
+	p, _, err := c.queue.register(ctx, ch)
+	if err != nil {
+		data.Unbar()
+		c.unpin(n)
+		return err
+	}
+	return c.queue.attend(ctx, p, func() {
+		c.queue.leave(p)
 		data.Unbar()
 		c.unpin(n)
 	})
