@@ -6,12 +6,14 @@ import (
 	"maps"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // DirHandle is an open directory: a position-free view of its listing. Next may be called from several goroutines.
 type DirHandle struct {
-	c *Cache
-	n *Node
+	c      *Cache
+	n      *Node
+	opened int64 // when it was (Cache.now)
 
 	list *listing // guarded by Cache.mu
 	// Where the listing ended when it was first seen whole; -1 before. What is made here later is not shown: a program that makes a
@@ -33,7 +35,7 @@ func (c *Cache) OpenDir(ctx context.Context, n *Node) (*DirHandle, error) {
 	if !n.isDir() {
 		return nil, fail("opendir", "", syscall.ENOTDIR, nil)
 	}
-	d := &DirHandle{c: c, n: n}
+	d := &DirHandle{c: c, n: n, opened: c.now()}
 	c.mu.Lock()
 	c.pin(n)
 	c.take(d)
@@ -180,6 +182,25 @@ func (d *DirHandle) Owners(e DirEntry) (uids, gids []uint32, to uint64) {
 		users[a.UID], groups[a.GID] = struct{}{}, struct{}{}
 	}
 	return slices.Collect(maps.Keys(users)), slices.Collect(maps.Keys(groups)), max(uint64(last)+2, e.Off)
+}
+
+// justOpened is for how long what the opening of a directory has found is what a listing shows that begins then.
+const justOpened = time.Second
+
+// Begin is for the first reading: names made and removed since the opening count, and a listing that is too old by now, or no longer
+// kept up to date, is fetched anew.
+func (d *DirHandle) Begin() {
+	d.c.mu.Lock()
+	defer d.c.mu.Unlock()
+	now := d.c.now()
+	old := d.list.done && d.list.until <= now && now-d.opened > int64(justOpened)
+	if old || d.list != d.n.dir.list {
+		d.list.users--
+		d.c.take(d)
+		return
+	}
+	d.end = -1
+	d.seeEnd()
 }
 
 // Rewind: the next Next(0) shows the directory as it is then (rewinddir(3)).

@@ -20,17 +20,21 @@ type dirHandle struct {
 	owners uint64     // the owners of the entries before this place are learnt, as far as they could be
 }
 
-// at prepares for reading at off; the beginning, once more, is rewinddir(3), which shows the directory as it is now.
+// at prepares for reading at off. The beginning shows the directory as it is now: after rewinddir(3), and where a program has had
+// it open for other uses before it lists it.
 func (d *dirHandle) at(off uint64) {
-	d.mu.Lock()
-	again := off == 0 && d.read
-	d.read = true
-	if off == 0 {
-		d.owners = 0
+	if off != 0 {
+		return
 	}
+	d.mu.Lock()
+	again := d.read
+	d.read = true
+	d.owners = 0
 	d.mu.Unlock()
 	if again {
 		d.Rewind()
+	} else {
+		d.Begin()
 	}
 }
 

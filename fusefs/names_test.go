@@ -299,3 +299,24 @@ func TestOpenNeverFollowsALinkOnTheServer(t *testing.T) {
 	close(stop)
 	check(t, <-stopped)
 }
+
+// A program that opens a directory, works in it by that descriptor and lists it then for the first time sees what it has done.
+func TestADirectoryIsListedAsItIsWhenItIsReadFirst(t *testing.T) {
+	m := mount(t)
+	put(t, m.server("old"), "x")
+	put(t, m.server("removed"), "x")
+	_, err := os.ReadDir(m.dir)
+	check(t, err)
+	d, err := os.Open(m.dir)
+	check(t, err)
+	defer d.Close()
+	fd, err := unix.Openat(int(d.Fd()), "new", unix.O_CREAT|unix.O_WRONLY, 0o644)
+	check(t, err)
+	unix.Close(fd)
+	check(t, unix.Unlinkat(int(d.Fd()), "removed", 0))
+	names, err := d.Readdirnames(-1)
+	check(t, err)
+	if slices.Sort(names); !slices.Equal(names, []string{"new", "old"}) {
+		t.Errorf("the directory holds %q", names)
+	}
+}
