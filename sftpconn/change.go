@@ -27,11 +27,14 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 		c.shorten(path, a.Size)
 	}
 	err := c.retry(ctx, "setstat", path, func(ch *channel, _ bool) error {
+		set := ch.s.Setstat
+		send := func() *session.Call { return set(path, a) }
 		switch {
 		case !nofollow:
-			return ch.wait(ctx, ch.s.Setstat(path, a))
+			return ch.wait(ctx, c.setBits(nil, path, a, send))
 		case ch.s.Has("lsetstat@openssh.com"):
-			return ch.wait(ctx, ch.s.Lsetstat(path, a))
+			set = ch.s.Lsetstat
+			return ch.wait(ctx, c.setBits(nil, path, a, send))
 		}
 		look := ch.s.Lstat(path)
 		if err := ch.wait(ctx, look); err != nil {
@@ -40,7 +43,7 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 		if look.Attr().Mode&modeType == modeLink {
 			return ErrUnsupported
 		}
-		return ch.wait(ctx, ch.s.Setstat(path, a))
+		return ch.wait(ctx, c.setBits(nil, path, a, send))
 	})
 	return wrap(err, "setstat", path)
 }

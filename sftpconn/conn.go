@@ -55,6 +55,9 @@ type Conn struct {
 	past          [2]uint64      // bytes moved by links that are gone, by direction
 	doubts        map[*doubt]struct{}
 
+	bitsMu sync.Mutex // guards owings and what they are; a leaf but for the sessions' locks
+	owings map[*owing]struct{}
+
 	filesMu sync.Mutex // guards files; a leaf
 	files   map[*File]struct{}
 
@@ -99,6 +102,7 @@ func newConn(o Options) *Conn {
 		bounded: make(map[*context.CancelCauseFunc]struct{}),
 		files:   make(map[*File]struct{}),
 		doubts:  make(map[*doubt]struct{}),
+		owings:  make(map[*owing]struct{}),
 		since:   time.Now(),
 		trial:   o.Trial,
 	}

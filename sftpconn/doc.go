@@ -43,6 +43,6 @@
 // # Locks
 //
 // No lock is held over a round trip. The order is File.mu, Conn.mu, link.mu,
-// pacer.mu, minRTT.mu; every other lock here and those of the session below are
-// leaves.
+// pacer.mu, minRTT.mu; Conn.bitsMu comes before the locks of the session below. Every
+// other lock here and those are leaves.
 package sftpconn

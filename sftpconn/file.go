@@ -53,8 +53,7 @@ type File struct {
 
 	mu      sync.Mutex // guards what follows
 	handles map[*channel]*handle
-	stale   error   // the file can't be found again: for ever
-	owed    *uint32 // permission bits that openAgain has taken from the file and not given back; nil where there are none
+	stale   error // the file can't be found again: for ever
 	closed  bool
 	moved   int64 // bytes asked for so far
 	end     int64 // where the furthest write ends
@@ -66,12 +65,15 @@ type File struct {
 	room [2]room // of reading and writing
 
 	pending atomic.Int64 // bytes asked for and not answered
+
+	owing owing // for a reopening
 }
 
 func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
 	h := &handle{ch: ch, full: true, done: make(chan struct{}), id: open.Handle()}
 	close(h.done)
 	f := &File{c: c, r: r, sent: time.Now().Add(-open.RTT()), handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
+	f.owing.f = f
 	c.keep(f)
 	return f
 }
@@ -231,6 +233,7 @@ func (f *File) Close() {
 	}
 	f.closed = true
 	f.c.forget(f)
+	f.c.disown(&f.owing)
 	for _, h := range f.handles {
 		f.giveBack(h) // one that is used later by drop, one that is being opened by its opener
 	}
@@ -269,7 +272,9 @@ func (f *File) Setstat(ctx context.Context, a Attr) error {
 		f.shorten(a.Size)
 		f.c.shorten(f.r.Path(), a.Size) // for who else has it open
 	}
-	_, err := f.small(ctx, "fsetstat", 0, func(h *handle) *session.Call { return h.ch.s.Fsetstat(h.id, a) })
+	_, err := f.small(ctx, "fsetstat", 0, func(h *handle) *session.Call {
+		return f.c.setBits(f, f.r.Path(), a, func() *session.Call { return h.ch.s.Fsetstat(h.id, a) })
+	})
 	return err
 }
 

@@ -219,24 +219,38 @@ func (o *opening) found(a Attr, made bool) {
 // What is asked on the channel of names afterwards finds them set; after a lost line they are set again where
 // nobody has changed them meanwhile.
 func (f *File) chmodLater(ch *channel, handle string, made, perm uint32) {
-	perm = perm&modeAccess | made&^modeAccess&modePerm
-	call := ch.s.Fsetstat(handle, Attr{Flags: session.HasMode, Mode: perm})
+	want := modeOnly(perm&modeAccess | made&^modeAccess&modePerm)
+	o := &owing{f: f}
+	call := f.c.owe(o, f.r.Path(), func() *session.Call { return ch.s.Fsetstat(handle, want) })
 	f.c.spawn(func() {
+		defer f.c.leave(o)
 		<-call.Done()
 		err := call.Wait(f.c.ctx)
 		if isLost(err) {
-			path := f.r.Path()
-			if path == "" {
-				return
-			}
-			ctx := Patient(f.c.ctx)
-			var now Attr
-			if now, err = f.c.Lstat(ctx, path); err == nil && now.Mode == made {
-				err = f.c.Setstat(ctx, path, Attr{Flags: session.HasMode, Mode: perm}, true)
-			}
+			err = f.chmodAgain(o, made, want)
 		}
 		if err != nil && f.c.ctx.Err() == nil {
 			f.c.o.Logger.Warn("permission bits could not be set as wished", "path", f.r.Path(), "cause", err)
 		}
+	})
+}
+
+// chmodAgain sets the bits of a file that has those with which it was made, and to which nobody has given others since.
+func (f *File) chmodAgain(o *owing, made uint32, want Attr) error {
+	ctx := Patient(f.c.ctx)
+	return f.c.retry(ctx, "setstat", f.r.Path(), func(ch *channel, _ bool) error {
+		path := f.r.Path()
+		if path == "" {
+			return nil
+		}
+		look := ch.s.Lstat(path)
+		if err := ch.wait(ctx, look); err != nil || look.Attr().Mode != made {
+			return err
+		}
+		set := f.c.unlessSet(o, func() *session.Call { return ch.s.Setstat(path, want) })
+		if set == nil {
+			return nil
+		}
+		return ch.wait(ctx, set)
 	})
 }

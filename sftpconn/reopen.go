@@ -146,13 +146,14 @@ func (f *File) wanted() bool {
 // findAt opens path where it is the file: a look at it, before anything is opened (an OPEN
 // of a FIFO would block the channel), OPEN, and FSTAT, which must say the same and is given too.
 func (f *File) findAt(ch *channel, path string) (string, Attr, error) {
+	defer f.c.leave(&f.owing)
 	for try := 1; ; try++ {
-		look := f.lookUp(ch, path)
+		look := f.c.owe(&f.owing, path, func() *session.Call { return f.lookUp(ch, path) })
 		if err := ch.wait(f.c.ctx, look); err != nil {
 			return "", Attr{}, err
 		}
 		before := look.Attr()
-		if before = f.asOwed(before); !isRegular(before) {
+		if before = f.c.asOwed(&f.owing, before); !isRegular(before) {
 			return "", Attr{}, fmt.Errorf("%w: %q is no regular file now", ErrStale, path)
 		}
 		if err := f.check(before); err != nil {
@@ -206,35 +207,37 @@ func (f *File) openAgain(ch *channel, path string, now Attr) (string, error) {
 	id, err := openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
 	const made = session.OpenCreate | session.OpenWrite
 	if status(err) == session.StatusPermissionDenied && f.r.Pflags&made == made {
-		bits := now.Mode & modePerm
-		f.owe(&bits)
-		if denied := ch.wait(f.c.ctx, ch.s.Setstat(path, modeOnly(bits|ownersRight))); denied != nil {
+		widen := f.c.take(&f.owing, now.Mode&modePerm, func(bits uint32) *session.Call {
+			return ch.s.Setstat(path, modeOnly(bits|ownersRight))
+		})
+		if denied := ch.wait(f.c.ctx, widen); denied != nil {
 			if isLost(denied) {
 				return "", denied
 			}
-			f.owe(nil)
+			f.c.repaid(&f.owing)
 			return "", err
 		}
 		id, err = openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
 	}
-	f.mu.Lock()
-	bits := f.owed
-	f.mu.Unlock()
-	if bits == nil || isLost(err) {
+	if isLost(err) {
 		return id, err
 	}
-	var back error
-	if err == nil {
-		back = ch.wait(f.c.ctx, ch.s.Fsetstat(id, modeOnly(*bits)))
-	} else {
-		back = ch.wait(f.c.ctx, ch.s.Setstat(path, modeOnly(*bits)))
+	back := f.c.repay(&f.owing, func(bits uint32) *session.Call {
+		if err != nil {
+			return ch.s.Setstat(path, modeOnly(bits))
+		}
+		return ch.s.Fsetstat(id, modeOnly(bits))
+	})
+	if back == nil {
+		return id, err
 	}
-	if isLost(back) {
-		return "", back
+	refusal := ch.wait(f.c.ctx, back)
+	if isLost(refusal) {
+		return "", refusal
 	}
-	f.owe(nil)
-	if back != nil {
-		f.c.o.Logger.Warn("permission bits could not be put back", "path", path, "cause", back)
+	f.c.repaid(&f.owing)
+	if refusal != nil {
+		f.c.o.Logger.Warn("permission bits could not be put back", "path", path, "cause", refusal)
 	}
 	return id, err
 }
@@ -243,29 +246,6 @@ func (f *File) openAgain(ch *channel, path string, now Attr) (string, error) {
 const ownersRight = 0o600
 
 func modeOnly(bits uint32) Attr { return Attr{Flags: session.HasMode, Mode: bits} }
-
-// owe notes the bits that the file must be given back; nil where it has them.
-func (f *File) owe(bits *uint32) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.owed = bits
-}
-
-// asOwed gives the attributes found by name with the bits that the file is to be given back. Where it has others than
-// openAgain left, somebody has set them, and nothing is owed any more.
-func (f *File) asOwed(a Attr) Attr {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.owed == nil {
-		return a
-	}
-	if a.Mode&modePerm != *f.owed|ownersRight {
-		f.owed = nil
-		return a
-	}
-	a.Mode = a.Mode&^modePerm | *f.owed
-	return a
-}
 
 // openPath is OPEN of a file that is there.
 func openPath(ch *channel, ctx context.Context, path string, pflags uint32) (string, error) {
