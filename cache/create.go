@@ -185,9 +185,13 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 		case err == nil:
 			c.learnClock(a, sent)
 			return f, a, true, nil
-		case errors.Is(err, sftpconn.ErrUncertain) && excl && !(sure && c.oursSince(ctx, req.Path(), sent)):
-			return f, a, false, err
-		case errors.Is(err, sftpconn.ErrUncertain), failure(err) && !excl:
+		case errors.Is(err, sftpconn.ErrUncertain):
+			ours := sure && c.oursSince(ctx, req.Path(), sent)
+			if excl && !ours {
+				return f, a, false, err
+			}
+			req.SetPerm = ours // the server's umask may have taken bits from it
+		case failure(err) && !excl:
 		default:
 			return f, a, false, err
 		}
