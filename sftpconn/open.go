@@ -71,7 +71,7 @@ type opening struct {
 	r    OpenRequest
 	path string
 
-	absent bool // the name was free just before an OPEN that was sent and not answered
+	absent bool // the name was free just before an OPEN that was sent
 
 	// What came of it. A file that was made with EXCL is kept over the loss of its
 	// connection: it can't be made twice, and is opened again when it is used.
@@ -167,6 +167,8 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		return err
 	}
 	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, fl.open), ch, fl.open.Handle()
+	first := !o.absent
+	o.absent = o.absent || isAbsent(beforeErr) // so that it is told to be new where what follows is lost
 	if fl.chmod != nil {
 		if err := ch.wait(ctx, fl.chmod); err != nil {
 			return seen(fmt.Errorf("set its permission bits: %w", err))
@@ -186,9 +188,9 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	if o.f.head, o.f.looked, err = fl.head.finish(ctx, fl.open); err != nil {
 		return seen(err)
 	}
-	// A file that an unanswered OPEN has made has all of its bits but those that the umask took.
+	// A file that an earlier OPEN has made has all of its bits but those that the umask took.
 	made := o.exclusive() || isAbsent(beforeErr) || o.absent && found.Mode&modeAccess&^o.r.Perm == 0
-	if made && !o.absent {
+	if made && first {
 		o.c.learnClock(found)
 	}
 	o.found(found, made)

@@ -172,6 +172,32 @@ func TestAFileMadeAsTheLineBrokeHasItsBits(t *testing.T) {
 	})
 }
 
+// The creation was answered, and the look behind it was not.
+func TestAFileMadeBeforeTheLineBrokeHasItsBits(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Args("-u", "077"))
+	c := connect(t, srv)
+	path := filepath.Join(srv.Dir(), "f")
+	var looks atomic.Int32
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "LSTAT" && looks.Add(1) == 2 {
+			go srv.Cut()
+			return sftptest.Drop()
+		}
+		return sftptest.Pass()
+	})
+	f, a, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: wr | cre, Perm: 0o666})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if a.Mode != modeRegular|0o666 || srv.Dials() != 2 {
+		t.Errorf("told as %o after %d dials", a.Mode, srv.Dials())
+	}
+	settled(t, c)
+	hasBits(t, path, 0o666)
+}
+
 // The file was there all the time, and its first OPEN never arrived.
 func TestAFileThatWasThereKeepsItsBitsAfterALostLine(t *testing.T) {
 	tap, srv, c := tapped(t)
