@@ -67,19 +67,20 @@ const (
 
 // Cache is the cached remote directory.
 type Cache struct {
-	o        Options
-	conn     *sftpconn.Conn
-	log      *slog.Logger
-	timeout  time.Duration // 0 with NoDirCache
-	rootDir  string        // absolute path of the root on the server, without a trailing slash but for "/"
-	epoch    time.Time     // what now counts from
-	pool     *filedata.Pool
-	queue    *queue
-	rescue   *rescue
-	errs     reports
-	names    notices // that have changed
-	contents notices
-	warnLink sync.Once // one line about links that lead out of the mount is enough
+	o         Options
+	conn      *sftpconn.Conn
+	log       *slog.Logger
+	timeout   time.Duration // 0 with NoDirCache
+	rootDir   string        // absolute path of the root on the server, without a trailing slash but for "/"
+	epoch     time.Time     // what now counts from
+	pool      *filedata.Pool
+	queue     *queue
+	rescue    *rescue
+	errs      reports
+	names     notices // that have changed
+	contents  notices
+	warnLink  sync.Once // one line about links that lead out of the mount is enough
+	warnTimes sync.Once // and one about times that links can't have
 
 	clock      atomic.Int64 // seconds by which the server's clock is ahead of ours; 0 until clockKnown
 	clockKnown atomic.Bool

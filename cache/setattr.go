@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 )
 
@@ -26,6 +27,9 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 		return Attr{}, 0, err
 	}
 	a, err := c.wish(ctx, n, h, s)
+	if err == nil {
+		a, err = c.ofLink(n, a)
+	}
 	if err != nil {
 		return Attr{}, 0, err
 	}
@@ -59,6 +63,30 @@ func (c *Cache) asMade(n *Node, a session.Attr) bool {
 	}
 	return (a.Flags&session.HasMode == 0 || a.Mode == n.attr.Mode&0o7777) &&
 		(a.Flags&session.HasOwner == 0 || a.UID == n.attr.UID && a.GID == n.attr.GID)
+}
+
+// ofLink takes from a wish what a link can't have on a server without lsetstat@openssh.com. Its times count as set, as on file systems that
+// keep none: cp -a and rsync -a would fail at each link otherwise. Its target keeps its own. Anything else that is to change is refused.
+func (c *Cache) ofLink(n *Node, a session.Attr) (session.Attr, error) {
+	c.mu.Lock()
+	link, now := n.isLink(), n.attr
+	c.mu.Unlock()
+	if !link || a.Flags&session.HasSize != 0 || c.conn.Has("lsetstat@openssh.com") {
+		return a, nil
+	}
+	if a.Flags&session.HasTimes != 0 {
+		c.warnTimes.Do(func() {
+			c.log.Warn("the server can't set the times of symbolic links (it has no lsetstat@openssh.com): they keep those of their making", "link", c.pathOf(n))
+		})
+	}
+	a.Flags &^= session.HasTimes
+	if a.UID == now.UID && a.GID == now.GID {
+		a.Flags &^= session.HasOwner
+	}
+	if a.Flags != 0 {
+		return a, fail("setattr", c.pathOf(n), syscall.EOPNOTSUPP, sftpconn.ErrUnsupported)
+	}
+	return a, nil
 }
 
 // wish turns a SetAttr into SFTP's attributes, which carry both ids and both times or none: the half that is to

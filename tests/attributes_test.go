@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,6 +29,35 @@ func TestTimesOfALinkAreItsOwn(t *testing.T) {
 	}
 	if got := lstat(t, s.local("file")).Mtim.Sec; got != before {
 		t.Errorf("touch -h changed the file's mtime from %d to %d", before, got)
+	}
+}
+
+// A server that can't set the times of a link does not make the copy of a tree fail, and a link's target keeps its own.
+func TestATreeWithLinksIsCopiedToAServerThatSetsNoTimesOfLinks(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServerWith(t, serverOptions{subsystem: sftpServer + " -P lsetstat"})
+	source := filepath.Join(testDir(t, "tree"), "source")
+	must(t, os.Mkdir(source, 0o755))
+	write(t, filepath.Join(source, "file"), "x")
+	must(t, os.Chtimes(filepath.Join(source, "file"), time.Unix(1111, 0), time.Unix(1111, 0)))
+	must(t, os.Symlink("file", filepath.Join(source, "link")))
+	must(t, os.Symlink("nowhere", filepath.Join(source, "dangling")))
+	for _, option := range []string{"prefetch=yes", "async"} {
+		m := s.mount("-o", option)
+		for _, how := range []string{`cp -a "$1" "$2"`, `rsync -a "$1/" "$2"`, `mkdir "$2" && tar -C "$1" -cf - . | tar -C "$2" -xpf -`} {
+			name := option + "-" + how[:2]
+			shell(t, "", how, source, m.path(name))
+			if out, err := sshmount(t, "sync", m.point); err != nil {
+				t.Errorf("%s with %s: sync: %v\n%s", how, option, err, out)
+			}
+			if target, err := os.Readlink(s.local(name, "link")); err != nil || target != "file" {
+				t.Errorf("%s with %s: the link is %q, %v", how, option, target, err)
+			}
+			if got := lstat(t, s.local(name, "file")).Mtim.Sec; got != 1111 {
+				t.Errorf("%s with %s: the file has the time %d", how, option, got)
+			}
+		}
 	}
 }
 
