@@ -121,6 +121,10 @@ func (h *hop) connect(ctx context.Context, under *sshTransport, p *patience) (ne
 // attemptInterval is the time between the attempts to connect that ConnectionAttempts asks for; ssh's own.
 const attemptInterval = time.Second
 
+// clientVersion is how the client calls itself. It names OpenSSH because servers like asyncssh's look for that word to know in which order the
+// two arguments of SYMLINK come: the drafts have one, OpenSSH and whoever follows it the other, which is sent here (session.Symlink).
+const clientVersion = "SSH-2.0-sshmount_like_OpenSSH"
+
 // attempts tries to connect as often as ConnectionAttempts says.
 func (h *hop) attempts(ctx context.Context, connect func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	for left := h.cfg.number("connectionattempts", 1); ; left-- {
@@ -161,6 +165,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 	config := &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: algos.kex, Ciphers: algos.ciphers, MACs: algos.macs, RekeyThreshold: h.cfg.rekeyBytes()},
 		User:              h.cfg.user(),
+		ClientVersion:     clientVersion,
 		HostKeyCallback:   check.callback,
 		HostKeyAlgorithms: known.order(h.unsaved.order(algos.hostKeys)),
 		AuthCallback:      l.choose,

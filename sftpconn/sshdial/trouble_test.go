@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -54,6 +55,20 @@ func noServer(port int, timeout time.Duration) Options {
 	return Options{
 		Host: "127.0.0.1", Port: o2s(port), User: "u", ConfigFile: "none", ConnectTimeout: timeout,
 		SSHOptions: []string{"IdentityFile=none", "IdentityAgent=none", "UserKnownHostsFile=none", "GlobalKnownHostsFile=none"},
+	}
+}
+
+// By this word servers tell in which order the arguments of SYMLINK come.
+func TestTheClientCallsItselfLikeOpenSSH(t *testing.T) {
+	called := make(chan string, 1)
+	port := listener(t, func(c net.Conn) {
+		c.Write([]byte("SSH-2.0-Curious\r\n"))
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		called <- line
+	})
+	refused(t, noServer(port, time.Minute))
+	if line := <-called; !strings.HasPrefix(line, "SSH-2.0-sshmount") || !strings.Contains(line, "OpenSSH") {
+		t.Errorf("the client calls itself %q", line)
 	}
 }
 
