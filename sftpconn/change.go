@@ -179,6 +179,17 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 			return seen(lookErr)
 		}
 		found = look.Attr()
+		if found.Mode&modeType == modeLink {
+			return nil
+		}
+		// Something else has the name now, or the server follows links also in LSTAT, as ProFTPD does: it tells the target's attributes then.
+		read := ch.s.Readlink(path)
+		switch readErr := ch.wait(ctx, read); {
+		case readErr == nil:
+			found.Mode, found.Size = modeLink|modeAccess, uint64(len(target))
+		case !refused(readErr):
+			return seen(readErr)
+		}
 		return nil
 	})
 	return found, wrap2(err, "symlink", path, target)

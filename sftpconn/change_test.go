@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"os"
@@ -191,5 +192,25 @@ func TestLinkThatCannotBeToldAfterALostLineIsUncertain(t *testing.T) {
 	})
 	if err := c.Link(limited(t), ours, filepath.Join(srv.Dir(), "link")); !errors.Is(err, ErrUncertain) {
 		t.Error(err)
+	}
+}
+
+// ProFTPD follows links also where it is asked not to.
+func TestALinkIsMadeWhereTheServerTellsOfItsTarget(t *testing.T) {
+	tap, srv, c := tapped(t)
+	path := filepath.Join(srv.Dir(), "link")
+	file(t, srv, "target", []byte("content"))
+	target := session.Attr{Flags: session.HasMode | session.HasSize, Mode: modeRegular | 0o644, Size: 7}
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Name != "ATTRS" || p.Request.Name != "LSTAT" {
+			return sftptest.Pass()
+		}
+		body := binary.BigEndian.AppendUint32(nil, target.Flags)
+		body = binary.BigEndian.AppendUint64(body, target.Size)
+		return sftptest.ReplaceBody(binary.BigEndian.AppendUint32(body, target.Mode))
+	})
+	a, err := c.Symlink(limited(t), "target", path)
+	if err != nil || a.Mode != modeLink|0o777 || a.Size != 6 {
+		t.Errorf("told as %o of %d bytes, %v", a.Mode, a.Size, err)
 	}
 }
