@@ -260,8 +260,8 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 	}
 	srcDir := src.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	dst, e := c.conn.Lstat(ctx, to)
+	dstDir := e == nil && dst.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	if e == nil {
-		dstDir := dst.Mode&syscall.S_IFMT == syscall.S_IFDIR
 		switch {
 		case noReplace:
 			return fail(op, to, syscall.EEXIST, err)
@@ -279,7 +279,11 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 	if !failure(err) {
 		return c.errno(ctx, op, to, err) // the new name's directory is gone
 	}
-	return c.whyNotStored(ctx, op, to, err)
+	err = c.whyNotStored(ctx, op, to, err)
+	if dstDir && errors.Is(err, syscall.EIO) {
+		return fail(op, to, syscall.EEXIST, err) // not every server replaces a directory, though it be empty
+	}
+	return err
 }
 
 // whyNotOpened explains a refused open of what should be a regular file.

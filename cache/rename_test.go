@@ -1,6 +1,33 @@
 package cache
 
-import "testing"
+import (
+	"syscall"
+	"testing"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// Servers without posix-rename@openssh.com, and those that are written in Go, replace no directory, and call that FAILURE.
+func TestADirectoryThatTheServerDoesNotReplaceExists(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a/file", "content")
+	r.put("b/file", "content")
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "posix-rename@openssh.com" {
+			return sftptest.Answer(session.StatusFailure, "file exists")
+		}
+		return sftptest.Pass()
+	})
+	b := r.mustFind("b").Node
+	if err := r.Unlink(ctxOf(t), b, "file"); err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, r.Rename(ctxOf(t), r.Root(), "a", r.Root(), "b", false), syscall.EEXIST)
+	if got := r.readAll(r.mustFind("a/file").Node); got != "content" {
+		t.Errorf("the directory that was to be renamed holds %q", got)
+	}
+}
 
 func TestARenameOfOneNameOfAFileToAnotherLeavesBoth(t *testing.T) {
 	r := newRig(t, nil)
