@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,14 +55,13 @@ type helper struct {
 }
 
 // end comes when nothing is served any more. Where the mount is gone, what hangs at its place is somebody else's, so the helper must
-// not find its socket closed before it is; where it was aborted and is still there, that is what the helper is for.
-func (h *helper) end(mountpoint string) {
+// not find its socket closed before it is; where it was aborted and is left there, that is what the helper is for.
+func (h *helper) end(left bool) {
 	if h == nil {
 		return
 	}
 	h.once.Do(func() {
-		left, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(mountpoint))
-		if err != nil || len(left) == 0 {
+		if !left {
 			h.cmd.Process.Kill()
 		}
 		h.socket.Close()

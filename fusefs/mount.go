@@ -26,6 +26,7 @@ const (
 // Mounted is a mount that is being served.
 type Mounted struct {
 	mountpoint string
+	device     device  // zero where it is not known
 	direct     bool    // made by mount(2), without fusermount3
 	passed     bool    // made by whoever started the program
 	stays      *helper // takes the mount away when this process dies; nil where nothing does
@@ -76,14 +77,17 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	if err != nil {
 		m.watch.close()
 		err = errors.Join(fmt.Errorf("first exchange with the kernel over /dev/fuse: %w", err), m.Unmount(true))
-		m.stays.end(mountpoint)
+		m.stays.end(m.left())
 		return nil, err
 	}
 	notices.start(server)
+	if !passed {
+		m.device = deviceAt(mountpoint)
+	}
 	go func() {
 		defer close(m.done)
 		server.Serve()
-		m.stays.end(mountpoint)
+		m.stays.end(m.left())
 		notices.close()
 		m.watch.close()
 		fs.releaseAll()
@@ -140,6 +144,9 @@ func (m *Mounted) Unmount(lazy bool) error {
 	if m.passed {
 		return ErrPassed
 	}
+	if err := m.inPlace(); err != nil {
+		return err
+	}
 	if m.direct {
 		flags := unix.UMOUNT_NOFOLLOW
 		if lazy {
@@ -153,6 +160,6 @@ func (m *Mounted) Unmount(lazy bool) error {
 	if err := UnmountByHelper(m.mountpoint, lazy); err != nil {
 		return err
 	}
-	m.stays.end(m.mountpoint) // the place is free, also where a detached mount goes on
+	m.stays.end(m.left()) // the place is free, also where a detached mount goes on
 	return nil
 }

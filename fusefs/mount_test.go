@@ -154,6 +154,77 @@ func TestUnmountInUseIsRefused(t *testing.T) {
 	}
 }
 
+func TestOnlyTheMountItselfIsTakenAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root unmounts without a helper")
+	}
+	for name, detached := range map[string]bool{"made after ours was detached": true, "made over ours": false} {
+		t.Run(name, func(t *testing.T) {
+			m := mount(t)
+			f, err := os.Create(m.path("file"))
+			check(t, err)
+			defer f.Close()
+			if detached {
+				check(t, unix.Unmount(m.dir, unix.MNT_DETACH))
+			}
+			if err := unix.Mount("another", m.dir, "tmpfs", 0, ""); err != nil {
+				t.Skipf("no other mount can be made here: %v", err)
+			}
+			taken := false
+			takeAway := func() {
+				if !taken {
+					taken = true
+					check(t, unix.Unmount(m.dir, 0))
+				}
+			}
+			defer takeAway()
+			want := "lies over"
+			if detached {
+				want = "detached already"
+			}
+			for _, command := range []string{"umount", "unmount"} {
+				if a := m.ask(command); !strings.Contains(a.Err, want) {
+					t.Errorf("%s says %q, want %q", command, a.Err, want)
+				}
+			}
+			if line := mountLine(t, m.dir); detached && !strings.HasPrefix(line, "another ") {
+				t.Errorf("what is mounted there now is %s", line)
+			}
+			takeAway()
+		})
+	}
+}
+
+func TestTheHelperThatStaysLeavesAnotherMountAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes another mount")
+	}
+	m, err := tryMount(t, func(s *setup) { s.Mount.AutoUnmount = true })
+	if err != nil {
+		t.Skipf("fusermount3 does not stay beside a mount here: %v", err)
+	}
+	f, err := os.Create(m.path("file"))
+	check(t, err)
+	defer f.Close()
+	check(t, unix.Unmount(m.dir, unix.MNT_DETACH))
+	// The helper knows a mount by its place and type.
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	check(t, err)
+	defer fuse.Close()
+	check(t, unix.Mount("another", m.dir, "fuse.sshmount", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())))
+	defer unix.Unmount(m.dir, unix.MNT_DETACH)
+	check(t, f.Close())
+	m.in.Close()
+	if err := <-m.exited; err != nil { // by then the helper has done what it does
+		t.Errorf("the child: %v", err)
+	}
+	m.exited <- nil
+	if !isMounted(t, m.dir) {
+		t.Error("the helper has taken the other mount away")
+	}
+	check(t, unix.Unmount(m.dir, unix.MNT_DETACH))
+}
+
 func TestOthersEndTheMount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root unmounts without a helper")
