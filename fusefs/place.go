@@ -11,6 +11,9 @@ import (
 // fusermount3 -uz): it ends when they have closed their files.
 var ErrDetached = errors.New("the mount is detached already, and ends with the last file that is open in it")
 
+// ErrNotInPlace is what Unmount gives where it would not meet this mount at its mount point, but another.
+var ErrNotInPlace = errors.New("the mount can't be ended from here")
+
 // A device is how the kernel's table of mounts tells one mount from another at the same place.
 type device struct{ major, minor int }
 
@@ -57,7 +60,7 @@ func (m *Mounted) inPlace() error {
 	case found == "":
 		return ErrDetached
 	case found == m.mountpoint:
-		return fmt.Errorf("another mount lies over %s: unmount that first", m.mountpoint)
+		return fmt.Errorf("%w: another mount lies over %s; unmount that first", ErrNotInPlace, m.mountpoint)
 	}
-	return fmt.Errorf("the mount was moved to %s: unmount it there", found)
+	return fmt.Errorf("%w: it was moved to %s; unmount it there", ErrNotInPlace, found)
 }

@@ -90,20 +90,19 @@ func (m *mount) recordEnd(o control.Outcome) int {
 // end saves what is unsaved while programs still see the mount, ends the
 // mount, and finishes. ended is false where the mount is in use and stays.
 func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
-	timeout := w.timeout
-	if timeout == 0 {
-		timeout = m.set.DrainTimeout
-	}
+	timeout := m.timeoutFor(w)
 	deadline := time.Now().Add(timeout)
 	failed, late := m.drain(timeout)
 	err := m.fuse.Unmount(false)
 	switch {
-	case errors.Is(err, fusefs.ErrPassed):
+	case errors.Is(err, fusefs.ErrPassed), errors.Is(err, fusefs.ErrNotInPlace):
 		if !w.force {
 			return control.Outcome{Busy: true, Error: oneLine(errors.Join(err, failed, late)), Unsaved: failed != nil}, false
 		}
 		m.log.Warn("the mount stays, dead, until it is taken away", "reason", err)
 		return m.finish(failed, time.Until(deadline)), true
+	case errors.Is(err, fusefs.ErrDetached):
+		m.log.Info("the mount is detached, and somebody else has done it")
 	case err != nil:
 		if !w.lazy && !w.force {
 			return m.inUse(err, failed, late), false
@@ -116,8 +115,16 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 			}
 		}
 	}
-	m.await(w, failed)
+	m.await(w, failed, late)
 	return m.finish(failed, time.Until(deadline)), true
+}
+
+// timeoutFor is how long unsaved data is waited for at a wish.
+func (m *mount) timeoutFor(w umountWish) time.Duration {
+	if w.timeout == 0 {
+		return m.set.DrainTimeout
+	}
+	return w.timeout
 }
 
 // inUse is the answer where programs hold the mount.
@@ -133,8 +140,9 @@ func (m *mount) inUse(err, failed, late error) control.Outcome {
 }
 
 // await waits for the kernel to let go. Programs that have files of a detached
-// mount open may go on until they close them, but not after a signal.
-func (m *mount) await(w umountWish, failed error) {
+// mount open may go on until they close them, but not after a signal. Who asks
+// for the end meanwhile is answered when all is saved that there is then.
+func (m *mount) await(w umountWish, failed, late error) {
 	patience := detachPatience
 	if w.force {
 		patience = lastPatience
@@ -146,16 +154,18 @@ func (m *mount) await(w umountWish, failed error) {
 	case <-m.signals:
 		m.hurry = true
 	}
-	if w.force || m.hurry {
-		m.log.Warn("programs still have files of the mount open; they get errors from now on")
-		return
+	for !w.force && !m.hurry {
+		w.reply(control.Outcome{Error: oneLine(errors.Join(failed, late)), Unsaved: failed != nil})
+		select {
+		case <-m.gone:
+			return
+		case <-m.signals:
+			m.hurry = true
+		case w = <-m.wishes:
+			failed, late = m.drain(m.timeoutFor(w))
+		}
 	}
-	w.reply(control.Outcome{Error: oneLine(failed), Unsaved: failed != nil})
-	select {
-	case <-m.gone:
-	case <-m.signals:
-		m.hurry = true
-	}
+	m.log.Warn("programs still have files of the mount open; they get errors from now on")
 }
 
 // finish comes when no program can write any more: the last drain, then

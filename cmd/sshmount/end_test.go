@@ -108,6 +108,36 @@ func TestWhoAsksForAnEndThatIsUnderWayIsToldHowItWent(t *testing.T) {
 	w.ended(r)
 }
 
+func TestADetachedMountAnswersAllTheSame(t *testing.T) {
+	for name, detach := range map[string]func(*world) error{
+		"by umount --lazy": func(w *world) error {
+			if out := w.want(exitOK, nil, "umount", "--lazy", w.mnt); out != "" {
+				t.Errorf("with nothing to save it says:\n%s", out)
+			}
+			return nil
+		},
+		"by somebody else": func(w *world) error { return mountpoint.Detach(w.mnt) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, r := inUse(t)
+			if err := detach(w); err != nil {
+				t.Fatal(err)
+			}
+			w.want(exitOK, []string{"connected since", "DETACHED"}, "status", w.mnt)
+			w.want(exitOK, nil, "umount", w.mnt)
+			w.want(exitOK, nil, "umount", "--lazy", w.mnt)
+			w.want(exitOK, nil, "sync", w.mnt)
+			if !r.Alive() {
+				t.Error("the mount is over, and a program has a file of it open")
+			}
+			if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			w.ended(r)
+		})
+	}
+}
+
 func TestAllWhoAskForTheEndAreToldWhatWasRescued(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount("-o", "sshmount_async,drain_timeout=3")

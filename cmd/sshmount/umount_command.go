@@ -172,7 +172,7 @@ func newProgress() *progress {
 }
 
 func (p *progress) show(now control.Progress) {
-	if time.Now().Before(p.next) {
+	if time.Now().Before(p.next) || now.Idle() {
 		return
 	}
 	line := now.String()

@@ -18,6 +18,9 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  from %s\n", s.Mountpoint, s.Source)
 	s.writeState(&b, now)
+	if s.Detached {
+		b.WriteString("  DETACHED: it was unmounted while in use, and ends when no program has a file of it open any more\n")
+	}
 	if s.State != Dead && s.State != Silent {
 		s.writeLine(&b)
 		s.writeUnsaved(&b, now)
@@ -155,6 +158,11 @@ func ToGo(files int, bytes int64, operations int) string {
 		return "nothing"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Idle says that nobody waits for anything to be saved, nor for the line.
+func (p Progress) Idle() bool {
+	return p.Files == 0 && p.Bytes == 0 && p.Operations == 0 && (p.State == Connected || p.State == "")
 }
 
 // String is a line for somebody who waits.

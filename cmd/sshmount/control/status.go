@@ -27,6 +27,7 @@ type Status struct {
 	NextTry    time.Time `json:"next_try,omitzero"`
 	Reconnects int       `json:"reconnects"`
 	Async      bool      `json:"async"`
+	Detached   bool      `json:"detached"` // it is at no place any more, and ends with the last open file
 	Login      Login     `json:"login"`
 	Line       Line      `json:"line"`
 	Unsaved    Unsaved   `json:"unsaved"`
