@@ -115,7 +115,9 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 			}
 		}
 	}
-	m.await(w, failed, late)
+	if m.await(w, failed, late) {
+		deadline = time.Now().Add(m.set.DrainTimeout) // programs went on writing for as long as they liked
+	}
 	return m.finish(failed, time.Until(deadline)), true
 }
 
@@ -142,14 +144,15 @@ func (m *mount) inUse(err, failed, late error) control.Outcome {
 // await waits for the kernel to let go. Programs that have files of a detached
 // mount open may go on until they close them, but not after a signal. Who asks
 // for the end meanwhile is answered when all is saved that there is then.
-func (m *mount) await(w umountWish, failed, late error) {
+// inPeace says that programs were left to close them.
+func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 	patience := detachPatience
 	if w.force {
 		patience = lastPatience
 	}
 	select {
 	case <-m.gone:
-		return
+		return false
 	case <-time.After(m.patience(patience)):
 	case <-m.signals:
 		m.hurry = true
@@ -158,7 +161,7 @@ func (m *mount) await(w umountWish, failed, late error) {
 		w.reply(control.Outcome{Error: oneLine(errors.Join(failed, late)), Unsaved: failed != nil})
 		select {
 		case <-m.gone:
-			return
+			return true
 		case <-m.signals:
 			m.hurry = true
 		case w = <-m.wishes:
@@ -166,6 +169,7 @@ func (m *mount) await(w umountWish, failed, late error) {
 		}
 	}
 	m.log.Warn("programs still have files of the mount open; they get errors from now on")
+	return false
 }
 
 // finish comes when no program can write any more: the last drain, then

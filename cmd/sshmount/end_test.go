@@ -138,6 +138,29 @@ func TestADetachedMountAnswersAllTheSame(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrittenToADetachedMountIsSaved(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount("-o", "sshmount_async")
+	f, err := os.Create(filepath.Join(w.mnt, "report"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w.want(exitOK, nil, "sync", w.mnt)
+	w.want(exitOK, nil, "umount", "--lazy", "--timeout", "1ms", w.mnt) // which is over when the last byte is written
+	text := strings.Repeat("not to be lost\n", 1<<20)
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.ended(r)
+	if b, err := os.ReadFile(filepath.Join(w.data, "report")); err != nil || string(b) != text {
+		t.Errorf("%d of %d bytes are on the server, %v; log:\n%s", len(b), len(text), err, w.log())
+	}
+}
+
 func TestAllWhoAskForTheEndAreToldWhatWasRescued(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount("-o", "sshmount_async,drain_timeout=3")
