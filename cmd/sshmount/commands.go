@@ -56,6 +56,17 @@ func runCommand(args []string) int {
 	return report(err)
 }
 
+// oneMountpoint wants the one argument that a command takes.
+func oneMountpoint(c *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return fmt.Errorf("the mount point is missing: write sshmount %s MOUNTPOINT", c.Name())
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("%q is one mount point too many: write sshmount %s MOUNTPOINT", args[1], c.Name())
+}
+
 // oneMount completes the argument of a command with the mount points there are.
 func oneMount(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {

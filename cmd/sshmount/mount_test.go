@@ -152,6 +152,10 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 		{exitUsage, []string{"below the mount point"}, []string{"try:", w.mnt, "-o", "log_file=" + filepath.Join(w.mnt, "log")}},
 		{exitUsage, []string{"colon"}, []string{"try", w.mnt}},
 	}
+	for _, command := range []string{"umount", "sync", "kick"} {
+		w.want(exitUsage, []string{"mount point is missing", command}, command)
+		w.want(exitUsage, []string{"/b", "too many"}, command, "/a", "/b")
+	}
 	for _, test := range tests {
 		out := w.want(test.status, test.words, append(base, test.args...)...)
 		if strings.Count(strings.TrimSpace(out), "\n") != 0 || !strings.HasPrefix(out, "sshmount: ") {
@@ -201,6 +205,9 @@ func TestAKilledMountIsClearedUp(t *testing.T) {
 	}
 	kill()
 	w.want(exitOK, []string{"DEAD", "sshmount umount"}, "status", w.mnt)
+	for _, command := range []string{"sync", "kick"} {
+		w.want(exitNotMounted, []string{"is gone", "sshmount umount " + w.mnt}, command, w.mnt)
+	}
 	// By the next mount …
 	w.want(exitOK, []string{"took away a dead mount of try:"}, "-F", w.client.Config, "try:", w.mnt)
 	r = w.record()

@@ -127,3 +127,12 @@ func findMount(name string) (control.Record, error) {
 	}
 	return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is no mount of sshmount; 'sshmount status' lists yours", path))
 }
+
+// findServed is findMount for what only the process of a mount can do.
+func findServed(name string) (control.Record, error) {
+	r, err := findMount(name)
+	if err == nil && !r.Alive() {
+		err = failed(exitNotMounted, fmt.Errorf("process %d of %s is gone, and the mount is dead; 'sshmount umount %s' takes it away", r.PID, r.Mountpoint, r.Mountpoint))
+	}
+	return r, err
+}

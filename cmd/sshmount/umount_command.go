@@ -21,7 +21,7 @@ func umountCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "umount MOUNTPOINT", Aliases: []string{"unmount"},
 		Short: "Saves everything, shows how that gets on, and ends the mount",
-		Args:  cobra.ExactArgs(1), ValidArgsFunction: oneMount,
+		Args:  oneMountpoint, ValidArgsFunction: oneMount,
 		RunE: func(_ *cobra.Command, args []string) error { return umount(args[0], wish) },
 	}
 	c.Flags().BoolVar(&wish.Lazy, "lazy", false, "detach it also while programs use it; it ends with the last open file")
@@ -33,9 +33,9 @@ func syncCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sync MOUNTPOINT",
 		Short: "Waits until everything is saved on the server, and reports what went wrong",
-		Args:  cobra.ExactArgs(1), ValidArgsFunction: oneMount,
+		Args:  oneMountpoint, ValidArgsFunction: oneMount,
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := findMount(args[0])
+			r, err := findServed(args[0])
 			if err != nil {
 				return err
 			}
@@ -56,9 +56,9 @@ func kickCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "kick MOUNTPOINT",
 		Short: "Tries a lost line at once, and looks whether the one that is there still lives",
-		Args:  cobra.ExactArgs(1), ValidArgsFunction: oneMount,
+		Args:  oneMountpoint, ValidArgsFunction: oneMount,
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := findMount(args[0])
+			r, err := findServed(args[0])
 			if err != nil {
 				return err
 			}
