@@ -147,8 +147,8 @@ func TestWhatIsWrittenToADetachedMountIsSaved(t *testing.T) {
 	}
 	defer f.Close()
 	w.want(exitOK, nil, "sync", w.mnt)
-	w.want(exitOK, nil, "umount", "--lazy", "--timeout", "1ms", w.mnt) // which is over when the last byte is written
-	text := strings.Repeat("not to be lost\n", 1<<20)
+	w.want(exitOK, nil, "umount", "-l", "--timeout", "0", w.mnt) // which is over when the last byte is written
+	text := strings.Repeat("not to be lost\n", 1<<18)
 	if _, err := f.WriteString(text); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +189,27 @@ func TestAllWhoAskForTheEndAreToldWhatWasRescued(t *testing.T) {
 		}
 	}
 	w.ended(r)
+}
+
+func TestAnEndThatIsNotToWaitDoesNot(t *testing.T) {
+	for name, umount := range map[string][]string{
+		"drain_timeout=0":   {"umount"},
+		"drain_timeout=600": {"umount", "--timeout", "0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.mount("-o", "sshmount_async,"+name)
+			if _, err := os.ReadDir(w.mnt); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.server.Close(); err != nil {
+				t.Fatal(err)
+			}
+			w.write(filepath.Join(w.mnt, "report"), "not to be lost")
+			w.want(exitUnsaved, []string{"not saved on the server, but here: "}, append(umount, w.mnt)...)
+			w.ended(r)
+		})
+	}
 }
 
 func TestAnEndThatNobodyToldOfIsNoDeadMount(t *testing.T) {

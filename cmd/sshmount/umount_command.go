@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"sshmount/cmd/sshmount/cmdline"
 	"sshmount/cmd/sshmount/control"
 	"sshmount/cmd/sshmount/mountpoint"
 )
@@ -24,8 +25,12 @@ func umountCommand() *cobra.Command {
 		Args:  oneMountpoint, ValidArgsFunction: oneMount,
 		RunE: func(_ *cobra.Command, args []string) error { return umount(args[0], wish) },
 	}
-	c.Flags().BoolVar(&wish.Lazy, "lazy", false, "detach it also while programs use it; it ends with the last open file")
-	c.Flags().DurationVar(&wish.Timeout, "timeout", 0, "how long to wait for unsaved data, such as 30s (default the mount's drain_timeout, 2m)")
+	c.Flags().BoolVarP(&wish.Lazy, "lazy", "l", false, "detach it also while programs use it; it ends with the last open file")
+	c.Flags().Func("timeout", "how long to wait for unsaved data in `seconds`, or with a unit as in 2m (default the mount's drain_timeout, 120)", func(v string) error {
+		d, err := cmdline.ParseSeconds(v)
+		wish.Timeout = max(d, 1) // zero is the mount's own
+		return err
+	})
 	return c
 }
 

@@ -126,17 +126,9 @@ func id(field func(*Settings) **uint32) func(*Settings, string) error {
 	}
 }
 
-func seconds(field func(*Settings) *time.Duration) func(*Settings, string) error {
-	return func(s *Settings, v string) error {
-		d, err := parseSeconds(v)
-		*field(s) = d
-		return err
-	}
-}
-
 func secondsOrUnset(fields ...func(*Settings) **time.Duration) func(*Settings, string) error {
 	return func(s *Settings, v string) error {
-		d, err := parseSeconds(v)
+		d, err := ParseSeconds(v)
 		for _, field := range fields {
 			*field(s) = &d
 		}
@@ -160,7 +152,7 @@ func numberIgnored(s *Settings, v string) error {
 }
 
 func secondsIgnored(_ *Settings, v string) error {
-	_, err := parseSeconds(v)
+	_, err := ParseSeconds(v)
 	return err
 }
 
@@ -191,8 +183,8 @@ func parseBool(v string) (bool, error) {
 	return false, fmt.Errorf("%q is neither yes nor no", v)
 }
 
-// parseSeconds reads seconds, with a fraction where wanted, or a duration such as 2m.
-func parseSeconds(v string) (time.Duration, error) {
+// ParseSeconds reads seconds, with a fraction where wanted, or a duration such as 2m.
+func ParseSeconds(v string) (time.Duration, error) {
 	if f, err := strconv.ParseFloat(v, 64); err == nil {
 		if f < 0 || math.IsNaN(f) || f > math.MaxInt32 {
 			return 0, fmt.Errorf("%q is not a number of seconds from 0 to %d", v, math.MaxInt32)

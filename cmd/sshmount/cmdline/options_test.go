@@ -157,6 +157,7 @@ func TestOptionsSetWhatTheySay(t *testing.T) {
 		{"-o fsname=x,subtype=y", func(s *Settings) any { return s.Mount.FsName + " " + s.Mount.Subtype }, "x y"},
 		{"-o drain_timeout=7", func(s *Settings) any { return s.DrainTimeout }, 7 * time.Second},
 		{"", func(s *Settings) any { return s.DrainTimeout }, 2 * time.Minute},
+		{"-o drain_timeout=0", func(s *Settings) any { return s.DrainTimeout }, time.Nanosecond},
 	}
 	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {

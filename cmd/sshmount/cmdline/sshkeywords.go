@@ -53,7 +53,7 @@ func (s *Settings) setSSH(keyword, value string) error {
 	}
 	if keyword == "ConnectTimeout" && s.Dial.ConnectTimeout == 0 {
 		// It holds without SSH too (directport), where nobody reads ssh's options. "none" is ssh's own word.
-		if d, err := parseSeconds(value); err == nil {
+		if d, err := ParseSeconds(value); err == nil {
 			s.Dial.ConnectTimeout = d
 		}
 	}

@@ -65,7 +65,11 @@ var cacheOptions = []Option{
 		set:  file(func(s *Settings) *string { return &s.Cache.RescueDir })},
 	{Name: "drain_timeout", Value: "SECONDS", Group: GroupCache,
 		Help: "how long the end of the mount waits for unsaved data (default 120)",
-		set:  seconds(func(s *Settings) *time.Duration { return &s.DrainTimeout })},
+		set: func(s *Settings, v string) error {
+			d, err := ParseSeconds(v)
+			s.DrainTimeout = max(d, 1) // zero is the default: not to wait is the shortest time there is
+			return err
+		}},
 	{Name: "log_file", Value: "FILE", Group: GroupCache,
 		Help: "log of the background process (default below ~/.local/state/sshmount/log)",
 		set:  file(func(s *Settings) *string { return &s.LogFile })},

@@ -18,7 +18,7 @@ var lineOptions = []Option{
 	{Name: "reconnect_timeout", Value: "SECONDS", Group: GroupLine,
 		Help: "how long programs wait for a lost line before they see an error; 0 for ever (default 120)",
 		set: func(s *Settings, v string) error {
-			d, err := parseSeconds(v)
+			d, err := ParseSeconds(v)
 			if d == 0 {
 				d = -1 // the connection's word for ever; its zero is the default
 			}
