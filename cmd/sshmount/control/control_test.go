@@ -257,7 +257,7 @@ func TestStatusInWords(t *testing.T) {
 				"errors that no program has been told yet:\n    /d/e: quota", "kept in:\n    /r/1: gone"}},
 		{"much unsaved", sftpconn.Status{Connected: true, Since: now},
 			cache.Status{UnsavedBytes: 5000, UnsavedCount: 5000, UnsavedFiles: make([]cache.UnsavedFile, 100)},
-			[]string{"NOT SAVED YET: 5000 files, 4.88 KiB", "and 4990 more"}},
+			[]string{"NOT SAVED YET: 5000 files, 4.88 KiB", "    (removed, and still open)\n", "and 4990 more"}},
 		{"back", sftpconn.Status{Connected: true, Since: now, Reconnects: 1, LastError: "silence"}, cache.Status{}, []string{"after 1 reconnect (the last because: silence)"}},
 	}
 	for _, test := range tests {

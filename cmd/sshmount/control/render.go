@@ -17,10 +17,10 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	s = s.plain()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  from %s\n", s.Mountpoint, s.Source)
-	s.writeState(&b, now)
 	if s.Detached {
 		b.WriteString("  DETACHED: it was unmounted while in use, and ends when no program has a file of it open any more\n")
 	}
+	s.writeState(&b, now)
 	if s.State != Dead && s.State != Silent {
 		s.writeLine(&b)
 		s.writeUnsaved(&b, now)
@@ -127,8 +127,11 @@ func (s Status) writeUnsaved(b *strings.Builder, now time.Time) {
 	}
 }
 
-// shown is a name as it is, or quoted where it would do something to a terminal.
+// shown is a name as it is, or quoted where it would do something to a terminal. A file that was removed has none.
 func shown(name string) string {
+	if name == "" {
+		return "(removed, and still open)"
+	}
 	if strings.ContainsFunc(name, unicode.IsControl) {
 		return strconv.Quote(name)
 	}
