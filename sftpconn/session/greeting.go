@@ -92,15 +92,19 @@ func (r *reader) silence(err error) error {
 func (r *reader) chatter(first []byte) error {
 	text := append(make([]byte, 0, maxChatter), first...)
 	stop := time.AfterFunc(chatterWait, func() { r.s.ch.Close() })
-	for len(text) < maxChatter {
+	ended := false
+	for len(text) < maxChatter && !ended {
 		n, err := r.r.Read(text[len(text):maxChatter])
 		text = text[:len(text)+n]
-		if err != nil {
-			break
-		}
+		ended = err != nil
 	}
-	stop.Stop()
-	if said := printable(string(text)); said != "" {
+	ended = stop.Stop() && ended // by the server, and not by us
+	switch said := printable(string(text)); {
+	case said != "" && ended:
+		return &transport.PermanentError{Err: fmt.Errorf("the server wrote %q where SFTP should begin, and ended the session: "+
+			"the account's login shell or a command forced on it there does not let SFTP run, "+
+			"or a start-up file of the shell (~/.bashrc, ~/.profile, ~/.cshrc) ends it", said)}
+	case said != "":
 		return &transport.PermanentError{Err: fmt.Errorf("the server wrote %q where SFTP should begin; "+
 			"a start-up file of the login shell there (~/.bashrc, ~/.profile, ~/.cshrc) prints this also without a terminal: "+
 			"let it print in interactive shells only", said)}

@@ -25,14 +25,18 @@ func refusal(t *testing.T, script string) error {
 
 func TestServerThatTalksFirstIsQuoted(t *testing.T) {
 	for name, script := range map[string]string{
+		"a refusal":             `printf 'Welcome to the machine'; exit 1`,
 		"a line and then SFTP":  `echo "Welcome to the machine"; exec "$0"`,
-		"text and then silence": `echo "Welcome to the machine"; exec cat >/dev/null`,
+		"text and then silence": `echo "Welcome to the machine"; exec cat 3>&1 >/dev/null`,
 		"text and then the end": `echo "Welcome to the machine"`,
-		"in pieces":             `printf We; sleep 0.05; echo "lcome to the machine"; exec cat >/dev/null`,
+		"in pieces":             `printf We; sleep 0.05; echo "lcome to the machine"; exec cat 3>&1 >/dev/null`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := refusal(t, script)
 			if !strings.Contains(err.Error(), "Welcome to the machine") || !strings.Contains(err.Error(), ".bashrc") {
+				t.Errorf("%v", err)
+			}
+			if ends := name == "a refusal" || name == "text and then the end"; ends != strings.Contains(err.Error(), "login shell or a command forced") {
 				t.Errorf("%v", err)
 			}
 			var permanent *transport.PermanentError
