@@ -43,6 +43,9 @@ func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp b
 	case errors.As(err, &negotiation):
 		return permanent("%s and this client have no %s in common: the server offers %s; offered to it were %s%w",
 			name, negotiation.What, listOf(negotiation.RequestedAlgorithms), listOf(negotiation.SupportedAlgorithms), hidden{err})
+	case !isSSH && line == "" && timeUp && conn.program() != nil:
+		// How it ended tells nothing: we have ended it.
+		return fmt.Errorf("nothing came from %s by way of the %s in time%s (%w)", name, conn.program().name, conn.program().complaint(), errTimeUp)
 	case !isSSH && line == "" && conn.failure() != "":
 		return fmt.Errorf("no connection to %s: %s", name, conn.failure())
 	case isSSH && timeUp:

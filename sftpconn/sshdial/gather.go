@@ -184,10 +184,16 @@ func (g *gatherConn) Close() error {
 	return g.Conn.Close()
 }
 
+// program is the one that carries the line; nil where none does.
+func (g *gatherConn) program() *process {
+	p, _ := g.Conn.(*process)
+	return p
+}
+
 // failure says how the program that carries the line ended; "" where it runs, or
 // where no program does.
 func (g *gatherConn) failure() string {
-	if p, ok := g.Conn.(*process); ok {
+	if p := g.program(); p != nil {
 		return p.failure()
 	}
 	return ""

@@ -163,6 +163,14 @@ func (p *process) failure() string {
 	return fmt.Sprintf("%s: %s (%s)", p.name, said, how)
 }
 
+// complaint is what the program said last, as the end of a message.
+func (p *process) complaint() string {
+	if said := lastLines(p.stderr.String(), 3); said != "" {
+		return ", which says: " + said
+	}
+	return ""
+}
+
 // lastLines joins the last lines of a program's complaints into one.
 func lastLines(s string, n int) string {
 	var lines []string

@@ -115,3 +115,15 @@ func TestProxyCommandThatFailsIsQuoted(t *testing.T) {
 	msg, _ = refused(t, Options{Host: "far", ConfigFile: config(t, s.hostBlock(t, "far", key, `ProxyCommand /nonexistent/program`))})
 	says(t, msg, "ProxyCommand", "/nonexistent/program")
 }
+
+func TestProxyCommandThatIsSilentIsNotBlamedForItsEnd(t *testing.T) {
+	key := keygen(t, t.TempDir(), "k", "ed25519", "")
+	s := startServer(t, []string{key})
+	for command, said := range map[string]string{"sleep 100": "in time", "sh -c 'echo looking for a way >&2; exec sleep 100'": "looking for a way"} {
+		msg, _ := refused(t, Options{Host: "far", ConfigFile: config(t, s.hostBlock(t, "far", key, "ProxyCommand "+command, "ConnectTimeout 1"))})
+		says(t, msg, "nothing came from far", "ProxyCommand", said)
+		if strings.Contains(msg, "terminated") {
+			t.Errorf("it says %s", msg)
+		}
+	}
+}
