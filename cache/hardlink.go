@@ -49,8 +49,8 @@ func (c *Cache) surelyLinked(n *Node, at place) bool {
 func (c *Cache) linked(n *Node, at place, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	predicted := slices.Contains(n.pendingLinks, at)
-	n.pendingLinks = without(n.pendingLinks, at)
+	predicted := slices.Contains(n.pendingNames, at)
+	n.pendingNames = without(n.pendingNames, at)
 	switch {
 	case err != nil:
 		n.unlinked = n.unlinked || predicted && !n.isThere(at)
@@ -68,7 +68,7 @@ func (c *Cache) linked(n *Node, at place, err error) {
 
 // isThere says whether the server knows a node by another name than one of its names. Called with mu held.
 func (n *Node) isThere(but place) bool {
-	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.pendingLinks, p) })
+	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.pendingNames, p) })
 }
 
 // without takes the first place of these out.
@@ -81,7 +81,7 @@ func without(list []place, p place) []place {
 
 // severalNames says whether a node has names of which each must be asked about. Called with mu held.
 func (n *Node) severalNames() bool {
-	return len(n.also) > 0 && len(n.pendingLinks) == 0 && len(n.pendingRemovals) == 0
+	return len(n.also) > 0 && len(n.pendingNames) == 0 && len(n.pendingRemovals) == 0
 }
 
 // anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.

@@ -16,7 +16,7 @@ type Node struct {
 	was    string  // the path that a file with content had before it lost its last name, for people
 	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
 	pendingRemovals []place
-	pendingLinks    []place // hard links that the server has still to make (-o async)
+	pendingNames    []place // that the server has still to give it, by a hard link or a rename (-o async)
 	// The server has refused a hard link that was to be the last name of the node: what it still has there must not be taken away.
 	unlinked bool
 

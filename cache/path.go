@@ -16,15 +16,16 @@ func (c *Cache) path(n *Node) string {
 // serverPath is the path that a node has on the server now, while changes are pending. Called with mu held.
 func (c *Cache) serverPath(n *Node) string {
 	return c.climb(n, func(n *Node) (*Node, string) {
+		if n.parent != nil && len(n.pendingNames) == 0 {
+			return n.parent, n.name
+		}
+		for _, p := range n.names() {
+			if !slices.Contains(n.pendingNames, p) {
+				return p.dir, p.name
+			}
+		}
 		if len(n.pendingRemovals) > 0 {
 			return n.pendingRemovals[0].dir, n.pendingRemovals[0].name
-		}
-		if len(n.pendingLinks) > 0 {
-			for _, p := range n.names() {
-				if !slices.Contains(n.pendingLinks, p) {
-					return p.dir, p.name
-				}
-			}
 		}
 		return n.parent, n.name
 	})

@@ -68,7 +68,7 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 // submitRemoval has run take the name of n away, by its path at that time.
 func (c *Cache) submitRemoval(ctx context.Context, op string, at place, n *Node, sure bool, run func(ctx context.Context, p string) error) error {
 	var p string
-	return c.submitUnnaming(ctx, []*Node{n}, []place{at}, change{
+	return c.submitUnnaming(ctx, []*Node{n}, []place{at}, nil, change{
 		op: op, sure: sure, names: []place{at}, locate: c.locateName(&p, at.dir, at.name),
 		run:     func(ctx context.Context) error { return run(ctx, p) },
 		predict: func(*change) { c.removed(at.dir, at.name, nil) },
@@ -88,8 +88,9 @@ func (c *Cache) lastName(nodes []*Node, at []place) error {
 	return nil
 }
 
-// submitUnnaming submits a change that takes names away from nodes; those that are nil have none here.
-func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, ch change) error {
+// submitUnnaming submits a change that takes names away from nodes; those that are nil have none here. to is the name that the first
+// of them gets instead; nil for none.
+func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, to *place, ch change) error {
 	if !c.o.Async {
 		_, err := c.queue.submit(ctx, ch)
 		return err
@@ -97,13 +98,20 @@ func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, c
 	var undo []func()
 	c.mu.Lock()
 	for i, n := range nodes {
-		if n == nil || n.isThere(at[i]) {
+		moves := to != nil && i == 0
+		if n == nil || !moves && n.isThere(at[i]) {
 			continue
 		}
 		n.pendingRemovals = append(n.pendingRemovals, at[i])
+		if moves {
+			n.pendingNames = append(n.pendingNames, *to)
+		}
 		c.pin(n)
 		undo = append(undo, func() {
 			n.pendingRemovals = without(n.pendingRemovals, at[i])
+			if moves {
+				n.pendingNames = without(n.pendingNames, *to)
+			}
 			n.pins--
 			c.retireIfUnheld(n)
 		})

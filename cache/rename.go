@@ -51,7 +51,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
 	var moved *Node
-	return c.submitUnnaming(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, change{
+	return c.submitUnnaming(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, &place{newdir, newname}, change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
 			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"syscall"
 
 	"sshmount/sftpconn/session"
@@ -37,9 +38,22 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	c.keepLost(n, func(context.Context) error { return why })
 }
 
-// sendInTurn sends a wish that has its turn in the queue: what takes its path away comes behind it.
-func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
-	return c.send(ctx, n, h, a, c.serverPathOf(n))
+// sendInTurn sends a wish that has its turn in the queue: what takes its path away comes behind it. Other names of a hard link
+// have turns of their own.
+func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
+	c.mu.Lock()
+	if !c.isAt(n, p) {
+		p = c.serverPath(n) // a rename has failed, or came before the turn was taken
+	}
+	c.mu.Unlock()
+	return c.send(ctx, n, h, a, p)
+}
+
+// isAt says whether the server has a node at a path. Called with mu held.
+func (c *Cache) isAt(n *Node, p string) bool {
+	at := func(at place) bool { return join(c.serverPath(at.dir), at.name) == p }
+	return slices.ContainsFunc(n.pendingRemovals, at) ||
+		slices.ContainsFunc(n.names(), func(name place) bool { return at(name) && !slices.Contains(n.pendingNames, name) })
 }
 
 // sendAnytime sends a wish that has no turn in the queue, so that a rename may get in between: what one has overtaken is asked for

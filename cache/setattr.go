@@ -183,16 +183,18 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	default:
 		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
-	send, p := c.sendInTurn, c.pathOf(n)
+	p := c.pathOf(n)
+	send := func(ctx context.Context) error { return c.sendInTurn(ctx, n, h, a, p) }
 	if !c.o.Async || p == "" {
 		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
 			return err
 		}
-		send, p = c.sendAnytime, c.pathOf(n)
+		p = c.pathOf(n)
+		send = func(ctx context.Context) error { return c.sendAnytime(ctx, n, h, a) }
 	}
 	done, err := c.queue.submit(ctx, change{
 		op: "setattr", paths: []string{p}, sure: p != "" && c.undoubted(n), node: n,
-		run: func(ctx context.Context) error { return send(ctx, n, h, a) },
+		run: send,
 		enter: func(err error) {
 			if err == nil {
 				c.othersSet(n, a)
