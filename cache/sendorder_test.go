@@ -94,3 +94,53 @@ func TestWhatIsLinkedToItsNameIsMadeByTheFirst(t *testing.T) {
 		t.Error("the first name is still there")
 	}
 }
+
+// git sets the time of an object that it finds again, just after it was made.
+func TestAttributesOfALinkedNameAreSetWhileTheFirstIsTakenAway(t *testing.T) {
+	for _, set := range setters {
+		t.Run(set.what, func(t *testing.T) {
+			r := newRig(t, async)
+			r.list(r.Root())
+			r.linkOnce()
+			f := r.create(r.Root(), "tmp", "content")
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			hold := func(name string) {
+				r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+					if p.Request != nil && p.Request.Name == name {
+						return sftptest.Hold()
+					}
+					return sftptest.Pass()
+				})
+			}
+			hold("hardlink@openssh.com")
+			if _, err := r.Link(ctxOf(t), f.Node, r.Root(), "final"); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Unlink(ctxOf(t), r.Root(), "tmp"); err != nil {
+				t.Fatal(err)
+			}
+			r.waitHeld()
+			hold("REMOVE")
+			r.tap.Release()
+			r.waitHeld() // the server has taken the first name away, and nobody here knows
+			sent := r.tap.Count("SETSTAT")
+			was := make(chan error, 1)
+			go func() {
+				_, _, err := r.Setattr(ctxOf(t), f.Node, nil, set.wish())
+				was <- err
+			}()
+			waitFor(t, "the wish is sent beside the removal", func() bool { return r.tap.Count("SETSTAT") > sent })
+			r.tap.OnReply(nil)
+			r.tap.Release()
+			if err := <-was; err != nil {
+				t.Error(err)
+			}
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Error(err)
+			}
+			r.wantDone("final", set.done)
+		})
+	}
+}
