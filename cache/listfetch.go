@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
 )
 
 // startListing begins to fetch a directory's listing in the background. Called with mu held.
@@ -190,8 +191,10 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 		if checkName(e.Name) != 0 {
 			continue
 		}
-		e.Attr.Mode = withType(e.Attr)
-		n, until := c.child(dir, e.Name), until
+		n, trusted := c.child(dir, e.Name), until
+		if incomplete(e.Attr) {
+			trusted = 0
+		}
 		if taken, changed := l.changedHere[e.Name]; changed {
 			i, ok := l.index[e.Name]
 			switch {
@@ -204,17 +207,17 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 			case taken:
 				continue
 			}
-			until = 0 // its node is forgotten since: the name is there, and no more is known
+			trusted = 0 // its node is forgotten since: the name is there, and no more is known
 		}
 		if n != nil && dir.dir.list == l { // one that was found to be wrong on its way is still read, and tells of the names alone
 			c.takeChild(dir, n, e)
 		}
 		if i, ok := l.index[e.Name]; ok {
-			l.ents[i].attr, l.ents[i].until, l.ents[i].gone, l.ents[i].doubt = e.Attr, until, false, false
+			l.ents[i].attr, l.ents[i].until, l.ents[i].gone, l.ents[i].doubt = e.Attr, trusted, false, false
 			continue
 		}
 		l.index[e.Name] = int32(len(l.ents))
-		l.ents = append(l.ents, listEnt{name: e.Name, ino: c.inoFor(dir, e.Name), attr: e.Attr, until: until})
+		l.ents = append(l.ents, listEnt{name: e.Name, ino: c.inoFor(dir, e.Name), attr: e.Attr, until: trusted})
 	}
 	if dir.dir.list == l {
 		c.listed += len(l.ents) - before
@@ -223,9 +226,16 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 	l.more = make(chan struct{})
 }
 
+// incomplete says that a listing leaves something out that a look-up may know, as that of a server which only tells names: a directory
+// taken for a file, or a file for an empty one, would be worse than one more question.
+func incomplete(a session.Attr) bool {
+	kind := a.Mode & syscall.S_IFMT
+	return a.Flags&session.HasMode == 0 || kind == 0 || a.Flags&session.HasTimes == 0 || kind == syscall.S_IFREG && a.Flags&session.HasSize == 0
+}
+
 // takeChild brings a node up to date with what a listing says of it. Called with mu held.
 func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
-	if n.mtimeUnknown() || n.sent > 0 || c.o.Async && c.queue.busy() {
+	if incomplete(e.Attr) || n.mtimeUnknown() || n.sent > 0 || c.o.Async && c.queue.busy() {
 		return // the listing may have crossed with a change of ours
 	}
 	if c.o.FollowSymlinks && e.Attr.Mode&syscall.S_IFMT == syscall.S_IFLNK {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -216,5 +217,54 @@ func TestAListingOnItsWayNamesWhatHasComeInThePlaceOfAFile(t *testing.T) {
 	}
 	if f := r.mustFind("f"); f.Attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		t.Errorf("looked up again it has the mode %o", f.Attr.Mode)
+	}
+}
+
+// Servers may list names and say nothing, or not everything, of what has them.
+func TestWhatAListingLeavesOutIsAskedFor(t *testing.T) {
+	for what, told := range map[string]func(session.Attr) []byte{
+		"only names": func(session.Attr) []byte { return binary.BigEndian.AppendUint32(nil, 0) },
+		"names and modes": func(a session.Attr) []byte {
+			return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, session.HasMode), a.Mode)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("d/below", "x")
+			r.put("f", "content")
+			body := binary.BigEndian.AppendUint32(nil, 2)
+			for name, mode := range map[string]uint32{"d": syscall.S_IFDIR | 0o755, "f": syscall.S_IFREG | 0o644} {
+				for range 2 {
+					body = append(binary.BigEndian.AppendUint32(body, uint32(len(name))), name...)
+				}
+				body = append(body, told(session.Attr{Mode: mode})...)
+			}
+			r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				if p.Name == "NAME" && p.Request.Name == "READDIR" {
+					return sftptest.ReplaceBody(body)
+				}
+				return sftptest.Pass()
+			})
+			for _, e := range r.list(r.Root()) {
+				if e.Name == "d" && e.Mode != syscall.S_IFDIR && e.Mode != 0 {
+					t.Errorf("the directory is listed as of type %o", e.Mode)
+				}
+			}
+			if f := r.mustFind("d"); f.Attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+				t.Errorf("the directory has the mode %o", f.Attr.Mode)
+			}
+			f := r.mustFind("f")
+			if f.Attr.Size != 7 || f.Attr.Mtime == 0 {
+				t.Errorf("the file has %d bytes and the time %d", f.Attr.Size, f.Attr.Mtime)
+			}
+			// What is known of a node is not forgotten for a listing that knows less.
+			r.mu.Lock()
+			r.distrust(r.root)
+			r.mu.Unlock()
+			r.list(r.Root())
+			if again := r.mustFind("f"); again.Node != f.Node || again.Attr.Size != 7 {
+				t.Errorf("listed again it has %d bytes", again.Attr.Size)
+			}
+		})
 	}
 }
