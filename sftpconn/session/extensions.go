@@ -17,6 +17,9 @@ const (
 	extExpandPath  = "expand-path@openssh.com"
 	extCopyData    = "copy-data"
 	extUsersGroups = "users-groups-by-id@openssh.com"
+
+	// extSymlinkOrder is of the Green End SFTP server: its value names the arguments of SYMLINK in their order.
+	extSymlinkOrder = "symlink-order@rjk.greenend.org.uk"
 )
 
 // The requests below are sent whether or not the server announced the extension

@@ -128,3 +128,29 @@ func TestLimitsAreMadeSane(t *testing.T) {
 		}
 	}
 }
+
+// The Green End SFTP server reads SYMLINK as the draft has it, and says so.
+func TestArgumentsOfSymlinkComeInTheOrderThatTheServerNames(t *testing.T) {
+	for order, first := range map[string]string{"linkpath-targetpath": "link", "targetpath-linkpath": "target"} {
+		tap := sftptest.NewTap()
+		tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+			if p.Name == "VERSION" {
+				return sftptest.ReplaceBody(join(u32(3), str(extSymlinkOrder), str(order)))
+			}
+			return sftptest.Pass()
+		})
+		got := make(chan string, 1)
+		tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+			if p.Name != "SYMLINK" {
+				return sftptest.Pass()
+			}
+			got <- p.Text
+			return sftptest.Answer(StatusOK, "")
+		})
+		s, _ := real(t, sftptest.WithTap(tap))
+		must(t, s.Symlink("target", "link"))
+		if text := <-got; text != first {
+			t.Errorf("with %s the first is %q", order, text)
+		}
+	}
+}

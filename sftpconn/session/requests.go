@@ -130,8 +130,12 @@ func (s *Session) Readlink(path string) *Call {
 }
 
 // Symlink makes linkpath point to target. OpenSSH reads the two in the opposite
-// order of the draft, and every other server has followed it (PROTOCOL section 4.1).
+// order of the draft, and other servers have followed it (PROTOCOL section 4.1),
+// but for one that says so.
 func (s *Session) Symlink(target, linkpath string) *Call {
+	if (*s.extensions.Load())[extSymlinkOrder] == "linkpath-targetpath" {
+		return s.startTwo(sshfx.PacketTypeSymlink, linkpath, target)
+	}
 	return s.startTwo(sshfx.PacketTypeSymlink, target, linkpath)
 }
 
