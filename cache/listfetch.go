@@ -38,6 +38,9 @@ func (c *Cache) startListing(dir *Node) *listing {
 // errStrayed ends a listing under which the directory was moved.
 var errStrayed = errors.New("directory was moved while it was listed")
 
+// errUnwanted ends a listing that nobody reads and that is too long to be kept: a server may go on for ever.
+var errUnwanted = errors.New("directory has too many names to be listed for nobody")
+
 // fetchListing reads a directory into l. Its request waits for the line as long as it takes: those
 // who wait for the listing have their own limits.
 //
@@ -85,6 +88,12 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 			l.restart()
 		}
 		c.takeNames(dir, l, names)
+		if l.users == 0 && len(l.ents) > maxListed {
+			if dir.dir.list == l {
+				c.dropListing(dir) // so that nobody comes to one that ends here
+			}
+			return errUnwanted
+		}
 		return nil
 	}
 	err := c.conn.List(ctx, p, take)

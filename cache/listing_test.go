@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
@@ -266,5 +267,48 @@ func TestWhatAListingLeavesOutIsAskedFor(t *testing.T) {
 				t.Errorf("listed again it has %d bytes", again.Attr.Size)
 			}
 		})
+	}
+}
+
+// A server that goes on for ever is listened to as long as a program wants to hear it, and no longer.
+func TestAnEndlessListingEndsWithItsReader(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "x")
+	count := 0 // names given; the tap's goroutine alone has it
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil || p.Request.Name != "READDIR" {
+			return sftptest.Pass()
+		}
+		const many = 5000
+		body := binary.BigEndian.AppendUint32(nil, many)
+		for range many {
+			count++
+			name := fmt.Sprint(count)
+			body = append(binary.BigEndian.AppendUint32(body, uint32(len(name))), name...)
+			body = binary.BigEndian.AppendUint64(body, 0) // no long name, no attributes
+		}
+		return sftptest.ReplaceRaw(append(binary.BigEndian.AppendUint32(append(binary.BigEndian.AppendUint32(nil, uint32(5+len(body))), 104), p.ID), body...))
+	})
+	n := r.mustFind("d").Node
+	d, err := r.OpenDir(ctxOf(t), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.tap.OnReply(nil)
+	if e, err := d.Next(ctxOf(t), maxListed+100); err != nil || e.Name == "" {
+		t.Errorf("what a reader waits for does not come: %v", err)
+	}
+	l := d.list
+	d.Release()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		done, listed := l.done, r.listed
+		r.mu.Unlock()
+		if done && listed < maxListed {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d names are held and more come, with nobody to read them", listed)
+		}
 	}
 }
