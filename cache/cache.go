@@ -105,6 +105,7 @@ type Cache struct {
 	openFiles int
 	kept      map[*Node]struct{} // those that have the remote file of a closed handle
 	guess     guesses
+	owner     owner
 	scarce    int64 // nothing is asked for on a guess until then
 }
 
@@ -133,7 +134,15 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	// touch a node in the middle of another change of the tree.
 	c.idle, _ = simplelru.NewLRU[uint64, *Node](1<<31-1, nil)
 	c.lists, _ = simplelru.NewLRU[uint64, *Node](1<<31-1, nil)
+	home := make(chan struct{})
+	go func() { // in the same flight as the root; it ends with ctx
+		defer close(home)
+		if o.Async {
+			c.learnHome(ctx)
+		}
+	}()
 	dir, attr, err := resolveRoot(ctx, c.conn, o.Root)
+	<-home
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 		}
 	}
 	sure := c.surelyFree(dir, name)
-	if sure && c.o.Async {
+	if c.o.Async && c.surelyMade(dir, name) {
 		return c.createAsync(ctx, dir, name, flags, perm)
 	}
 	if !excl && flags&syscall.O_TRUNC != 0 {
@@ -48,7 +48,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 			return []string{p}, nil
 		},
 		run: func(ctx context.Context) (err error) {
-			f, a, err = c.createFile(ctx, c.createRequest(p, flags, perm, &self), excl, sure)
+			f, a, err = c.createFile(ctx, dir, c.createRequest(p, flags, perm, &self), excl, sure)
 			return err
 		},
 		enter: func(err error) {
@@ -110,15 +110,18 @@ func (c *Cache) recreate(ctx context.Context, dir *Node, name string, flags uint
 }
 
 // createFile has the server make a file, or open the one that is there.
-func (c *Cache) createFile(ctx context.Context, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
+func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
 	const op = "create"
 	p := req.Path()
-	f, a, _, err := c.createRemote(ctx, req, excl, sure)
+	f, a, made, err := c.createRemote(ctx, req, excl, sure)
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx) {
-		f, a, _, err = c.createRemote(ctx, req, excl, sure)
+		f, a, made, err = c.createRemote(ctx, req, excl, sure)
 	}
 	if err != nil {
 		return nil, a, c.whyNotCreated(ctx, p, excl, err)
+	}
+	if made {
+		c.learnOwner(dir, a)
 	}
 	if c.o.FollowSymlinks || withType(a)&syscall.S_IFMT == syscall.S_IFLNK {
 		if a, err = f.Stat(ctx); err != nil {
@@ -256,6 +259,9 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 			if err != nil {
 				b.failed = c.whyNotCreated(ctx, p, excl, err)
 				return b.failed
+			}
+			if made {
+				c.learnOwner(dir, a)
 			}
 			b.set(f)
 			return nil

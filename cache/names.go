@@ -20,14 +20,16 @@ func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) 
 	var got session.Attr
 	var found Found
 	done, err := c.queue.submit(ctx, change{
-		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		predict: func(*change) {
-			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFDIR | perm&0o7777, Size: 4096})
+			// A set-group-ID bit of the parent is handed on.
+			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFDIR | perm&0o7777 | dir.attr.Mode&syscall.S_ISGID, Size: 4096})
 		},
 		run: func(ctx context.Context) (err error) {
 			if got, err = c.conn.Mkdir(ctx, p, perm&0o7777); err != nil {
 				return c.whyNotMade(ctx, op, p, err)
 			}
+			c.learnOwner(dir, got)
 			return nil
 		},
 	})
@@ -54,7 +56,7 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	var got session.Attr
 	var found Found
 	done, err := c.queue.submit(ctx, change{
-		op: op, sure: c.surelyFree(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		predict: func(*change) {
 			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFLNK | 0o777, Size: uint64(len(target))})
 		},
@@ -62,6 +64,7 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 			if got, err = c.conn.Symlink(ctx, target, p); err != nil {
 				return c.whyNotMade(ctx, op, p, err)
 			}
+			c.learnOwner(dir, got)
 			return nil
 		},
 	})
@@ -169,6 +172,11 @@ func (c *Cache) mustBeFree(dir *Node, name, op string) error {
 func (c *Cache) surelyFree(dir *Node, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.freeIn(dir, name)
+}
+
+// freeIn is surelyFree, called with mu held.
+func (c *Cache) freeIn(dir *Node, name string) bool {
 	if !dir.isDir() {
 		return false
 	}
@@ -192,12 +200,9 @@ func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 	now := uint32(time.Now().Unix())
 	a.Flags = session.HasMode | session.HasSize | session.HasOwner | session.HasTimes
 	a.Atime, a.Mtime = now, now
-	a.UID, a.GID = creator(dir)
+	a.UID, a.GID, _ = c.creator(dir)
 	return c.found(c.enter(dir, name, a))
 }
-
-// creator guesses who will own what is made in a directory: its owner, as most people work in their own. Called with mu held.
-func creator(dir *Node) (uid, gid uint32) { return dir.attr.UID, dir.attr.GID }
 
 // made enters a name that the server has made, with the attributes that it showed in the same flight.
 func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (Found, error) {
