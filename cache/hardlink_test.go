@@ -187,3 +187,51 @@ func TestAFileIsOpenedWhileOneOfItsNamesIsOnItsWay(t *testing.T) {
 		}
 	}
 }
+
+// Of two programs at one file the one that opens it must not take for another file what the other has just made of it.
+func TestAHardLinkThatIsChangedHereWhileItIsOpenedStaysOneFile(t *testing.T) {
+	changes := map[string]func(r *rig, n *Node) error{
+		"truncated": func(r *rig, n *Node) error {
+			size := uint64(3)
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Size: &size})
+			return err
+		},
+		"given another time": func(r *rig, n *Node) error {
+			when := time.Unix(1_000_000_000, 0)
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &when, Mtime: &when})
+			return err
+		},
+	}
+	for what, change := range changes {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("a", "linked content")
+			n := r.mustFind("a").Node
+			if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+				t.Fatal(err)
+			}
+			r.holdReply("OPEN")
+			opened := make(chan error, 1)
+			go func() {
+				h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+				if err == nil {
+					h.Release()
+				}
+				opened <- err
+			}()
+			r.waitHeld()
+			if err := change(r, n); err != nil {
+				t.Fatal(err)
+			}
+			r.tap.Release()
+			if err := <-opened; err != nil {
+				t.Error(err)
+			}
+			for _, name := range []string{"a", "b"} {
+				if f := r.mustFind(name); f.Node != n || f.Attr.Nlink != 2 {
+					t.Errorf("%s is inode %d with %d links, want inode %d with 2", name, f.Attr.Ino, f.Attr.Nlink, n.ID())
+				}
+			}
+		})
+	}
+}

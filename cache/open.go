@@ -136,7 +136,7 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 // openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
 	c.mu.Lock()
-	asked, moved := c.serverPath(n), c.lastMove(n)
+	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
 	c.mu.Unlock()
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
@@ -182,8 +182,11 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		}
 	}
 	c.mu.Lock()
-	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG ||
-		pflags&session.OpenTrunc == 0 && *self == nil && n.anotherAt(a) // a handle that is there goes on with what it finds
+	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG
+	if pflags&session.OpenTrunc == 0 && *self == nil { // a handle that is there goes on with what it finds
+		crossed := n.gen != before.gen || before.dirty // then it may look different by what was done here
+		another = another || !crossed && n.anotherAt(a)
+	}
 	if another {
 		c.replaced(n)
 	}
