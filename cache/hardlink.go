@@ -87,7 +87,7 @@ func (n *Node) severalNames() bool {
 // anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.
 // Called with mu held.
 func (n *Node) anotherAt(a session.Attr) bool {
-	if !n.severalNames() || n.sent > 0 {
+	if !n.severalNames() || n.sent > 0 || n.asked > 0 {
 		return false
 	}
 	if f := n.file; f != nil {

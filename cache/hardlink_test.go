@@ -235,3 +235,35 @@ func TestAHardLinkThatIsChangedHereWhileItIsOpenedStaysOneFile(t *testing.T) {
 		})
 	}
 }
+
+// Nor what the other is just making of it: the server has done that, and nobody here knows.
+func TestAHardLinkThatIsOpenedWhileItIsChangedHereStaysOneFile(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a", "linked content")
+	n := r.mustFind("a").Node
+	if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	r.holdReply("SETSTAT")
+	changed := make(chan error, 1)
+	go func() {
+		size := uint64(3)
+		_, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Size: &size})
+		changed <- err
+	}()
+	r.waitHeld()
+	if h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR); err != nil {
+		t.Error(err)
+	} else {
+		h.Release()
+	}
+	r.tap.Release()
+	if err := <-changed; err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"a", "b"} {
+		if f := r.mustFind(name); f.Node != n || f.Attr.Nlink != 2 {
+			t.Errorf("%s is inode %d with %d links, want inode %d with 2", name, f.Attr.Ino, f.Attr.Nlink, n.ID())
+		}
+	}
+}
