@@ -59,6 +59,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 		return nil, err
 	}
 
+	before := devicesAt(mountpoint)
 	fd, direct, stays, err := attach(o)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	}
 	notices.start(server)
 	if !passed {
-		m.device = deviceAt(mountpoint)
+		m.device = madeSince(before, mountpoint)
 	}
 	go func() {
 		defer close(m.done)
