@@ -193,6 +193,31 @@ func TestHelpersOfMountHaveItsExitStatuses(t *testing.T) {
 	}
 }
 
+func TestAMountThatWasMadeDuringTheLoginIsNotCovered(t *testing.T) {
+	w := newWorld(t)
+	asked, gate := filepath.Join(w.dir, "asked"), filepath.Join(w.dir, "gate")
+	proxy := fmt.Sprintf("ProxyCommand=bash -c 'touch %s; until [ -e %s ]; do sleep 0.05; done; exec 3<>/dev/tcp/127.0.0.1/%d; cat <&3 & cat >&3'",
+		asked, gate, w.server.Addr().Port)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	late, said := w.command(ctx, "sshmount", "-F", w.client.Config, "-o", proxy, "try:", w.mnt), new(strings.Builder)
+	late.Stderr = said
+	if err := late.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exists := func(name string) bool { _, err := os.Stat(name); return err == nil }
+	eventually(t, "the login has begun", func() bool { return exists(asked) })
+	r := w.mount()
+	w.write(gate, "")
+	late.Wait()
+	if code := late.ProcessState.ExitCode(); code != exitMountPoint || !strings.Contains(said.String(), "meanwhile") {
+		t.Errorf("the late one ends with %d, want %d, and says:\n%s", code, exitMountPoint, said)
+	}
+	w.want(exitOK, []string{"connected since"}, "status", w.mnt)
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
 func TestAKilledMountIsClearedUp(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount()

@@ -18,6 +18,7 @@ import (
 	"sshmount/cache"
 	"sshmount/cmd/sshmount/cmdline"
 	"sshmount/cmd/sshmount/control"
+	"sshmount/cmd/sshmount/mountpoint"
 	"sshmount/fusefs"
 	"sshmount/sftpconn"
 	"sshmount/sftpconn/sshdial"
@@ -195,7 +196,7 @@ func (m *mount) attach(ctx context.Context) error {
 	}
 	o := m.set.Mount
 	o.IDMap, o.Logger = ids, m.log
-	var remote error
+	var remote, taken error
 	m.fuse, err = fusefs.Mount(func(n cache.Notifier) (*cache.Cache, error) {
 		c := m.set.Cache
 		c.Conn, c.Notify, c.Logger = m.conn, n, m.log
@@ -203,9 +204,14 @@ func (m *mount) attach(ctx context.Context) error {
 		if err := filled(); remote == nil {
 			remote = err
 		}
-		return m.cache, remote
+		if remote == nil {
+			taken = mountpoint.Free(m.set.Mountpoint)
+		}
+		return m.cache, errors.Join(remote, taken)
 	}, o)
 	switch {
+	case taken != nil:
+		return taken // the login took its time
 	case remote != nil:
 		return failed(exitRemoteDir, fmt.Errorf("%s: %w", m.set.Source, remote))
 	case err != nil:

@@ -3,6 +3,7 @@ package mountpoint
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
@@ -16,10 +17,13 @@ func topAt(path string) (*mountinfo.Info, error) {
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		return m.Mountpoint != path, false
 	})
-	if err != nil || len(mounts) == 0 {
-		return nil, err
+	for _, m := range mounts {
+		// The table's order is not that of the pile.
+		if !slices.ContainsFunc(mounts, func(o *mountinfo.Info) bool { return o.Parent == m.ID }) {
+			return m, err
+		}
 	}
-	return mounts[len(mounts)-1], nil
+	return nil, err
 }
 
 // Mounted says whether a FUSE mount is at path, and of what type and source.
@@ -39,7 +43,7 @@ func clearDead(path string, o Options) (removed string, err error) {
 		if err != nil || m == nil || !strings.HasPrefix(m.FSType, "fuse") {
 			return removed, nil
 		}
-		mine := m.FSType == "fuse.sshmount" || m.FSType == "fuse.sshfs"
+		mine := ofOurKind(m)
 		if mine && o.ServedBy != nil {
 			if pid, source := o.ServedBy(path); pid != 0 {
 				return removed, refusef("%s is already mounted from %s by process %d; end that with: sshmount umount %s", path, source, pid, path)
@@ -60,6 +64,19 @@ func clearDead(path string, o Options) (removed string, err error) {
 		removed = m.Source
 	}
 	return removed, refusef("too many dead mounts lie on %s; take them away with: fusermount3 -uz %s", path, path)
+}
+
+// Free says whether nobody has mounted at path, as sshmount or sshfs does, since Check found that it would do.
+func Free(path string) error {
+	if m, err := topAt(path); err == nil && m != nil && ofOurKind(m) {
+		return refusef("%s was mounted from %s meanwhile (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, path)
+	}
+	return nil
+}
+
+// ofOurKind says of a mount that it is one of this program or of sshfs.
+func ofOurKind(m *mountinfo.Info) bool {
+	return m.FSType == "fuse.sshmount" || m.FSType == "fuse.sshfs"
 }
 
 // Ask has whoever serves the mount at path give an answer. A stat would not do:
