@@ -93,6 +93,8 @@ var kernelOptions = []Option{
 		}},
 	{Name: "modules", Value: "M1[:M2...]", Group: GroupKernel,
 		set: refused("modules of libfuse can't be loaded; for a directory below, name it after the colon")},
+	{Name: "remount", Group: GroupKernel,
+		set: refused("a mount can't be changed while it is there: unmount it, and mount it anew with the options that you want")},
 	{Name: "setuid", Value: "USER", Group: GroupKernel,
 		set: refused("this is done by mount.fuse3: take mount.fuse.sshmount away and let mount(8) call that, or run 'sshmount' as the user")},
 }

@@ -87,6 +87,9 @@ func splitURL(s string) (target, error) {
 	if _, given := u.User.Password(); given {
 		return target{}, errors.New("a password in an address is seen by every user of this machine; leave it out and it is asked for, or use -o password_stdin")
 	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(s, "#") {
+		return target{}, errors.New("in an address a ? in the name of the directory is written %3F, and a # %23")
+	}
 	t := target{user: u.User.Username(), host: u.Hostname(), port: u.Port(), dir: u.Path}
 	if rest, ok := strings.CutPrefix(t.dir, "/~"); ok && (rest == "" || rest[0] == '/') {
 		t.dir = strings.TrimPrefix(rest, "/")
