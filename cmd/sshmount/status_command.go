@@ -36,7 +36,7 @@ func statusCommand() *cobra.Command {
 				}
 			}
 			if asJSON {
-				return writeJSON(os.Stdout, list, len(args) == 1)
+				return failed(exitFailure, writeJSON(os.Stdout, list, len(args) == 1))
 			}
 			if len(list) == 0 {
 				fmt.Println("no mounts")
@@ -46,7 +46,7 @@ func statusCommand() *cobra.Command {
 					fmt.Println()
 				}
 				if err := s.Write(os.Stdout, time.Now()); err != nil {
-					return err
+					return failed(exitFailure, err)
 				}
 			}
 			return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"unicode"
@@ -30,4 +31,24 @@ func TestJSONDoesNothingToATerminal(t *testing.T) {
 			t.Errorf("%v: %+v", err, back)
 		}
 	}
+}
+
+func TestAStatusThatCannotBeWrittenIsNoFaultOfTheCommandLine(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	for _, args := range [][]string{{"status", w.mnt}, {"status", "--json"}} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skipf("no device that is always full: %v", err)
+		}
+		cmd := w.command(t.Context(), "sshmount", args...)
+		cmd.Stdout = full
+		cmd.Run()
+		full.Close()
+		if code := cmd.ProcessState.ExitCode(); code != exitFailure {
+			t.Errorf("%q ends with %d, want %d", args, code, exitFailure)
+		}
+	}
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
 }
