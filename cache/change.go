@@ -46,9 +46,6 @@ type pending struct {
 func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	c := q.c
 	ch.sure = ch.sure && c.o.Async
-	if !c.o.Async && len(ch.names) == 0 {
-		return true, q.attend(ctx, &pending{change: ch}, func() {})
-	}
 	room := ch.sure && !ch.free
 	if room {
 		if err := q.takeRoom(ctx); err != nil {

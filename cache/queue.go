@@ -11,8 +11,8 @@ import (
 // queue carries changes out, in the order given for each name, and between names where one is in the other (a directory
 // before what is in it, what is in it before its removal or move), side by side else. With Async, changes whose outcome
 // is known are answered at once and run in the background; any other is waited for by the program that wants it.
-// Without Async only changes of names are registered: a question about a name has to wait until it is
-// known what has the name, and a rename until what is under it has been done by the old path.
+// Without Async they have their turn all the same: a question about a name has to wait until it is known what
+// has the name, and a rename until what is under it has been done by the old path.
 type queue struct {
 	c     *Cache
 	count atomic.Int64  // changes pending; 0 is the fast path of wait

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"syscall"
 
@@ -56,28 +55,14 @@ func (c *Cache) isAt(n *Node, p string) bool {
 		slices.ContainsFunc(n.names(), func(name place) bool { return at(name) && !slices.Contains(n.pendingNames, name) })
 }
 
-// sendAnytime sends a wish that has no turn in the queue, so that a rename may get in between: what one has overtaken is asked for
-// again, by the path that there is then.
-func (c *Cache) sendAnytime(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
-	for {
-		c.mu.Lock()
-		p, moved := c.ownPath(n), c.lastMove(n)
-		c.mu.Unlock()
-		err := c.send(ctx, n, h, a, p)
-		absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
-		if err != nil && !absent {
-			return err
+// locateNode is the locate of a change of a file by its path, or, where it has none any more, by a handle. It has its turn among the
+// changes of names: a rename that got in between would have another file changed.
+func (c *Cache) locateNode(p *string, n *Node) func() ([]string, error) {
+	return func() ([]string, error) {
+		if *p = c.ownPath(n); *p == "" {
+			return nil, nil
 		}
-		c.mu.Lock()
-		now := c.ownPath(n)
-		again := absent && now != p || now != "" && c.strayed(n, moved, p, absent)
-		c.mu.Unlock()
-		if !again {
-			return err
-		}
-		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
-			return err
-		}
+		return []string{*p}, nil
 	}
 }
 

@@ -67,60 +67,73 @@ func TestAttributesSetBesideARenameAreTheFilesByItsNewName(t *testing.T) {
 	}
 }
 
-func TestAttributesThatARenameOvertakesAreSet(t *testing.T) {
-	for _, tc := range crossings {
-		for _, set := range setters {
-			if set.what == "truncate" {
-				continue // it has its turn, and the rename waits for it
+// Another directory would have the path by the time at which the request comes to the server: its file must not be changed.
+func TestNoRenameComesBeforeAChangeOfAFileThatIsOnItsWay(t *testing.T) {
+	type change struct {
+		what string
+		do   func(r *rig, n *Node) error
+		done func(os.FileInfo) bool
+	}
+	changes := []change{{
+		"open with O_TRUNC", func(r *rig, n *Node) error {
+			h, _, err := r.Open(ctxOf(r.t), n, syscall.O_WRONLY|syscall.O_TRUNC)
+			if err == nil {
+				h.Release()
 			}
-			t.Run(set.what+" "+tc.what, func(t *testing.T) {
-				r := newRig(t, nil)
-				r.put(tc.file, "content")
-				n := r.mustFind(tc.file).Node
-				r.holdRequest("SETSTAT")
-				was := make(chan error, 1)
-				go func() {
-					_, _, err := r.Setattr(ctxOf(t), n, nil, set.wish())
-					was <- err
-				}()
+			return err
+		}, func(fi os.FileInfo) bool { return fi.Size() == 0 },
+	}}
+	for _, set := range setters {
+		changes = append(changes, change{set.what, func(r *rig, n *Node) error {
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, set.wish())
+			return err
+		}, set.done})
+	}
+	for mode, options := range map[string]func(*Options){"": nil, ", async": async} {
+		for _, tc := range changes {
+			t.Run(tc.what+mode, func(t *testing.T) {
+				r := newRig(t, options)
+				r.put("d/f", "ours")
+				r.put("other/f", "theirs")
+				r.list(r.Root())
+				n := r.mustFind("d/f").Node
+				r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+					if p.Name == "OPEN" || p.Name == "LSTAT" || p.Name == "SETSTAT" {
+						return sftptest.Hold()
+					}
+					return sftptest.Pass()
+				})
+				done, renamed := make(chan error, 1), make(chan error, 1)
+				go func() { done <- tc.do(r, n) }()
 				r.waitHeld()
-				if err := r.Rename(ctxOf(t), r.Root(), tc.from, r.Root(), tc.to, false); err != nil {
-					t.Fatal(err)
+				go func() {
+					err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false)
+					if err == nil {
+						err = r.Rename(ctxOf(t), r.Root(), "other", r.Root(), "d", false)
+					}
+					renamed <- err
+				}()
+				for len(renamed) == 0 && parkedIn("Rename", "waitAll") == 0 {
+					// Who does not wait for the change is done by then.
 				}
+				r.tap.OnRequest(nil)
 				r.tap.Release()
-				if err := <-was; err != nil {
+				if err := <-done; err != nil {
+					t.Errorf("%v", err)
+				}
+				if err := <-renamed; err != nil {
+					t.Errorf("rename: %v", err)
+				}
+				if err := r.Sync(ctxOf(t)); err != nil {
 					t.Error(err)
 				}
-				r.wantDone(tc.fileThen, set.done)
+				r.wantDone("e/f", tc.done)
+				if fi, err := os.Stat(filepath.Join(r.dir, "d/f")); err != nil || tc.done(fi) {
+					t.Errorf("the file that has its path now: %+v, %v", fi, err)
+				}
 			})
 		}
 	}
-}
-
-// Another directory has the path by the time at which the request comes.
-func TestAttributesThatTwoRenamesOvertakeAreSet(t *testing.T) {
-	r := newRig(t, nil)
-	r.put("d/f", "content")
-	r.put("other/f", "content")
-	r.mustFind("other/f")
-	n := r.mustFind("d/f").Node
-	r.holdRequest("SETSTAT")
-	was := make(chan error, 1)
-	go func() {
-		_, _, err := r.Setattr(ctxOf(t), n, nil, setters[0].wish())
-		was <- err
-	}()
-	r.waitHeld()
-	for _, name := range [][2]string{{"d", "e"}, {"other", "d"}} {
-		if err := r.Rename(ctxOf(t), r.Root(), name[0], r.Root(), name[1], false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.tap.Release()
-	if err := <-was; err != nil {
-		t.Error(err)
-	}
-	r.wantDone("e/f", setters[0].done)
 }
 
 // With async a rename is in the tree before it is on its way: the path of before is still the file's, until it isn't.

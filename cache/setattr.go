@@ -143,7 +143,7 @@ func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (sessio
 func seconds(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-1)) }
 
 // waitForChanges waits for the changes of names and attributes under way that concern a node, for a request that has no turn among
-// them: none overtakes it that was there before.
+// them where the node has no path any more: it overtakes none that was there before.
 func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	ctx, stop := c.bounded(ctx)
 	defer stop()
@@ -184,23 +184,25 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
 	p := c.pathOf(n)
-	send := func(ctx context.Context) error { return c.sendInTurn(ctx, n, h, a, p) }
-	if !c.o.Async || p == "" {
-		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
-			return err
-		}
-		p = c.pathOf(n)
-		send = func(ctx context.Context) error { return c.sendAnytime(ctx, n, h, a) }
-	}
-	done, err := c.queue.submit(ctx, change{
-		op: "setattr", paths: []string{p}, sure: p != "" && c.undoubted(n), node: n,
-		run: send,
+	ch := change{
+		op: "setattr", node: n,
 		enter: func(err error) {
 			if err == nil {
 				c.othersSet(n, a)
 			}
 		},
-	})
+	}
+	if c.o.Async && p != "" {
+		ch.paths, ch.sure = []string{p}, c.undoubted(n)
+		ch.run = func(ctx context.Context) error { return c.sendInTurn(ctx, n, h, a, p) }
+	} else {
+		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
+			return err
+		}
+		ch.locate = c.locateNode(&p, n)
+		ch.run = func(ctx context.Context) error { return c.send(ctx, n, h, a, p) }
+	}
+	done, err := c.queue.submit(ctx, ch)
 	if err != nil {
 		c.refusedInPart(n, a)
 		return c.whyNotStored(ctx, "setattr", p, err)

@@ -33,8 +33,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	return nil
 }
 
-// cut has send make a file size bytes long, by its path if it has one, and then calls enter, with Cache.mu held. It has its turn among the
-// changes of names: a rename that got in between would have another file cut.
+// cut has send make a file size bytes long, by its path if it has one, and then calls enter, with Cache.mu held.
 func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(ctx context.Context, p string) error, enter func(*fileState)) error {
 	c.mu.Lock()
 	fs := c.content(n)
@@ -42,13 +41,7 @@ func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send fu
 	c.mu.Unlock()
 	var p string
 	return c.attendBarred(ctx, n, change{
-		op: op,
-		locate: func() ([]string, error) {
-			if p = c.ownPath(n); p == "" {
-				return nil, nil
-			}
-			return []string{p}, nil
-		},
+		op: op, locate: c.locateNode(&p, n),
 		run: func(ctx context.Context) error { return send(ctx, p) },
 		enter: func(err error) {
 			fs.data.Truncated(size, err == nil)
