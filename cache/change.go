@@ -69,7 +69,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 		if room {
 			<-q.room
 		}
-		return true, fail(ch.op, p.paths[0], syscall.EIO, errors.New("the mount is being ended"))
+		return true, fail(ch.op, p.path(), syscall.EIO, errors.New("the mount is being ended"))
 	}
 	return false, nil
 }

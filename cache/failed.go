@@ -131,7 +131,7 @@ func (q *queue) failed(p *pending, err error) {
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("the mount ended before it was sent")
 	}
-	q.c.report(p.op, p.paths[0], err)
+	q.c.report(p.op, p.path(), err)
 	q.c.mu.Lock()
 	q.c.keepFailed(p, err)
 	if p.undo != nil {

@@ -37,11 +37,11 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	c.keepLost(n, func(context.Context) error { return why })
 }
 
-// sendInTurn sends a wish that has its turn in the queue: what takes its path away comes behind it. Other names of a hard link
+// sendInTurn sends a wish that has its turn in the queue by path p: what takes that away comes behind it. Other names of a hard link
 // have turns of their own.
 func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
 	c.mu.Lock()
-	if !c.isAt(n, p) {
+	if p != "" && !c.isAt(n, p) {
 		p = c.serverPath(n) // a rename has failed, or came before the turn was taken
 	}
 	c.mu.Unlock()

@@ -247,3 +247,44 @@ func TestAsyncAttributesSetBeforeARemovalFindTheFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// With async a change of attributes may wait for room in the backlog while the file gets another path.
+func TestAsyncARenameWaitsForAttributesAskedForByAnEarlierPath(t *testing.T) {
+	r := newRig(t, async)
+	r.put("d/f", "content")
+	n := r.mustFind("d/f").Node
+	for range maxBacklog {
+		r.queue.room <- struct{}{}
+	}
+	was, renamed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, _, err := r.Setattr(ctxOf(t), n, nil, setters[0].wish())
+		was <- err
+	}()
+	for parkedIn("Setattr", "takeRoom") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
+		t.Fatal(err)
+	}
+	r.holdRequest("SETSTAT")
+	for range maxBacklog {
+		<-r.queue.room
+	}
+	r.waitHeld()
+	go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "e", r.Root(), "g", false) }()
+	for len(renamed) == 0 && parkedIn("Rename", "waitAll") == 0 {
+		// Who does not wait for the chmod is done by then.
+	}
+	r.tap.Release()
+	if err := <-was; err != nil {
+		t.Errorf("chmod: %v", err)
+	}
+	if err := <-renamed; err != nil {
+		t.Errorf("rename: %v", err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Errorf("what was answered failed: %v", err)
+	}
+	r.wantDone("g/f", setters[0].done)
+}

@@ -193,7 +193,13 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		},
 	}
 	if c.o.Async && p != "" {
-		ch.paths, ch.sure = []string{p}, c.undoubted(n)
+		ch.sure = c.undoubted(n)
+		ch.locate = func() ([]string, error) {
+			if p = c.path(n); p == "" {
+				return nil, nil
+			}
+			return []string{p}, nil
+		}
 		ch.run = func(ctx context.Context) error { return c.sendInTurn(ctx, n, h, a, p) }
 	} else {
 		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
