@@ -57,6 +57,11 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 			break
 		}
 		c.mu.Lock()
+		if c.path(dir) != p {
+			c.mu.Unlock()
+			err = errStrayed // while it waited
+			continue
+		}
 		if l.early && !l.guess {
 			l.guess = true
 			c.guess.begin()

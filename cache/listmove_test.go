@@ -198,3 +198,54 @@ func TestReadingADirectoryEndsThoughEachNameMakesAnother(t *testing.T) {
 		})
 	}
 }
+
+// With async a directory may have another path by the time at which what is made in it, for which its listing waits, is done.
+func TestAsyncAListingThatWaitsIsOfTheDirectoryByItsNewPath(t *testing.T) {
+	r := newRig(t, async)
+	r.put("d/f", "x")
+	r.list(r.Root())
+	dir := r.mustFind("d").Node
+	r.list(dir)
+	r.holdReply("MKDIR")
+	if _, err := r.Mkdir(ctxOf(t), dir, "made", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.waitHeld()
+	r.mu.Lock()
+	dir.dir.list.until = 0
+	r.mu.Unlock()
+	listed := make(chan map[string]bool, 1)
+	go func() {
+		d, err := r.OpenDir(ctxOf(t), dir)
+		if err != nil {
+			t.Error(err)
+			listed <- nil
+			return
+		}
+		d.Release()
+		listed <- names(r.list(dir))
+	}()
+	for parkedIn("fetchListing", "waitIn") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnReply(nil)
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPENDIR" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	r.tap.Release()
+	r.waitHeld()
+	if err := r.queue.drain(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnRequest(nil)
+	r.tap.Release()
+	if got := <-listed; !got["f"] || !got["made"] {
+		t.Errorf("listed: %v", got)
+	}
+}
