@@ -288,3 +288,43 @@ func TestAsyncARenameWaitsForAttributesAskedForByAnEarlierPath(t *testing.T) {
 	}
 	r.wantDone("g/f", setters[0].done)
 }
+
+// With async a name may be on its way out while the server has the file by another one, too, by which its attributes are to be set.
+func TestAsyncAttributesAreSetByTheNameThatIsLeft(t *testing.T) {
+	r := newRig(t, async)
+	r.put("first", "x")
+	r.put("f", "x")
+	r.list(r.Root())
+	if _, err := r.Link(ctxOf(t), r.mustFind("first").Node, r.Root(), "second"); err != nil {
+		t.Fatal(err) // it tells that there are hard links
+	}
+	n := r.mustFind("f").Node
+	r.holdReply("hardlink@openssh.com")
+	if _, err := r.Link(ctxOf(t), n, r.Root(), "g"); err != nil {
+		t.Fatal(err)
+	}
+	r.waitHeld()
+	if err := r.Unlink(ctxOf(t), r.Root(), "f"); err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "REMOVE" || p.Name == "SETSTAT" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	r.tap.Release()
+	r.waitHeld()
+	if _, _, err := r.Setattr(ctxOf(t), n, nil, setters[0].wish()); err != nil {
+		t.Fatal(err)
+	}
+	for len(r.tap.Held()) < 2 && parkedIn("runAnswered", "waitAll") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	r.tap.OnRequest(nil)
+	r.tap.Release()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Errorf("what was answered failed: %v", err)
+	}
+	r.wantDone("g", setters[0].done)
+}

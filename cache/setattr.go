@@ -198,6 +198,9 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 			if p = c.path(n); p == "" {
 				return nil, nil
 			}
+			if at := c.serverPath(n); at != p {
+				return []string{p, at}, nil // of several names the server may still have one that is being taken away
+			}
 			return []string{p}, nil
 		}
 		ch.run = func(ctx context.Context) error { return c.sendInTurn(ctx, n, h, a, p) }
