@@ -119,7 +119,8 @@ func (q *queue) moving(path string) bool {
 	return false
 }
 
-// wait returns when no change is pending at path or above it.
+// wait returns when no change is pending at path or above it that may make the answer to a question another: attributes that a
+// program is still waiting to have set don't, as nobody was told of them.
 func (q *queue) wait(ctx context.Context, path string) error { return q.waitFor(ctx, path, false) }
 
 // waitUnder is wait for everything in a directory too.
@@ -133,7 +134,7 @@ func (q *queue) waitFor(ctx context.Context, path string, below bool) error {
 	q.mu.Lock()
 	q.conflicts(path, below, set)
 	q.mu.Unlock()
-	return waitAll(ctx, slices.Collect(maps.Keys(set)))
+	return waitAll(ctx, concerning(set))
 }
 
 // waitIn returns when no change is pending at a directory, above it, or of a name in it: what the server lists then is not
@@ -153,7 +154,7 @@ func (q *queue) waitIn(ctx context.Context, dir string) error {
 		}
 	}
 	q.mu.Unlock()
-	return waitAll(ctx, slices.Collect(maps.Keys(set)))
+	return waitAll(ctx, concerning(set))
 }
 
 // drain waits until none of the changes that are pending now is.
@@ -167,6 +168,11 @@ func (q *queue) drain(ctx context.Context) error {
 	}
 	q.mu.Unlock()
 	return waitAll(ctx, slices.Collect(maps.Keys(set)))
+}
+
+// concerning gives those of the changes for which a question must wait.
+func concerning(set map[*pending]struct{}) []*pending {
+	return slices.DeleteFunc(slices.Collect(maps.Keys(set)), func(p *pending) bool { return len(p.names) == 0 && !p.sure })
 }
 
 func waitAll(ctx context.Context, list []*pending) error {
