@@ -60,6 +60,7 @@ type File struct {
 	acked   int64 // where the furthest ends that was acknowledged
 	exposed exposed
 	out     outbox
+	deadly  deadly
 	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
 
 	room [2]room // of reading and writing

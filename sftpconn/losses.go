@@ -20,6 +20,8 @@ const (
 	// lossAge is the age up to which a request is taken for the cause. A server that dies of one does so at once; the line
 	// may break at any time.
 	lossAge = 10 * time.Second
+	// deadlyFor is for how long WRITEs behind one that was given up are not sent at all.
+	deadlyFor = time.Minute
 )
 
 // losses counts the sessions that ended while the server was at one request.
@@ -45,4 +47,38 @@ func (c *Conn) giveUpOn(op, path string, lost error) error {
 	c.o.Logger.Error("the connection was lost each time the server was asked this; it is not asked again", "request", op, "path", path, "cause", lost)
 	// Not the loss itself: nobody shall take it for one, and ask again.
 	return fmt.Errorf("%w: %v", ErrEndsSession, lost)
+}
+
+// deadly is from where on the WRITEs of a file were found to end their sessions, one after the other: a server that a limit of the
+// size of files kills (RLIMIT_FSIZE) dies of each that is behind it. Guarded by File.mu.
+type deadly struct {
+	off   int64
+	until time.Time // zero where there is none
+	err   error     // of the one that was given up
+}
+
+// giveUp is giveUpOn of a READ or WRITE at off.
+func (f *File) giveUp(dir int, off int64, lost error) error {
+	if dir == reading {
+		return f.c.giveUpOn("read", f.r.Path(), lost)
+	}
+	err := f.c.giveUpOn("write", f.r.Path(), lost)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	if now.After(f.deadly.until) || off < f.deadly.off {
+		f.deadly.off = off
+	}
+	f.deadly.until, f.deadly.err = now.Add(deadlyFor), err
+	return err
+}
+
+// hopeless is the error of a WRITE at off that would only end another session; nil where it may be sent, and for a READ.
+func (f *File) hopeless(dir int, off int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if dir == reading || off < f.deadly.off || time.Now().After(f.deadly.until) {
+		return nil
+	}
+	return f.deadly.err
 }

@@ -96,6 +96,32 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 	}
 }
 
+// A server that dies of each WRITE behind the limit of the size of files must not be tried with one after the other.
+func TestWritesBehindOneThatEndsEverySessionAreNotSent(t *testing.T) {
+	t.Parallel()
+	const limit, size = 1 << 20, 4 << 20
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	f := openFile(t, connect(t, srv), file(t, srv, "f", nil), rd|wr)
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "WRITE" && p.Offset() >= limit {
+			go srv.Cut()
+			return sftptest.Drop()
+		}
+		return sftptest.Pass()
+	})
+	ctx := limited(t)
+	for off := int64(0); off < size; off += 128 << 10 {
+		err := f.WriteAt(ctx, make([]byte, 128<<10), off)
+		if behind := off >= limit; errors.Is(err, ErrEndsSession) != behind {
+			t.Errorf("at %d KiB: %v", off>>10, err)
+		}
+	}
+	if n := srv.Dials() - 1; n > lossesFile {
+		t.Errorf("it has cost %d connections, %d at most are wanted", n, lossesFile)
+	}
+}
+
 // A line that falls silent again and again is no fault of the request that waits for its answer, young as that may be.
 func TestSilenceIsNoFaultOfARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

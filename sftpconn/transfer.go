@@ -107,6 +107,9 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	var others sync.WaitGroup
 	defer others.Wait()
 	for at := 0; at < len(p); {
+		if err := f.hopeless(dir, off+int64(at)); err != nil {
+			return append(parts, fail(len(p)-at, err))
+		}
 		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), next: at > 0})
 		if err != nil {
 			return append(parts, fail(len(p)-at, err))
@@ -171,7 +174,10 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket,
 			return 0, err
 		}
 		if lost.tooMany(err, lossesFile) {
-			return 0, f.c.giveUpOn([]string{reading: "read", writing: "write"}[dir], f.r.Path(), err)
+			return 0, f.giveUp(dir, off, err)
+		}
+		if err := f.hopeless(dir, off); err != nil {
+			return 0, err
 		}
 		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true}); err != nil {
 			return 0, err
@@ -197,6 +203,9 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 	for {
 		if len(p) > f.MaxWrite() {
 			break
+		}
+		if err := f.hopeless(writing, off); err != nil {
+			return f.wrap(err, "write")
 		}
 		t, err := f.ticket(ctx, writing, want{n: len(p), whole: true})
 		if err != nil {
@@ -227,7 +236,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 			return f.wrap(err, "write")
 		}
 		if lost.tooMany(err, lossesFile) {
-			return f.wrap(f.c.giveUpOn("write", f.r.Path(), err), "write")
+			return f.wrap(f.giveUp(writing, off, err), "write")
 		}
 	}
 	if err := f.WriteAt(ctx, p, off); err != nil {
