@@ -42,9 +42,9 @@ func TestAFileIsMadeInItsDirectoryAlsoWhereThatIsRenamedMeanwhile(t *testing.T) 
 				}
 				renamed <- err
 			}()
-			for len(renamed) == 0 && parkedIn("Rename", "waitAll") == 0 {
-				// Whoever does not wait for the creation is done by then.
-			}
+			waitFor(t, "the rename waits for the creation, or is done", func() bool {
+				return len(renamed) > 0 || parkedIn("Rename", "waitAll") > 0
+			})
 			r.tap.OnRequest(nil)
 			r.tap.Release()
 			if err := <-renamed; err != nil {

@@ -225,9 +225,7 @@ func TestAsyncAListingThatWaitsIsOfTheDirectoryByItsNewPath(t *testing.T) {
 		d.Release()
 		listed <- names(r.list(dir))
 	}()
-	for parkedIn("fetchListing", "waitIn") == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	waitFor(t, "the listing waits", func() bool { return parkedIn("fetchListing", "waitIn") > 0 })
 	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
 		t.Fatal(err)
 	}

@@ -113,9 +113,9 @@ func TestNoRenameComesBeforeAChangeOfAFileThatIsOnItsWay(t *testing.T) {
 					}
 					renamed <- err
 				}()
-				for len(renamed) == 0 && parkedIn("Rename", "waitAll") == 0 {
-					// Who does not wait for the change is done by then.
-				}
+				waitFor(t, "the rename waits for the change, or is done", func() bool {
+					return len(renamed) > 0 || parkedIn("Rename", "waitAll") > 0
+				})
 				r.tap.OnRequest(nil)
 				r.tap.Release()
 				if err := <-done; err != nil {
@@ -261,9 +261,7 @@ func TestAsyncARenameWaitsForAttributesAskedForByAnEarlierPath(t *testing.T) {
 		_, _, err := r.Setattr(ctxOf(t), n, nil, setters[0].wish())
 		was <- err
 	}()
-	for parkedIn("Setattr", "takeRoom") == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	waitFor(t, "the change waits for room", func() bool { return parkedIn("Setattr", "takeRoom") > 0 })
 	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
 		t.Fatal(err)
 	}
@@ -273,9 +271,9 @@ func TestAsyncARenameWaitsForAttributesAskedForByAnEarlierPath(t *testing.T) {
 	}
 	r.waitHeld()
 	go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "e", r.Root(), "g", false) }()
-	for len(renamed) == 0 && parkedIn("Rename", "waitAll") == 0 {
-		// Who does not wait for the chmod is done by then.
-	}
+	waitFor(t, "the rename waits for the chmod, or is done", func() bool {
+		return len(renamed) > 0 || parkedIn("Rename", "waitAll") > 0
+	})
 	r.tap.Release()
 	if err := <-was; err != nil {
 		t.Errorf("chmod: %v", err)
@@ -318,9 +316,9 @@ func TestAsyncAttributesAreSetByTheNameThatIsLeft(t *testing.T) {
 	if _, _, err := r.Setattr(ctxOf(t), n, nil, setters[0].wish()); err != nil {
 		t.Fatal(err)
 	}
-	for len(r.tap.Held()) < 2 && parkedIn("runAnswered", "waitAll") == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	waitFor(t, "the second change waits, or is sent", func() bool {
+		return len(r.tap.Held()) >= 2 || parkedIn("runAnswered", "waitAll") > 0
+	})
 	r.tap.OnRequest(nil)
 	r.tap.Release()
 	if err := r.Sync(ctxOf(t)); err != nil {
