@@ -259,7 +259,8 @@ func (p *parser) takeOperands() error {
 	case p.s.Source == "" && p.s.Mountpoint == "":
 		return faultf("nothing to mount: write sshmount [user@]host:[dir] mountpoint")
 	case p.s.Source == "":
-		return faultf("the remote side is missing (or has no colon): write [user@]host:[dir] before %q. If that was to be a command: sshmount --help names those there are", p.s.Mountpoint)
+		return faultf("the remote side is missing (or has no colon): write [user@]host:[dir] before %q. "+
+			"If that was to be a command: sshmount --help names those there are", p.s.Mountpoint)
 	case p.s.Mountpoint == "":
 		return faultf("the mount point is missing: write a directory of this machine behind %q", p.s.Source)
 	}
