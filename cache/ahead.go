@@ -182,7 +182,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if asks {
-			c.guess.end()
+			c.guess.end(c.now())
 		}
 		s.underWay--
 		if failure(err) {

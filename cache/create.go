@@ -113,8 +113,9 @@ func (c *Cache) recreate(ctx context.Context, dir *Node, name string, flags uint
 func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
 	const op = "create"
 	p := req.Path()
+	asked := c.now()
 	f, a, made, err := c.createRemote(ctx, req, excl, sure)
-	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx) {
+	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx, asked) {
 		f, a, made, err = c.createRemote(ctx, req, excl, sure)
 	}
 	if err != nil {

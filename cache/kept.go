@@ -52,6 +52,7 @@ func (c *Cache) dropKept(n *Node) {
 	k := n.file.kept
 	n.file.kept = nil
 	delete(c.kept, n)
+	c.guess.freed = c.now()
 	k.timer.Stop()
 	k.b.close()
 }

@@ -101,8 +101,9 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		}
 		return nil
 	}
+	asked := c.now()
 	err := c.conn.List(ctx, p, take)
-	if failure(err) && c.noGuess(l) && c.dropGuesses(ctx) {
+	if failure(err) && c.noGuess(l) && c.dropGuesses(ctx, asked) {
 		err = c.conn.List(ctx, p, take)
 	}
 	if errors.Is(err, errStrayed) {
@@ -150,7 +151,7 @@ func (c *Cache) notEarly(l *listing) {
 func (c *Cache) notGuessed(l *listing) {
 	if l.guess {
 		l.guess = false
-		c.guess.end()
+		c.guess.end(c.now())
 	}
 }
 

@@ -15,8 +15,9 @@ const scarceFor = 10 * time.Second
 // guesses counts the requests on their way that no program waits for and that hold something open. Those that wait for a change
 // are not among them: the change may be waiting in dropGuesses. Guarded by Cache.mu.
 type guesses struct {
-	n    int
-	none chan struct{} // closed by the end of the last; nil while there is none
+	n     int
+	none  chan struct{} // closed by the end of the last; nil while there is none
+	freed int64         // when one of them, or a file kept open for later, last gave back what it held (Cache.now)
 }
 
 func (g *guesses) begin() {
@@ -25,7 +26,8 @@ func (g *guesses) begin() {
 	}
 }
 
-func (g *guesses) end() {
+func (g *guesses) end(now int64) {
+	g.freed = now
 	if g.n--; g.n == 0 {
 		close(g.none)
 		g.none = nil
@@ -43,18 +45,20 @@ func (c *Cache) lack() { c.scarce = c.now() + int64(scarceFor) }
 // open is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
 // reason for an error.
 func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.File, session.Attr, error) {
+	asked := c.now()
 	f, a, err := c.conn.Open(ctx, r)
-	if failure(err) && c.dropGuesses(ctx) {
+	if failure(err) && c.dropGuesses(ctx, asked) {
 		return c.conn.Open(ctx, r)
 	}
 	return f, a, err
 }
 
-// dropGuesses gives back what the server holds open for guesses; false where it holds nothing.
-func (c *Cache) dropGuesses(ctx context.Context) bool {
+// dropGuesses gives back what the server holds open for guesses; false where it holds nothing, and has held nothing since the
+// request that it refuses was asked.
+func (c *Cache) dropGuesses(ctx context.Context, asked int64) bool {
 	c.mu.Lock()
 	c.lack()
-	some := len(c.kept) > 0
+	some := len(c.kept) > 0 || c.guess.freed >= asked
 	for n := range c.kept {
 		c.dropKept(n)
 	}

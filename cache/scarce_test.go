@@ -39,3 +39,28 @@ func TestARefusedCreationDoesNotWaitForGuessesThatWaitForIt(t *testing.T) {
 	h.Release()
 	r.tap.OnRequest(nil)
 }
+
+// A guess that has taken the last handle may have given it back by the time at which the refusal is heard of.
+func TestAnOpenIsTriedAgainWhereAGuessHasEndedMeanwhile(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	n := r.mustFind("f").Node
+	refused := false
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name != "OPEN" || refused {
+			return sftptest.Pass()
+		}
+		refused = true
+		r.mu.Lock()
+		r.guess.begin()
+		r.guess.end(r.now())
+		r.mu.Unlock()
+		return sftptest.Answer(session.StatusFailure, "no handles left")
+	})
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	r.tap.OnRequest(nil)
+}
