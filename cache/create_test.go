@@ -7,8 +7,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/sftptest"
 )
 
 // A program makes a file in its working directory, which somebody renames while the creation waits for the line.
@@ -20,12 +18,7 @@ func TestAFileIsMadeInItsDirectoryAlsoWhereThatIsRenamedMeanwhile(t *testing.T) 
 			r.put("other/f", "x")
 			r.mustFind("other")
 			dir := r.mustFind("d").Node
-			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-				if p.Name == "OPEN" || p.Name == "LSTAT" {
-					return sftptest.Hold()
-				}
-				return sftptest.Pass()
-			})
+			r.holdRequests("OPEN", "LSTAT")
 			made, renamed := make(chan error, 1), make(chan error, 1)
 			go func() {
 				_, h, err := r.Create(ctxOf(t), dir, "new", syscall.O_WRONLY, 0o644)

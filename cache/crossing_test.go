@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,6 +36,16 @@ func (r *rig) holdRequest(name string) {
 			once.Do(func() { act = sftptest.Hold() })
 		}
 		return act
+	})
+}
+
+// holdRequests keeps all requests of these names on their way.
+func (r *rig) holdRequests(names ...string) {
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if slices.Contains(names, p.Name) {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
 	})
 }
 

@@ -188,6 +188,28 @@ func TestAFileIsOpenedWhileOneOfItsNamesIsOnItsWay(t *testing.T) {
 	}
 }
 
+// linkedPair is a rig with a file that has the names a and b.
+func linkedPair(t *testing.T) (*rig, *Node) {
+	t.Helper()
+	r := newRig(t, nil)
+	r.put("a", "linked content")
+	n := r.mustFind("a").Node
+	if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	return r, n
+}
+
+// wantOneFile wants these names, and no others, to lead to a node.
+func (r *rig) wantOneFile(n *Node, names ...string) {
+	r.t.Helper()
+	for _, name := range names {
+		if f := r.mustFind(name); f.Node != n || int(f.Attr.Nlink) != len(names) {
+			r.t.Errorf("%s is inode %d with %d links, want inode %d with %d", name, f.Attr.Ino, f.Attr.Nlink, n.ID(), len(names))
+		}
+	}
+}
+
 // Of two programs at one file the one that opens it must not take for another file what the other has just made of it.
 func TestAHardLinkThatIsChangedHereWhileItIsOpenedStaysOneFile(t *testing.T) {
 	changes := map[string]func(r *rig, n *Node) error{
@@ -204,12 +226,7 @@ func TestAHardLinkThatIsChangedHereWhileItIsOpenedStaysOneFile(t *testing.T) {
 	}
 	for what, change := range changes {
 		t.Run(what, func(t *testing.T) {
-			r := newRig(t, nil)
-			r.put("a", "linked content")
-			n := r.mustFind("a").Node
-			if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
-				t.Fatal(err)
-			}
+			r, n := linkedPair(t)
 			r.holdReply("OPEN")
 			opened := make(chan error, 1)
 			go func() {
@@ -227,23 +244,14 @@ func TestAHardLinkThatIsChangedHereWhileItIsOpenedStaysOneFile(t *testing.T) {
 			if err := <-opened; err != nil {
 				t.Error(err)
 			}
-			for _, name := range []string{"a", "b"} {
-				if f := r.mustFind(name); f.Node != n || f.Attr.Nlink != 2 {
-					t.Errorf("%s is inode %d with %d links, want inode %d with 2", name, f.Attr.Ino, f.Attr.Nlink, n.ID())
-				}
-			}
+			r.wantOneFile(n, "a", "b")
 		})
 	}
 }
 
 // Nor what the other is just making of it: the server has done that, and nobody here knows.
 func TestAHardLinkThatIsOpenedWhileItIsChangedHereStaysOneFile(t *testing.T) {
-	r := newRig(t, nil)
-	r.put("a", "linked content")
-	n := r.mustFind("a").Node
-	if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
-		t.Fatal(err)
-	}
+	r, n := linkedPair(t)
 	r.holdReply("SETSTAT")
 	changed := make(chan error, 1)
 	go func() {
@@ -261,9 +269,5 @@ func TestAHardLinkThatIsOpenedWhileItIsChangedHereStaysOneFile(t *testing.T) {
 	if err := <-changed; err != nil {
 		t.Error(err)
 	}
-	for _, name := range []string{"a", "b"} {
-		if f := r.mustFind(name); f.Node != n || f.Attr.Nlink != 2 {
-			t.Errorf("%s is inode %d with %d links, want inode %d with 2", name, f.Attr.Ino, f.Attr.Nlink, n.ID())
-		}
-	}
+	r.wantOneFile(n, "a", "b")
 }

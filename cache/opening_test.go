@@ -159,12 +159,7 @@ func TestAnOpenThatTwoRenamesOvertakeOpensTheFile(t *testing.T) {
 			r.put("other/f", "theirs")
 			r.mustFind("other")
 			n := r.mustFind("d/f").Node
-			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-				if p.Name == "OPEN" || p.Name == "LSTAT" {
-					return sftptest.Hold()
-				}
-				return sftptest.Pass()
-			})
+			r.holdRequests("OPEN", "LSTAT")
 			type opened struct {
 				h   *Handle
 				err error

@@ -97,12 +97,7 @@ func TestNoRenameComesBeforeAChangeOfAFileThatIsOnItsWay(t *testing.T) {
 				r.put("other/f", "theirs")
 				r.list(r.Root())
 				n := r.mustFind("d/f").Node
-				r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-					if p.Name == "OPEN" || p.Name == "LSTAT" || p.Name == "SETSTAT" {
-						return sftptest.Hold()
-					}
-					return sftptest.Pass()
-				})
+				r.holdRequests("OPEN", "LSTAT", "SETSTAT")
 				done, renamed := make(chan error, 1), make(chan error, 1)
 				go func() { done <- tc.do(r, n) }()
 				r.waitHeld()
