@@ -75,9 +75,12 @@ func (f *File) giveUp(dir int, off int64, lost error) error {
 
 // hopeless is the error of a WRITE at off that would only end another session; nil where it may be sent, and for a READ.
 func (f *File) hopeless(dir int, off int64) error {
+	if dir == reading {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if dir == reading || off < f.deadly.off || time.Now().After(f.deadly.until) {
+	if off < f.deadly.off || time.Now().After(f.deadly.until) {
 		return nil
 	}
 	return f.deadly.err
