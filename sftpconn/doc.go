@@ -12,6 +12,7 @@
 // the distance), and one file is then striped over all of them: where the line is long
 // as many at once as a gigabit needs (atOnce), and the first of the
 // round trips which that takes is had in advance where a stream begins (reserve).
+// A file that waits for room is opened on each channel as it comes (join).
 // On a line so fast that nobody would notice, a part of the window of the channel of
 // names carries data, too (lend). Where the server
 // grants no further channel, what there is has to do. Where the server is at one

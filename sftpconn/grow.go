@@ -62,6 +62,9 @@ func (l *link) openBulk() {
 	if err != nil {
 		return
 	}
+	for _, f := range l.c.openFiles() {
+		f.join()
+	}
 	<-bulk.s.Done()
 	l.drop(bulk)
 	l.read.pump()

@@ -132,6 +132,9 @@ func (o *opening) send(ch *channel) openFlight {
 		fl.open = ch.s.OpenFile(o.path, o.r.Pflags, wish)
 	}
 	fl.head = o.readHead(ch, fl.open)
+	if o.r.Pflags&session.OpenWrite != 0 && fl.changes && ch.link.rtt.get() > distantRTT {
+		ch.link.reserve(&ch.link.write) // a copy may follow
+	}
 	if sets {
 		fl.chmod = ch.s.Setstat(o.path, perm)
 	}

@@ -105,10 +105,12 @@ func (f *File) capacity(dir int) int64 {
 	return size
 }
 
-// crowd has more channels opened, and connections where the user asked for several, where what is asked of the file will
-// soon be more than the windows hold: it takes some round trips until they are there.
+// crowd has the file opened on the channels that there are, more of them opened, and connections where the user asked for
+// several, where what is asked of the file will soon be more than the windows hold: it takes some round trips until they
+// are there. So it is not left to the requests that have room already.
 func (f *File) crowd(dir int) {
 	f.mu.Lock()
+	f.spreadOut(dir)
 	capacity := f.capacity(dir)
 	f.mu.Unlock()
 	pending := f.pending.Load()
@@ -121,6 +123,9 @@ func (f *File) crowd(dir int) {
 	}
 	for _, l := range f.c.allLinks() {
 		n, wide := l.pacer(dir).wanted()
+		if n == 0 && dir == writing && l.rtt.get() > distantRTT {
+			n = min(l.pacer(dir).begins(), int(pending/window))
+		}
 		if n > 0 {
 			l.grow(n)
 		} else {

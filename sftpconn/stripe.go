@@ -43,6 +43,25 @@ func (f *File) widen(dir int) {
 	}
 }
 
+// spreadOut is widen for a file that may be over, or have lost channels. With mu held.
+func (f *File) spreadOut(dir int) {
+	if f.over() == nil {
+		f.purge()
+		f.widen(dir)
+	}
+}
+
+// join has the file opened on a channel that has come, where requests wait for room: they don't look for it themselves.
+func (f *File) join() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for dir := range f.room {
+		if len(f.room[dir].queue) > 0 {
+			f.spreadOut(dir)
+		}
+	}
+}
+
 // busy is the bytes in flight in both directions.
 func (ch *channel) busy() int64 { return ch.load[reading].Load() + ch.load[writing].Load() }
 

@@ -122,3 +122,62 @@ func TestAFurtherChannelNeverReadsAnotherFile(t *testing.T) {
 		t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
 	}
 }
+
+// opensOnChannels has f written while no WRITE is answered, and waits until a file was opened for it on n channels more.
+func opensOnChannels(t *testing.T, tap *sftptest.Tap, f *File, n int) {
+	t.Helper()
+	var opened [32]atomic.Bool
+	count := func() (n int) {
+		for i := range opened {
+			if opened[i].Load() {
+				n++
+			}
+		}
+		return n
+	}
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPEN" {
+			opened[p.Channel].Store(true)
+		}
+		return sftptest.Pass()
+	})
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "WRITE" {
+			return sftptest.Hold()
+		}
+		return sftptest.Pass()
+	})
+	want := content(5, 24<<20)
+	done := make(chan error, 1)
+	go func() { done <- writeAll(limited(t), f, want, 96) }()
+	for deadline := time.Now().Add(10 * time.Second); count() < n && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if got := count(); got < n {
+		t.Errorf("the file was opened on %d channels before a WRITE was answered, want %d", got, n)
+	}
+	tap.OnReply(func(sftptest.Packet) sftptest.Action { return sftptest.Pass() })
+	tap.Release()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A stream that begins while the channels are there is on all of them a round trip later: it does not wait for its first answers.
+func TestAFileIsOpenedOnAllChannelsInTheFlightOfItsFirstWrites(t *testing.T) {
+	tap, srv, c := tapped(t)
+	l := c.allLinks()[0]
+	l.grow(4)
+	eventually(t, "four channels are there", func() bool { return len(l.bulkChannels()) == 4 })
+	opensOnChannels(t, tap, openFile(t, c, filepath.Join(srv.Dir(), "new"), wr|cre), 4)
+}
+
+// On a line where a round trip is long a writer that fills windows at once has channels opened, and is opened on them as they
+// come, before anything is answered.
+func TestAWriterFarAwayHasItsChannelsOpenedBeforeTheFirstAnswer(t *testing.T) {
+	tap := sftptest.NewTap()
+	tap.SetDelay(distantRTT + 20*time.Millisecond)
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	opensOnChannels(t, tap, openFile(t, c, filepath.Join(srv.Dir(), "new"), wr|cre), 4)
+}

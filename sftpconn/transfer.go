@@ -88,6 +88,7 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	f.pending.Add(int64(len(p)))
 	defer f.pending.Add(-int64(len(p)))
 	f.count(len(p))
+	f.crowd(dir)
 	limit := f.MaxRead()
 	if dir == writing {
 		limit = f.MaxWrite()
