@@ -25,7 +25,6 @@ const (
 // watch waits for the end of the first link, and replaces its channel of names
 // where only that is lost. It returns why the link must be given up.
 func (c *Conn) watch(l *link) error {
-	c.spawn(func() { l.watchAlive() })
 	look := time.NewTicker(stuckLook)
 	defer look.Stop()
 	for {
@@ -99,8 +98,8 @@ func (e *silenceError) Error() string {
 	return fmt.Sprintf("no byte from the server for %v while waiting for an answer", e.quiet.Round(time.Millisecond))
 }
 
-// watchAlive ends the link when it has been silent for too long. Slow is not dead:
-// only bytes count, from whatever channel.
+// watchAlive ends the link when it has been silent for too long, also before its first channel is open. Slow is not
+// dead: only bytes count, from whatever channel.
 func (l *link) watchAlive() {
 	interval := l.c.o.AliveInterval
 	if interval < 0 {
@@ -244,8 +243,8 @@ func (l *link) probe(done chan struct{}) {
 	}
 }
 
-// probeWaits says whether the answer to a probe has to wait for that to another request, and whether this may
-// rightly take minutes: then silence proves nothing, and the end of a dead line is for those below to find (ssh has
+// probeWaits says whether the answer to a probe has to wait for that to another request, or for the greeting, and whether
+// this may rightly take minutes: then silence proves nothing, and the end of a dead line is for those below to find (ssh has
 // keepalives of its own, and TCP sends the probe again until it gives up).
 func (l *link) probeWaits() (waits, slow bool) {
 	if !l.noProbe.Load() {
@@ -253,7 +252,7 @@ func (l *link) probeWaits() (waits, slow bool) {
 	}
 	ch := l.soonest()
 	if ch == nil {
-		return false, false
+		return true, false
 	}
 	slow = ch.s.Slow()
 	return slow || ch.s.InFlight() > 1, slow // one is the probe itself

@@ -101,6 +101,39 @@ func TestALineThatIsSilentWhileTheChannelOfNamesIsReplacedIsGivenUpAsSoonAsAnyOt
 	})
 }
 
+// The line dies between the login of a reconnect and the greeting of the SFTP server.
+func TestALineThatIsSilentBeforeTheGreetingIsGivenUpForAnother(t *testing.T) {
+	for _, pipe := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			lines := make(chan *stubLine, 10)
+			n := 0
+			c := underStub(t, func(context.Context) (transport.Transport, error) {
+				l := newStub(pipe)
+				if n++; n == 2 {
+					l.freeze()
+				}
+				lines <- l
+				return l, nil
+			})
+			(<-lines).Close()
+			<-lines
+			begun := time.Now()
+			<-lines
+			limit := c.o.AliveInterval * time.Duration(c.o.AliveCountMax)
+			if pipe {
+				limit *= busyFactor
+			}
+			if took := time.Since(begun); took < limit || took > limit+3*time.Second {
+				t.Errorf("a pipe %v: given up after %v", pipe, took)
+			}
+			synctest.Wait()
+			if s := c.Status(); !s.Connected {
+				t.Errorf("a pipe %v: no connection: %s", pipe, s.LastError)
+			}
+		})
+	}
+}
+
 // ServerAliveCountMax=1: silence is no end before somebody has asked.
 func TestAServerThatIsSlowIsAskedBeforeItIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

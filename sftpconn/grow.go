@@ -77,6 +77,11 @@ func (l *link) openBulk() {
 func (l *link) openCounted(like *session.Session, put func(ch *channel, err error)) error {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()
+	return l.openCountedWithin(ctx, like, put)
+}
+
+// openCountedWithin is openCounted for as long as ctx allows.
+func (l *link) openCountedWithin(ctx context.Context, like *session.Session, put func(ch *channel, err error)) error {
 	ch, err := l.openChannel(ctx, like)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -20,7 +20,7 @@ const (
 
 	// dialLimit bounds a dialer that has no limit of its own.
 	dialLimit = 3 * time.Minute
-	// openLimit bounds the opening of a channel and its greeting.
+	// openLimit bounds the opening of a channel and its greeting on a connection that has one.
 	openLimit = 30 * time.Second
 
 	// redialAge is the age at which an attempt is given up for a new one when the
@@ -56,20 +56,34 @@ func (c *Conn) manage(l *link) {
 	}
 }
 
-// dial makes a link with its channel of names.
+// dial makes a link with its channel of names. The dialer bounds the login; the line may
+// fall silent behind that, too, before the SFTP server has greeted.
 func (c *Conn) dial(ctx context.Context) (*link, error) {
 	t, err := c.o.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	l := c.newLink(t)
-	ch, err := l.openChannel(ctx, nil)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.ctx, func() { cancel(l.cause()) })()
+	l.mu.Lock()
+	l.opening++
+	l.mu.Unlock()
+	c.spawn(l.watchAlive)
+	err = l.openCountedWithin(ctx, nil, func(ch *channel, err error) {
+		if err == nil {
+			ch.names = true
+			l.names = ch
+		}
+	})
 	if err != nil {
+		if why := l.cause(); why != nil {
+			err = why
+		}
 		l.close(err)
 		return nil, err
 	}
-	ch.names = true
-	l.names = ch
 	return l, nil
 }
 
