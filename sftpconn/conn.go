@@ -49,6 +49,7 @@ type Conn struct {
 	since         time.Time // when the connection was made, or lost where there is none
 	lastErr       error
 	nextTry       time.Time // when the pause between two attempts ends; zero while there is a connection
+	failures      int       // attempts to connect that have failed
 	reconnects    int
 	bounded       map[*context.CancelCauseFunc]struct{}
 	info          transport.Info // of the last connection
@@ -245,6 +246,34 @@ func (c *Conn) Kick() {
 	select {
 	case c.kick <- struct{}{}:
 	default:
+	}
+}
+
+// LastTry is for who would lose something if a line that was given up were back without our knowing: it tries at once, and returns
+// when there is a connection, or when that has failed. It does nothing where a login was refused a while ago.
+func (c *Conn) LastTry(ctx context.Context) {
+	c.mu.Lock()
+	if time.Now().Round(0).Before(c.noNudgeBefore) {
+		c.mu.Unlock()
+		return
+	}
+	before := c.failures
+	c.mu.Unlock()
+	for first := true; ; first = false {
+		c.mu.Lock()
+		over, changed := !c.gaveUp || c.closed || c.failures > before, c.changed
+		c.mu.Unlock()
+		if over {
+			return
+		}
+		if first {
+			c.Kick()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

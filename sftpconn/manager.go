@@ -206,6 +206,8 @@ func (c *Conn) redial(tries int) *link {
 		}
 		c.mu.Lock()
 		c.lastErr, c.noNudgeBefore, c.nudged = err, noNudgeBefore, false
+		c.failures++
+		c.broadcast()
 		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}

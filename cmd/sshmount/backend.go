@@ -23,13 +23,23 @@ func (m *mount) Status() control.Status {
 
 // Sync waits until everything is saved, as long as the asker does.
 func (m *mount) Sync(ctx context.Context) error {
-	ctx, cancel := m.conn.Bounded(ctx)
-	defer cancel()
-	err := m.cache.Sync(ctx)
-	if cause := context.Cause(ctx); err != nil && cause != nil {
+	err, cause := m.save(ctx, true)
+	if err != nil && cause != nil {
 		return fmt.Errorf("%s not saved: %w", m.toGo(), cause)
 	}
 	return err
+}
+
+// save waits until everything is saved, or until ctx ends or the line is given up: for this cause then. A line that was given up
+// before may be back: with try that is found out, where something is unsaved.
+func (m *mount) save(ctx context.Context, try bool) (err, cause error) {
+	if try && m.unsaved() {
+		m.conn.LastTry(ctx)
+	}
+	ctx, release := m.conn.Bounded(ctx)
+	defer release()
+	err = m.cache.Sync(ctx)
+	return err, context.Cause(ctx)
 }
 
 // Umount has the mount ended by the goroutine that serves it. Where that is at it already, for a signal or somebody else, the

@@ -20,6 +20,8 @@ const (
 	detachPatience = time.Second
 	// closePatience is how long requests that are half sent may take to be sent whole, when nobody waits for their answers any more.
 	closePatience = 2 * time.Second
+	// triedAge is for how long a line that was tried and not reached is not tried again: an end saves twice, one soon after the other.
+	triedAge = 10 * time.Second
 	// hurryPatience replaces lastPatience and closePatience once a signal has come while the mount was ending: enough for what is
 	// nearly done.
 	hurryPatience = 200 * time.Millisecond
@@ -223,7 +225,7 @@ func (m *mount) closeCache() error {
 }
 
 // drain waits until everything is saved, at most timeout, or until the line
-// has been given up, or a signal comes. failed is what went wrong with bytes
+// has been given up and one more attempt has failed, or a signal comes. failed is what went wrong with bytes
 // and operations; late says that some are still unsaved, and why.
 func (m *mount) drain(timeout time.Duration) (failed, late error) {
 	if m.hurry {
@@ -231,22 +233,25 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), max(timeout, 0), fmt.Errorf("time is over (%v)", timeout.Round(time.Second)))
 	defer cancel()
-	ctx, release := m.conn.Bounded(ctx)
-	defer release()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	done := make(chan error, 1)
-	go func() { done <- m.cache.Sync(ctx) }()
+	type outcome struct{ err, cause error }
+	done := make(chan outcome, 1)
+	go func() {
+		err, cause := m.save(ctx, time.Since(m.tried) > triedAge)
+		done <- outcome{err, cause}
+	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-done:
+		case o := <-done:
+			m.tried = time.Now()
 			left := ""
 			if m.unsaved() {
 				left = m.toGo()
 			}
-			return drained(err, context.Cause(ctx), left)
+			return drained(o.err, o.cause, left)
 		case <-tick.C:
 			m.log.Info("saving", "still", m.toGo())
 		case s := <-m.signals:

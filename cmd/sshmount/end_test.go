@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sshmount/cmd/sshmount/control"
 	"sshmount/cmd/sshmount/mountpoint"
@@ -207,6 +208,38 @@ func TestAnEndThatIsNotToWaitDoesNot(t *testing.T) {
 			}
 			w.write(filepath.Join(w.mnt, "report"), "not to be lost")
 			w.want(exitUnsaved, []string{"not saved on the server, but here: "}, append(umount, w.mnt)...)
+			w.ended(r)
+		})
+	}
+}
+
+// The server is back before the next attempt to reach it is due.
+func TestALineThatWasGivenUpIsTriedBeforeAnythingIsLeftUnsaved(t *testing.T) {
+	for _, command := range []string{"sync", "umount"} {
+		t.Run(command, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.mount("-o", "sshmount_async,reconnect_timeout=1")
+			if _, err := os.ReadDir(w.mnt); err != nil {
+				t.Fatal(err)
+			}
+			addr := w.server.Addr().String()
+			if err := w.server.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(filepath.Join(w.mnt, "d"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			w.write(filepath.Join(w.mnt, "d", "report"), "not to be lost")
+			eventually(t, "the line is given up, and left alone for a while", func() bool {
+				s := control.StatusOf(t.Context(), r)
+				return s.State == control.Unreachable && time.Until(s.NextTry) > 3*time.Second
+			})
+			w.serve(addr, w.hostKey)
+			w.want(exitOK, nil, command, w.mnt)
+			w.holds(filepath.Join(w.data, "d", "report"), "not to be lost")
+			if command != "umount" {
+				w.want(exitOK, nil, "umount", w.mnt)
+			}
 			w.ended(r)
 		})
 	}

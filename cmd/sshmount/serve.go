@@ -48,6 +48,7 @@ type mount struct {
 	control *control.Server  // nil where there could be none
 	signals <-chan os.Signal // the user's wishes to end it
 	hurry   bool             // a second signal came: no more waiting; of the goroutine that ends the mount
+	tried   time.Time        // when it was last through with saving; of the same goroutine
 }
 
 // where the log goes.
