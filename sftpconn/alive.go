@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"sshmount/sftpconn/transport"
@@ -34,7 +35,7 @@ func (c *Conn) watch(l *link) error {
 		case <-l.done:
 			return l.cause()
 		case <-l.t.Done():
-			return lossOf(l.t)
+			return l.loss()
 		case <-c.kick:
 			l.suspect()
 		case <-look.C:
@@ -82,6 +83,16 @@ func (c *Conn) replaceNames(l *link) (*channel, error) {
 		}
 	})
 	return names, err
+}
+
+// loss says why the transport of a first link is over. One that carries a single session is closed on this side with that, and does
+// not know what was wrong with it.
+func (l *link) loss() error {
+	err := lossOf(l.t)
+	if why := l.names.s.Err(); why != nil && errors.Is(err, net.ErrClosed) {
+		return why
+	}
+	return err
 }
 
 func lossOf(t transport.Transport) error {

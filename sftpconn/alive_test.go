@@ -2,6 +2,9 @@ package sftpconn
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -189,4 +192,29 @@ func TestAKickLeavesALineThatAnswers(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// oneSession is a transport that ends with its one session, and then says only that it was closed on this side.
+type oneSession struct{ *stubLine }
+
+func (oneSession) Err() error { return net.ErrClosed }
+
+func TestTheLossOfAPipeIsToldByWhatEndedItsSession(t *testing.T) {
+	c := newConn(Options{Logger: slog.New(slog.DiscardHandler), Dial: func(context.Context) (transport.Transport, error) {
+		return oneSession{newStub(true)}, nil
+	}})
+	defer c.Close()
+	l, err := c.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := errors.New("a reply of 0 bytes")
+	l.names.s.End(wrong)
+	l.t.Close()
+	defer l.close(wrong)
+	for range 20 { // which of the two ends is seen first is left to chance
+		if why := c.watch(l); !errors.Is(why, wrong) {
+			t.Fatalf("the reason is given as %q", why)
+		}
+	}
 }
