@@ -43,6 +43,18 @@ func (c *Conn) disown(o *owing) {
 	delete(c.owings, o)
 }
 
+// owes says whether this side is about to give bits to the file at path.
+func (c *Conn) owes(path string) bool {
+	c.bitsMu.Lock()
+	defer c.bitsMu.Unlock()
+	for o := range c.owings {
+		if o.path == path {
+			return true
+		}
+	}
+	return false
+}
+
 // setBits sends attributes that a program sets, through a handle of f where that is not nil; path is "" where there is none.
 func (c *Conn) setBits(f *File, path string, a Attr, send func() *session.Call) *session.Call {
 	if a.Flags&session.HasMode == 0 {

@@ -120,3 +120,48 @@ func TestBitsThatAProgramSetsDuringAReopeningStay(t *testing.T) {
 		})
 	}
 }
+
+// What reads ahead may come to a file as soon as it is made, and keeps the attributes that it finds.
+func TestAFileJustMadeIsReadBehindTheRequestForItsBits(t *testing.T) {
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Args("-u", "077"))
+	c := connect(t, srv)
+	c.allLinks()[0].grow(1)
+	eventually(t, "a bulk channel", func() bool { return len(c.allLinks()[0].bulkChannels()) == 1 })
+	path := filepath.Join(srv.Dir(), "f")
+	var made atomic.Bool
+	var on atomic.Int64
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		switch {
+		case p.Name == "FSETSTAT":
+			return sftptest.Hold()
+		case p.Name == "LSTAT" && p.Text == path && made.Load():
+			on.Store(int64(p.Channel))
+		}
+		return sftptest.Pass()
+	})
+	f, _, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: wr | cre | session.OpenExcl, Perm: 0o644})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	made.Store(true)
+	if !tap.WaitHeld(1, patience) {
+		t.Fatal("the bits that the umask has taken are not set")
+	}
+	if _, _, err := c.ReadSmall(limited(t), path, 0, 100); err != nil {
+		t.Error(err)
+	}
+	if ch := on.Load(); ch != 1 { // that of names
+		t.Errorf("it is looked at on channel %d, before it has its bits", ch)
+	}
+	tap.Release()
+	settled(t, c)
+	hasBits(t, path, 0o644)
+	if _, a, err := c.ReadSmall(limited(t), path, 0, 100); err != nil || a.Mode&modePerm != 0o644 {
+		t.Errorf("it is shown with the bits %o; %v", a.Mode&modePerm, err)
+	}
+	if ch := on.Load(); ch == 1 {
+		t.Error("it is still read on the channel of names when it has its bits")
+	}
+}

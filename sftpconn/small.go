@@ -22,7 +22,7 @@ const smallBeforeBulk = 4
 func (c *Conn) ReadSmall(ctx context.Context, path string, size int, max int) (content []byte, a Attr, err error) {
 	err = c.retry(ctx, "read", path, func(names *channel, _ bool) error {
 		var err error
-		content, a, err = c.readSmall(ctx, c.aside(names), path, min(size, max), max)
+		content, a, err = c.readSmall(ctx, c.aside(names, path), path, min(size, max), max)
 		return err
 	})
 	if err != nil {
@@ -31,8 +31,12 @@ func (c *Conn) ReadSmall(ctx context.Context, path string, size int, max int) (c
 	return content, a, nil
 }
 
-// aside gives the channel of a link on which small files are read.
-func (c *Conn) aside(names *channel) *channel {
+// aside gives the channel of a link on which the small file at path is read. A file just made that has yet to get its bits is looked
+// at behind the request for that: on another channel it would show those that the server's umask has left.
+func (c *Conn) aside(names *channel, path string) *channel {
+	if c.owes(path) {
+		return names
+	}
 	least := names
 	for _, ch := range names.link.bulkChannels() {
 		if !ch.over() && (least == names || ch.s.InFlight() < least.s.InFlight()) {
