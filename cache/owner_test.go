@@ -1,10 +1,13 @@
 package cache
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 // theirs makes a directory on the server that belongs to somebody else than who is logged in.
@@ -86,4 +89,63 @@ func TestAsyncShowsTheSetGroupIDBitThatADirectoryInherits(t *testing.T) {
 	if err := syscall.Stat(filepath.Join(r.dir, "d/second"), &st); err != nil || st.Gid != 4712 || st.Mode&0o7777 != 0o2755 {
 		t.Errorf("on the server: group %d, mode %#o, %v", st.Gid, st.Mode, err)
 	}
+}
+
+func TestAsyncTellsAtOnceThatAFileIsSomebodyElses(t *testing.T) {
+	const me, denied = 4711, 3
+	none, bits := uint32(0), uint32(0o600)
+	for _, row := range []struct {
+		what  string
+		owner uint32
+		wish  SetAttr
+	}{
+		{"my own file is given to root", me, SetAttr{UID: &none}},
+		{"my own file is given to root's group", me, SetAttr{GID: &none}},
+		{"the mode of a file of root's is set", 0, SetAttr{Mode: &bits}},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			r := newRig(t, async)
+			r.put("f", "x")
+			if err := os.Chown(filepath.Join(r.dir, "f"), int(row.owner), int(row.owner)); err != nil {
+				t.Skip(err)
+			}
+			n := r.mustFind("f").Node
+			r.mu.Lock()
+			r.owner.uid, r.owner.uidKnown = me, true
+			r.mu.Unlock()
+			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				if p.Name == "SETSTAT" {
+					return sftptest.Answer(denied, "Permission denied")
+				}
+				return sftptest.Pass()
+			})
+			if _, _, err := r.Setattr(ctxOf(t), n, nil, row.wish); !errors.Is(err, syscall.EPERM) {
+				t.Errorf("the answer is %v", err)
+			}
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Errorf("it is told a second time: %v", err)
+			}
+			if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.UID != row.owner || a.GID != row.owner || a.Mode&0o777 != 0o644 {
+				t.Errorf("it is shown as %d:%d's with mode %#o; %v", a.UID, a.GID, a.Mode, err)
+			}
+		})
+	}
+}
+
+func TestAsyncSetsTheModeOfOnesOwnFileWithoutWaiting(t *testing.T) {
+	r := newRig(t, async)
+	r.put("f", "x")
+	if err := os.Chown(filepath.Join(r.dir, "f"), 4711, 4711); err != nil {
+		t.Skip(err)
+	}
+	n := r.mustFind("f").Node
+	r.mu.Lock()
+	r.owner.uid, r.owner.uidKnown = 4711, true
+	r.mu.Unlock()
+	r.srv.Freeze()
+	bits := uint32(0o600)
+	if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mode: &bits}); err != nil {
+		t.Error(err)
+	}
+	r.srv.Thaw()
 }

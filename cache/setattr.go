@@ -193,7 +193,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		},
 	}
 	if c.o.Async && p != "" {
-		ch.sure = c.undoubted(n)
+		ch.sure = c.surelyTaken(n, a)
 		ch.locate = func() ([]string, error) {
 			if p = c.path(n); p == "" {
 				return nil, nil
@@ -255,11 +255,22 @@ func (c *Cache) refusedInPart(n *Node, a session.Attr) {
 	n.expire()
 }
 
-// undoubted says whether a node's attributes are what the server told, however long ago, and nothing has put them in doubt since.
-func (c *Cache) undoubted(n *Node) bool {
+// surelyTaken says whether it is known that the server will take attributes: those of the node are what the server told, however long
+// ago, with nothing to put them in doubt since, and they are the user's to set. Only root gives a file away; `cp -a` and mv try, and go
+// on where they are refused.
+func (c *Cache) surelyTaken(n *Node, a session.Attr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return n.until > 0
+	o := &c.owner
+	switch {
+	case n.until == 0:
+		return false
+	case o.uidKnown && o.uid == 0:
+		return true
+	case a.Flags&session.HasOwner != 0 && (a.UID != n.attr.UID || a.GID != n.attr.GID):
+		return false
+	}
+	return !o.uidKnown || o.uid == n.attr.UID
 }
 
 // applied enters attributes that the server has taken. Called with mu held.
