@@ -91,8 +91,10 @@ func (c *Cache) shown(n *Node) Attr {
 	}
 	if f := n.file; f != nil && f.data != nil {
 		size, dirty := f.data.Size()
-		if dirty || f.wrote {
+		if dirty || f.wrote || f.data.Short() {
 			a.Size = uint64(size)
+		}
+		if dirty || f.wrote {
 			if w := f.data.LastWrite(); f.ownTimes == nil && !w.IsZero() {
 				a.Mtime = max(a.Mtime, w.Unix())
 			}

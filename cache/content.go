@@ -181,7 +181,7 @@ func (c *Cache) TakeMustForgetPages(n *Node) bool {
 
 // good says whether the bytes held here are those of a file with these attributes, for all that can be told. Called with mu held.
 func (f *fileState) good(a session.Attr) bool {
-	return f.known && !f.racy && f.size == a.Size && f.mtime == a.Mtime
+	return f.known && !f.racy && f.size == a.Size && f.mtime == a.Mtime && !f.data.Short()
 }
 
 // keepPages turns what an open has found out of the bytes held here into its answer to the kernel: pages that may be older are

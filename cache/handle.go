@@ -17,7 +17,7 @@ type Handle struct {
 	b           *backend
 	fd          *filedata.Handle
 	writable    bool
-	bypassPages bool // others read an earlier content of the file, and the kernel has but one set of pages for both
+	bypassPages bool // see BypassPages
 
 	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
 	size  uint64
@@ -32,7 +32,8 @@ type Handle struct {
 // Node is the file that is open.
 func (h *Handle) Node() *Node { return h.n }
 
-// BypassPages says that the kernel's pages must not serve this handle: others that have the file open read an earlier content.
+// BypassPages says that the kernel's pages must not serve this handle: others that have the file open read an earlier content, and there
+// is but one set of pages for both, or the file ends before the size that the server tells, up to which the kernel would show zeros.
 func (h *Handle) BypassPages() bool { return h.bypassPages }
 
 // newHandle enters an opening. Called with mu held.
@@ -40,7 +41,7 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	f := c.content(n)
 	h := &Handle{c: c, n: n, b: b, writable: flags&syscall.O_ACCMODE != syscall.O_RDONLY}
 	h.fd = f.data.Open(b)
-	h.bypassPages = f.data.Divided()
+	h.bypassPages = f.data.Divided() || f.data.Short()
 	h.size, h.mtime = n.attr.Size, n.attr.Mtime
 	h.formerSize, h.formerMtime = h.size, h.mtime
 	f.handles[h] = struct{}{}

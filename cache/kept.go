@@ -28,7 +28,7 @@ type kept struct {
 func (c *Cache) keepRemote(h *Handle) bool {
 	f := h.n.file
 	if c.closed || c.timeout == 0 || c.now() < c.scarce || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil || f.racy ||
-		h.n.parent == nil || len(c.kept) >= keptMost || h.unsure || h.size != f.size || h.mtime != f.mtime {
+		h.n.parent == nil || len(c.kept) >= keptMost || h.unsure || h.size != f.size || h.mtime != f.mtime || f.data.Short() {
 		return false
 	}
 	k := &kept{n: h.n, b: h.b, size: h.size, mtime: h.mtime}

@@ -88,7 +88,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 // not read before. 0 where not. Called with mu held.
 func (c *Cache) headOf(n *Node, flags uint32) int64 {
 	reads := flags&syscall.O_ACCMODE == syscall.O_RDONLY
-	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 || n.file != nil && n.file.known && !n.file.racy {
+	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 || n.file != nil && (n.file.known && !n.file.racy || n.file.data.Short()) {
 		return 0
 	}
 	return int64(n.attr.Size)

@@ -16,9 +16,13 @@ import (
 
 // Types of SFTP packets (draft-ietf-secsh-filexfer-02, section 3).
 const (
-	sftpRead = 5
-	sftpData = 103
+	sftpRead   = 5
+	sftpStatus = 101
+	sftpData   = 103
 )
+
+// earlyEnd is how many bytes of a file there are for a server that ends files before their size.
+const earlyEnd = 6
 
 // answering is how a server double changes the answers of the real server behind it. It gets a packet without its length, and
 // the READ that it answers (zero where it answers anything else), and returns the packets to send in its place. When none has
@@ -58,6 +62,19 @@ var doubles = map[string]answering{
 		return append(data, bytes.Repeat([]byte("?"), int(r.n)-len(data)+1)...)
 	}),
 	"in another order": disordered(),
+	"an end before the size": func(p []byte, r asked) [][]byte {
+		switch {
+		case p == nil:
+			return nil
+		case p[0] != sftpData:
+		case r.off >= earlyEnd:
+			const eof = 1
+			p = append(be.BigEndian.AppendUint32(append([]byte{sftpStatus}, p[1:5]...), eof), make([]byte, 8)...) // without a text
+		default:
+			p = setData(p, p[9:min(len(p), 9+earlyEnd-int(r.off))])
+		}
+		return [][]byte{p}
+	},
 }
 
 // notAtFirst gives nothing where a place is read for the first time.

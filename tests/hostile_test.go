@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -60,6 +61,37 @@ func TestOddAnswersMakeRightBytes(t *testing.T) {
 			if _, err := os.Stat(s.local("d")); !os.IsNotExist(err) {
 				t.Errorf("the directory is still there: %v", err)
 			}
+		})
+	}
+}
+
+// Files of sysfs have a page by their size and some bytes by their content, which changes without a change of size and time: programs see
+// those bytes, and no zeros behind them.
+func TestFilesThatEndBeforeTheirSize(t *testing.T) {
+	t.Parallel()
+	s := newDouble(t, "an end before the size")
+	old := time.Now().Add(-time.Hour)
+	put := func(content string) {
+		t.Helper()
+		write(t, s.local("f"), content+strings.Repeat("?", 4090))
+		must(t, os.Chtimes(s.local("f"), old, old))
+	}
+	put("65536\n")
+	for _, options := range [][]string{nil, {"-o", "attr_timeout=0"}} {
+		t.Run(fmt.Sprint(options), func(t *testing.T) {
+			m := s.mount(options...)
+			for _, content := range []string{"65536\n", "65536\n", "1500 \n", "9000 \n"} {
+				put(content)
+				for range 2 {
+					if _, err := os.Stat(m.path("f")); err != nil {
+						t.Error(err)
+					}
+					wantContent(t, m.path("f"), content)
+				}
+			}
+			out := filepath.Join(t.TempDir(), "copy")
+			run(t, "", "cp", m.path("f"), out)
+			wantContent(t, out, "9000 \n")
 		})
 	}
 }

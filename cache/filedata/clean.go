@@ -213,7 +213,7 @@ func (f *File) keepAnswer(s *span) {
 			return
 		}
 		if at < f.remote && s.in == f.clean { // the end of an earlier file says nothing of this one's
-			f.remote = at
+			f.remote, f.short = at, true
 			if !f.dirty() {
 				f.size = at
 			}

@@ -25,6 +25,9 @@ type File struct {
 	size   int64 // what programs see while the file is dirty
 	remote int64 // the size on the server, as far as we know
 	high   int64 // the end of the furthest byte that we ever sent, or had copied: the server's file may reach that far, whatever remote says
+	// short: the server's file was seen to end before the size that it tells (sysfs, among others). Then its size and its mtime say
+	// nothing of its content, and nothing is kept of what is read of it.
+	short bool
 	// grown counts what may have moved the end of the server's file. An end of file that the server saw before the last of
 	// those says nothing.
 	grown uint64
@@ -61,6 +64,10 @@ func (p *Pool) NewFile(tag any, remoteSize int64) *File {
 func (f *File) SetRemoteSize(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.short && !f.dirty() {
+		f.short = false
+		f.cutClean(0, maxOffset) // what is here may be of before the last reads
+	}
 	switch {
 	case n == f.remote:
 	case f.dirty():
@@ -88,6 +95,14 @@ func (f *File) Grown(end, furthest int64) {
 	f.remote = max(f.remote, end)
 	f.size = max(f.size, end)
 	f.grown++
+}
+
+// Short says whether the server's file was seen to end before the size that it tells, and has told no other since. Size is where it
+// ended then, and what is read of it comes from the server each time.
+func (f *File) Short() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.short
 }
 
 // Size is the size that programs see: ours where bytes are unacknowledged (dirty), else the server's.

@@ -24,7 +24,7 @@ func (h *Handle) collectHere(a *assembly, off, end int64) bool {
 	f := h.file
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if h.closed || end > f.size {
+	if h.closed || end > f.size || f.short && h.clean == f.clean {
 		return false
 	}
 	if lo, hi := h.nextGap(off, end); lo < hi {

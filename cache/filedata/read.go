@@ -45,7 +45,7 @@ func (h *Handle) read(ctx context.Context, a *assembly, off int64, n int) (View,
 	}
 	if f.dirty() {
 		end = min(end, f.size)
-	} else if off >= f.remote {
+	} else if f.short && h.clean == f.clean || off >= f.remote {
 		h.fetches.Add(1)
 		f.mu.Unlock()
 		defer h.fetches.Done()
@@ -244,9 +244,13 @@ func (f *File) zeroEnd(p *part) int64 {
 }
 
 // readBehind asks the server for bytes behind the size that it told: the file may have grown, or be one of those that are made
-// when they are read and have a size of 0. Nothing of it is kept.
+// when they are read and have a size of 0, or one that is more than their content. Nothing of it is kept.
 func (h *Handle) readBehind(ctx context.Context, a *assembly, off int64, n int) (View, error) {
 	defer h.pool.trim()
+	f := h.file
+	f.mu.Lock()
+	grown := f.grown
+	f.mu.Unlock()
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
@@ -271,9 +275,21 @@ func (h *Handle) readBehind(ctx context.Context, a *assembly, off int64, n int) 
 		}
 		v.N += got
 		if eof {
+			h.sawEnd(off+int64(v.N), v.N > 0, grown)
 			break
 		}
 	}
 	v.Vecs = a.vecs
 	return v, nil
+}
+
+// sawEnd notes that a short file ends at off, or before that where off is not known to be in it, if no more was done to it than
+// grown counts.
+func (h *Handle) sawEnd(off int64, in bool, grown uint64) {
+	f := h.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.short && h.clean == f.clean && f.grown == grown && !f.dirty() && (in || off < f.remote) {
+		f.remote, f.size = off, off
+	}
 }

@@ -103,6 +103,41 @@ func TestReadBehindTheEndAsksTheServer(t *testing.T) {
 	}
 }
 
+// As in sysfs, where a file has a page by its size and some bytes by its content, which changes without a change of size and time.
+func TestAFileThatEndsBeforeItsSizeIsReadFromTheServerEachTime(t *testing.T) {
+	s := newServer([]byte("9\n"))
+	p := newPool(t, Options{})
+	f := p.NewFile(nil, 4096)
+	h := f.Open(s)
+	defer h.Close()
+	if f.Short() {
+		t.Error("it is called short before anything was read")
+	}
+	if got := mustRead(t, h, 0, 4096); string(got) != "9\n" {
+		t.Fatalf("got %q", got)
+	}
+	if size, _ := f.Size(); size != 2 || !f.Short() {
+		t.Errorf("its size is %d, short %v", size, f.Short())
+	}
+	s.set(func() { s.data = []byte("10\n") })
+	if got := mustRead(t, h, 0, 4096); string(got) != "10\n" {
+		t.Errorf("changed, it holds %q", got)
+	}
+	if size, _ := f.Size(); size != 3 {
+		t.Errorf("changed, its size is %d", size)
+	}
+	f.SetRemoteSize(3) // it was cut, and that is all
+	s.asked()
+	for range 2 {
+		if got := mustRead(t, h, 0, 3); string(got) != "10\n" || f.Short() {
+			t.Errorf("it holds %q, short %v", got, f.Short())
+		}
+	}
+	if r := s.asked(); len(r) != 1 {
+		t.Errorf("read twice it asked for %v", r)
+	}
+}
+
 func TestFileOfUnknownSizeIsReadToItsEnd(t *testing.T) {
 	data := random(200_000)
 	s := newServer(data)
