@@ -195,6 +195,9 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 			a.ok = false // read before the change that is known by now
 		}
 		close(a.done)
+		if !a.ok {
+			a.failed(err)
+		}
 		if f := n.file; f != nil && f.ahead == a {
 			changed := a.ok && a.look && !f.good(attr)
 			if changed || !a.ok {
@@ -207,8 +210,19 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 		if s.sweeper == nil && !c.closed {
 			s.sweeper = time.AfterFunc(aheadFor+time.Second, c.sweep)
 		}
-		c.scanPump()
+		if a.ok {
+			c.scanPump() // what has failed makes room for others when the program goes on: it would be the next again at once
+		}
 	}()
+}
+
+// failed notes that a file could not be fetched or looked at, so that it is left alone until a program has opened it: at once where
+// that was refused, as it is with a file that may not be read. Called with Cache.mu held.
+func (a *ahead) failed(err error) {
+	a.n.wasted = min(a.n.wasted+1, scanMaxWasted)
+	if err != nil {
+		a.n.wasted = scanMaxWasted
+	}
 }
 
 // sweep forgets what was fetched in vain, some time after the last fetch.

@@ -131,6 +131,51 @@ func TestAFileOfAMovedDirectoryIsNotFetchedFromTheOneInItsPlace(t *testing.T) {
 	}
 }
 
+// It is the next in the order of the directory for as long as nobody opens it.
+func TestAFileThatCannotBeFetchedAheadIsNotAskedForAgainAndAgain(t *testing.T) {
+	for what, refused := range map[string]bool{"it may not be read": true, "it ends before its size": false} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, nil)
+			for i := range scanFew {
+				r.put(fmt.Sprintf("f%d", i), "line\n")
+			}
+			files := r.list(r.Root())
+			const at = 20
+			bad := files[at].Name
+			var asked atomic.Int32
+			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				if p.Name != "OPEN" || filepath.Base(p.Text) != bad {
+					return sftptest.Pass()
+				}
+				asked.Add(1)
+				if refused {
+					return sftptest.Answer(session.StatusPermissionDenied, "")
+				}
+				return sftptest.Pass()
+			})
+			handle := "" // of the file that ends before its size
+			r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				switch {
+				case p.Name == "HANDLE" && filepath.Base(p.Request.Text) == bad:
+					handle = string(p.Body[4:])
+				case p.Name == "DATA" && p.Request.Text == handle:
+					return sftptest.Answer(session.StatusEOF, "")
+				}
+				return sftptest.Pass()
+			})
+			for _, f := range files[:at-1] { // then the program stops before it
+				r.readAll(r.mustFind(f.Name).Node)
+			}
+			for range 50 { // it would be asked for as often in this time
+				r.statAgain(r.mustFind(files[0].Name).Node)
+			}
+			if n := asked.Load(); n == 0 || n > scanMaxWasted {
+				t.Errorf("it was asked for %d times, of %d at the most", n, scanMaxWasted)
+			}
+		})
+	}
+}
+
 func TestContentFetchedAheadIsNotOlderThanWhatIsKnown(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 3 {

@@ -34,7 +34,7 @@ type Node struct {
 	looks bool         // attr's times are out of date for an explicit question: something in the directory changed
 
 	dir    *dirState  // directories only
-	wasted uint8      // times that it was fetched ahead since it was opened last, and nobody came
+	wasted uint8      // times that it was fetched ahead in vain since it was opened last
 	file   *fileState // regular files that were opened or fetched ahead
 	link   *string    // target of a symbolic link, trusted as long as attr
 }
