@@ -144,7 +144,7 @@ func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 		return false
 	}
 	c.goAhead(n, &ahead{size: size, window: window}, func(p string) ([]byte, session.Attr, error) {
-		return c.conn.ReadSmall(c.ctx, p, int(size), smallFile)
+		return c.conn.ReadSmall(sftpconn.Guess(c.ctx), p, int(size), smallFile)
 	})
 	return true
 }
@@ -152,7 +152,7 @@ func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 // lookAtFile asks ahead whether a file whose content is here is still the same. Called with mu held.
 func (c *Cache) lookAtFile(n *Node, window *int) {
 	c.goAhead(n, &ahead{look: true, window: window}, func(p string) ([]byte, session.Attr, error) {
-		a, err := c.statPath(c.ctx, p)
+		a, err := c.statPath(sftpconn.Guess(c.ctx), p)
 		return nil, a, err
 	})
 }

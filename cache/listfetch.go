@@ -101,9 +101,16 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		}
 		return nil
 	}
-	asked := c.now()
-	err := c.conn.List(ctx, p, take)
-	if failure(err) && c.noGuess(l) && c.dropGuesses(ctx, asked) {
+	asked, asking := c.now(), ctx
+	if !c.isRead(l) {
+		asking = sftpconn.Guess(ctx)
+	}
+	err := c.conn.List(asking, p, take)
+	if failure(err) && c.noGuess(l) && c.dropGuesses(ctx, asked) ||
+		errors.Is(err, sftpconn.ErrEndsSession) && asking != ctx && c.isRead(l) {
+		c.mu.Lock()
+		l.restart()
+		c.mu.Unlock()
 		err = c.conn.List(ctx, p, take)
 	}
 	if errors.Is(err, errStrayed) {
@@ -126,6 +133,13 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		c.notThere(dir, p)
 	}
 	return err
+}
+
+// isRead says whether a program reads a listing.
+func (c *Cache) isRead(l *listing) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return l.users > 0
 }
 
 // noGuess says whether a program waits for a listing, which then counts as asked for by it.
@@ -159,6 +173,7 @@ func (c *Cache) notGuessed(l *listing) {
 func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	l.resolve()
 	l.done, l.err, l.changedHere = true, err, nil
+	dir.dir.deadly = errors.Is(err, sftpconn.ErrEndsSession)
 	if c.timeout > 0 {
 		l.until = c.now() + int64(c.timeout)
 	}

@@ -138,7 +138,7 @@ func (c *Cache) walkFrom(n *Node) {
 	switch {
 	case c.unlisted(n):
 		c.fetchAhead(n) // and walkListed goes on
-	case n.dir.list.done:
+	case n.dir.list != nil && n.dir.list.done:
 		c.walkAdd(n)
 	}
 }
@@ -193,7 +193,7 @@ func (c *Cache) walkPump() {
 			case state != present || !sub.isDir():
 			case c.unlisted(sub):
 				c.fetchAhead(sub)
-			case sub.dir.list.done:
+			case sub.dir.list != nil && sub.dir.list.done:
 				c.walkAdd(sub)
 			}
 		}
@@ -204,10 +204,10 @@ func (c *Cache) walkPump() {
 	}
 }
 
-// unlisted says whether a directory's listing is neither known nor on its way. Called with mu held.
+// unlisted says whether a directory's listing is neither known nor on its way, and may be fetched. Called with mu held.
 func (c *Cache) unlisted(n *Node) bool {
 	l := n.dir.list
-	return l == nil || l.done && l.until <= c.now()
+	return !n.dir.deadly && (l == nil || l.done && l.until <= c.now())
 }
 
 // fetchAhead fetches a listing that nobody has asked for. Called with mu held.

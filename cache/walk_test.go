@@ -2,8 +2,11 @@ package cache
 
 import (
 	"fmt"
+	"path/filepath"
 	"syscall"
 	"testing"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 // walkTree lists a directory and all below it, as find(1) does.
@@ -29,6 +32,37 @@ func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
 	}
 	// 121 directories. One after the other they would take three flights each.
 	r.costs("walk", 40, func() { r.walkTree(r.Root()) })
+}
+
+// A server may die of a directory (or give answers that can't be read): it must not do so again and again for programs that work beside it.
+func TestADirectoryThatEndsTheSessionIsListedAheadOnce(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 12 {
+		r.put(fmt.Sprintf("d%02d/f", i), "x")
+	}
+	const bad = "d07"
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name != "OPENDIR" || filepath.Base(p.Text) != bad {
+			return sftptest.Pass()
+		}
+		go r.srv.Cut()
+		return sftptest.Drop()
+	})
+	for range 3 {
+		for _, e := range r.list(r.Root()) {
+			if e.Name == bad {
+				continue
+			}
+			dir := r.mustFind(e.Name).Node
+			r.list(dir)
+			r.mu.Lock()
+			dir.dir.list.until = 0 // its time is over
+			r.mu.Unlock()
+		}
+	}
+	if n := r.srv.Dials() - 1; n != 1 {
+		t.Errorf("it has cost %d connections", n)
+	}
 }
 
 func TestAWalkOfLookupsGrowsWithDepthNotWithWidth(t *testing.T) {

@@ -11,6 +11,16 @@ func Patient(ctx context.Context) context.Context {
 
 func isPatient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil }
 
+type guessKey struct{}
+
+// Guess makes a context for requests that no program waits for: one that was sent when the session ended is not sent again, but
+// gives ErrEndsSession. It may be what the session ended of, and the next guess would be the same.
+func Guess(ctx context.Context) context.Context {
+	return context.WithValue(ctx, guessKey{}, true)
+}
+
+func isGuess(ctx context.Context) bool { return ctx.Value(guessKey{}) != nil }
+
 type askerKey struct{}
 
 // OnBehalf makes a context for a change that asker wants, and that must not be left half known: a connection is waited for only

@@ -26,7 +26,8 @@ var (
 	// looking afterwards can't tell whether it was done.
 	ErrUncertain = errors.New("the connection was lost before the answer, and what happened cannot be told")
 
-	// ErrEndsSession is returned for a request at which the server or its answer ended the session again and again.
+	// ErrEndsSession is returned for a request at which the server or its answer ended the session again and again, or once
+	// where it was a guess.
 	ErrEndsSession = errors.New("the connection is lost each time the server is asked this")
 
 	// ErrClosed is returned by a Conn or File that was closed.

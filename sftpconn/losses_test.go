@@ -96,6 +96,47 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 	}
 }
 
+// Which of those on their way it was can't be told.
+func TestGuessesAreNotSentAgainWhenTheSessionEnds(t *testing.T) {
+	t.Parallel()
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	path := file(t, srv, "f", nil)
+	var asked atomic.Int32
+	const guesses = 3
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		switch {
+		case p.Name != "OPENDIR" && p.Name != "OPEN":
+			return sftptest.Pass()
+		case asked.Add(1) == guesses:
+			go srv.Cut()
+		}
+		return sftptest.Drop()
+	})
+	ctx := Guess(limited(t))
+	var all sync.WaitGroup
+	for range guesses - 1 {
+		all.Go(func() {
+			if err := c.List(ctx, srv.Dir(), func([]Entry, bool) error { return nil }); !errors.Is(err, ErrEndsSession) {
+				t.Errorf("a listing: %v", err)
+			}
+		})
+	}
+	all.Go(func() {
+		if _, _, err := c.ReadSmall(ctx, path, 10, 100); !errors.Is(err, ErrEndsSession) {
+			t.Errorf("a file: %v", err)
+		}
+	})
+	all.Wait()
+	if n := asked.Load(); n != guesses {
+		t.Errorf("%d guesses were sent %d times", guesses, n)
+	}
+	if _, err := c.Lstat(limited(t), path); err != nil || srv.Dials() != 2 {
+		t.Errorf("then: %v, %d connections", err, srv.Dials())
+	}
+}
+
 // A server that dies of each WRITE behind the limit of the size of files must not be tried with one after the other.
 func TestWritesBehindOneThatEndsEverySessionAreNotSent(t *testing.T) {
 	t.Parallel()

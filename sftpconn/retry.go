@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -25,6 +26,9 @@ func (c *Conn) retry(ctx context.Context, op, path string, ask func(ch *channel,
 		err = ask(ch, again)
 		if !isLost(err) {
 			return err
+		}
+		if isGuess(ctx) && wasSent(err) {
+			return fmt.Errorf("%w: %v", ErrEndsSession, err)
 		}
 		if lost.tooMany(err, lossesMost) {
 			return c.giveUpOn(op, path, err)
