@@ -311,4 +311,9 @@ func TestAnEndlessListingEndsWithItsReader(t *testing.T) {
 			t.Fatalf("%d names are held and more come, with nobody to read them", listed)
 		}
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unlisted(n) {
+		t.Error("it would be listed again for nobody")
+	}
 }

@@ -207,7 +207,7 @@ func (c *Cache) walkPump() {
 // unlisted says whether a directory's listing is neither known nor on its way, and may be fetched. Called with mu held.
 func (c *Cache) unlisted(n *Node) bool {
 	l := n.dir.list
-	return !n.dir.deadly && (l == nil || l.done && l.until <= c.now())
+	return !n.dir.notAhead && (l == nil || l.done && l.until <= c.now())
 }
 
 // fetchAhead fetches a listing that nobody has asked for. Called with mu held.
