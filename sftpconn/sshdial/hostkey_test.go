@@ -63,6 +63,8 @@ func TestHostKeys(t *testing.T) {
 		"broken lines beside":        with(knownAs(t, "nonsense", host+" ssh-new-type AAAA", host+" "+right, "|1|broken")),
 		"alias":                      with(knownAs(t, "the-alias "+right), "HostKeyAlias=the-alias"),
 		"authority":                  with(knownAs(t, "@cert-authority * "+authority)),
+		"authority on port 22":       with(knownAs(t, "@cert-authority 127.0.0.1 "+authority)),
+		"authority on this port":     with(knownAs(t, "@cert-authority "+host+" "+authority)),
 		"other authority, key known": with(knownAs(t, "@cert-authority * "+wrong, host+" "+right)),
 		"only the RSA key is known":  with(knownAs(t, host+" "+publicPart(t, rsa))),
 		"old and new key":            with(knownAs(t, host+" "+wrong, host+" "+right)),

@@ -117,16 +117,19 @@ func (k *knownHosts) names(c *hostConfig, key, otherwise string) []string {
 // against it; for an unknown one, those of other types.
 func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownhosts.KnownKey) {
 	if cert, ok := key.(*ssh.Certificate); ok {
-		var revoked *xknownhosts.RevokedError
-		err := k.db.HostKeyCallback()(k.address, noAddress, key)
-		if err == nil && !k.signing(cert.Signature.Format) {
-			return hostKeyBadlySigned, nil
-		}
-		if err == nil {
-			return hostKeyKnown, nil
-		}
-		if errors.As(err, &revoked) || strings.Contains(err.Error(), "revoked") {
-			return hostKeyRevoked, k.real(nil)
+		// An authority that is named without a port counts for all of a host's, as a key does.
+		for _, address := range k.addresses() {
+			var revoked *xknownhosts.RevokedError
+			err := k.db.HostKeyCallback()(address, noAddress, key)
+			if err == nil && !k.signing(cert.Signature.Format) {
+				return hostKeyBadlySigned, nil
+			}
+			if err == nil {
+				return hostKeyKnown, nil
+			}
+			if errors.As(err, &revoked) || strings.Contains(err.Error(), "revoked") {
+				return hostKeyRevoked, k.real(nil)
+			}
 		}
 		// No authority signs for this host, or not like this: the key in the
 		// certificate may be known by itself.
@@ -140,6 +143,14 @@ func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownh
 		}
 	}
 	return v, known
+}
+
+// addresses are those by which the host is looked up, the right one first.
+func (k *knownHosts) addresses() []string {
+	if k.plain == "" {
+		return []string{k.address}
+	}
+	return []string{k.address, k.plain}
 }
 
 func (k *knownHosts) look(address string, key ssh.PublicKey) (hostKeyVerdict, []xknownhosts.KnownKey) {
@@ -195,12 +206,16 @@ func (k *knownHosts) signing(algorithm string) bool {
 // shows a key that can be checked. Certificates are only asked for where an
 // authority for this host is known.
 func (k *knownHosts) order(algos []string) []string {
-	known := k.db.HostKeyAlgorithms(k.address)
-	if len(known) == 0 && k.plain != "" {
-		known = k.db.HostKeyAlgorithms(k.plain)
+	var known []string
+	authority := false
+	for _, address := range k.addresses() {
+		here := k.db.HostKeyAlgorithms(address)
+		// The library names certificates by the type of the authority's key, which says nothing of the host's.
+		authority = authority || slices.ContainsFunc(here, isCertificate)
+		if len(known) == 0 {
+			known = here
+		}
 	}
-	// The library names certificates by the type of the authority's key, which says nothing of the host's.
-	authority := slices.ContainsFunc(known, isCertificate)
 	var first, rest []string
 	for _, a := range algos {
 		switch {
