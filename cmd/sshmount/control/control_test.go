@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -59,6 +60,24 @@ func runtimeDir(t *testing.T) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	t.Setenv("XDG_RUNTIME_DIR", dir)
 	return dir
+}
+
+func TestSocketsAreNotWhereAnotherUserCouldReplaceThem(t *testing.T) {
+	runtime := runtimeDir(t)
+	const another = 12345
+	if err := os.Chown(runtime, another, another); err != nil {
+		t.Skip(err)
+	}
+	dir, err := MakeDir()
+	if err != nil || strings.HasPrefix(dir, runtime) {
+		t.Errorf("the socket is to be in %q; %v", dir, err)
+	}
+	if list := dirs(); slices.ContainsFunc(list, func(d string) bool { return strings.HasPrefix(d, runtime) }) {
+		t.Errorf("mounts are looked for in %q", list)
+	}
+	if _, err := os.Lstat(filepath.Join(runtime, "sshmount")); err == nil {
+		t.Error("a directory was left there")
+	}
 }
 
 func TestAMountIsFoundAndAnswers(t *testing.T) {

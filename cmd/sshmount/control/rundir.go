@@ -25,7 +25,12 @@ const longestDir = 80
 func MakeDir() (string, error) {
 	var errs []error
 	for _, dir := range candidates() {
-		err := os.Mkdir(dir, 0o700)
+		err := checkParent(filepath.Dir(dir))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		err = os.Mkdir(dir, 0o700)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			errs = append(errs, err)
 			continue
@@ -40,7 +45,7 @@ func MakeDir() (string, error) {
 
 // dirs are those of the candidates that are there and can be trusted.
 func dirs() []string {
-	return slices.DeleteFunc(candidates(), func(dir string) bool { return checkDir(dir) != nil })
+	return slices.DeleteFunc(candidates(), func(dir string) bool { return checkParent(filepath.Dir(dir)) != nil || checkDir(dir) != nil })
 }
 
 // candidates are the places where a mount of this user may have its socket. A
@@ -75,6 +80,27 @@ func checkDir(dir string) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || !ok || int(st.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("%s is not a directory of yours that is closed to others (mode 700)", dir)
+	}
+	return nil
+}
+
+// unknownID is the owner that the kernel shows in a user namespace for those that are not known there, root outside among them.
+const unknownID = 65534
+
+// checkParent refuses a directory in which another user could put something else in the place of ours, as root's is after su, with
+// the XDG_RUNTIME_DIR of who called it: what is written there would go where a link of that user leads.
+func checkParent(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	outside := st != nil && st.Uid == unknownID && info.Mode()&fs.ModeSticky != 0
+	switch {
+	case !ok || !info.IsDir():
+		return fmt.Errorf("%s is no directory", dir)
+	case int(st.Uid) != os.Getuid() && st.Uid != 0 && !outside:
+		return fmt.Errorf("%s belongs to another user", dir)
 	}
 	return nil
 }
