@@ -67,10 +67,10 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// connectCode tells a refusal from a line that is down.
+// connectCode tells a refusal from a line that is down, and from a server without SFTP.
 func connectCode(err error) int {
 	var permanent *transport.PermanentError
-	if errors.As(err, &permanent) {
+	if errors.As(err, &permanent) && !permanent.NoSFTP {
 		return exitLogin
 	}
 	return exitConnect

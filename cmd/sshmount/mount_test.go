@@ -167,6 +167,29 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 	}
 }
 
+// Scripts tell a login that is refused from a server that has no SFTP.
+func TestAServerWithoutSFTPIsNoRefusedLogin(t *testing.T) {
+	w := newWorld(t)
+	for name, script := range map[string]string{
+		"Welcome to":       "echo Welcome to this host; cat >/dev/null",
+		"version 2":        `printf '\0\0\0\005\002\0\0\0\002'; cat >/dev/null`,
+		"no such SFTP":     "", // of the server below
+		"subsystem":        "echo subsystem request failed on channel 0 >&2; exit 255",
+		"sftp-server: not": "echo sh: 1: /usr/lib/sftp-server: not found >&2; exit 127",
+	} {
+		args := []string{"-F", w.client.Config, "-o", "sftp_server=nothing", "try:", w.mnt}
+		if script != "" {
+			program := filepath.Join(w.dir, "ssh")
+			w.write(program, "#!/bin/sh\n"+script+"\n")
+			if err := os.Chmod(program, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			args = []string{"-o", "ssh_command=" + program, "try:", w.mnt}
+		}
+		w.want(exitConnect, []string{name}, args...)
+	}
+}
+
 // A server that lets in and then is mute must not hold the user for longer than ConnectTimeout.
 func TestAMuteSFTPServerIsSaidWithinTheTimeout(t *testing.T) {
 	w := newWorld(t)

@@ -34,6 +34,11 @@ func refusedLogin(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...), Login: true}
 }
 
+// noSFTP is permanent for a server that lets us in and gives no SFTP.
+func noSFTP(format string, args ...any) error {
+	return &transport.PermanentError{Err: fmt.Errorf(format, args...), NoSFTP: true}
+}
+
 // handshakeError says why the key exchange with a server failed. The conn knows
 // what the server said first.
 func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp bool, err error) error {

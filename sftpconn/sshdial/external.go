@@ -181,6 +181,9 @@ var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verificatio
 // loginRefused is how ssh says that the server has judged the login.
 var loginRefused = regexp.MustCompile(`(?i)permission denied \([a-z0-9,@.-]+\)|too many authentication failures`)
 
+// withoutSFTP is how ssh says that there is no SFTP server. What a shell says of a path goes with it.
+var withoutSFTP = regexp.MustCompile(`(?i)subsystem request failed|sftp-server.*(not found|no such file)`)
+
 // externalError says why ssh did not get to the SFTP server.
 func (d *Dialer) externalError(ctx context.Context, r *route, p *process, err error) error {
 	if ctx.Err() != nil {
@@ -196,7 +199,7 @@ func (d *Dialer) externalError(ctx context.Context, r *route, p *process, err er
 	}
 	err = fmt.Errorf("no SFTP session on %s by way of %s", r.target.name(), why)
 	if noUseTrying.MatchString(why) {
-		return &transport.PermanentError{Err: err, Login: loginRefused.MatchString(why)}
+		return &transport.PermanentError{Err: err, Login: loginRefused.MatchString(why), NoSFTP: withoutSFTP.MatchString(why)}
 	}
 	return err
 }

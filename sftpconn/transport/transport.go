@@ -25,8 +25,9 @@ var ErrNoProbe = errors.New("transport has no probe of its own")
 // A PermanentError is a refusal that trying again soon won't change: a login
 // refused, a changed host key, a wrong configuration.
 type PermanentError struct {
-	Err   error
-	Login bool // the server has judged a login: each further one that fails counts against the user
+	Err    error
+	Login  bool // the server has judged a login: each further one that fails counts against the user
+	NoSFTP bool // the server lets us in, and has no SFTP to give
 }
 
 func (e *PermanentError) Error() string { return e.Err.Error() }
