@@ -163,6 +163,27 @@ func checkHost(what, s string) error {
 	return nil
 }
 
+// What no host and no user that is given may hold: ProxyCommand and Match exec hand them to a shell. They are the characters that ssh
+// refuses since 9.6; an older one, and the library that reads the configuration where there is none, take all.
+const (
+	notInHost = "'`\"$\\;&<>|(){},"
+	notInUser = "'`\";&<>|(){}"
+)
+
+// checkGiven is checkHost for the host and the user of an address.
+func checkGiven(t target) error {
+	if err := errors.Join(checkHost("host", t.host), checkHost("user", t.user)); err != nil {
+		return err
+	}
+	if strings.ContainsAny(t.host, notInHost) {
+		return permanent("host %q contains a character that no host has", t.host)
+	}
+	if strings.ContainsAny(t.user, notInUser) || strings.HasSuffix(t.user, `\`) {
+		return permanent("user %q contains a character that a shell would take for a command", t.user)
+	}
+	return nil
+}
+
 // A source of configuration: the files and options that hold for a hop.
 type configSource struct {
 	ssh     string // path of ssh; "" where none is installed
@@ -176,10 +197,7 @@ func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error
 	if t.host == "" {
 		return nil, &transport.PermanentError{Err: errors.New("no host is given")}
 	}
-	if err := checkHost("host", t.host); err != nil {
-		return nil, err
-	}
-	if err := checkHost("user", t.user); err != nil {
+	if err := checkGiven(t); err != nil {
 		return nil, err
 	}
 	if t.port != "" {

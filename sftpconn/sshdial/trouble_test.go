@@ -244,6 +244,22 @@ func TestBadNamesAreRefusedBeforeAnythingRuns(t *testing.T) {
 	}
 }
 
+// A ProxyCommand hands both to a shell, and the configuration is also read by what lets everything through.
+func TestWhatAShellWouldRunIsNoHostAndNoUser(t *testing.T) {
+	for _, bad := range []string{"$(id)", "`id`", "a;id", "a|id", "a&id", "a>b", "a<b", "'a", `"a`, `a\`, "{a}"} {
+		for _, given := range []target{{host: bad}, {host: "h", user: bad}} {
+			if _, err := (configSource{}).resolve(ctxOf(t), given); err == nil || !isPermanent(err) {
+				t.Errorf("%+v: %v", given, err)
+			}
+		}
+	}
+	for _, good := range []target{{host: "fe80::1%eth0", user: "a.b@c"}, {host: "[::1]", user: `domain\user$`}, {host: "host_1.example"}} {
+		if _, err := (configSource{}).resolve(ctxOf(t), good); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+}
+
 func TestNoCommonAlgorithm(t *testing.T) {
 	key := keygen(t, t.TempDir(), "k", "ed25519", "")
 	s := startServer(t, []string{key}, "KexAlgorithms sntrup761x25519-sha512@openssh.com")
