@@ -193,6 +193,7 @@ func TestParseTarget(t *testing.T) {
 
 func TestExpandPath(t *testing.T) {
 	t.Setenv("SOME_DIR", "/some/dir")
+	t.Setenv("SELF", "${SELF}")
 	c := &hostConfig{alias: "al", values: map[string][]string{"hostname": {"real"}, "port": {"2"}, "user": {"u"}}}
 	for in, want := range map[string]string{
 		"~/x":               filepath.Join(homeDir(), "x"),
@@ -200,6 +201,7 @@ func TestExpandPath(t *testing.T) {
 		"%d/%n-%h-%p-%r":    homeDir() + "/al-real-2-u",
 		"${SOME_DIR}/100%%": "/some/dir/100%",
 		"/a/%q":             "/a/%q",
+		"${SELF}/${open":    "${SELF}/${open",
 	} {
 		if got := c.expandPath(in); got != want {
 			t.Errorf("%q gives %q", in, got)

@@ -84,16 +84,15 @@ func (c *hostConfig) expandPath(s string) string {
 
 // expandVariables replaces ${NAME}, the only form that ssh knows.
 func expandVariables(s string) string {
+	var b strings.Builder
 	for {
-		start := strings.Index(s, "${")
-		if start < 0 {
-			return s
+		before, rest, found := strings.Cut(s, "${")
+		name, after, closed := strings.Cut(rest, "}")
+		if !found || !closed {
+			return b.String() + s
 		}
-		end := strings.IndexByte(s[start:], '}')
-		if end < 0 {
-			return s
-		}
-		s = s[:start] + os.Getenv(s[start+2:start+end]) + s[start+end+1:]
+		b.WriteString(before + os.Getenv(name)) // which is not looked through for further ones
+		s = after
 	}
 }
 
