@@ -67,16 +67,22 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	if c.o.DirectIO || !keep {
 		fs.data.Drop()
 	}
+	preload := func() {
+		if head := f.Head(); len(head) > 0 && !dirty && asked == first && n.sent == 0 && n.going == 0 {
+			fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))
+		}
+	}
 	switch {
 	case keep:
+		if fs.good(a) && !crossed && fs.data.Lacking() {
+			preload()
+		}
 	case crossed:
 		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
 		fs.data.Changed()
 	default:
 		fs.mark(a.Size, a.Mtime, c.serverNow())
-		if head := f.Head(); len(head) > 0 && !dirty && asked == first && n.sent == 0 && n.going == 0 {
-			fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))
-		}
+		preload()
 	}
 	*self = c.newHandle(n, c.openBackend(f, self), flags)
 	(*self).unsure = crossed || dirty || asked.dirty
@@ -85,10 +91,13 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 }
 
 // headOf gives the size of a file where its opening means most likely that its beginning will be read from the server: when it was
-// not read before. 0 where not. Called with mu held.
+// not read before, or written here and not kept. 0 where not. Called with mu held.
 func (c *Cache) headOf(n *Node, flags uint32) int64 {
 	reads := flags&syscall.O_ACCMODE == syscall.O_RDONLY
-	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 || n.file != nil && (n.file.known && !n.file.racy || n.file.data.Short()) {
+	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 {
+		return 0
+	}
+	if f := n.file; f != nil && (f.known && !f.racy && !f.data.Lacking() || f.data.Short()) {
 		return 0
 	}
 	return int64(n.attr.Size)

@@ -217,7 +217,7 @@ func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
 	}
 	f := n.file
 	used := f != nil && (f.wrote || len(f.handles) > 0)
-	here := used || f != nil && f.held && f.good(n.attr)
+	here := used || f != nil && f.held && f.good(n.attr) && !f.data.Lacking()
 	if f != nil && f.held && !again {
 		return true
 	}

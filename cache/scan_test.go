@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -193,4 +194,36 @@ func TestDirectoriesReadInTurnAreNoWalkThroughTheTree(t *testing.T) {
 	if n.file != nil {
 		t.Error("a file of the next directory was fetched")
 	}
+}
+
+// What a program writes stays for a while, and then only the kernel has it, but for the page in which the file ends.
+func TestFilesThatWereWrittenHereAreFetchedAhead(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.ReadBudget = 16 << 10 })
+	const files = 60
+	old := time.Now().Add(-time.Hour)
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(i int) string { return strings.Repeat(fmt.Sprint("content ", i), 100) }
+	for i := range files {
+		n := r.create(d.Node, fmt.Sprintf("f%02d", i), want(i)).Node
+		if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mtime: &old}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A handle is foreseen, and read with, where none is just being given back.
+	waitFor(t, "their handles are given back", func() bool { return r.tap.Count("CLOSE") == files })
+	_, err = r.find("none") // its answer comes behind those of the CLOSEs
+	wantErrno(t, err, syscall.ENOENT)
+	read := func(from, to int) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			if got := r.readAll(r.mustFind(fmt.Sprintf("d/f%02d", i)).Node); got != want(i) {
+				t.Fatalf("f%02d holds %.20q", i, got)
+			}
+		}
+	}
+	r.costs("opening and reading the first", 1, func() { read(0, 1) })
+	r.costs("reading the rest one after the other", files/3, func() { read(1, files) })
 }

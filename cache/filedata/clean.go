@@ -35,6 +35,7 @@ type span struct {
 	kept      bool
 	read      int64 // bytes that were read
 	unclaimed bool  // no reader is known to come for it: it was written here, or read for a handle that has closed
+	written   bool  // it was written here: who keeps pages of what is written has some of its bytes, and not all
 
 	// Guarded by Pool.mu. Only a span that is kept and whose bytes are there is in a list.
 	list       *spanList
@@ -129,6 +130,7 @@ func (h *Handle) bridge(lo, end, limit int64) int64 {
 // ask makes spans for the gap [lo, hi) in pieces of one request, and adds them to asked; send starts them.
 func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 	f := h.file
+	f.lacking = false
 	for lo < hi {
 		n := min(hi-lo, int64(h.maxRead))
 		s := &span{file: f, in: h.clean, handle: h, start: lo, want: int(n), off: lo, end: lo + n, base: lo, kept: true,
@@ -245,6 +247,7 @@ func (f *File) evict(s *span) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s.kept {
+		f.lacking = f.lacking || s.written && s.read == 0
 		f.dropSpan(s)
 	}
 }
@@ -282,5 +285,5 @@ func (f *File) cutBlocks(b *blocks, off, end int64) {
 func (s *span) part(off, end int64) *span {
 	s.buf.ref()
 	return &span{file: s.file, in: s.in, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read,
-		unclaimed: s.unclaimed, cost: end - off}
+		unclaimed: s.unclaimed, written: s.written, cost: end - off}
 }

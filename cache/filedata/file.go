@@ -31,6 +31,9 @@ type File struct {
 	// grown counts what may have moved the end of the server's file. An end of file that the server saw before the last of
 	// those says nothing.
 	grown uint64
+	// lacking: bytes that were written here are here no more, and nobody has read them since. Who keeps pages of what is written has
+	// whole pages only.
+	lacking bool
 
 	writer    *Handle // who wrote last, while the file is dirty; times are set through it
 	lastWrite time.Time
@@ -126,6 +129,14 @@ func (f *File) LastAck() time.Time {
 	return f.lastAck
 }
 
+// Lacking says that some of the file must be asked of the server when it is read, as far as can be told: bytes that were written here
+// have been given up, and nobody has read them since.
+func (f *File) Lacking() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lacking
+}
+
 // Drop forgets clean blocks: the file has changed on the server, or nobody wants them. Bytes on their way in for an
 // earlier Read are not kept either. Unacknowledged bytes stay.
 func (f *File) Drop() {
@@ -148,6 +159,7 @@ func (f *File) Preload(data []byte, size int64) {
 	f.remote, f.size = size, size
 	f.high = min(f.high, size)
 	f.grown++
+	f.lacking = f.lacking && n < size
 	if n == 0 {
 		return
 	}

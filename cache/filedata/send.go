@@ -254,11 +254,13 @@ func (f *File) acknowledged(e *extent) {
 	case len(e.buf.data) <= keepWritten:
 		e.buf.ref()
 		e.buf.acknowledged()
-		f.keep(&span{file: f, off: e.off, end: e.end, base: e.base, buf: e.buf, unclaimed: true, cost: int64(len(e.buf.data))}, in)
+		f.keep(&span{file: f, off: e.off, end: e.end, base: e.base, buf: e.buf, unclaimed: true, written: true,
+			cost: int64(len(e.buf.data))}, in)
 	case e.end == f.size && e.end%pageSize != 0:
 		off := max(e.off, e.end&^(pageSize-1))
 		last := bytes.Clone(e.buf.data[off-e.base : e.end-e.base])
-		f.keep(&span{file: f, off: off, end: e.end, base: off, buf: f.pool.wrap(last), unclaimed: true, cost: int64(len(last))}, in)
+		f.keep(&span{file: f, off: off, end: e.end, base: off, buf: f.pool.wrap(last), unclaimed: true, written: true,
+			cost: int64(len(last))}, in)
 	}
 }
 
