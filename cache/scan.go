@@ -26,8 +26,10 @@ const (
 // Guarded by Cache.mu.
 type scan struct {
 	// The last open of a file for reading.
-	dir  *Node  // its directory; pinned, nil before the first
-	last uint64 // the id of the file
+	dir    *Node  // its directory; pinned, nil before the first
+	last   uint64 // the id of the file
+	lastAt int64  // when (Cache.now)
+	every  int64  // the time from one such open to the next, lately, in nanoseconds; 0: not known
 
 	// Files that were opened one after the other in one of the two orders of their listings.
 	byName bool // it is that of the names
@@ -55,6 +57,7 @@ func (c *Cache) scanOpened(n *Node) {
 	}
 	s := &c.scan
 	n.wasted = 0
+	s.keepTime(n, c.now())
 	goesOn := s.dir != nil && c.readLately(s.dir)
 	c.scanSucceeds(n, goesOn)
 	d := n.parent.dir
@@ -88,6 +91,31 @@ func (c *Cache) scanOpened(n *Node) {
 	s.dir, s.last = n.parent, n.id
 	d.opened, d.openedAt = n.name, c.now()
 	c.scanPump()
+}
+
+// keepTime notes when a file is opened. The last time between two counts for half.
+func (s *scan) keepTime(n *Node, now int64) {
+	if s.last == n.id {
+		return
+	}
+	switch took := now - s.lastAt; {
+	case s.last == 0 || took > int64(scanWithin):
+		s.every = 0
+	case s.every == 0:
+		s.every = took
+	default:
+		s.every = (s.every + took) / 2
+	}
+	s.lastAt = now
+}
+
+// inTime is how many files may be ahead for the program to come to the last of them while what was asked for counts as just opened,
+// with as much time to spare.
+func (s *scan) inTime() int {
+	if s.every == 0 {
+		return scanMost
+	}
+	return int(max(scanWindow, min(scanMost, int64(aheadFor)/2/s.every)))
 }
 
 // readLately says whether a file was opened in a directory a short while ago. Called with mu held.
@@ -156,7 +184,7 @@ func (c *Cache) scanPump() {
 	if s.streak < scanBegins {
 		return
 	}
-	ahead, most := 0, min(s.window, scanWindow<<min(s.dir.dir.inOrder, 6)) // a program may read elsewhere, too, in no order
+	ahead, most := 0, min(s.window, s.inTime(), scanWindow<<min(s.dir.dir.inOrder, 6)) // a program may read elsewhere, too, in no order
 	if l := s.dir.dir.list; l != nil && l.whole() && l.until > c.now() && len(l.ents) <= scanFew {
 		for i := range l.ents {
 			if e := &l.ents[i]; !e.gone && !c.scanTake(s.dir, e, false, &ahead, most) {
@@ -179,7 +207,7 @@ func (c *Cache) scanAgain() {
 	s := &c.scan
 	n, ahead := c.nodes[s.last], 0
 	for range scanMost {
-		if n == nil || n.file == nil || ahead >= s.windowAgain {
+		if n == nil || n.file == nil || ahead >= min(s.windowAgain, s.inTime()) {
 			return
 		}
 		n = c.nodes[n.file.next]

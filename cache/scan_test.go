@@ -227,3 +227,24 @@ func TestFilesThatWereWrittenHereAreFetchedAhead(t *testing.T) {
 	r.costs("opening and reading the first", 1, func() { read(0, 1) })
 	r.costs("reading the rest one after the other", files/3, func() { read(1, files) })
 }
+
+// As cp(1) does within the mount: what is fetched long before it comes to a file is too old by then.
+func TestNoMoreIsFetchedAheadThanAProgramComesToInTime(t *testing.T) {
+	r := newRig(t, nil)
+	const files, took = 100, 500 * time.Millisecond
+	for i := range files {
+		r.put(fmt.Sprintf("f%02d", i), "content")
+	}
+	r.list(r.Root())
+	for i := range 20 {
+		r.mu.Lock()
+		r.scan.lastAt -= int64(took) // as if it had worked on the last one for so long
+		r.mu.Unlock()
+		r.readAll(r.mustFind(fmt.Sprintf("f%02d", i)).Node)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if most := int(aheadFor / took); r.scan.unused > most || r.scan.unused == 0 {
+		t.Errorf("%d files are ahead, and %d can be used in time", r.scan.unused, most)
+	}
+}
