@@ -75,7 +75,7 @@ func TestFlightsAndRequestsStayWithinTheirBudgets(t *testing.T) {
 			never(err)
 			f.Close()
 		}},
-		{"list 1000 names", 6, 60, func() {
+		{"list 1000 names", 5, 60, func() {
 			n := 0
 			never(c.List(ctx, srv.Dir(), func(names []Entry, _ bool) error { n += len(names); return nil }))
 			if n != 1003 {

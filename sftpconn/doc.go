@@ -22,8 +22,9 @@
 //
 // OpenSSH's handles can be foreseen (session.Call.Foreseen), so READs follow an
 // OPEN before it is answered: the beginning of a file that will most likely be read
-// (OpenRequest.Size), and all reads over a further channel (readEarly). What they bring is
-// used only when the answer has the foreseen handle. Nothing is ever written so.
+// (OpenRequest.Size), and all reads over a further channel (readEarly). So do the first
+// READDIRs of a listing. What they bring is used only when the answer has the foreseen
+// handle. Nothing is ever written so.
 // An fsync goes out behind the last WRITEs on each channel (FsyncBehind).
 //
 // # A lost connection

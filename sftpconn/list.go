@@ -30,8 +30,8 @@ const entrySize = int(unsafe.Sizeof(Entry{}))
 // errStop carries the error of a yield out of a listing.
 type errStop struct{ error }
 
-// List reads a directory: OPENDIR, then READDIRs pipelined in a window of 2 growing
-// to 32; CLOSE isn't waited for. yield gets the names of one answer at a time, in
+// List reads a directory: OPENDIR, and READDIRs pipelined in a window of 2 growing
+// to 32, the first in the flight of OPENDIR where its handle can be foreseen; CLOSE isn't waited for. yield gets the names of one answer at a time, in
 // order; the slice is the callee's to keep. "." and ".." are left out, and names no
 // server may send ("" or with '/' or NUL) are dropped and logged. An error of yield
 // ends the listing. A listing that the line interrupts starts again: yield is then
@@ -61,15 +61,20 @@ func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, 
 
 // list reads a directory once, on ch. It calls yield at least once, with no names at the end.
 func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]Entry) error) error {
-	open := ch.s.Opendir(path)
-	if err := ch.wait(ctx, open); err != nil {
-		closeWhenOpen(c, ch, open)
+	handle, flight, err := c.opendir(ctx, ch, path)
+	if err != nil {
 		return err
 	}
-	handle := open.Handle()
-	defer ch.s.CloseHandle(handle)
+	early := len(flight) // of those in flight, the first so many were sent before the handle was known
+	atEnd := false
+	defer func() {
+		if atEnd {
+			ch.s.CloseHandle(handle)
+		} else {
+			ch.s.CloseUnread(handle)
+		}
+	}()
 
-	var flight []*session.Call
 	size, most, ended := listWindowFirst, listFullAnswer, false
 	all, bytes := 0, 0
 	short := false // the last answer was less than the server can give: the end is near
@@ -78,13 +83,21 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 			flight = append(flight, ch.s.Readdir(handle))
 		}
 		if len(flight) == 0 {
+			atEnd = true
 			return yield(nil)
 		}
 		call := flight[0]
 		flight = flight[1:]
+		wasEarly := early > 0
+		early = max(0, early-1)
 		// What is in flight behind the end is looked at too: a server that answers out
 		// of order may have put names there.
-		if err := ch.wait(ctx, call); err != nil {
+		err := ch.wait(ctx, call)
+		none := errors.Is(err, io.EOF) || err == nil && len(call.Entries()) == 0
+		if wasEarly && (refused(err) || all == 0 && none) {
+			continue // a server that answers out of order may have been at it before the OPENDIR
+		}
+		if err != nil {
 			if errors.Is(err, io.EOF) {
 				ended = true
 				continue
@@ -119,6 +132,25 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 	}
 }
 
+// opendir opens a directory. What is in flight are READDIRs of it.
+func (c *Conn) opendir(ctx context.Context, ch *channel, path string) (handle string, flight []*session.Call, err error) {
+	for {
+		open, reads := ch.s.OpendirAndRead(path, listWindowFirst)
+		if err = ch.wait(ctx, open); err != nil {
+			closeWhenOpen(c, ch, open)
+		} else if open.Untouched() {
+			return open.Handle(), reads, nil
+		}
+		for _, call := range reads {
+			call.Abandon()
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		ch.s.CloseUnread(open.Handle())
+	}
+}
+
 // crowded says whether an answer came so late that more of them would only queue.
 func crowded(l *link, call *session.Call) bool {
 	return call.RTT() > 2*l.rtt.get()+20*time.Millisecond
@@ -129,7 +161,7 @@ func closeWhenOpen(c *Conn, ch *channel, open *session.Call) {
 	c.spawn(func() {
 		<-open.Done()
 		if open.Wait(c.ctx) == nil {
-			ch.s.CloseHandle(open.Handle())
+			ch.s.CloseUnread(open.Handle())
 		}
 	})
 }

@@ -3,8 +3,13 @@ package sftpconn
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"sshmount/sftpconn/sftptest"
 )
@@ -86,5 +91,127 @@ func TestAListingOfLongNamesWithoutEndIsGivenUp(t *testing.T) {
 	err := c.List(limited(t), srv.Dir(), func(list []Entry, _ bool) error { got += len(list); return nil })
 	if err == nil || got > 100 || got < 90 {
 		t.Errorf("%d names, %v", got, err)
+	}
+}
+
+func listed(t *testing.T, c *Conn, path string) (string, error) {
+	t.Helper()
+	var all []string
+	err := c.List(limited(t), path, func(list []Entry, restart bool) error {
+		if restart {
+			all = nil
+		}
+		for _, e := range list {
+			all = append(all, e.Name)
+		}
+		return nil
+	})
+	slices.Sort(all)
+	return strings.Join(all, " "), err
+}
+
+// twoDirectories makes a and b, each with one answer full of names and more, and says what they hold.
+func twoDirectories(t *testing.T, srv *sftptest.Server) (a, b, inA, inB string) {
+	t.Helper()
+	dirs, want := [2]string{}, [2]string{}
+	for i, name := range []string{"a", "b"} {
+		dirs[i] = filepath.Join(srv.Dir(), name)
+		if err := os.Mkdir(dirs[i], 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for n := range 120 {
+			all = append(all, fmt.Sprintf("%s%03d", name, n))
+			file(t, srv, name+"/"+all[n], nil)
+		}
+		want[i] = strings.Join(all, " ")
+	}
+	return dirs[0], dirs[1], want[0], want[1]
+}
+
+func TestASmallDirectoryIsListedInOneFlight(t *testing.T) {
+	tap, srv, c := tapped(t)
+	file(t, srv, "f", nil)
+	tap.SetDelay(30 * time.Millisecond)
+	for i := range 3 { // the handle of the one before is just being given back
+		tap.Reset()
+		if got, err := listed(t, c, srv.Dir()); got != "f" || err != nil {
+			t.Errorf("listed %q, %v", got, err)
+		}
+		if n := tap.Flights(); n != 1 || tap.Total() > 4 {
+			t.Errorf("listing %d took %d flights:\n%s", i, n, strings.Join(tap.Log(), "\n"))
+		}
+	}
+}
+
+func TestAListingIsWholeWhereAnotherCannotBeOpened(t *testing.T) {
+	tap, srv, c := tapped(t)
+	tap.SetDelay(20 * time.Millisecond)
+	a, b, inA, inB := twoDirectories(t, srv)
+	var group sync.WaitGroup
+	for range 20 {
+		for path, want := range map[string]string{a: inA, b: inB, a + "/none": ""} {
+			group.Go(func() {
+				if got, err := listed(t, c, path); got != want || (err != nil) != (want == "") {
+					t.Errorf("%s: %d bytes of names, %d wanted: %v", path, len(got), len(want), err)
+				}
+			})
+		}
+	}
+	group.Wait()
+}
+
+// A server may answer in another order than it was asked in. READDIRs that were sent for one directory then come to another.
+func TestAListingIsWholeWhereAnotherReadsWithItsHandle(t *testing.T) {
+	tap, srv, c := tapped(t)
+	a, b, inA, inB := twoDirectories(t, srv)
+	held := 0
+	late := make(chan struct{})
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if held == 3 || p.Name != "OPENDIR" && p.Name != "READDIR" {
+			return sftptest.Pass()
+		}
+		if held++; held == 3 {
+			close(late)
+		}
+		return sftptest.Hold() // what asks for a
+	})
+	done := make(chan error, 1)
+	go func() {
+		got, err := listed(t, c, a)
+		if err == nil && got != inA {
+			err = fmt.Errorf("%d bytes of names, %d wanted", len(got), len(inA))
+		}
+		done <- err
+	}()
+	<-late
+	reads := 0
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "OPENDIR" {
+			if reads++; reads == 1 {
+				go tap.Release() // b has the handle that was foreseen for a, and those READDIRs come
+			}
+		}
+		return sftptest.Pass()
+	})
+	if got, err := listed(t, c, b); got != inB || err != nil {
+		t.Errorf("b: %d bytes of names, %d wanted: %v", len(got), len(inB), err)
+	}
+	tap.Release()
+	if err := <-done; err != nil {
+		t.Errorf("a: %v", err)
+	}
+}
+
+func TestAListingIsWholeWhereHandlesAreNotThoseForeseen(t *testing.T) {
+	tap, srv, c := tapped(t)
+	keepHandles(tap)
+	a, b, inA, inB := twoDirectories(t, srv)
+	for range 3 {
+		for path, want := range map[string]string{a: inA, b: inB} {
+			if got, err := listed(t, c, path); got != want || err != nil {
+				t.Errorf("%s: %d bytes of names, %d wanted: %v", path, len(got), len(want), err)
+			}
+		}
 	}
 }

@@ -49,6 +49,12 @@ type Call struct {
 	err     error
 
 	closes      string // of CLOSE: the handle; not changed after start
+	unread      bool   // of CLOSE: of a directory that was not read to its end; not changed after start
+	peeks       string // of READDIR with a handle that is only foreseen: that one; not changed after start
+	lists       bool   // OPENDIR of OpendirAndRead; not changed after start
+	peeksBefore uint64 // of OPEN and OPENDIR: handles.peeks at start
+	peekedAt    bool   // of these: some of those were in flight at start
+	untouched   bool   // see Untouched
 	foreseen    string // of OPEN and OPENDIR: see Foreseen; not changed after start
 	takenBefore uint64 // of these, how many handles will have been given out before, as known at start
 	asForeseen  bool
@@ -123,6 +129,10 @@ func (c *Call) Foreseen() string { return c.foreseen }
 
 // AsForeseen says, once Done is closed, whether the answer was Foreseen, and no other file had this handle meanwhile.
 func (c *Call) AsForeseen() bool { return c.asForeseen }
+
+// Untouched says, once Done is closed, that no READDIR but its own can have been sent with the handle that an OPENDIR got: one of
+// another that was thought to get it. Else names may be missing from what is read with it.
+func (c *Call) Untouched() bool { return c.untouched }
 
 // N is the number of bytes read or written.
 func (c *Call) N() int { return c.n }

@@ -1,18 +1,25 @@
 package session
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // handles foresees which handle the server will give out next. OpenSSH's are the numbers of a table, four bytes each: what was
 // given back last is given out first, and else the lowest that never was. Knowing that, what is to be
 // asked of a file can go out in one flight with its OPEN (see Call.Foreseen). Guarded by Session.mu.
 type handles struct {
-	next    uint32   // the lowest number that was never given out
-	back    []uint32 // given back, the last on top
-	taken   uint64   // handles given out so far
-	opening int      // requests in flight that take one
-	closing int      // requests in flight that give one back
-	may     bool     // the server may be OpenSSH's, by its extensions
-	wrong   bool     // a handle was not the expected one: it has another way
+	next    uint32         // the lowest number that was never given out
+	back    []uint32       // given back, the last on top
+	taken   uint64         // handles given out so far
+	opening int            // requests in flight that take one
+	closing int            // requests in flight that give one back
+	moving  []*Call        // both, in the order in which they went out
+	peeks   uint64         // READDIRs that were ever sent with a handle only foreseen
+	peeking int            // of these, in flight
+	peekAt  map[string]int // and of these, by their handle
+	may     bool           // the server may be OpenSSH's, by its extensions
+	wrong   bool           // a handle was not the expected one: it has another way
 }
 
 // expected is the number that comes when others more have been taken.
@@ -31,6 +38,39 @@ func (h *handles) foresee() string {
 		return ""
 	}
 	return string(binary.BigEndian.AppendUint32(nil, h.expected(h.opening)))
+}
+
+// foreseeDir gives the handle that an OPENDIR sent now will get; "" where that can't be told. It may be one that is being given back:
+// a READDIR of what had it before would bring no names, as of a file it is refused, and a directory was read to its end. But names
+// are gone for good once they are read: while a READDIR with this handle is in flight that was meant for another directory, it could
+// take them from this one.
+func (h *handles) foreseeDir() string {
+	if !h.may || h.wrong {
+		return ""
+	}
+	back, next := slices.Clone(h.back), h.next
+	for _, c := range h.moving {
+		switch n := len(back); {
+		case c.unread:
+			return ""
+		case c.closes != "":
+			if len(c.closes) == 4 {
+				back = append(back, binary.BigEndian.Uint32([]byte(c.closes)))
+			}
+		case n > 0:
+			back = back[:n-1]
+		default:
+			next++
+		}
+	}
+	if n := len(back); n > 0 {
+		next = back[n-1]
+	}
+	id := string(binary.BigEndian.AppendUint32(nil, next))
+	if h.peekAt[id] > 0 {
+		return ""
+	}
+	return id
 }
 
 // take notes a handle that was given out.
@@ -62,9 +102,29 @@ func (h *handles) begin(c *Call) {
 	switch {
 	case c.want == answerHandle:
 		c.foreseen, c.takenBefore = h.foresee(), h.taken+uint64(h.opening)
+		if c.lists {
+			c.foreseen = h.foreseeDir()
+		}
+		c.peeksBefore, c.peekedAt = h.peeks, h.peeking > 0
 		h.opening++
+		h.moving = append(h.moving, c)
 	case c.closes != "":
 		h.closing++
+		h.moving = append(h.moving, c)
+	case c.peeks != "":
+		h.peeks++
+		h.peeking++
+		if h.peekAt == nil {
+			h.peekAt = map[string]int{}
+		}
+		h.peekAt[c.peeks]++
+	}
+}
+
+// moved takes a request out of those in flight. With Session.mu held.
+func (h *handles) moved(c *Call) {
+	if i := slices.Index(h.moving, c); i >= 0 {
+		h.moving = slices.Delete(h.moving, i, i+1)
 	}
 }
 
@@ -73,15 +133,24 @@ func (h *handles) end(c *Call, err error) {
 	switch {
 	case c.want == answerHandle:
 		h.opening--
+		h.moved(c)
 		if err == nil {
 			// Those that were asked for before it have come, and no other: so none of them had this handle meanwhile.
 			c.asForeseen = c.text == c.foreseen && c.takenBefore == h.taken
+			// Its own READDIRs are among those since, where it has any.
+			c.untouched = c.asForeseen || !c.peekedAt && h.peeks == c.peeksBefore
 			h.take(c.text)
 		}
 	case c.closes != "":
 		h.closing--
+		h.moved(c)
 		if err != ErrAbandoned {
 			h.giveBack(c.closes) // OpenSSH gives the number free also where close(2) had an error
+		}
+	case c.peeks != "":
+		h.peeking--
+		if h.peekAt[c.peeks]--; h.peekAt[c.peeks] == 0 {
+			delete(h.peekAt, c.peeks)
 		}
 	}
 }

@@ -111,3 +111,60 @@ func TestAnOpeningThatFailsTakesNoHandle(t *testing.T) {
 		t.Errorf("foreseen %x", c.Foreseen())
 	}
 }
+
+func (h *handles) askDir() *Call {
+	c := &Call{want: answerHandle, lists: true}
+	h.begin(c)
+	return c
+}
+
+func (h *handles) peek(handle string) *Call {
+	c := &Call{want: answerEntries, peeks: handle}
+	h.begin(c)
+	return c
+}
+
+func TestTheHandleOfADirectoryIsForeseenWhileOthersAreGivenBack(t *testing.T) {
+	h := &handles{may: true}
+	for i := range 3 {
+		h.answer(h.ask(), number(uint32(i)))
+	}
+	closing := h.askClose(number(1))
+	first, second := h.askDir(), h.askDir()
+	if first.Foreseen() != number(1) || second.Foreseen() != number(3) {
+		t.Errorf("foreseen %x and %x", first.Foreseen(), second.Foreseen())
+	}
+	h.end(closing, nil)
+	h.answer(first, number(1))
+	h.answer(second, number(3))
+	if !first.AsForeseen() || !second.AsForeseen() || !first.Untouched() || !second.Untouched() {
+		t.Error("they were not as foreseen")
+	}
+	unread := &Call{want: answerStatus, closes: number(1), unread: true}
+	h.begin(unread)
+	if c := h.askDir(); c.Foreseen() != "" {
+		t.Errorf("foreseen %x while a directory with names is given back", c.Foreseen())
+	}
+}
+
+func TestAHandleThatAnotherMayHaveReadWithIsTold(t *testing.T) {
+	h := &handles{may: true}
+	refused := h.askDir()
+	peek := h.peek(refused.Foreseen())
+	behind := h.askDir()
+	h.end(refused, errors.New("no such directory"))
+	h.answer(behind, number(0))
+	if behind.Untouched() {
+		t.Error("a READDIR that was sent for another may have come with its handle")
+	}
+	h.end(h.askClose(number(0)), nil)
+	if c := h.askDir(); c.Foreseen() != "" {
+		t.Errorf("%x was foreseen, with which another reads", c.Foreseen())
+	} else if h.answer(c, number(0)); c.Untouched() {
+		t.Error("another may have read with a handle that was not foreseen")
+	}
+	h.end(peek, errors.New("no such handle"))
+	if c := h.askDir(); c.Foreseen() != number(1) || h.peeking != 0 || len(h.peekAt) != 0 {
+		t.Errorf("foreseen %x, %d READDIRs in flight", c.Foreseen(), h.peeking)
+	}
+}

@@ -45,6 +45,13 @@ func (s *Session) CloseHandle(handle string) *Call {
 	return s.start(&Call{want: answerStatus, frame: b, closes: handle})
 }
 
+// CloseUnread is CloseHandle for a directory that was not read to its end.
+func (s *Session) CloseUnread(handle string) *Call {
+	b := newFrame(sshfx.PacketTypeClose)
+	b.AppendString(handle)
+	return s.start(&Call{want: answerStatus, frame: b, closes: handle, unread: true})
+}
+
 // Read asks for len(dst) > 0 bytes, or as many as fit into the largest packet. The
 // call owns dst until Done is closed; the payload is read straight into it.
 // The end of the file is io.EOF with N() == 0. N() < len(dst) without an error
@@ -96,6 +103,26 @@ func (s *Session) Fsetstat(handle string, a Attr) *Call {
 // Opendir gives a handle for Readdir; CloseHandle gives it back.
 func (s *Session) Opendir(path string) *Call {
 	return s.startText(sshfx.PacketTypeOpenDir, answerHandle, path)
+}
+
+// OpendirAndRead is Opendir, and n READDIRs of the directory in the same flight; none where its handle can't be foreseen. They are of
+// use only where AsForeseen says so. Whatever the answer, Untouched must be asked.
+func (s *Session) OpendirAndRead(path string, n int) (open *Call, reads []*Call) {
+	b := newFrame(sshfx.PacketTypeOpenDir)
+	b.AppendString(path)
+	open = &Call{want: answerHandle, lists: true, frame: b}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enqueue(open)
+	for range n {
+		if open.foreseen == "" {
+			break
+		}
+		b := newFrame(sshfx.PacketTypeReadDir)
+		b.AppendString(open.foreseen)
+		reads = append(reads, s.enqueue(&Call{want: answerEntries, peeks: open.foreseen, frame: b}))
+	}
+	return open, reads
 }
 
 // Readdir asks for the next names of a directory. Its end is io.EOF. Names come
