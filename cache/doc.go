@@ -37,8 +37,8 @@
 // fileState. It is held for moments and never over a request. queue.mu (changes
 // under way) and notices.mu may be taken with Cache.mu held, never the other way round.
 // filedata's locks are its own; it is called with Cache.mu held only for the
-// calls that never wait (NewFile, Open, Preload, Release, Size, SetRemoteSize, Truncated, Grown, Lacking, Drop,
-// Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck).
+// calls that never wait (NewFile, Open, Preload, Release, Size, SetRemoteSize, Truncated, Grown, Lacking,
+// Unpaged, Drop, Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck).
 // A file that was kept open is closed with Cache.mu held, so sftpconn's File.mu comes
 // after it, too; sftpconn calls the Path, Check and Lost of an opening with no lock held.
 //

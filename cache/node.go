@@ -76,6 +76,9 @@ func (c *Cache) Forget(id uint64, n uint64) {
 		return
 	}
 	node.refs -= min(n, node.refs)
+	if node.refs == 0 && node.file != nil {
+		node.file.data.Unpaged()
+	}
 	c.retireIfUnheld(node)
 }
 

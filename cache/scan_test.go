@@ -248,3 +248,26 @@ func TestNoMoreIsFetchedAheadThanAProgramComesToInTime(t *testing.T) {
 		t.Errorf("%d files are ahead, and %d can be used in time", r.scan.unused, most)
 	}
 }
+
+// The kernel gives its pages of a file up with the file, where memory is short.
+func TestFilesThatTheKernelHasForgottenAreFetchedAhead(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.ReadBudget = 4 << 10 })
+	const files = 60
+	name := func(i int) string { return fmt.Sprintf("f%02d", i) }
+	for i := range files {
+		r.put(name(i), strings.Repeat(name(i), 1000))
+	}
+	r.list(r.Root())
+	read := func(from, to int) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			n := r.mustFind(name(i)).Node
+			if got := r.readAll(n); got != strings.Repeat(name(i), 1000) {
+				t.Fatalf("%s holds %.20q", name(i), got)
+			}
+			r.Forget(n.ID(), 1)
+		}
+	}
+	read(0, files)
+	r.costs("reading them again", files/3, func() { read(0, files) })
+}

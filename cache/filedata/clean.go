@@ -247,7 +247,7 @@ func (f *File) evict(s *span) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s.kept {
-		f.lacking = f.lacking || s.written && s.read == 0
+		f.lacking = f.lacking || f.unpaged || s.written && s.read == 0
 		f.dropSpan(s)
 	}
 }

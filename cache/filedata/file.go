@@ -31,9 +31,10 @@ type File struct {
 	// grown counts what may have moved the end of the server's file. An end of file that the server saw before the last of
 	// those says nothing.
 	grown uint64
-	// lacking: bytes that were written here are here no more, and nobody has read them since. Who keeps pages of what is written has
-	// whole pages only.
+	// lacking: bytes are here no more that nobody can have pages of. Who keeps pages has, of what was written here and not read since,
+	// whole ones only.
 	lacking bool
+	unpaged bool // nobody has pages of anything
 
 	writer    *Handle // who wrote last, while the file is dirty; times are set through it
 	lastWrite time.Time
@@ -129,8 +130,23 @@ func (f *File) LastAck() time.Time {
 	return f.lastAck
 }
 
-// Lacking says that some of the file must be asked of the server when it is read, as far as can be told: bytes that were written here
-// have been given up, and nobody has read them since.
+// Unpaged tells that whoever kept pages of the file has them no more. It has no handles then.
+func (f *File) Unpaged() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unpaged = true
+	for x := int64(0); x < f.size; {
+		s, ok, _ := f.clean.at(x)
+		if !ok {
+			f.lacking = true
+			return
+		}
+		x = s.end
+	}
+}
+
+// Lacking says that some of the file must be asked of the server when it is read, as far as can be told: bytes have been given up that
+// were written here and that nobody has read since, or of which nobody keeps pages.
 func (f *File) Lacking() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

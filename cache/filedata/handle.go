@@ -44,6 +44,7 @@ func (f *File) Open(b Backend) *Handle {
 	f.mu.Lock()
 	h.clean = f.clean
 	f.handles[h] = struct{}{}
+	f.unpaged = false
 	f.mu.Unlock()
 	return h
 }
