@@ -15,6 +15,13 @@ func formOf(calledAs string, viaMount bool) form {
 	return f
 }
 
+// asMountFuseWrites says whether the arguments are such as mount.fuse3 makes for root: the operands, and one list of options that
+// ends with dev and suid. Where it is not mount(8) that has run it (pam_mount does so itself), nothing else tells of it: it has
+// become the shell, and that has become us.
+func asMountFuseWrites(args []string) bool {
+	return len(args) == 4 && args[2] == "-o" && strings.HasSuffix(","+args[3], ",dev,suid")
+}
+
 // IsHelper says that the program was called as a helper of mount(8), whose
 // exit status has meanings of its own.
 func IsHelper(calledAs string) bool { return formOf(calledAs, false).helper }

@@ -59,12 +59,25 @@ func TestAsHelperOfMount(t *testing.T) {
 }
 
 func TestThroughMountFuse3SuidAndDevAreNobodysWish(t *testing.T) {
-	s, err := Parse("sshmount", []string{"u@h:/d", "/mnt", "-o", "rw,dev,suid"}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Mount.Suid || s.Mount.Dev {
-		t.Error("suid or dev is on, though only mount.fuse3 asked for it")
+	for _, test := range []struct {
+		args      []string
+		viaMount  bool
+		suid, dev bool
+	}{
+		{[]string{"u@h:/d", "/mnt", "-o", "suid,rw"}, true, false, false},
+		{[]string{"u@h:/d", "/mnt", "-o", "rw,dev,suid"}, false, false, false}, // pam_mount runs mount.fuse3 without mount(8)
+		{[]string{"u@h:/d", "/mnt", "-o", "dev,suid"}, false, false, false},
+		{[]string{"u@h:/d", "/mnt", "-o", "suid,dev"}, false, true, true},
+		{[]string{"-o", "dev,suid", "u@h:/d", "/mnt"}, false, true, true},
+		{[]string{"u@h:/d", "/mnt", "-o", "suid"}, false, true, false},
+	} {
+		s, err := Parse("sshmount", test.args, test.viaMount)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Mount.Suid != test.suid || s.Mount.Dev != test.dev {
+			t.Errorf("%q, behind mount(8) %v: suid %v, dev %v", test.args, test.viaMount, s.Mount.Suid, s.Mount.Dev)
+		}
 	}
 }
 
