@@ -1,10 +1,13 @@
 package fusefs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // A system with FUSE 2 alone has no fusermount3.
@@ -23,6 +26,24 @@ func TestTheHelperOfFUSE2UnmountsWhereThereIsNoOther(t *testing.T) {
 	}
 	if got, err := os.ReadFile(said); err != nil || strings.TrimSpace(string(got)) != "-u -z -- /mnt/a b" {
 		t.Errorf("it was run with %q, %v", got, err)
+	}
+}
+
+func TestWhatTheHelperSaysOfAMountInUseIsEBUSY(t *testing.T) {
+	defer func(names []string) { fusermounts = names }(fusermounts)
+	program := filepath.Join(t.TempDir(), "fusermount3")
+	fusermounts = []string{program}
+	for said, busy := range map[string]bool{
+		"fusermount3: failed to unmount /mnt: Device or resource busy":     true,
+		"fusermount3: failed to open /etc/mtab: No such file or directory": false,
+	} {
+		if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+said+"' >&2\nexit 1\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		err := UnmountByHelper("/mnt", false)
+		if err == nil || err.Error() != said || errors.Is(err, unix.EBUSY) != busy {
+			t.Errorf("the error is %v, EBUSY %v; the helper said %q", err, errors.Is(err, unix.EBUSY), said)
+		}
 	}
 }
 

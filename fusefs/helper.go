@@ -26,7 +26,8 @@ func Fusermount() (string, error) {
 	return "", errors.New("fusermount3 is not installed: install the package fuse3")
 }
 
-// UnmountByHelper has the setuid helper take a mount away; lazy detaches it even while it is in use. The error is what the helper says.
+// UnmountByHelper has the setuid helper take a mount away; lazy detaches it even while it is in use. The error is what the helper
+// says; it is EBUSY where the mount is in use.
 func UnmountByHelper(mountpoint string, lazy bool) error {
 	program, err := Fusermount()
 	if err != nil {
@@ -40,11 +41,24 @@ func UnmountByHelper(mountpoint string, lazy bool) error {
 	if err == nil {
 		return nil
 	}
-	if said := strings.TrimSpace(string(out)); said != "" {
+	said := strings.TrimSpace(string(out))
+	switch {
+	case strings.Contains(said, "busy"):
+		return helperSaid{said, unix.EBUSY}
+	case said != "":
 		return errors.New(said)
 	}
 	return fmt.Errorf("%s -u %s: %w (still in use?)", program, mountpoint, err)
 }
+
+// helperSaid is a complaint of the helper with the errno that it tells of.
+type helperSaid struct {
+	text  string
+	errno unix.Errno
+}
+
+func (e helperSaid) Error() string { return e.text }
+func (e helperSaid) Unwrap() error { return e.errno }
 
 // helper is a fusermount3 that stays beside a mount with auto_unmount: when the socket to it is closed, by whatever has
 // ended this process, it takes the mount away.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sshmount/cmd/sshmount/control"
 	"sshmount/cmd/sshmount/mountpoint"
 	"sshmount/fusefs"
@@ -106,10 +108,19 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	case errors.Is(err, fusefs.ErrDetached):
 		m.log.Info("the mount is detached, and somebody else has done it")
 	case err != nil:
-		if !w.lazy && !w.force {
-			return m.inUse(err, failed, late), false
+		busy := errors.Is(err, unix.EBUSY)
+		switch {
+		case w.lazy || w.force:
+		case busy:
+			return m.inUse(failed, late), false
+		default:
+			return control.Outcome{Unsaved: failed != nil, Error: oneLine(errors.Join(fmt.Errorf("it cannot be unmounted, and stays: %w", err), failed, late))}, false
 		}
-		m.log.Warn("the mount is in use; it is detached", "by", strings.Join(mountpoint.Users(m.set.Mountpoint), ", "))
+		if busy {
+			m.log.Warn("the mount is in use; it is detached", "by", strings.Join(mountpoint.Users(m.set.Mountpoint), ", "))
+		} else {
+			m.log.Warn("the mount cannot be unmounted; it is detached", "error", err)
+		}
 		if err := m.fuse.Unmount(true); err != nil {
 			m.log.Error("cannot detach the mount", "error", err)
 			if !w.force {
@@ -132,14 +143,12 @@ func (m *mount) timeoutFor(w umountWish) time.Duration {
 }
 
 // inUse is the answer where programs hold the mount.
-func (m *mount) inUse(err, failed, late error) control.Outcome {
+func (m *mount) inUse(failed, late error) control.Outcome {
 	text := fmt.Sprintf("%s is in use", m.set.Mountpoint)
 	if users := mountpoint.Users(m.set.Mountpoint); len(users) > 0 {
 		text += " by " + strings.Join(users, ", ")
-	} else {
-		text += fmt.Sprintf(" (%v)", err)
 	}
-	err = errors.Join(errors.New(text+"; end what uses it, or detach it with --lazy"), failed, late)
+	err := errors.Join(errors.New(text+"; end what uses it, or detach it with --lazy"), failed, late)
 	return control.Outcome{Busy: true, Unsaved: failed != nil, Error: oneLine(err)}
 }
 

@@ -91,6 +91,27 @@ func TestADeadRecordBesideALiveOneIsForgotten(t *testing.T) {
 	w.ended(r)
 }
 
+// A helper that fails for a reason of its own says nothing of programs that use the mount.
+func TestAnUnmountThatFailsIsNotTakenForAMountInUse(t *testing.T) {
+	real, err := exec.LookPath("fusermount3")
+	if err != nil {
+		t.Skip("fusermount3 is not installed")
+	}
+	w := newWorld(t)
+	w.write(filepath.Join(w.dir, "fusermount3"), "#!/bin/sh\ncase $* in *-u*) [ -e "+w.dir+"/works ] || { echo no table of mounts >&2; exit 1; } ;; esac\nexec "+real+" \"$@\"\n")
+	if err := os.Chmod(filepath.Join(w.dir, "fusermount3"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", w.dir+":"+os.Getenv("PATH"))
+	r := w.mount("-o", "auto_unmount") // by the helper, for root too
+	if out := w.want(exitFailure, []string{"cannot be unmounted", "no table of mounts"}, "umount", w.mnt); strings.Contains(out, "in use") {
+		t.Errorf("it says that the mount is in use:\n%s", out)
+	}
+	w.write(filepath.Join(w.dir, "works"), "")
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
 func TestWhoAsksForAnEndThatIsUnderWayIsToldHowItWent(t *testing.T) {
 	w, r := inUse(t)
 	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {

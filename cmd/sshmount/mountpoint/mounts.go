@@ -112,9 +112,5 @@ func unmount(path string, lazy bool) error {
 			return err
 		}
 	}
-	err := fusefs.UnmountByHelper(path, lazy)
-	if err != nil && strings.Contains(err.Error(), "busy") {
-		return unix.EBUSY
-	}
-	return err
+	return fusefs.UnmountByHelper(path, lazy)
 }
