@@ -52,7 +52,7 @@ const sshfsOptions = `directport=22 ssh_command=ssh sftp_server=/usr/lib/sftp-se
 // fuseOptions are those of FUSE and of mount(8) that people have in their scripts and in /etc/fstab.
 const fuseOptions = `allow_other allow_root default_permissions umask=022 uid=1000 gid=1000 ro rw nosuid suid nodev dev noexec exec
 	fsname=x subtype=y max_read=4096 attr_timeout=1.5 entry_timeout=0 negative_timeout=0 ac_attr_timeout=1 kernel_cache auto_cache
-	direct_io nonempty noauto auto _netdev nofail x-systemd.automount x-gvfs-show X-mount.mkdir defaults user users noatime atime
+	direct_io no_rofd_flush nonempty noauto auto _netdev nofail x-systemd.automount x-gvfs-show X-mount.mkdir defaults user users noatime atime
 	relatime sync dirsync async auto_unmount remember=5 noforget intr use_ino readdir_ino hard_remove big_writes max_background=12
 	max_readahead=4096 clone_fd max_idle_threads=3 comment=a context=system_u:object_r:x readdirplus=no`
 

@@ -107,7 +107,7 @@ var ignoredOptions = slicesOf(
 		"verbose", "sshfs_verbose", "unreliable_append", "sync_readdir", "intr", "nointr", "use_ino", "readdir_ino", "hard_remove", "noforget",
 		"big_writes", "no_big_writes", "atomic_o_trunc", "no_atomic_o_trunc", "async_read", "async_dio", "no_async_dio",
 		"no_remote_lock", "no_remote_posix_lock", "no_remote_flock", "clone_fd", "auto_inval_data", "no_auto_inval_data",
-		"no_writeback_cache", "splice_read", "no_splice_read", "splice_write", "no_splice_write", "splice_move", "no_splice_move"),
+		"no_writeback_cache", "no_rofd_flush", "splice_read", "no_splice_read", "splice_write", "no_splice_write", "splice_move", "no_splice_move"),
 	ignoredNumbers("dcache_clean_interval", "dcache_min_clean_interval", "cache_clean_interval", "cache_min_clean_interval",
 		"max_write", "intr_signal", "max_readahead", "max_background",
 		"congestion_threshold", "max_threads", "max_idle_threads"),
