@@ -47,6 +47,23 @@ func TestWhatTheHelperSaysOfAMountInUseIsEBUSY(t *testing.T) {
 	}
 }
 
+func TestARefusalOfTheHelperComesWithWhatToDo(t *testing.T) {
+	defer func(names []string) { fusermounts = names }(fusermounts)
+	program := filepath.Join(t.TempDir(), "fusermount3")
+	fusermounts = []string{program}
+	for said, todo := range map[string]string{
+		"fusermount3: failed to open /dev/fuse: Permission denied": "chmod 666 /dev/fuse",
+		"fusermount3: mount failed: Operation not permitted":       "--cap-add SYS_ADMIN",
+	} {
+		if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+said+"' >&2\nexit 1\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := mountByHelper(Options{Mountpoint: "/mnt"}); err == nil || !strings.Contains(err.Error(), said) || !strings.Contains(err.Error(), todo) {
+			t.Errorf("the error is %v; the helper said %q", err, said)
+		}
+	}
+}
+
 func TestAMissingHelperIsNamedWithItsPackage(t *testing.T) {
 	defer func(names []string) { fusermounts = names }(fusermounts)
 	fusermounts = []string{"fusermount3", "fusermount"}

@@ -135,7 +135,7 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 		text := make([]byte, 4<<10)
 		n, _ := complaint.ReadAt(text, 0)
 		if said := strings.TrimSpace(string(text[:n])); said != "" {
-			return -1, nil, errors.New(said)
+			return -1, nil, errors.New(said + advice(said))
 		}
 		return -1, nil, fmt.Errorf("%s: %w", program, failed)
 	}
@@ -143,6 +143,18 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 		return -1, nil, fmt.Errorf("descriptor from %s: %w", program, err)
 	}
 	return fd, nil, nil
+}
+
+// advice is what to do about a complaint of the helper, where that does not say it.
+func advice(said string) string {
+	switch {
+	case strings.Contains(said, "/dev/fuse: Permission denied"):
+		return "; not everybody may use the device here: have root run chmod 666 /dev/fuse"
+	case strings.Contains(said, "Operation not permitted"):
+		return "; a container has to be started with --device /dev/fuse --cap-add SYS_ADMIN, " +
+			"and with --security-opt apparmor=unconfined where the host has AppArmor"
+	}
+	return ""
 }
 
 // receive takes one descriptor from a unix socket.
