@@ -72,9 +72,25 @@ func (d *Dialer) externalOf(r *route) []string {
 	return slices.Clone(r.external)
 }
 
+// shellWishes are what a configuration has for the user's own logins to a host, and what would keep SFTP from passing through: a
+// command of its own (tmux), a terminal, no input. Only what is set is overruled, as an older ssh does not know all of them.
+var shellWishes = []struct {
+	keyword  string
+	harmless []string // the first is put in place of anything else
+}{
+	{"RemoteCommand", []string{"none"}},
+	{"RequestTTY", []string{"no", "false", "auto"}},
+	{"StdinNull", []string{"no", "false"}},
+}
+
 // externalCommand composes the command line as sshfs does, but that user and port of the address come before the options.
 func (d *Dialer) externalCommand(r *route, program []string) []string {
 	argv := append(slices.Clone(program), "-x", "-a", "-oClearAllForwardings=yes")
+	for _, w := range shellWishes {
+		if v := r.target.get(strings.ToLower(w.keyword)); v != "" && !slices.Contains(w.harmless, strings.ToLower(v)) {
+			argv = append(argv, "-o"+w.keyword+"="+w.harmless[0])
+		}
+	}
 	if d.leadsAway(r) {
 		argv = append(argv, "-oStrictHostKeyChecking=yes", "-oNoHostAuthenticationForLocalhost=no")
 	}

@@ -57,6 +57,22 @@ func TestOnlyTheSSHThatWasChosenHereMayNotAsk(t *testing.T) {
 	}
 }
 
+// As with sftp, what somebody has set for a shell on the host is nothing for SFTP.
+func TestWhatIsSetForAShellDoesNotKeepSFTPOut(t *testing.T) {
+	key := keygen(t, t.TempDir(), "k", "ed25519", "")
+	s := startServer(t, []string{key})
+	for _, set := range []string{"RemoteCommand=tmux", "RequestTTY=force", "StdinNull=yes"} {
+		o := s.options(t, key)
+		o.SSHOptions = append(o.SSHOptions, set)
+		o.Compression = true // only ssh itself is asked for it
+		tr := dial(t, o)
+		if tr.Info().Client != "ssh" {
+			t.Fatalf("%s: %+v", set, tr.Info())
+		}
+		closeTransport(t, tr)
+	}
+}
+
 func TestTheSSHThatTookOverIsRunAgainAsItWas(t *testing.T) {
 	key := keygen(t, t.TempDir(), "k", "ed25519", "")
 	s := startServer(t, []string{key}, "KexAlgorithms sntrup761x25519-sha512@openssh.com")
