@@ -13,8 +13,8 @@ const maxReports = 100
 // had, and of bytes that could not be delivered.
 type reports struct {
 	mu    sync.Mutex // guards the rest
-	list  []error
-	total int // since the last take, those not kept included
+	list  []error    // nobody else has them, so that an undelivered may still grow
+	total int        // since the last take, those not kept included
 }
 
 func (c *Cache) report(op, path string, err error) {
@@ -27,11 +27,54 @@ func (r *reports) add(op, path string, err error) {
 	defer r.mu.Unlock()
 	r.total++
 	if len(r.list) < maxReports {
-		var told *opError
-		if !errors.As(err, &told) || told.path != path {
-			err = fmt.Errorf("%s %q: %w", op, path, err)
+		r.list = append(r.list, named(op, path, err))
+	}
+}
+
+// named is err with what was done to what, where it does not say so itself.
+func named(op, path string, err error) error {
+	var told *opError
+	if errors.As(err, &told) && told.path == path {
+		return err
+	}
+	return fmt.Errorf("%s %q: %w", op, path, err)
+}
+
+// undelivered is a report of bytes of one file that had the same end: a large file has them in hundreds of pieces, which must not
+// crowd out what there is to tell of others.
+type undelivered struct {
+	path   string
+	off    int64 // of the first piece
+	bytes  int64
+	pieces int
+	fate   string // what became of them
+	why    error
+}
+
+func (u *undelivered) Error() string {
+	where := fmt.Sprintf("at %d", u.off)
+	if u.pieces > 1 {
+		where = fmt.Sprintf("in %d pieces", u.pieces)
+	}
+	return named("write", u.path, fmt.Errorf("%d bytes %s are %s: %w", u.bytes, where, u.fate, u.why)).Error()
+}
+
+func (u *undelivered) Unwrap() error { return u.why }
+
+// addUndelivered reports bytes at off of which fate says what became of them.
+func (r *reports) addUndelivered(path string, off, bytes int64, fate string, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, err := range r.list {
+		if u, ok := err.(*undelivered); ok && u.path == path && u.fate == fate && u.why.Error() == why.Error() {
+			u.bytes += bytes
+			u.pieces++
+			return
 		}
-		r.list = append(r.list, err)
+	}
+	r.total++
+	if len(r.list) < maxReports {
+		r.list = append(r.list, &undelivered{path, off, bytes, 1, fate, why})
 	}
 }
 

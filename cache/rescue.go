@@ -78,46 +78,48 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 		remote = "a file that has no name any more"
 	}
 	explain := func(ctx context.Context) error { return c.explainWrite(ctx, n, "write", off+int64(len(data)), why) }
-	where, err := c.rescue.save(n, remote, off, data, why)
+	where, first, err := c.rescue.save(n, remote, off, data, why)
 	if err != nil {
 		c.log.Error("bytes could not be delivered and not be rescued either: they are lost",
 			"file", remote, "offset", off, "bytes", len(data), "why", why, "rescue", err)
-		err = fmt.Errorf("%d bytes at %d are lost: %w; rescuing them failed: %w", len(data), off, why, err)
-		c.errs.add("write", remote, err)
+		c.errs.addUndelivered(remote, off, int64(len(data)), "lost", fmt.Errorf("%w; rescuing them failed: %w", why, err))
 		c.keepLost(n, explain)
 		return
 	}
-	c.log.Error("bytes could not be delivered; they are kept on this machine",
-		"file", remote, "offset", off, "bytes", len(data), "why", why, "rescued", where)
-	c.errs.add("write", remote, fmt.Errorf("%d bytes at %d are kept in %s: %w", len(data), off, where, why))
+	if first {
+		c.log.Error("bytes could not be delivered; they are kept on this machine", "file", remote, "why", why, "rescued", where)
+	}
+	c.log.Debug("rescued", "file", remote, "offset", off, "bytes", len(data), "why", why, "rescued", where)
+	c.errs.addUndelivered(remote, off, int64(len(data)), "kept in "+where, why)
 	c.keepLost(n, explain)
 }
 
 // save writes bytes that could not be delivered to the rescue file of a node, with a line beside it that says what they are. It gives the
-// file's name.
-func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error) (string, error) {
+// file's name, and whether they are the first in it.
+func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error) (name string, first bool, err error) {
 	if r.dir == "" {
-		return "", errors.New("no rescue directory is set")
+		return "", false, errors.New("no rescue directory is set")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	before := r.files[n]
 	f, err := r.open(n, remote, off, off+int64(len(data)), why)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	name := f.Name()
+	name, first = f.Name(), r.files[n] != before
 	_, err = f.WriteAt(data, off)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return "", err
+		return "", false, err
 	}
 	r.syncSoon(name)
 	notes, err := os.OpenFile(name+".txt", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return name, nil // the bytes are safe; only the note beside them is missing
+		return name, first, nil // the bytes are safe; only the note beside them is missing
 	}
 	fmt.Fprintf(notes, "%s  %d bytes at offset %d of %s could not be written: %v\n", time.Now().Format(time.RFC3339), len(data), off, remote, why)
 	notes.Close()
-	return name, nil
+	return name, first, nil
 }
 
 // open opens the rescue file of a node for some bytes, and makes one where there is none, it holds such bytes already, or the user

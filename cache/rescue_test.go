@@ -147,6 +147,33 @@ func TestManySmallPiecesAreRescuedWithFewSyncsOfTheDisk(t *testing.T) {
 	}
 }
 
+func TestALargeFileThatWasNotDeliveredIsOneReport(t *testing.T) {
+	r := newRig(t, nil)
+	r.refuse("WRITE")
+	const pieces, apart = 2 * maxReports, 8192
+	for name, n := range map[string]int{"large": pieces, "small": 1} {
+		_, h, err := r.Create(ctxOf(t), r.Root(), name, syscall.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Release()
+		for i := range n {
+			if _, err := h.Write(ctxOf(t), []byte("piece"), int64(i*apart)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
+	}
+	said := r.Status().Errors
+	slices.SortFunc(said, func(a, b string) int { return len(b) - len(a) })
+	if len(said) != 2 || !strings.Contains(said[0], "1000 bytes in 200 pieces are kept in ") || !strings.Contains(said[1], "5 bytes at 0 are kept in ") {
+		t.Errorf("status: %q", said)
+	}
+	if err := r.Sync(ctxOf(t)); err == nil || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("sync reports: %v", err)
+	}
+}
+
 // Bytes of two times at one place are two files: the later ones must not take the place of the earlier.
 func TestRescuedBytesAreNotWrittenOver(t *testing.T) {
 	r := newRig(t, nil)
