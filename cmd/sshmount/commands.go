@@ -58,13 +58,17 @@ func runCommand(args []string) int {
 
 // oneMountpoint wants the one argument that a command takes.
 func oneMountpoint(c *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
-		return fmt.Errorf("the mount point is missing: write sshmount %s MOUNTPOINT", c.Name())
-	case 1:
-		return nil
+	if len(args) == 0 {
+		return fmt.Errorf("the mount point is missing: write sshmount %s", c.Use)
 	}
-	return fmt.Errorf("%q is one mount point too many: write sshmount %s MOUNTPOINT", args[1], c.Name())
+	return atMostOneMountpoint(c, args)
+}
+
+func atMostOneMountpoint(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("%q is one mount point too many: write sshmount %s", args[1], c.Use)
+	}
+	return nil
 }
 
 // oneMount completes the argument of a command with the mount points there are.

@@ -63,6 +63,12 @@ func TestFromTheMountToItsEnd(t *testing.T) {
 	}
 	w.want(exitNotMounted, []string{w.mnt}, "umount", w.mnt)
 	w.want(exitNotMounted, []string{w.mnt}, "sync", w.mnt)
+	for _, command := range []string{"status", "sync", "umount", "kick"} {
+		missing := filepath.Join(w.dir, "no", "such")
+		if out := w.want(exitNotMounted, []string{missing + " is no mount"}, command, missing); strings.Contains(out, "mkdir") {
+			t.Errorf("%s advises to make what it does not find:\n%s", command, out)
+		}
+	}
 	if left, _ := os.ReadDir(filepath.Join(w.runtime(), "sshmount")); len(left) != 0 {
 		t.Errorf("left in the runtime directory: %v", left)
 	}

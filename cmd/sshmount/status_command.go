@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +23,7 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [MOUNTPOINT]",
 		Short: "Tells of one mount, or of all of yours: the line, what waits, what is not saved, errors",
-		Args:  cobra.MaximumNArgs(1), ValidArgsFunction: oneMount,
+		Args:  atMostOneMountpoint, ValidArgsFunction: oneMount,
 		RunE: func(c *cobra.Command, args []string) error {
 			var list []control.Status
 			if len(args) == 1 {
@@ -114,8 +116,11 @@ func mounts() []control.Record {
 // findMount is the record of a mount point that somebody named.
 func findMount(name string) (control.Record, error) {
 	path, err := mountpoint.Resolve(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return control.Record{}, notMounted(name)
+	}
 	if err != nil {
-		return control.Record{}, err
+		return control.Record{}, failed(exitMountPoint, err)
 	}
 	for _, r := range mounts() {
 		if r.Mountpoint == path {
@@ -125,7 +130,11 @@ func findMount(name string) (control.Record, error) {
 	if fstype, source, mounted := mountpoint.Mounted(path); mounted {
 		return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is a mount of %s (%s) that does not answer to you: it is another user's or another program's", path, source, fstype))
 	}
-	return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is no mount of sshmount; 'sshmount status' lists yours", path))
+	return control.Record{}, notMounted(path)
+}
+
+func notMounted(name string) error {
+	return failed(exitNotMounted, fmt.Errorf("%s is no mount of sshmount; 'sshmount status' lists yours", name))
 }
 
 // findServed is findMount for what only the process of a mount can do.

@@ -118,7 +118,7 @@ func umount(name string, wish control.UmountRequest) error {
 func umountUnknown(name string, lazy bool, unknown error) error {
 	path, err := mountpoint.Resolve(name)
 	if err != nil {
-		return err
+		return unknown
 	}
 	fstype, _, mounted := mountpoint.Mounted(path)
 	if !mounted || fstype != "fuse.sshmount" && fstype != "fuse.sshfs" {

@@ -23,11 +23,15 @@ import (
 const patience = 10 * time.Second
 
 // An Error says why a directory can't be mounted on, and what to do.
-type Error struct{ text string }
+type Error struct {
+	text  string
+	cause error // nil where the text says it all
+}
 
 func (e *Error) Error() string { return e.text }
+func (e *Error) Unwrap() error { return e.cause }
 
-func refusef(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
+func refusef(format string, args ...any) error { return &Error{text: fmt.Sprintf(format, args...)} }
 
 // Options of a look.
 type Options struct {
@@ -162,7 +166,7 @@ func explain(name string, err error) error {
 	var where *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return refusef("mount point %s does not exist; make it with: mkdir -p %s", name, name)
+		return &Error{fmt.Sprintf("mount point %s does not exist; make it with: mkdir -p %s", name, name), fs.ErrNotExist}
 	case errors.Is(err, unix.ENOTDIR):
 		return refusef("mount point %s is not a directory", name)
 	case errors.Is(err, unix.ENOTCONN) && errors.As(err, &where):
