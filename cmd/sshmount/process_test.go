@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +27,25 @@ func TestTheProcessIsCalledAsTheProgramWas(t *testing.T) {
 		w.want(exitOK, nil, "umount", w.mnt)
 		w.ended(r)
 	}
+}
+
+// A service may be started with no environment at all.
+func TestWithoutAPathSSHIsFoundAllTheSame(t *testing.T) {
+	if _, err := os.Stat("/usr/bin/ssh"); err != nil {
+		t.Skip("ssh is not installed, or at another place")
+	}
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := w.command(ctx, "sshmount", "-F", w.client.Config, "try:", w.mnt, "-o", "ssh_command=ssh")
+	cmd.Env = slices.DeleteFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") })
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r := w.record()
+	w.want(exitOK, []string{"client ssh"}, "status", w.mnt)
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
 }
 
 func TestAutoUnmountTakesTheMountOfAKilledProcessAway(t *testing.T) {
