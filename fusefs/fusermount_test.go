@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,6 +45,24 @@ func TestWhatTheHelperSaysOfAMountInUseIsEBUSY(t *testing.T) {
 		if err == nil || err.Error() != said || errors.Is(err, unix.EBUSY) != busy {
 			t.Errorf("the error is %v, EBUSY %v; the helper said %q", err, errors.Is(err, unix.EBUSY), said)
 		}
+	}
+}
+
+// Ctrl-C comes to every process of the terminal's foreground group, and an impatient user's comes twice.
+func TestASignalOfTheTerminalDoesNotReachTheHelper(t *testing.T) {
+	defer func(names []string) { fusermounts = names }(fusermounts)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "fusermount3")
+	fusermounts = []string{program}
+	if err := os.WriteFile(program, []byte("#!/bin/sh\ncut -d' ' -f5 /proc/$$/stat >"+dir+"/group\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := UnmountByHelper("/mnt", false); err != nil {
+		t.Fatal(err)
+	}
+	group, err := os.ReadFile(filepath.Join(dir, "group"))
+	if err != nil || strings.TrimSpace(string(group)) == strconv.Itoa(unix.Getpgrp()) {
+		t.Errorf("it runs in the group %s, %v, and that is ours", group, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,7 +38,10 @@ func UnmountByHelper(mountpoint string, lazy bool) error {
 	if lazy {
 		args = append(args, "-z")
 	}
-	out, err := exec.Command(program, append(args, "--", mountpoint)...).CombinedOutput()
+	cmd := exec.Command(program, append(args, "--", mountpoint)...)
+	// A signal from the terminal that ends the mount, and comes again, must not end the helper too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
 	}
