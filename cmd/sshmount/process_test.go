@@ -48,6 +48,26 @@ func TestWithoutAPathSSHIsFoundAllTheSame(t *testing.T) {
 	w.ended(r)
 }
 
+// The helper's own words are of a mount point that may not be accessed.
+func TestWhoComesSecondToAMountPointIsToldOfTheFirst(t *testing.T) {
+	real, err := exec.LookPath("fusermount3")
+	if err != nil || os.Geteuid() != 0 {
+		t.Skip("fusermount3 is not installed, or there is no right to mount without it")
+	}
+	w := newWorld(t)
+	first := w.command(t.Context(), "sshmount", "-F", w.client.Config, "try:", w.mnt)
+	script := fmt.Sprintf("#!/bin/sh\ncase $* in *-u*) exec %s \"$@\" ;; esac\n%s -F %s try: %s 3>&-\necho Permission denied >&2\nexit 1\n", real, first.Path, w.client.Config, w.mnt)
+	w.write(filepath.Join(w.dir, "fusermount3"), script)
+	if err := os.Chmod(filepath.Join(w.dir, "fusermount3"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", w.dir+":"+os.Getenv("PATH"))
+	w.want(exitMountPoint, []string{"was mounted from try: meanwhile"}, "-F", w.client.Config, "try:", w.mnt, "-o", "auto_unmount") // by the helper, for root too
+	r := w.record()
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
 func TestAutoUnmountTakesTheMountOfAKilledProcessAway(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not every fusermount3 takes the mount of an ordinary user away (that of Debian 12 does not)")

@@ -216,6 +216,9 @@ func (m *mount) attach(ctx context.Context) error {
 	case remote != nil:
 		return failed(exitRemoteDir, fmt.Errorf("%s: %w", m.set.Source, remote))
 	case err != nil:
+		if taken := mountpoint.Free(m.set.Mountpoint); taken != nil {
+			return taken // by somebody who was quicker by a moment
+		}
 		return failed(exitFuse, fmt.Errorf("cannot mount on %s: %w", m.set.Mountpoint, err))
 	}
 	m.conn.Settle()
