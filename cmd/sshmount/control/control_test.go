@@ -269,6 +269,8 @@ func TestStatusInWords(t *testing.T) {
 			[]string{"NOT CONNECTED since", "connection refused; next try in 4 s", "waiting: 2 requests for the connection", "RTT unknown"}},
 		{"given up", sftpconn.Status{GaveUp: true, Since: now, LastError: "no route", NextTry: now.Add(-time.Second)}, cache.Status{},
 			[]string{"NOT CONNECTED", "no route; trying now", "programs get errors until it is back"}},
+		{"just lost", sftpconn.Status{Since: now, LastError: "EOF"}, cache.Status{}, []string{"NOT CONNECTED", "EOF; trying now\n"}},
+		{"for good", sftpconn.Status{GaveUp: true, Since: now, LastError: "EOF"}, cache.Status{}, []string{"EOF; not trying again, programs get errors\n"}},
 		{"unsaved", sftpconn.Status{Connected: true, Since: now, InFlight: 1, Oldest: 1500 * time.Millisecond},
 			cache.Status{UnsavedBytes: 3 << 20, UnsavedCount: 2, UnsavedFiles: []cache.UnsavedFile{{Path: "/d/a"}, {Path: "/d/\x1b[2J"}}, UnsavedOps: 1, OldestUnsaved: now.Add(-40 * time.Second),
 				Errors: []string{"/d/e: quota"}, Rescued: []string{"/r/1: gone"}},

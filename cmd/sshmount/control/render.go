@@ -64,14 +64,14 @@ func (s Status) writeState(b *strings.Builder, now time.Time) {
 			fmt.Fprintf(b, ": %s", s.LastError)
 		}
 		switch {
-		case s.NextTry.IsZero():
-			b.WriteString("; not trying again")
+		case s.NextTry.IsZero() && s.State == Unreachable: // no_reconnect, or a stream that can't be opened again
+			b.WriteString("; not trying again, programs get errors")
 		case s.NextTry.After(now):
 			fmt.Fprintf(b, "; next try in %s", Ago(s.NextTry.Sub(now)))
 		default:
 			b.WriteString("; trying now")
 		}
-		if s.State == Unreachable {
+		if s.State == Unreachable && !s.NextTry.IsZero() {
 			b.WriteString("; programs get errors until it is back")
 		}
 	}
