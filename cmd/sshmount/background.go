@@ -64,7 +64,7 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 
 	// Ctrl-C reaches the second process from the terminal; this one stays to report.
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, heeded(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)...)
+	signal.Notify(signals, heeded(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP)...)
 	defer signal.Stop(signals)
 	err := cmd.Start()
 	unix.Close(pipe[1])
@@ -76,14 +76,30 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 	for {
 		select {
 		case s := <-signals:
-			if s == syscall.SIGTERM || s == syscall.SIGHUP {
+			switch s {
+			case syscall.SIGTERM, syscall.SIGHUP:
 				cmd.Process.Signal(syscall.SIGTERM)
+			case syscall.SIGTSTP:
+				go stopAfter(cmd.Process.Pid)
 			}
 		case err := <-message:
 			return finishStart(set, cmd, err)
 		}
 	}
 }
+
+// stopAfter stops this process, for Ctrl-Z, when the second one has stopped. The shell takes the terminal back then, and the second
+// process may have had to give it its echo back first.
+func stopAfter(pid int) {
+	var how unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &how, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+	if err == nil && how.Code == cldStopped {
+		unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	}
+}
+
+// cldStopped is what waitid(2) says of a child that was stopped.
+const cldStopped = 5
 
 // program is the file of this program. Its own name is what ps and killall
 // show; where it has been replaced meanwhile the kernel still has the old one.

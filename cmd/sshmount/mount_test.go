@@ -442,6 +442,48 @@ func TestTheLoginAsksOnTheTerminalBeforeItGoesAway(t *testing.T) {
 	w.ended(r)
 }
 
+func TestCtrlZAtTheQuestionGivesTheShellItsEchoAndShowsNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.encryptKey("open sesame")
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := w.command(ctx, "sshmount", "-F", w.client.Config, "try:", w.mnt)
+	cmd.Args = append([]string{"sh", "-c", `set -m; "$0" "$@"; stty -a; echo the shell is back; read -r go; fg; echo it ended with $?`, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path, _ = exec.LookPath("sh")
+	tty, err := pty.Start(cmd)
+	if err != nil {
+		t.Skipf("there are no pseudo-terminals here: %v", err)
+	}
+	defer cmd.Wait()
+	defer tty.Close()
+	var all strings.Builder
+	until := func(text string) string {
+		var shown strings.Builder
+		for b := make([]byte, 1); !strings.HasSuffix(shown.String(), text); shown.Write(b) {
+			if _, err := tty.Read(b); err != nil {
+				t.Fatalf("%q does not come; the terminal shows %q: %v", text, shown.String(), err)
+			}
+		}
+		all.WriteString(shown.String())
+		return shown.String()
+	}
+	until("id_ed25519': ")
+	tty.WriteString("\x1a")
+	if shown := until("the shell is back"); !strings.Contains(shown, " echo ") {
+		t.Errorf("the shell has a terminal without echo:\n%s", shown)
+	}
+	tty.WriteString("go\n")
+	until("id_ed25519': ")
+	tty.WriteString("open sesame\n")
+	until("it ended with 0")
+	if strings.Contains(all.String(), "sesame") {
+		t.Error("the passphrase is shown")
+	}
+	r := w.record()
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
 func TestCtrlCAtTheQuestionEndsBothProcesses(t *testing.T) {
 	w := newWorld(t)
 	w.encryptKey("open sesame")

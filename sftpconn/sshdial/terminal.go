@@ -56,20 +56,39 @@ func (t *terminal) Ask(ctx context.Context, prompt string, echo bool) (answer st
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() {
-		select {
-		case <-signals:
-			cancel(errInterrupted)
-		case <-ctx.Done():
-		}
-	}()
-
+	suspensions := make(chan os.Signal, 1)
+	var restore func()
 	if !echo {
-		restore, err := t.hide()
-		if err != nil {
+		if restore, err = t.hide(); err != nil {
 			return "", fmt.Errorf("the terminal's echo cannot be switched off: %w", err)
 		}
+		notifySuspension(suspensions)
+		defer signal.Stop(suspensions)
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-signals:
+				cancel(errInterrupted)
+			case <-suspensions:
+				restore()
+				suspend()
+				notifySuspension(suspensions)
+				if _, err := t.hide(); err != nil {
+					cancel(fmt.Errorf("the terminal's echo cannot be switched off: %w", err))
+				}
+				fmt.Fprint(t.tty, "\r\n"+prompt)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	if !echo {
 		defer func() {
+			cancel(nil)
+			<-watched // which may be about to hide what is typed
 			restore()
 			fmt.Fprint(t.tty, "\r\n")
 		}()

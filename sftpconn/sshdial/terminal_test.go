@@ -45,7 +45,11 @@ func TestTerminalChild(t *testing.T) {
 // child runs TestTerminalChild on a new terminal.
 func child(t *testing.T, mode string) (tty *os.File, lines *bufio.Reader) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestTerminalChild$", "-test.timeout=60s")
+	return onTerminal(t, mode, exec.Command(os.Args[0], "-test.run=^TestTerminalChild$", "-test.timeout=60s"))
+}
+
+func onTerminal(t *testing.T, mode string, cmd *exec.Cmd) (tty *os.File, lines *bufio.Reader) {
+	t.Helper()
 	cmd.Env = append(os.Environ(), "SSHDIAL_TERMINAL_CHILD="+mode, "SSH_ASKPASS_REQUIRE=never")
 	tty, err := pty.Start(cmd)
 	if err != nil {
@@ -118,6 +122,43 @@ func TestTerminalInterrupted(t *testing.T) {
 	if !echoes(t, tty) {
 		t.Error("the echo is still off")
 	}
+}
+
+func TestTerminalSuspendedAndContinued(t *testing.T) {
+	script := `set -m; "$0" -test.run='^TestTerminalChild$' -test.timeout=60s; echo the shell is back; read -r go; fg`
+	tty, r := onTerminal(t, "yes", exec.Command("sh", "-c", script, os.Args[0]))
+	until(t, r, "Secret: ")
+	fmt.Fprint(tty, "half\x1a")
+	until(t, r, "the shell is back")
+	if !echoes(t, tty) {
+		t.Error("the echo is still off")
+	}
+	fmt.Fprint(tty, "go\n")
+	until(t, r, "Secret: ") // after fg the question stands there again
+	if echoes(t, tty) {
+		t.Error("the echo is on")
+	}
+	fmt.Fprint(tty, "pass word\n")
+	if shown := until(t, r, `got "pass word", <nil>`); strings.Count(shown, "pass word") != 1 {
+		t.Errorf("what was typed is shown: %q", shown)
+	}
+	until(t, r, "Open: ")
+	if !echoes(t, tty) {
+		t.Error("the echo is off after the answer")
+	}
+}
+
+// Without a shell nobody would let it go on.
+func TestTerminalIsNotSuspendedWithoutAShell(t *testing.T) {
+	tty, r := child(t, "yes")
+	until(t, r, "Secret: ")
+	fmt.Fprint(tty, "\x1a")
+	until(t, r, "Secret: ")
+	if echoes(t, tty) {
+		t.Error("the echo is on")
+	}
+	fmt.Fprint(tty, "pass word\n")
+	until(t, r, `got "pass word", <nil>`)
 }
 
 func TestTerminalQuestionEndsWithItsContext(t *testing.T) {
