@@ -153,6 +153,8 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 		{exitRemoteDir, []string{"missing", "does not exist"}, []string{"try:missing", w.mnt}},
 		{exitRemoteDir, []string{"file", "not a directory"}, []string{"try:file", w.mnt}},
 		{exitConnect, []string{"refused"}, []string{"try:", w.mnt, "-p", "1"}},
+		{exitConnect, []string{"none-such", "sftp_server="}, []string{"try:", w.mnt, "-o", "sftp_server=none-such"}},
+		{exitLogin, []string{"login", "refused"}, []string{"try:", w.mnt, "-o", "PubkeyAuthentication=no"}},
 		{exitMountPoint, []string{"not empty"}, []string{"try:", w.data}},
 		{exitUsage, []string{"idmap"}, []string{"try:", w.mnt, "-o", "idmp=user"}},
 		{exitUsage, []string{"below the mount point"}, []string{"try:", w.mnt, "-o", "log_file=" + filepath.Join(w.mnt, "log")}},

@@ -256,7 +256,7 @@ func (t *sshTransport) openError(err error) error {
 	// sshd says 'connect failed' where MaxSessions is used up.
 	err = fmt.Errorf("%s opens no session (%s): %w", t.name, why, transport.ErrNoMoreChannels)
 	if !t.opened.Load() {
-		return &transport.PermanentError{Err: err}
+		return noSFTP("%w", err)
 	}
 	return err
 }
