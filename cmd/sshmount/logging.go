@@ -103,7 +103,11 @@ func (s *spoken) Enabled(_ context.Context, level slog.Level) bool {
 
 func (s *spoken) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "sshmount: %s: %s", strings.ToLower(r.Level.String()), r.Message)
+	level := "error"
+	if r.Level < slog.LevelError {
+		level = "warning"
+	}
+	fmt.Fprintf(&b, "sshmount: %s: %s", level, r.Message)
 	add := func(a slog.Attr) bool {
 		fmt.Fprintf(&b, "; %s: %v", a.Key, a.Value)
 		return true

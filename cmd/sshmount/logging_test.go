@@ -29,6 +29,9 @@ func TestNothingOfAServersReachesTheTerminalRaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSuffix(string(said), "\n"), "\n")
+	if !strings.HasPrefix(lines[len(lines)-1], "sshmount: warning: ") {
+		t.Errorf("a warning is said as %q", lines[len(lines)-1])
+	}
 	if len(lines) != 3 {
 		t.Errorf("not three lines: %q", lines)
 	}

@@ -83,10 +83,9 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 			return h.refuseChanged(shown, known)
 		}
 		h.changed = true
-		msg := fmt.Sprintf("WARNING: the host key of %s has CHANGED to %s%s. StrictHostKeyChecking is off, so the connection goes on, but no password is given to this server.",
-			h.cfg.name(), keyName(shown), places(known))
-		h.ask.notice(msg)
-		h.ask.log.Warn(msg)
+		// The log is shown to the user, too, for as long as there is one.
+		h.ask.log.Warn(fmt.Sprintf("the host key of %s has CHANGED to %s%s. StrictHostKeyChecking is off, so the connection goes on, but no password is given to this server.",
+			h.cfg.name(), keyName(shown), places(known)))
 		return nil
 	}
 

@@ -96,9 +96,13 @@ func TestHostKeys(t *testing.T) {
 	t.Run("changed but unchecked", func(t *testing.T) {
 		o := with(knownAs(t, host+" "+wrong), "StrictHostKeyChecking=no")
 		u := &fakeUser{}
-		o.Prompt = u
+		var log strings.Builder
+		o.Prompt, o.Logger = u, logTo(&log)
 		dial(t, o)
-		says(t, u.heard(), "WARNING", "CHANGED", "no password")
+		says(t, log.String(), "WARN", "CHANGED", "no password")
+		if strings.Contains(u.heard(), "CHANGED") {
+			t.Errorf("the user, who is shown the log, is told twice: %q", u.heard())
+		}
 	})
 	t.Run("revoked", func(t *testing.T) {
 		for _, mode := range []string{"yes", "no"} {
