@@ -67,7 +67,10 @@ func kickCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return failed(exitFailure, control.Connect(r).Kick(c.Context()))
+			if err := control.Connect(r).Kick(c.Context()); err != nil {
+				return failed(exitFailure, fmt.Errorf("%s: %w", r.Mountpoint, err))
+			}
+			return nil
 		},
 	}
 }

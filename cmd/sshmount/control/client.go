@@ -9,19 +9,27 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
 // ErrGone says that the process of a mount has ended before it answered.
 var ErrGone = errors.New("the process of the mount has gone")
 
+// firstAnswer is how long a process may take to say anything at all: who waits long hears of it every progressInterval.
+const firstAnswer = 20 * time.Second
+
 // Client asks the process of one mount.
-type Client struct{ http *http.Client }
+type Client struct {
+	record Record
+	http   *http.Client
+}
 
 // Connect makes a client of the mount of a record. Nothing is sent yet.
 func Connect(r Record) *Client {
-	return &Client{&http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
+	return &Client{r, &http.Client{Transport: &http.Transport{
+		DisableKeepAlives:     true,
+		ResponseHeaderTimeout: firstAnswer,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", r.socket())
@@ -101,11 +109,27 @@ func (c *Client) ask(ctx context.Context, method, what string, body any, read fu
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return err
+		return c.noAnswer(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("%s: the process of the mount answers %s", what, resp.Status)
 	}
 	return read(resp.Body)
+}
+
+// noAnswer says in plain words that the process gave none.
+func (c *Client) noAnswer(err error) error {
+	var request *url.Error
+	if !errors.As(err, &request) {
+		return err
+	}
+	err = request.Err
+	if request.Timeout() {
+		err = errors.New("nothing came in time")
+	}
+	if c.record.stopped() {
+		err = fmt.Errorf("%w; the process is stopped: let it go on with kill -CONT %d", err, c.record.PID)
+	}
+	return err
 }

@@ -4,14 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,6 +109,49 @@ func TestAMountIsFoundAndAnswers(t *testing.T) {
 	}
 	if st := StatusOf(t.Context(), r); st.State != Silent {
 		t.Errorf("a process without a socket is %s", st.State)
+	}
+}
+
+func TestAStoppedProcessIsSilentAndTheUserIsToldWhatToDo(t *testing.T) {
+	runtimeDir(t)
+	dir, err := MakeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	r := Record{Mountpoint: "/mnt/x", PID: cmd.Process.Pid, dir: dir}
+	r.Born = born(r.PID)
+	listener, err := net.Listen("unix", r.socket()) // connections wait in its queue: nobody accepts them
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); !r.stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not stop")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	c := Connect(r)
+	c.http.Transport.(*http.Transport).ResponseHeaderTimeout = 100 * time.Millisecond
+	_, umount := c.Umount(t.Context(), UmountRequest{}, func(Progress) {})
+	s := StatusOf(ctx, r)
+	for _, said := range []string{s.LastError, fmt.Sprint(umount)} {
+		if !strings.Contains(said, "nothing came in time") || !strings.Contains(said, fmt.Sprintf("kill -CONT %d", r.PID)) || strings.Contains(said, "http") {
+			t.Errorf("it is said: %s", said)
+		}
+	}
+	if s.State != Silent {
+		t.Errorf("state %s", s.State)
 	}
 }
 

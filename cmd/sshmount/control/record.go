@@ -38,20 +38,35 @@ func (r Record) file() string   { return base(r.dir, r.Mountpoint) + ".json" }
 // Alive says whether the process that made the record still runs.
 func (r Record) Alive() bool { return r.Born != "" && born(r.PID) == r.Born }
 
+// stopped says whether the process is held, by SIGSTOP or a debugger, so that nothing of it runs.
+func (r Record) stopped() bool {
+	state, born := process(r.PID)
+	return born == r.Born && (state == 'T' || state == 't')
+}
+
 // born reads when a process started; "" where there is none, or only what a
 // killed one leaves until its parent asks.
 func born(pid int) string {
+	state, born := process(pid)
+	if state == 'Z' || state == 'X' {
+		return ""
+	}
+	return born
+}
+
+// process reads of a process how it is, and when it started; "" where there is none.
+func process(pid int) (state byte, born string) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return ""
+		return 0, ""
 	}
 	// The second field is the program's name in brackets and may hold anything.
 	// The third is the state, the 22nd the time.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 || bytes.ContainsAny(fields[0], "ZX") {
-		return ""
+	if len(fields) < 20 {
+		return 0, ""
 	}
-	return string(fields[19])
+	return fields[0][0], string(fields[19])
 }
 
 func (r Record) save() error {
