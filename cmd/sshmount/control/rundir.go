@@ -50,7 +50,8 @@ func dirs() []string {
 
 // candidates are the places where a mount of this user may have its socket. A
 // mount made by mount(8) or a service has other variables than a shell, so
-// whoever looks for it looks in all of them.
+// whoever looks for it looks in all of them. A place that every process of the
+// user names alike comes before one of a variable: TMPDIR may be a batch job's own.
 func candidates() []string {
 	uid := strconv.Itoa(os.Getuid())
 	var parents []string
@@ -61,7 +62,7 @@ func candidates() []string {
 	if uid == "0" {
 		parents = append(parents, "/run/sshmount-0")
 	}
-	parents = append(parents, filepath.Join(os.TempDir(), "sshmount-"+uid), "/tmp/sshmount-"+uid)
+	parents = append(parents, "/tmp/sshmount-"+uid, filepath.Join(os.TempDir(), "sshmount-"+uid))
 	var list []string
 	for _, dir := range parents {
 		if len(dir) <= longestDir && !slices.Contains(list, dir) {

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,6 +30,20 @@ func answers(t *testing.T, mountpoint string) Record {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the mount is not found any more")
+		}
+	}
+}
+
+func TestAMountOfAJobWithATMPDIRIsFoundFromOutside(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	inside := slices.DeleteFunc(candidates(), func(dir string) bool { return strings.HasPrefix(dir, os.Getenv("TMPDIR")) })
+	all := candidates()
+	t.Setenv("TMPDIR", t.TempDir())
+	outside := candidates()
+	for i, dir := range inside {
+		if all[i] != dir || !slices.Contains(outside, dir) {
+			t.Errorf("with one TMPDIR: %q; with another: %q", all, outside)
 		}
 	}
 }
