@@ -215,3 +215,39 @@ func TestAListingIsWholeWhereHandlesAreNotThoseForeseen(t *testing.T) {
 		}
 	}
 }
+
+// As a walk through a tree does.
+func TestManyDirectoriesListedAtOnceAreOpenedOnceEach(t *testing.T) {
+	tap, srv, c := tapped(t)
+	const dirs, together = 120, 16
+	for i := range dirs {
+		if err := os.Mkdir(fmt.Sprintf("%s/d%d", srv.Dir(), i), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		file(t, srv, fmt.Sprintf("d%d/f", i), nil)
+	}
+	tap.SetDelay(20 * time.Millisecond)
+	tap.Reset()
+	next := make(chan int, dirs)
+	for i := range dirs {
+		next <- i
+	}
+	close(next)
+	var group sync.WaitGroup
+	for range together {
+		group.Go(func() {
+			for i := range next {
+				if got, err := listed(t, c, fmt.Sprintf("%s/d%d", srv.Dir(), i)); got != "f" || err != nil {
+					t.Errorf("listed %q, %v", got, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if opens, reads := tap.Count("OPENDIR"), tap.Count("READDIR"); opens != dirs || reads != 2*dirs {
+		t.Errorf("%d OPENDIRs and %d READDIRs for %d directories", opens, reads, dirs)
+	}
+	if n := tap.Flights(); n > 2*dirs/together {
+		t.Errorf("%d flights", n)
+	}
+}

@@ -19,6 +19,7 @@ func TestBudgetOfNamesAndListings(t *testing.T) {
 	for n := range 3 {
 		m.makeFiles(fmt.Sprintf("known%d", n), 30, 10)
 		m.makeFiles(fmt.Sprintf("fresh%d", n), 30, 10)
+		m.makeFiles(fmt.Sprintf("small%d", n), 30, 10)
 		m.makeFiles(fmt.Sprintf("big%d", n), 1000, 1)
 	}
 	list(t, m.point)
@@ -37,7 +38,13 @@ func TestBudgetOfNamesAndListings(t *testing.T) {
 		func(n int) { lstat(t, m.path(fmt.Sprintf("fresh%d/f0001", n))) })
 	m.costs("the first look-up of an absent name", 1, none,
 		func(n int) { exists(m.path(fmt.Sprintf("fresh%d/absent", n))) })
-	m.costs("ls -l of 1,000 names", 3+1000/100/2, none,
+	m.costs("ls -l of a small directory", 1, none,
+		func(n int) {
+			if got := list(t, m.path(fmt.Sprintf("small%d", n))); got != 30 {
+				t.Errorf("%d names, want 30", got)
+			}
+		})
+	m.costs("ls -l of 1,000 names", 2+1000/100/2, none,
 		func(n int) {
 			if got := list(t, m.path(fmt.Sprintf("big%d", n))); got != 1000 {
 				t.Errorf("%d names, want 1000", got)
@@ -65,7 +72,7 @@ func TestBudgetOfAWalk(t *testing.T) {
 			}
 		}
 	}
-	m.costs(fmt.Sprintf("find over %d directories", 1+across+across*across), 30,
+	m.costs(fmt.Sprintf("find over %d directories", 1+across+across*across), 20,
 		func(int) { list(t, m.point) },
 		func(n int) {
 			out := run(t, "", "find", m.path(fmt.Sprintf("tree%d", n)), "-type", "f")

@@ -52,8 +52,7 @@ type Call struct {
 	unread      bool   // of CLOSE: of a directory that was not read to its end; not changed after start
 	peeks       string // of READDIR with a handle that is only foreseen: that one; not changed after start
 	lists       bool   // OPENDIR of OpendirAndRead; not changed after start
-	peeksBefore uint64 // of OPEN and OPENDIR: handles.peeks at start
-	peekedAt    bool   // of these: some of those were in flight at start
+	began       uint64 // of OPEN and OPENDIR: how many of them had been started
 	untouched   bool   // see Untouched
 	foreseen    string // of OPEN and OPENDIR: see Foreseen; not changed after start
 	takenBefore uint64 // of these, how many handles will have been given out before, as known at start

@@ -9,17 +9,20 @@ import (
 // given back last is given out first, and else the lowest that never was. Knowing that, what is to be
 // asked of a file can go out in one flight with its OPEN (see Call.Foreseen). Guarded by Session.mu.
 type handles struct {
-	next    uint32         // the lowest number that was never given out
-	back    []uint32       // given back, the last on top
-	taken   uint64         // handles given out so far
-	opening int            // requests in flight that take one
-	closing int            // requests in flight that give one back
-	moving  []*Call        // both, in the order in which they went out
-	peeks   uint64         // READDIRs that were ever sent with a handle only foreseen
-	peeking int            // of these, in flight
-	peekAt  map[string]int // and of these, by their handle
-	may     bool           // the server may be OpenSSH's, by its extensions
-	wrong   bool           // a handle was not the expected one: it has another way
+	next    uint32   // the lowest number that was never given out
+	back    []uint32 // given back, the last on top
+	taken   uint64   // handles given out so far
+	opening int      // requests in flight that take one
+	closing int      // requests in flight that give one back
+	moving  []*Call  // both, in the order in which they went out
+	began   uint64   // counts those that take one
+
+	// READDIRs sent with a handle that was only foreseen, by that.
+	peekAt    map[string]int    // how many are in flight
+	peekEnded map[string]uint64 // began when the last of them was answered
+
+	may   bool // the server may be OpenSSH's, by its extensions
+	wrong bool // a handle was not the expected one: it has another way
 }
 
 // expected is the number that comes when others more have been taken.
@@ -105,17 +108,16 @@ func (h *handles) begin(c *Call) {
 		if c.lists {
 			c.foreseen = h.foreseeDir()
 		}
-		c.peeksBefore, c.peekedAt = h.peeks, h.peeking > 0
+		h.began++
+		c.began = h.began
 		h.opening++
 		h.moving = append(h.moving, c)
 	case c.closes != "":
 		h.closing++
 		h.moving = append(h.moving, c)
 	case c.peeks != "":
-		h.peeks++
-		h.peeking++
 		if h.peekAt == nil {
-			h.peekAt = map[string]int{}
+			h.peekAt, h.peekEnded = map[string]int{}, map[string]uint64{}
 		}
 		h.peekAt[c.peeks]++
 	}
@@ -137,8 +139,7 @@ func (h *handles) end(c *Call, err error) {
 		if err == nil {
 			// Those that were asked for before it have come, and no other: so none of them had this handle meanwhile.
 			c.asForeseen = c.text == c.foreseen && c.takenBefore == h.taken
-			// Its own READDIRs are among those since, where it has any.
-			c.untouched = c.asForeseen || !c.peekedAt && h.peeks == c.peeksBefore
+			c.untouched = c.asForeseen || h.peekAt[c.text] == 0 && h.peekEnded[c.text] < c.began
 			h.take(c.text)
 		}
 	case c.closes != "":
@@ -148,9 +149,7 @@ func (h *handles) end(c *Call, err error) {
 			h.giveBack(c.closes) // OpenSSH gives the number free also where close(2) had an error
 		}
 	case c.peeks != "":
-		h.peeking--
-		if h.peekAt[c.peeks]--; h.peekAt[c.peeks] == 0 {
-			delete(h.peekAt, c.peeks)
-		}
+		h.peekAt[c.peeks]--
+		h.peekEnded[c.peeks] = h.began
 	}
 }
