@@ -319,6 +319,14 @@ func TestAHurriedEndDoesNotWarnOfWhatIsSaved(t *testing.T) {
 	}
 }
 
+// A program has waited for its file, and was told what went wrong with it.
+func TestAnEndThatLeavesSomethingUnsavedSaysSoAlsoWhereTheErrorsWereTold(t *testing.T) {
+	err := outcomeError("/mnt", control.Outcome{Unsaved: true, Rescued: []string{"/rescue/report"}})
+	if code := exitCode(err); code != exitUnsaved || !strings.Contains(err.Error(), "not everything could be saved") {
+		t.Errorf("it ends with %d and %q", code, err)
+	}
+}
+
 func TestWhatWasLostIsToldAlsoWhereNobodyWaitsAnyLonger(t *testing.T) {
 	lost, over := errors.New("no space left on the server"), errors.New("time is over")
 	for _, tc := range []struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,7 +157,8 @@ func outcomeError(path string, o control.Outcome) error {
 	case o.Busy:
 		return failed(exitBusy, errors.New(o.Error))
 	case o.Unsaved:
-		return failed(exitUnsaved, fmt.Errorf("%s: %s", path, o.Error))
+		// What went wrong may have been told to who waited for it then.
+		return failed(exitUnsaved, fmt.Errorf("%s: %s", path, cmp.Or(o.Error, "not everything could be saved")))
 	case o.Error != "":
 		return failed(exitFailure, fmt.Errorf("%s: %s", path, o.Error))
 	}
