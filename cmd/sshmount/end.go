@@ -169,7 +169,7 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 		m.hurry = true
 	}
 	for !w.force && !m.hurry {
-		w.reply(control.Outcome{Error: oneLine(errors.Join(failed, late)), Unsaved: failed != nil})
+		w.reply(control.Outcome{Detached: true, Error: oneLine(errors.Join(failed, late)), Unsaved: failed != nil})
 		select {
 		case <-m.gone:
 			return true

@@ -142,8 +142,12 @@ func TestADetachedMountAnswersAllTheSame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, r := inUse(t)
+			begun := time.Now()
 			if err := detach(w); err != nil {
 				t.Fatal(err)
+			}
+			if took := time.Since(begun); took >= endPatience {
+				t.Errorf("it takes %v, as if the end of the mount were waited for", took)
 			}
 			w.want(exitOK, []string{"connected since", "DETACHED"}, "status", w.mnt)
 			w.want(exitOK, nil, "umount", w.mnt)

@@ -89,7 +89,7 @@ func umount(name string, wish control.UmountRequest) error {
 	p.done()
 	switch {
 	case err == nil:
-		if !o.Busy {
+		if !o.Busy && !o.Detached {
 			awaitEnd(r)
 		}
 		return outcomeError(r.Mountpoint, o)
@@ -139,11 +139,14 @@ func umountUnknown(name string, lazy bool, unknown error) error {
 	return failed(exitFailure, err)
 }
 
+// endPatience is how long the process of a mount that is over may take to end.
+const endPatience = 5 * time.Second
+
 // awaitEnd waits a moment for the process of an ended mount, so that what follows a umount finds it gone.
 func awaitEnd(r control.Record) {
-	for deadline := time.Now().Add(5 * time.Second); r.Alive() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(endPatience); r.Alive() && time.Now().Before(deadline); {
 		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted {
-			return // a detached mount that goes on, or a new one
+			return // a new one
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -34,10 +34,11 @@ type UmountRequest struct {
 
 // Outcome is how a long request ended.
 type Outcome struct {
-	Error   string   `json:"error,omitempty"`   // "" where all is well
-	Busy    bool     `json:"busy,omitempty"`    // the mount is in use and still there
-	Unsaved bool     `json:"unsaved,omitempty"` // something could not be saved
-	Rescued []string `json:"rescued,omitempty"`
+	Error    string   `json:"error,omitempty"`    // "" where all is well
+	Busy     bool     `json:"busy,omitempty"`     // the mount is in use and still there
+	Detached bool     `json:"detached,omitempty"` // it is at no place any more, and goes on until programs have closed their files
+	Unsaved  bool     `json:"unsaved,omitempty"`  // something could not be saved
+	Rescued  []string `json:"rescued,omitempty"`
 }
 
 // message is one line of the answer to a long request: how it gets on and, at last, how it ended.
