@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 func TestOpenSeesWhatChangedOnTheServer(t *testing.T) {
@@ -331,5 +332,30 @@ func TestAChangeInTheSecondOfALookShowsWhateverTheServersClock(t *testing.T) {
 				t.Errorf("read %q; the kernel's pages are called good: %v", got, keep)
 			}
 		})
+	}
+}
+
+func TestAnOpenFileIsLookedAtAlsoWhereItsDirectoryMayNotBeSearched(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "four")
+	f := r.mustFind("d/f")
+	h, _, err := r.Open(ctxOf(t), f.Node, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	const denied = 3
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "LSTAT" {
+			return sftptest.Answer(denied, "Permission denied")
+		}
+		return sftptest.Pass()
+	})
+	r.put("d/f", "longer")
+	r.mu.Lock()
+	f.Node.expire()
+	r.mu.Unlock()
+	if a, _, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || a.Size != uint64(len("longer")) {
+		t.Errorf("its size is told to be %d; %v", a.Size, err)
 	}
 }

@@ -56,6 +56,9 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 				return c.refreshOpen(ctx, n, h)
 			}
 		}
+		if h != nil && errors.Is(err, syscall.EACCES) {
+			return c.refreshOpen(ctx, n, h) // who has a file open is not asked again whether it may search the directory
+		}
 		return err
 	}
 	c.mu.Lock()
