@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // rescue keeps bytes that the server will not take in files on this machine: sparse, each byte at its place.
@@ -117,6 +119,9 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	if err != nil {
 		return name, first, nil // the bytes are safe; only the note beside them is missing
 	}
+	if strings.ContainsFunc(remote, unicode.IsControl) {
+		remote = strconv.Quote(remote) // one line, and nothing that does something to the terminal of who reads it
+	}
 	fmt.Fprintf(notes, "%s  %d bytes at offset %d of %s could not be written: %v\n", time.Now().Format(time.RFC3339), len(data), off, remote, why)
 	notes.Close()
 	return name, first, nil
@@ -135,7 +140,7 @@ func (r *rescue) open(n *Node, remote string, off, end int64, why error) (*os.Fi
 		return nil, err
 	}
 	base := strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
+		if unicode.IsControl(c) || c == '*' { // which CreateTemp would replace
 			return '_'
 		}
 		return c

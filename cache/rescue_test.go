@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
@@ -70,6 +71,28 @@ func TestBytesAreRescuedAgainAfterTheUserTookTheRescueFile(t *testing.T) {
 		}
 		if err := os.RemoveAll(r.o.RescueDir); err != nil { // to put the bytes back where they belong
 			t.Fatal(err)
+		}
+	}
+}
+
+// Names are the server's, or another program's: they must not paint over a terminal, nor write lines of their own.
+func TestARescueTellsOddNamesWithoutTheirControlCharacters(t *testing.T) {
+	r := newRig(t, nil)
+	r.losing("a\x1b[2J\u009b*\nfake")("content")
+	files, err := filepath.Glob(filepath.Join(r.o.RescueDir, "*-a_\\[2J___fake*"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f, ".txt") {
+			continue
+		}
+		note, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.TrimSuffix(string(note), "\n"); strings.ContainsFunc(text, unicode.IsControl) || !strings.Contains(text, `a\x1b[2J\u009b*\nfake`) {
+			t.Errorf("the note is %q", text)
 		}
 	}
 }
