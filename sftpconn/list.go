@@ -31,9 +31,9 @@ const entrySize = int(unsafe.Sizeof(Entry{}))
 type errStop struct{ error }
 
 // List reads a directory: OPENDIR, and READDIRs pipelined in a window of 2 growing
-// to 32, the first in the flight of OPENDIR where its handle can be foreseen; CLOSE isn't waited for. yield gets the names of one answer at a time, in
-// order; the slice is the callee's to keep. "." and ".." are left out, and names no
-// server may send ("" or with '/' or NUL) are dropped and logged. An error of yield
+// to 32, the first in the flight of OPENDIR where its handle can be foreseen; CLOSE isn't waited for. yield gets the names
+// of one answer at a time, in order; the slice is the callee's to keep. "." and ".." are left out, and names that no
+// file can have here ("", with '/' or NUL, too long) are dropped and logged. An error of yield
 // ends the listing. A listing that the line interrupts starts again: yield is then
 // called with restart true first.
 func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, restart bool) error) error {
@@ -166,17 +166,26 @@ func closeWhenOpen(c *Conn, ch *channel, open *session.Call) {
 	})
 }
 
-// sound takes out of a listing what is no name of a file.
+// longestName is what a name may have on Linux, in bytes. Windows counts otherwise, and has names of three times as many.
+const longestName = 255
+
+// sound takes out of an answer what is no name of a file, and tells of that in one line.
 func (c *Conn) sound(dir string, names []Entry) []Entry {
 	kept := names[:0]
+	bad, left := "", 0
 	for _, e := range names {
 		switch {
 		case e.Name == "." || e.Name == "..":
-		case e.Name == "" || strings.ContainsAny(e.Name, "/\x00"):
-			c.o.Logger.Warn("the server lists a name that no file can have; it is left out", "directory", dir, "name", e.Name)
+		case e.Name == "" || len(e.Name) > longestName || strings.ContainsAny(e.Name, "/\x00"):
+			if left++; left == 1 {
+				bad = e.Name[:min(len(e.Name), 2*longestName)]
+			}
 		default:
 			kept = append(kept, e)
 		}
+	}
+	if left > 0 {
+		c.o.Logger.Warn("the server lists names that no file can have here; they are left out", "directory", dir, "first", bad, "names", left)
 	}
 	return kept
 }
