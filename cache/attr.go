@@ -52,6 +52,9 @@ func (c *Cache) modeSeen(n *Node, mode uint32) {
 	if n.isDir() && searchable(mode) != searchable(n.attr.Mode) {
 		c.distrust(n) // the server may list all names now, or none
 	}
+	if n.isDir() && mode != n.attr.Mode {
+		n.dir.notAhead = false
+	}
 	n.attr.Mode = mode
 }
 

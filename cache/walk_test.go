@@ -2,10 +2,12 @@ package cache
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -62,6 +64,43 @@ func TestADirectoryThatEndsTheSessionIsListedAheadOnce(t *testing.T) {
 	}
 	if n := r.srv.Dials() - 1; n != 1 {
 		t.Errorf("it has cost %d connections", n)
+	}
+}
+
+// As a drop box, or the home of another user: its names may be looked up, and not listed.
+func TestADirectoryThatMayNotBeListedIsListedAheadOnce(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 30 {
+		r.put(fmt.Sprintf("d/f%d", i), "x")
+	}
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPENDIR" && filepath.Base(p.Text) == "d" {
+			return sftptest.Answer(session.StatusPermissionDenied, "")
+		}
+		return sftptest.Pass()
+	})
+	look := func(from, to int) (listings int) {
+		before := r.tap.Count("OPENDIR")
+		for i := from; i < to; i++ {
+			r.mustFind(fmt.Sprintf("d/f%d", i))
+			waitFor(t, "no listing is on its way", func() bool {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				l := r.child(r.root, "d").dir.list
+				return l == nil || l.done
+			})
+		}
+		return r.tap.Count("OPENDIR") - before
+	}
+	if n := look(0, 20); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+	if err := os.Chmod(filepath.Join(r.dir, "d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.statAgain(r.mustFind("d").Node)
+	if n := look(20, 30); n != 1 {
+		t.Errorf("with another mode it was tried %d times", n)
 	}
 }
 
