@@ -58,10 +58,13 @@ func isAbsent(err error) bool {
 // refused says whether the server answered, and the answer was no.
 func refused(err error) bool { return status(err) != session.StatusOK }
 
-// wrap says what was tried on path; nil stays nil.
+// wrap says what was tried on path, which a file that was removed has no more; nil stays nil.
 func wrap(err error, op, path string) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case path == "":
+		return fmt.Errorf("%s, of a file that has no name any more: %w", op, err)
 	}
 	return fmt.Errorf("%s %q: %w", op, path, err)
 }

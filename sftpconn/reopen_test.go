@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -157,4 +158,27 @@ func TestAReopeningIsNotFooledByWhatGotTheNameMeanwhile(t *testing.T) {
 	}
 	sameAs(t, first, []byte("new"))
 	sameAs(t, second, []byte("oLD"))
+}
+
+func TestAFileWithoutANameIsToldOfWithoutEmptyQuotes(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv)
+	path := file(t, srv, "f", []byte("x"))
+	var gone atomic.Bool
+	f, _, err := c.Open(limited(t), OpenRequest{Pflags: rd | wr, Path: func() string {
+		if gone.Load() {
+			return ""
+		}
+		return path
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	gone.Store(true)
+	srv.Cut()
+	err = f.WriteAt(limited(t), []byte("y"), 0)
+	if !errors.Is(err, ErrStale) || strings.Contains(err.Error(), `""`) || !strings.Contains(err.Error(), "no name") {
+		t.Errorf("the error is: %v", err)
+	}
 }
