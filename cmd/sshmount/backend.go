@@ -14,7 +14,13 @@ var _ control.Backend = (*mount)(nil)
 // Status tells of the mount; the socket's server adds the record.
 func (m *mount) Status() control.Status {
 	s := control.Tell(m.conn.Status(), m.cache.Status())
-	s.Async, s.Detached = m.set.Cache.Async, m.fuse.Detached()
+	s.Async = m.set.Cache.Async
+	select {
+	case <-m.gone:
+		s.Ending = true
+	default:
+		s.Detached = m.fuse.Detached()
+	}
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	s.Process = control.Process{HeapBytes: mem.HeapAlloc, Goroutines: runtime.NumGoroutine()}

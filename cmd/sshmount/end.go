@@ -34,6 +34,7 @@ type umountWish struct {
 	lazy    bool                 // detach it where it is in use
 	force   bool                 // and close it too: a signal
 	timeout time.Duration        // how long unsaved data is waited for; 0 is the mount's own
+	until   time.Time            // when that is over, of one that came while another was being met
 	answer  chan control.Outcome // room for one; nil where nobody waits
 }
 
@@ -59,11 +60,20 @@ func (m *mount) serveUntilEnded() int {
 		case w := <-m.wishes:
 			outcome, ended := m.end(w)
 			w.reply(outcome)
+			m.replyToLater(outcome)
 			if ended {
 				return m.recordEnd(outcome)
 			}
 		}
 	}
+}
+
+// replyToLater answers the wishes that came while another was being met.
+func (m *mount) replyToLater(o control.Outcome) {
+	for _, w := range m.later {
+		w.reply(o)
+	}
+	m.later = nil
 }
 
 // recordEnd puts the end on record, tells it to all who wait for it, closes the control socket and gives the exit status.
@@ -97,6 +107,12 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	timeout := m.timeoutFor(w)
 	deadline := time.Now().Add(timeout)
 	failed, late := m.drain(timeout)
+	for _, l := range m.later {
+		w.lazy = w.lazy || l.lazy
+		if l.until.Before(deadline) {
+			deadline = l.until
+		}
+	}
 	err := m.fuse.Unmount(false)
 	switch {
 	case errors.Is(err, fusefs.ErrPassed), errors.Is(err, fusefs.ErrNotInPlace):
@@ -169,7 +185,9 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 		m.hurry = true
 	}
 	for !w.force && !m.hurry {
-		w.reply(control.Outcome{Detached: true, Error: oneLine(errors.Join(failed, late)), Unsaved: failed != nil})
+		o := control.Outcome{Detached: true, Error: oneLine(errors.Join(failed, late)), Unsaved: failed != nil}
+		w.reply(o)
+		m.replyToLater(o)
 		select {
 		case <-m.gone:
 			return true
@@ -234,13 +252,13 @@ func (m *mount) closeCache() error {
 }
 
 // drain waits until everything is saved, at most timeout, or until the line
-// has been given up and one more attempt has failed, or a signal comes. failed is what went wrong with bytes
+// has been given up and one more attempt has failed, or a signal comes, or a wish that waits for less. failed is what went wrong with bytes
 // and operations; late says that some are still unsaved, and why.
 func (m *mount) drain(timeout time.Duration) (failed, late error) {
 	if m.hurry {
 		timeout = 0
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), max(timeout, 0), fmt.Errorf("time is over (%v)", timeout.Round(time.Second)))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), max(timeout, 0), timeOver(timeout))
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -266,8 +284,17 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 		case s := <-m.signals:
 			m.hurry = true
 			stop(fmt.Errorf("a signal (%v) while it was ending", s))
+		case w := <-m.wishes:
+			patience := m.timeoutFor(w)
+			w.until = time.Now().Add(patience)
+			m.later = append(m.later, w)
+			defer time.AfterFunc(patience, func() { stop(timeOver(patience)) }).Stop()
 		}
 	}
+}
+
+func timeOver(after time.Duration) error {
+	return fmt.Errorf("time is over (%v)", after.Round(time.Second))
 }
 
 // drained tells what became of a wait that ended with err: its own end, for cause, is late where something is left; anything else is what

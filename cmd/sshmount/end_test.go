@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -126,6 +127,56 @@ func TestWhoAsksForAnEndThatIsUnderWayIsToldHowItWent(t *testing.T) {
 	defer cancel()
 	if o, err := control.Connect(r).Umount(ctx, control.UmountRequest{}, func(control.Progress) {}); err != nil || o.Busy || o.Error != "" || o.Unsaved {
 		t.Errorf("it is told %+v, %v", o, err)
+	}
+	w.ended(r)
+}
+
+// unsavedBehindABrokenLine is a mount with a file that can't be saved, as the server is gone.
+func unsavedBehindABrokenLine(t *testing.T) (*world, control.Record) {
+	t.Helper()
+	w := newWorld(t)
+	r := w.mount("-o", "sshmount_async")
+	if _, err := os.ReadDir(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.write(filepath.Join(w.mnt, "report"), "not saved")
+	return w, r
+}
+
+func TestTheStatusOfAnUnmountedMountThatIsStillSavingSaysSo(t *testing.T) {
+	w, r := unsavedBehindABrokenLine(t)
+	if err := mountpoint.Unmount(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), r).Ending })
+	if out := w.want(exitOK, []string{"ENDING", "NOT SAVED YET", "report"}, "status", w.mnt); strings.Contains(out, "DETACHED") {
+		t.Errorf("it says that the mount is in use:\n%s", out)
+	}
+	w.want(exitUnsaved, []string{"not saved"}, "umount", "--timeout", "0", w.mnt) // long before drain_timeout
+	w.ended(r)
+}
+
+func TestWhoWaitsForLessShortensTheEndThatIsUnderWay(t *testing.T) {
+	w, r := unsavedBehindABrokenLine(t)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	waits := make(chan struct{})
+	first := make(chan control.Outcome, 1)
+	go func() {
+		var once sync.Once
+		o, err := control.Connect(r).Umount(ctx, control.UmountRequest{}, func(control.Progress) { once.Do(func() { close(waits) }) })
+		if err != nil {
+			o.Error = err.Error()
+		}
+		first <- o
+	}()
+	<-waits
+	w.want(exitUnsaved, []string{"not saved"}, "umount", "--timeout", "0", w.mnt)
+	if o := <-first; !o.Unsaved || !strings.Contains(o.Error, "not saved") {
+		t.Errorf("who asked first is told %+v", o)
 	}
 	w.ended(r)
 }

@@ -49,6 +49,7 @@ type mount struct {
 	signals <-chan os.Signal // the user's wishes to end it
 	hurry   bool             // a second signal came: no more waiting; of the goroutine that ends the mount
 	tried   time.Time        // when it was last through with saving; of the same goroutine
+	later   []umountWish     // that came while it was ending; of the same goroutine
 }
 
 // where the log goes.

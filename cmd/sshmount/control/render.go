@@ -20,6 +20,9 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	if s.Detached {
 		b.WriteString("  DETACHED: it was unmounted while in use, and ends when no program has a file of it open any more\n")
 	}
+	if s.Ending {
+		b.WriteString("  ENDING: it is unmounted, and the process ends when everything is saved, or the time for that is over\n")
+	}
 	s.writeState(&b, now)
 	if s.State != Dead && s.State != Silent {
 		s.writeLine(&b)

@@ -28,6 +28,7 @@ type Status struct {
 	Reconnects int       `json:"reconnects"`
 	Async      bool      `json:"async"`
 	Detached   bool      `json:"detached"` // it is at no place any more, and ends with the last open file
+	Ending     bool      `json:"ending"`   // it is unmounted, and ends when everything is saved
 	Login      Login     `json:"login"`
 	Line       Line      `json:"line"`
 	Unsaved    Unsaved   `json:"unsaved"`
