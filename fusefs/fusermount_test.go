@@ -71,8 +71,9 @@ func TestARefusalOfTheHelperComesWithWhatToDo(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "fusermount3")
 	fusermounts = []string{program}
 	for said, todo := range map[string]string{
-		"fusermount3: failed to open /dev/fuse: Permission denied": "chmod 666 /dev/fuse",
-		"fusermount3: mount failed: Operation not permitted":       "--cap-add SYS_ADMIN",
+		"fusermount3: failed to open /dev/fuse: Permission denied":             "chmod 666 /dev/fuse",
+		"fusermount3: mount failed: Operation not permitted":                   "--cap-add SYS_ADMIN",
+		"fusermount3: failed to access mountpoint /mnt/sub: Permission denied": "allow_root",
 	} {
 		if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+said+"' >&2\nexit 1\n"), 0o700); err != nil {
 			t.Fatal(err)

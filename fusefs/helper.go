@@ -154,6 +154,8 @@ func advice(said string) string {
 	switch {
 	case strings.Contains(said, "/dev/fuse: Permission denied"):
 		return "; not everybody may use the device here: have root run chmod 666 /dev/fuse"
+	case strings.Contains(said, "failed to access mountpoint") && strings.Contains(said, "Permission denied"):
+		return "; if it lies in another FUSE mount of yours, which root may not enter, mount that one with -o allow_root, or choose a mount point outside"
 	case strings.Contains(said, "Operation not permitted"):
 		return "; a container has to be started with --device /dev/fuse --cap-add SYS_ADMIN, " +
 			"and with --security-opt apparmor=unconfined where the host has AppArmor"
