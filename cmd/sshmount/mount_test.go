@@ -151,6 +151,7 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 		args   []string
 	}{
 		{exitRemoteDir, []string{"missing", "does not exist"}, []string{"try:missing", w.mnt}},
+		{exitRemoteDir, []string{"does not exist", "-p 2222"}, []string{"try:2222/missing", w.mnt}},
 		{exitRemoteDir, []string{"file", "not a directory"}, []string{"try:file", w.mnt}},
 		{exitConnect, []string{"refused"}, []string{"try:", w.mnt, "-p", "1"}},
 		{exitConnect, []string{"none-such", "sftp_server="}, []string{"try:", w.mnt, "-o", "sftp_server=none-such"}},

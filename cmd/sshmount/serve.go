@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -215,7 +216,7 @@ func (m *mount) attach(ctx context.Context) error {
 	case taken != nil:
 		return taken // the login took its time
 	case remote != nil:
-		return failed(exitRemoteDir, fmt.Errorf("%s: %w", m.set.Source, remote))
+		return failed(exitRemoteDir, fmt.Errorf("%s: %w%s", m.set.Source, remote, portAdvice(m.set.Cache.Root)))
 	case err != nil:
 		if taken := mountpoint.Free(m.set.Mountpoint); taken != nil {
 			return taken // by somebody who was quicker by a moment
@@ -224,6 +225,15 @@ func (m *mount) attach(ctx context.Context) error {
 	}
 	m.conn.Settle()
 	return nil
+}
+
+// portAdvice is for who has written HOST:PORT/DIR, as in a URL, where the directory is not there.
+func portAdvice(dir string) string {
+	first, _, _ := strings.Cut(dir, "/")
+	if n, err := strconv.ParseUint(strings.TrimSuffix(first, ":"), 10, 16); err == nil {
+		return fmt.Sprintf("; if %d is the port, write -p %d and only the directory behind the colon", n, n)
+	}
+	return ""
 }
 
 // close gives up what start has made so far. Nothing was written yet, so nothing is lost.
