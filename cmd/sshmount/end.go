@@ -29,23 +29,6 @@ const (
 	hurryPatience = 200 * time.Millisecond
 )
 
-// umountWish is somebody's wish to end the mount.
-type umountWish struct {
-	lazy    bool                 // detach it where it is in use
-	force   bool                 // and close it too: a signal
-	timeout time.Duration        // how long unsaved data is waited for; 0 is the mount's own
-	until   time.Time            // when that is over, of one that came while another was being met
-	answer  chan control.Outcome // room for one; nil where nobody waits
-}
-
-// reply answers the first time and does nothing after that.
-func (w umountWish) reply(o control.Outcome) {
-	select {
-	case w.answer <- o:
-	default:
-	}
-}
-
 // serveUntilEnded serves until the mount is over, by whomever, and gives the exit status.
 func (m *mount) serveUntilEnded() int {
 	for {
@@ -66,14 +49,6 @@ func (m *mount) serveUntilEnded() int {
 			}
 		}
 	}
-}
-
-// replyToLater answers the wishes that came while another was being met.
-func (m *mount) replyToLater(o control.Outcome) {
-	for _, w := range m.later {
-		w.reply(o)
-	}
-	m.later = nil
 }
 
 // recordEnd puts the end on record, tells it to all who wait for it, closes the control socket and gives the exit status.
@@ -148,14 +123,6 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 		deadline = time.Now().Add(m.set.DrainTimeout) // programs went on writing for as long as they liked
 	}
 	return m.finish(failed, time.Until(deadline)), true
-}
-
-// timeoutFor is how long unsaved data is waited for at a wish.
-func (m *mount) timeoutFor(w umountWish) time.Duration {
-	if w.timeout == 0 {
-		return m.set.DrainTimeout
-	}
-	return w.timeout
 }
 
 // inUse is the answer where programs hold the mount.
