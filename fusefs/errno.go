@@ -41,13 +41,3 @@ func (fs *filesystem) status(op string, node uint64, name string, err error) fus
 	}
 	return fuse.Status(errno)
 }
-
-// nameStatus refuses names that no server should be asked about.
-func nameStatus(names ...string) fuse.Status {
-	for _, name := range names {
-		if len(name) > maxName {
-			return fuse.Status(syscall.ENAMETOOLONG)
-		}
-	}
-	return fuse.OK
-}

@@ -65,11 +65,8 @@ const noticePatience = time.Second
 
 // Create makes and opens a regular file.
 func (fs *filesystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	dir, st := fs.admit(&in.InHeader)
+	dir, st := fs.admitNames(&in.InHeader, name)
 	if !st.Ok() {
-		return st
-	}
-	if st := nameStatus(name); !st.Ok() {
 		return st
 	}
 	op := fs.begin(cancel, &in.InHeader)

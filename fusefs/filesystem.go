@@ -83,6 +83,20 @@ func (fs *filesystem) admit(in *fuse.InHeader) (*cache.Node, fuse.Status) {
 	return fs.node(in.NodeId)
 }
 
+// admitNames is admit for a request about names in its node, and refuses those that no server should be asked about.
+func (fs *filesystem) admitNames(in *fuse.InHeader, names ...string) (*cache.Node, fuse.Status) {
+	n, st := fs.admit(in)
+	if !st.Ok() {
+		return nil, st
+	}
+	for _, name := range names {
+		if len(name) > maxName {
+			return nil, fuse.Status(syscall.ENAMETOOLONG)
+		}
+	}
+	return n, fuse.OK
+}
+
 // attr translates attributes. False: their owner may not be shown.
 func (fs *filesystem) attr(op context.Context, a cache.Attr, out *fuse.Attr) bool {
 	if m, ok := fs.opts.IDMap.(learner); ok {

@@ -10,11 +10,8 @@ import (
 
 // Lookup finds a name. An absent name is answered as an entry without a node, so that the kernel remembers it.
 func (fs *filesystem) Lookup(cancel <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admit(in)
+	dir, st := fs.admitNames(in, name)
 	if !st.Ok() {
-		return st
-	}
-	if st := nameStatus(name); !st.Ok() {
 		return st
 	}
 	op := fs.begin(cancel, in)
@@ -57,11 +54,8 @@ func (fs *filesystem) Readlink(cancel <-chan struct{}, in *fuse.InHeader) ([]byt
 
 // Mkdir makes a directory. The kernel has applied the caller's umask, here and in all that follow.
 func (fs *filesystem) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admit(&in.InHeader)
+	dir, st := fs.admitNames(&in.InHeader, name)
 	if !st.Ok() {
-		return st
-	}
-	if st := nameStatus(name); !st.Ok() {
 		return st
 	}
 	op := fs.begin(cancel, &in.InHeader)
@@ -72,15 +66,12 @@ func (fs *filesystem) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name strin
 
 // Mknod makes regular files. SFTP has no request for the other kinds; EPERM is what mknod(2) has for a filesystem without them.
 func (fs *filesystem) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admit(&in.InHeader)
+	dir, st := fs.admitNames(&in.InHeader, name)
 	if !st.Ok() {
 		return st
 	}
 	if kind := in.Mode & syscall.S_IFMT; kind != 0 && kind != syscall.S_IFREG {
 		return fuse.EPERM
-	}
-	if st := nameStatus(name); !st.Ok() {
-		return st
 	}
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
@@ -93,11 +84,8 @@ func (fs *filesystem) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name strin
 
 // Symlink makes a link to target.
 func (fs *filesystem) Symlink(cancel <-chan struct{}, in *fuse.InHeader, target, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admit(in)
+	dir, st := fs.admitNames(in, name)
 	if !st.Ok() {
-		return st
-	}
-	if st := nameStatus(name); !st.Ok() {
 		return st
 	}
 	op := fs.begin(cancel, in)
@@ -108,15 +96,12 @@ func (fs *filesystem) Symlink(cancel <-chan struct{}, in *fuse.InHeader, target,
 
 // Link gives a file one more name.
 func (fs *filesystem) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admit(&in.InHeader)
+	dir, st := fs.admitNames(&in.InHeader, name)
 	if !st.Ok() {
 		return st
 	}
 	n, st := fs.node(in.Oldnodeid)
 	if !st.Ok() {
-		return st
-	}
-	if st := nameStatus(name); !st.Ok() {
 		return st
 	}
 	op := fs.begin(cancel, &in.InHeader)
@@ -127,11 +112,8 @@ func (fs *filesystem) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string,
 
 // Unlink removes a name that is no directory.
 func (fs *filesystem) Unlink(cancel <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
-	dir, st := fs.admit(in)
+	dir, st := fs.admitNames(in, name)
 	if !st.Ok() {
-		return st
-	}
-	if st := nameStatus(name); !st.Ok() {
 		return st
 	}
 	op := fs.begin(cancel, in)
@@ -141,11 +123,8 @@ func (fs *filesystem) Unlink(cancel <-chan struct{}, in *fuse.InHeader, name str
 
 // Rmdir removes an empty directory.
 func (fs *filesystem) Rmdir(cancel <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
-	dir, st := fs.admit(in)
+	dir, st := fs.admitNames(in, name)
 	if !st.Ok() {
-		return st
-	}
-	if st := nameStatus(name); !st.Ok() {
 		return st
 	}
 	op := fs.begin(cancel, in)
@@ -155,7 +134,7 @@ func (fs *filesystem) Rmdir(cancel <-chan struct{}, in *fuse.InHeader, name stri
 
 // Rename moves a name. SFTP can't exchange two names or leave a whiteout, and to try with several requests would not be atomic.
 func (fs *filesystem) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, newname string) fuse.Status {
-	dir, st := fs.admit(&in.InHeader)
+	dir, st := fs.admitNames(&in.InHeader, name, newname)
 	if !st.Ok() {
 		return st
 	}
@@ -165,9 +144,6 @@ func (fs *filesystem) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, ne
 	}
 	if in.Flags&^unix.RENAME_NOREPLACE != 0 {
 		return fuse.EINVAL
-	}
-	if st := nameStatus(name, newname); !st.Ok() {
-		return st
 	}
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
