@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -153,12 +154,15 @@ func TestAFileThatCannotBeFetchedAheadIsNotAskedForAgainAndAgain(t *testing.T) {
 				}
 				return sftptest.Pass()
 			})
-			handle := "" // of the file that ends before its size
+			var mu sync.Mutex          // guards short
+			short := map[string]bool{} // handles that are of the file that ends before its size
 			r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				mu.Lock()
+				defer mu.Unlock()
 				switch {
-				case p.Name == "HANDLE" && filepath.Base(p.Request.Text) == bad:
-					handle = string(p.Body[4:])
-				case p.Name == "DATA" && p.Request.Text == handle:
+				case p.Name == "HANDLE":
+					short[fmt.Sprint(p.Channel, p.Body[4:])] = filepath.Base(p.Request.Text) == bad
+				case p.Name == "DATA" && short[fmt.Sprint(p.Channel, []byte(p.Request.Text))]:
 					return sftptest.Answer(session.StatusEOF, "")
 				}
 				return sftptest.Pass()
