@@ -46,3 +46,18 @@ func TestBesideAGivenPasswordOtherThingsAreAsked(t *testing.T) {
 		t.Errorf("asked %q", u.questions())
 	}
 }
+
+func TestAServerThatNeverComesToTheEndOfItsQuestionsIsLeft(t *testing.T) {
+	o := passwordServer(t, &ssh.ServerConfig{
+		KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			for {
+				if _, err := ask("", "wait", nil, nil); err != nil {
+					return nil, err
+				}
+			}
+		},
+	})
+	o.Password = []byte("right")
+	msg, _ := refused(t, o)
+	says(t, msg, "goes on asking")
+}

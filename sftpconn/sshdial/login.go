@@ -18,6 +18,10 @@ import (
 // for longer than the ConnectTimeout that somebody chose for the network.
 const stepTimeout = defaultConnectTimeout
 
+// maxRounds is how often a server may ask within one try of keyboard-interactive: one that has no end to it, and asks nothing that would
+// need an answer, would keep a login going for ever.
+const maxRounds = 100
+
 // methodsInOrder are the methods of logging in, as ssh prefers them.
 const methodsInOrder = "gssapi-with-mic,hostbased,publickey,keyboard-interactive,password"
 
@@ -236,7 +240,13 @@ func (l *login) keyboardInteractive() ssh.AuthMethod {
 	l.tried = append(l.tried, "keyboard-interactive")
 	l.answers = map[string][]byte{}
 	first := l.kbdTries == 1
+	rounds := 0
 	return ssh.KeyboardInteractive(func(name, instruction string, questions []string, echos []bool) ([]string, error) {
+		if rounds++; rounds > maxRounds {
+			err := fmt.Errorf("the server goes on asking after %d rounds of keyboard-interactive", maxRounds)
+			l.failed(err)
+			return nil, err
+		}
 		l.patience.restart(l.step)
 		if l.ask.possible() {
 			for _, text := range []string{name, instruction} {
