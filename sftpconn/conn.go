@@ -241,42 +241,6 @@ func (c *Conn) pausesLong() bool {
 
 func (c *Conn) isUp(ch *channel) bool { return ch != nil && !ch.over() }
 
-// Kick tries to connect at once where the line is down, and probes it where it is up: the user wishes it.
-func (c *Conn) Kick() {
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
-}
-
-// LastTry is for who would lose something if a line that was given up were back without our knowing: it tries at once, and returns
-// when there is a connection, or when that has failed. It does nothing where a login was refused a while ago.
-func (c *Conn) LastTry(ctx context.Context) {
-	c.mu.Lock()
-	if time.Now().Round(0).Before(c.noNudgeBefore) {
-		c.mu.Unlock()
-		return
-	}
-	before := c.failures
-	c.mu.Unlock()
-	for first := true; ; first = false {
-		c.mu.Lock()
-		over, changed := !c.gaveUp || c.closed || c.failures > before, c.changed
-		c.mu.Unlock()
-		if over {
-			return
-		}
-		if first {
-			c.Kick()
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // Has says whether the server has an extension (of the newest connection).
 func (c *Conn) Has(extension string) bool {
 	s := c.newest.Load()

@@ -1,0 +1,67 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
+)
+
+// openTruncated opens with O_TRUNC: bytes of other handles on their way come first.
+func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint32) (*Handle, bool, error) {
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	if err := c.waitForChanges(ctx, n, "open"); err != nil {
+		return nil, false, err
+	}
+	if err := c.sureOfName(ctx, n); err != nil {
+		return nil, false, err
+	}
+	var self *Handle
+	var f *sftpconn.File
+	var a session.Attr
+	keep, unwanted := false, false // guarded by mu
+	err := c.cut(ctx, n, "open", 0, func(ctx context.Context, p string) (err error) {
+		if p == "" {
+			return fail("open", "", syscall.ESTALE, errors.New("its name is gone"))
+		}
+		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, 0, &self)
+		return err
+	}, func(fs *fileState) {
+		fs.wrote, fs.known = false, false
+		fs.held = false // nothing of before the truncation is
+		a.Size = 0      // a server that answers in any order may have looked before
+		c.keepAttr(n, a)
+		c.markOwn(fs, a.Size, a.Mtime)
+		if unwanted {
+			f.Close()
+			return
+		}
+		self = c.newHandle(n, c.openBackend(f, nil), flags)
+		keep = fs.keepPages(false)
+	})
+	c.mu.Lock()
+	h := self
+	unwanted = err != nil
+	c.mu.Unlock()
+	switch {
+	case err == nil:
+		return h, keep, nil
+	case h != nil:
+		h.Release() // its opening was answered when the program had just given up
+	}
+	return nil, false, c.errno(ctx, "open", p, err)
+}
+
+// openFlags translates the access mode of open(2). APPEND is never asked for: appending is done by offset.
+func openFlags(flags uint32) uint32 {
+	switch flags & syscall.O_ACCMODE {
+	case syscall.O_WRONLY:
+		return session.OpenWrite
+	case syscall.O_RDWR:
+		return session.OpenRead | session.OpenWrite
+	}
+	return session.OpenRead
+}
