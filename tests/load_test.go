@@ -277,7 +277,7 @@ func TestFirstSmallReadsFindMemoryThatWasUsed(t *testing.T) {
 		_, err := f.ReadAt(b, int64(i*7%reads)*4*page)
 		must(t, err)
 	}
-	if n := m.faults(t) - last; n > reads/2 {
+	if n := m.faults(t) - last; n > reads { // some come of threads that the runtime starts
 		t.Errorf("%d small reads used %d pages of memory for the first time", reads, n)
 	}
 }
