@@ -59,6 +59,7 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 			good, path := file(t, srv, "good", nil), file(t, srv, "f", []byte("0123456789"))
 			f := openFile(t, c, path, rd|wr)
 			var ends atomic.Int32
+			var asking sync.RWMutex // held for reading by the other program while it asks
 			tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 				if p.Request == nil || p.Request.Name != row.request {
 					return sftptest.Pass()
@@ -68,10 +69,9 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 					return sftptest.ReplaceRaw([]byte{0, 4, 0x93, 0xe0, 104}) // of 300,000 bytes
 				}
 				go func() {
-					// What was answered before is not to be lost with it: then this one would not be the first without an answer.
-					for links := c.allLinks(); len(links) > 0 && links[0].inFlight() > 1; links = c.allLinks() {
-						time.Sleep(50 * time.Microsecond)
-					}
+					// No answer to another program is to be lost on its way: then that request would count as the deadly one.
+					asking.Lock()
+					defer asking.Unlock()
 					srv.Cut()
 				}()
 				return sftptest.Drop()
@@ -80,7 +80,10 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 			var others sync.WaitGroup
 			others.Go(func() {
 				for ctx.Err() == nil {
-					if _, err := c.Lstat(ctx, good); err != nil && ctx.Err() == nil {
+					asking.RLock()
+					_, err := c.Lstat(ctx, good)
+					asking.RUnlock()
+					if err != nil && ctx.Err() == nil {
 						t.Errorf("a request of another program: %v", err)
 					}
 					time.Sleep(time.Millisecond)
