@@ -111,8 +111,9 @@ func (c *Cache) sureOfName(ctx context.Context, n *Node) error {
 }
 
 // tellNames asks by an open handle whether the name by which a node was asked for still is its own, which the answer a leaves open.
-func (c *Cache) tellNames(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
-	asked, open, err := c.statOpen(ctx, n, h)
+// asked is what it was before that question: where it was changed here since, the two answers differ without another file.
+func (c *Cache) tellNames(ctx context.Context, n *Node, h *Handle, asked stamp, a session.Attr) error {
+	_, open, err := c.statOpen(ctx, n, h)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	case h == nil:
 		return fail("stat", p, syscall.ESTALE, nil)
 	case same:
-		return c.tellNames(ctx, n, h, a)
+		return c.tellNames(ctx, n, h, asked, a)
 	}
 	return c.refreshOpen(ctx, n, h) // what is open is still there, though something else has its name
 }
