@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/sync/singleflight"
 
 	"sshmount/cache/filedata"
 	"sshmount/sftpconn"
@@ -107,6 +108,9 @@ type Cache struct {
 	guess     guesses
 	owner     owner
 	scarce    int64 // nothing is asked for on a guess until then
+	explained explanation
+
+	explaining singleflight.Group // one request for the reason of a file's refusals at a time
 }
 
 // New resolves the root and looks at it: it must be a directory.

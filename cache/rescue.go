@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode"
 )
@@ -80,6 +81,7 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 		remote = "a file that has no name any more"
 	}
 	explain := func(ctx context.Context) error { return c.explainWrite(ctx, n, "write", off+int64(len(data)), why) }
+	why = c.whyLost(n, why, explain)
 	where, first, err := c.rescue.save(n, remote, off, data, why)
 	if err != nil {
 		c.log.Error("bytes could not be delivered and not be rescued either: they are lost",
@@ -94,6 +96,44 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	c.log.Debug("rescued", "file", remote, "offset", off, "bytes", len(data), "why", why, "rescued", where)
 	c.errs.addUndelivered(remote, off, int64(len(data)), "kept in "+where, why)
 	c.keepLost(n, explain)
+}
+
+// explainedFor is how long the reason for one refusal counts for the others of a file.
+const explainedFor = 5 * time.Second
+
+// explanation is the reason that was found for a refusal.
+type explanation struct {
+	of    uint64 // the node
+	why   error
+	until int64 // Cache.now
+}
+
+// whyLost is why, or what explain finds to be behind it where the server gave no reason: that goes to the log, to who asks for the status
+// and beside the rescued bytes. A full disk refuses all that is on its way to a file; one of those asks.
+func (c *Cache) whyLost(n *Node, why error, explain func(context.Context) error) error {
+	if n == nil || !failure(why) {
+		return why
+	}
+	found, _, _ := c.explaining.Do(strconv.FormatUint(n.id, 10), func() (any, error) {
+		c.mu.Lock()
+		last := c.explained
+		c.mu.Unlock()
+		if last.of == n.id && c.now() < last.until {
+			return last.why, nil
+		}
+		ctx, stop := c.conn.Bounded(c.ctx)
+		defer stop()
+		err := why
+		var told *opError
+		if errors.As(explain(ctx), &told) && told.errno != syscall.EIO { // which is no more than what the server said
+			err = fmt.Errorf("%w: %w", told.errno, why)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.explained = explanation{n.id, err, c.now() + int64(explainedFor)}
+		return err, nil
+	})
+	return found.(error)
 }
 
 // save writes bytes that could not be delivered to the rescue file of a node, with a line beside it that says what they are. It gives the

@@ -301,3 +301,36 @@ func TestManyLostPiecesOfAFileAreOneFailure(t *testing.T) {
 		t.Errorf("%d failures are kept", len(r.failed))
 	}
 }
+
+// SFTP has no code for a full disk: a file that is rescued for that says so all the same, to all who ask.
+func TestARescueTellsOfAFullDisk(t *testing.T) {
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("a small file system can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	r := newRig(t, func(o *Options) { o.Root = small })
+	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	if _, err := h.Write(ctxOf(t), make([]byte, 1<<20), 0); err != nil {
+		t.Fatal(err)
+	}
+	wantErrno(t, h.Flush(ctxOf(t)), syscall.ENOSPC)
+	notes, _ := filepath.Glob(filepath.Join(r.o.RescueDir, "*.txt"))
+	if len(notes) != 1 {
+		t.Fatalf("%d files were rescued", len(notes))
+	}
+	note, err := os.ReadFile(notes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if full := syscall.ENOSPC.Error(); !strings.Contains(string(note), full) || !strings.Contains(strings.Join(r.Status().Errors, "\n"), full) {
+		t.Errorf("neither says that the disk is full: %s\n%s", note, r.Status().Errors)
+	}
+	if n := r.tap.Count("statvfs@openssh.com"); n > 3 {
+		t.Errorf("the server was asked %d times why it has refused", n)
+	}
+}
