@@ -39,8 +39,9 @@ type Options struct {
 	DirectIO                                bool  // every open starts without cached bytes
 
 	FollowSymlinks    bool
-	TransformSymlinks bool // absolute targets become relative, wherever they lead
-	FreeSymlinks      bool // targets are handed on as they are (no_contain_symlinks)
+	TransformSymlinks bool   // absolute targets become relative, wherever they lead
+	FreeSymlinks      bool   // targets are handed on as they are (no_contain_symlinks)
+	SeenAt            string // absolute path of the root for the programs of this machine; "" where it is not known
 	DisableHardlink   bool
 
 	RescueDir string // where undeliverable bytes go; "" loses them, with a line in the log

@@ -220,6 +220,33 @@ func TestLinksStayInsideTheMount(t *testing.T) {
 	}
 }
 
+// Programs make absolute links by the path at which they see the mount.
+func TestLinksToThePathOfTheMountStayInside(t *testing.T) {
+	for _, c := range []struct{ seenAt, target, want string }{ // ROOT is that of the server
+		{"/mnt/x", "/mnt/x/d/f", "../d/f"},
+		{"/mnt/x", "/mnt/x", "../."},
+		{"/mnt/x", "/mnt/xy", ""},
+		{"/mnt/x", "/mnt/x/../y", ""},
+		{"", "/mnt/x/d/f", ""},
+		{"ROOT/mnt", "ROOT/mnt/f", "../f"}, // mounted in the very directory that it shows
+		{"ROOT/mnt", "ROOT/f", "../f"},
+	} {
+		var here *strings.Replacer
+		r := newRig(t, func(o *Options) {
+			here = strings.NewReplacer("ROOT", o.Root)
+			o.SeenAt = here.Replace(c.seenAt)
+		})
+		r.put("d/f", "")
+		if err := os.Symlink(here.Replace(c.target), filepath.Join(r.dir, "d/l")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Readlink(ctxOf(t), r.mustFind("d/l").Node)
+		if got != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s seen at %s leads to %q, %v, want %q", c.target, c.seenAt, got, err, c.want)
+		}
+	}
+}
+
 func TestCopyOnTheServer(t *testing.T) {
 	r := newRig(t, nil)
 	content := strings.Repeat("0123456789", 100_000)

@@ -1,8 +1,10 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -108,28 +110,38 @@ func (c *Cache) contained(n *Node, target string, depth int, same bool) (string,
 	return "", fail("readlink", c.pathOf(n), syscall.EPERM, errors.New("the link leads out of the mount (see no_contain_symlinks)"))
 }
 
-// insideRoot gives the rest of an absolute target behind the remote root, where it is inside.
+// insideRoot gives the rest of an absolute target behind the root, where it is inside: by the root's path on the server or, of what
+// programs have made here, by the one at which they see it. Where one of these paths is in the other, the longer is meant.
 func (c *Cache) insideRoot(target string) (string, bool) {
-	if !strings.HasPrefix(target, "/") {
+	roots := []string{c.rootDir, c.o.SeenAt}
+	if len(c.o.SeenAt) > len(c.rootDir) {
+		slices.Reverse(roots)
+	}
+	for _, root := range roots {
+		if rest, ok := behind(root, target); ok {
+			return rest, true
+		}
+	}
+	return "", false
+}
+
+// behind gives the rest of an absolute target that is in the directory root, "." for that itself. With ".." in it nobody knows.
+func behind(root, target string) (string, bool) {
+	if root == "" || target == "" || target[0] != '/' {
 		return "", false
 	}
 	rest := target
-	if c.rootDir != "/" {
+	if root != "/" {
 		var ok bool
-		if rest, ok = strings.CutPrefix(target, c.rootDir); !ok || rest != "" && rest[0] != '/' {
+		if rest, ok = strings.CutPrefix(target, root); !ok || rest != "" && rest[0] != '/' {
 			return "", false
 		}
 	}
 	rest = strings.TrimLeft(rest, "/")
-	for _, part := range strings.Split(rest, "/") {
-		if part == ".." {
-			return "", false
-		}
+	if slices.Contains(strings.Split(rest, "/"), "..") {
+		return "", false
 	}
-	if rest == "" {
-		rest = "."
-	}
-	return rest, true
+	return cmp.Or(rest, "."), true
 }
 
 // staysInside says whether a relative target can't leave the mount: ".." only in front, and no more of them than there are directories above.

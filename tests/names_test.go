@@ -145,6 +145,8 @@ func TestSymlinksStayInside(t *testing.T) {
 		t.Errorf("the dangling link shows %q, %v", got, err)
 	}
 	if !standIn {
+		must(t, os.Symlink(m.path("target"), m.path("d/made-here")))
+		wantContent(t, m.path("d/made-here"), "inside")
 		wantContent(t, m.path("d/inside"), "inside")
 		wantContent(t, m.path("d/e/dir/up"), "inside")
 	}
