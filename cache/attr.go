@@ -58,6 +58,52 @@ func (c *Cache) modeSeen(n *Node, mode uint32) {
 	n.attr.Mode = mode
 }
 
+// othersSet enters attributes but the size that the server has taken, or will. fresh says that they were asked for when the file had just been
+// written here. Called with mu held.
+func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
+	c.changed(n)
+	c.applied(n, a)
+	if f := n.file; f != nil && a.Flags&session.HasTimes != 0 {
+		if _, dirty := f.data.Size(); !dirty {
+			if f.wrote {
+				size, _ := f.data.Size()
+				n.attr.Size = uint64(size)
+			}
+			// What was written here is still what is held here. Of anything else the time that would have told of a
+			// change on the server is gone: the next open reads it again.
+			ours := f.wrote || fresh && f.known && f.own
+			c.markOwn(f, n.attr.Size, n.attr.Mtime)
+			f.known = ours
+			f.wrote, f.ownTimes = false, nil
+		}
+	}
+}
+
+// applied enters attributes that the server has taken. Called with mu held.
+func (c *Cache) applied(n *Node, a session.Attr) {
+	if a.Flags&session.HasMode != 0 {
+		c.modeSeen(n, n.attr.Mode&syscall.S_IFMT|a.Mode)
+	}
+	if a.Flags&session.HasSize != 0 {
+		n.attr.Size = a.Size
+	}
+	if a.Flags&session.HasOwner != 0 {
+		if n.isReg() && n.attr.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0 {
+			n.expire() // chown(2) clears them, for most callers
+		}
+		n.attr.UID, n.attr.GID = a.UID, a.GID
+	}
+	if a.Flags&session.HasTimes != 0 {
+		n.attr.Atime, n.attr.Mtime = a.Atime, a.Mtime
+		n.looks = false
+	}
+	if n.parent != nil && n.parent.dir.list != nil {
+		if l := n.parent.dir.list; l.done {
+			c.keepInListing(n)
+		}
+	}
+}
+
 // withType gives attributes without a type (servers may leave it out) that of a regular file.
 func withType(a session.Attr) uint32 {
 	if a.Mode&syscall.S_IFMT == 0 {

@@ -19,6 +19,7 @@ type fileState struct {
 	size  uint64
 	mtime uint32
 	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
+	own   bool // that state came about by what was written here
 	held  bool // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
 
 	// What the kernel has to be told of its pages.
@@ -59,7 +60,7 @@ const cheapAgain = sftpconn.HeadNear
 // mark notes which state of a file the clean bytes are of. One that came about in the second, on the server's clock, in which it was
 // looked at may have another behind it with the same mtime. Called with mu held.
 func (f *fileState) mark(size uint64, mtime uint32, looked int64) {
-	f.known, f.size, f.mtime = true, size, mtime
+	f.known, f.size, f.mtime, f.own = true, size, mtime, false
 	f.racy = looked-int64(mtime) < 2
 }
 
@@ -72,6 +73,7 @@ func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 		written -= int64(time.Since(at).Seconds())
 	}
 	f.mark(size, mtime, written)
+	f.own = true
 	f.racy = f.racy && size <= cheapAgain
 	for h := range f.handles {
 		if h.size != size || h.mtime != mtime {

@@ -127,6 +127,40 @@ func TestOwnWritesKeepThePages(t *testing.T) {
 	}
 }
 
+// As rsync and unzip do it: what they have written is read from here afterwards.
+func TestTimesSetRightAfterTheCloseKeepThePages(t *testing.T) {
+	when := time.Unix(1_000_000_000, 0)
+	setTimes := func(r *rig, n *Node) {
+		if _, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &when, Mtime: &when}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	content := func(of string) string { return strings.Repeat(of, cheapAgain/4+1) }
+	t.Run("written here", func(t *testing.T) {
+		r := newRig(t, nil)
+		n := r.create(r.Root(), "f", content("mine")).Node
+		r.learnt(n)
+		setTimes(r, n)
+		if !r.pagesGood(n) {
+			t.Error("the pages of what was written here were dropped")
+		}
+	})
+	t.Run("and changed by another since", func(t *testing.T) {
+		r := newRig(t, nil)
+		n := r.create(r.Root(), "f", content("mine")).Node
+		r.learnt(n)
+		r.put("f", content("hers"))
+		if got := r.readAll(n); got != content("hers") {
+			t.Fatalf("%d bytes are read, beginning with %.8q", len(got), got)
+		}
+		r.put("f", content("then"))
+		setTimes(r, n)
+		if got := r.readAll(n); got != content("then") {
+			t.Errorf("%d bytes are read, beginning with %.8q", len(got), got)
+		}
+	})
+}
+
 // learnt waits until the server has said what mtime it gave to what was written here.
 func (r *rig) learnt(n *Node) {
 	r.t.Helper()

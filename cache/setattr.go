@@ -162,6 +162,10 @@ func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	return nil
 }
 
+// justWritten is how long after the server has acknowledged bytes their file is taken to be still theirs when its times are set, as unzip
+// and rsync do it when they have closed it.
+const justWritten = time.Second
+
 // setOthers sets anything but the size.
 func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
 	if a.Flags == session.HasTimes && c.timesBehind(n, a) {
@@ -183,12 +187,13 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	default:
 		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
+	fresh := fs != nil && time.Since(fs.data.LastAck()) < justWritten
 	p := c.pathOf(n)
 	ch := change{
 		op: "setattr", node: n,
 		enter: func(err error) {
 			if err == nil {
-				c.othersSet(n, a)
+				c.othersSet(n, a, fresh)
 			}
 		},
 	}
@@ -219,28 +224,9 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	if !done {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.othersSet(n, a)
+		c.othersSet(n, a, fresh)
 	}
 	return nil
-}
-
-// othersSet enters attributes but the size that the server has taken, or will. Called with mu held.
-func (c *Cache) othersSet(n *Node, a session.Attr) {
-	c.changed(n)
-	c.applied(n, a)
-	if f := n.file; f != nil && a.Flags&session.HasTimes != 0 {
-		if _, dirty := f.data.Size(); !dirty {
-			if f.wrote {
-				size, _ := f.data.Size()
-				n.attr.Size = uint64(size)
-			}
-			// What was written here is still what is held here. Of anything else the time that would have told of a
-			// change on the server is gone: the next open reads it again.
-			c.markOwn(f, n.attr.Size, n.attr.Mtime)
-			f.known = f.wrote
-			f.wrote, f.ownTimes = false, nil
-		}
-	}
 }
 
 // refusedInPart has the server asked what became of a wish that it has refused: it sets one thing after the other, and of a wish for
@@ -271,29 +257,4 @@ func (c *Cache) surelyTaken(n *Node, a session.Attr) bool {
 		return false
 	}
 	return !o.uidKnown || o.uid == n.attr.UID
-}
-
-// applied enters attributes that the server has taken. Called with mu held.
-func (c *Cache) applied(n *Node, a session.Attr) {
-	if a.Flags&session.HasMode != 0 {
-		c.modeSeen(n, n.attr.Mode&syscall.S_IFMT|a.Mode)
-	}
-	if a.Flags&session.HasSize != 0 {
-		n.attr.Size = a.Size
-	}
-	if a.Flags&session.HasOwner != 0 {
-		if n.isReg() && n.attr.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0 {
-			n.expire() // chown(2) clears them, for most callers
-		}
-		n.attr.UID, n.attr.GID = a.UID, a.GID
-	}
-	if a.Flags&session.HasTimes != 0 {
-		n.attr.Atime, n.attr.Mtime = a.Atime, a.Mtime
-		n.looks = false
-	}
-	if n.parent != nil && n.parent.dir.list != nil {
-		if l := n.parent.dir.list; l.done {
-			c.keepInListing(n)
-		}
-	}
 }
