@@ -167,3 +167,11 @@ func (b *backend) FsyncBehind(ctx context.Context, until <-chan struct{}, asked 
 	}
 	return f.FsyncBehind(ctx, until, asked)
 }
+
+func (b *backend) StatBehind(ctx context.Context, until <-chan struct{}, asked int64) (told func() (session.Attr, bool)) {
+	f, err := b.file(ctx)
+	if err != nil {
+		return nil // those who write see it, too
+	}
+	return f.StatBehind(ctx, until, asked)
+}

@@ -5,9 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 func TestLookupInAListedDirectoryCostsNothing(t *testing.T) {
@@ -331,7 +335,21 @@ func TestTheHandleOfAClosedFileServesTheNextOpen(t *testing.T) {
 // As editors and compilers save: under another name first. The file is known by its new one then.
 func TestAFileRenamedRightAfterItsCloseIsKnown(t *testing.T) {
 	r := newRig(t, nil)
-	r.holdReply("FSTAT") // that asks for the mtime: the rename overtakes its answer
+	var told, asked sync.Once
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		act := sftptest.Pass()
+		if p.Name == "FSTAT" { // behind the bytes: it is asked for once more behind the close
+			told.Do(func() { act = sftptest.Answer(session.StatusFailure, "not now") })
+		}
+		return act
+	})
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		act := sftptest.Pass()
+		if p.Request != nil && p.Request.Name == "FSTAT" && p.Name == "ATTRS" { // which the rename overtakes
+			asked.Do(func() { act = sftptest.Hold() })
+		}
+		return act
+	})
 	n := r.create(r.Root(), ".f.new", "content").Node
 	r.waitHeld()
 	if err := r.Rename(ctxOf(t), r.Root(), ".f.new", r.Root(), "f", false); err != nil {

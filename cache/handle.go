@@ -18,6 +18,7 @@ type Handle struct {
 	fd          *filedata.Handle
 	writable    bool
 	bypassPages bool // see BypassPages
+	askedBehind bool // see learnBehind; guarded by Cache.mu
 
 	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
 	size  uint64
@@ -184,11 +185,7 @@ func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context
 	data := h.n.file.data
 	h.c.mu.Unlock()
 	size, _ := data.Size()
-	err := wait(ctx)
-	h.c.mu.Lock()
-	h.c.takeAcknowledged(h.n)
-	h.c.mu.Unlock()
-	if err != nil {
+	if err := h.learnBehind(ctx, wait); err != nil {
 		return h.c.explainWrite(ctx, h.n, op, size, err)
 	}
 	return nil
@@ -212,10 +209,7 @@ func (h *Handle) Release() {
 	c.openFiles--
 	c.mu.Unlock()
 	finish := func(ctx context.Context) error {
-		err := h.fd.Delivered(ctx) // what others write from now on is theirs to deliver
-		c.mu.Lock()
-		c.takeAcknowledged(n)
-		c.mu.Unlock()
+		err := h.learnBehind(ctx, h.fd.Delivered) // what others write from now on is theirs to deliver
 		if err == nil && last && wrote {
 			c.learnMtime(ctx, h)
 		}
@@ -253,46 +247,4 @@ func (h *Handle) Release() {
 			_ = finish(c.ctx)
 		}
 	}
-}
-
-// learnMtime asks for the mtime of a file that was written here, so that the next look-up need not, and the next open finds the kernel's
-// pages good. Nobody waits for it. Who saves a file renames it at once: then it is asked once more behind that.
-func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
-	tries := 3
-	if c.o.Async {
-		tries = 1 // it is the file's turn: what was asked for since waits for this
-	}
-	for try := range tries {
-		if try > 0 && c.queue.wait(ctx, c.pathOf(h.n)) != nil {
-			return
-		}
-		f, err := h.b.file(ctx)
-		if err != nil {
-			return
-		}
-		c.mu.Lock()
-		unknown, asked := h.n.mtimeUnknown() && h.n.file.writers == 0 && !(c.o.Async && h.n.sent > 0), c.stamp(h.n)
-		c.mu.Unlock()
-		if !unknown {
-			return
-		}
-		a, err := f.Stat(ctx)
-		if err != nil {
-			return
-		}
-		if c.learnt(h.n, asked, a) {
-			return
-		}
-	}
-}
-
-// learnt takes the answer to a question about a file's mtime; false where a change made here has crossed with it.
-func (c *Cache) learnt(n *Node, asked stamp, a session.Attr) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n.gen != asked.gen || asked.dirty || n.sent > 0 || n.file == nil || n.file.writers > 0 || !sameType(n, a) {
-		return false
-	}
-	c.keepAttr(n, a)
-	return true
 }

@@ -9,9 +9,10 @@ import "sshmount/sftpconn/session"
 // owing are bits that this side is about to give to a file. All of it is guarded by Conn.bitsMu.
 type owing struct {
 	f     *File
-	path  string  // where the file is
-	since *uint32 // what a program has set since the look at the file; nil for nothing
-	taken *uint32 // what openAgain has taken from the file and not given back; nil where the file has its bits
+	on    *channel // on which the server has been asked to set them; nil where it has not yet
+	path  string   // where the file is
+	since *uint32  // what a program has set since the look at the file; nil for nothing
+	taken *uint32  // what openAgain has taken from the file and not given back; nil where the file has its bits
 }
 
 // owe sends a look at the file, or what is as good as one, and has noted from then on what programs set.
@@ -49,6 +50,18 @@ func (c *Conn) owes(path string) bool {
 	defer c.bitsMu.Unlock()
 	for o := range c.owings {
 		if o.path == path {
+			return true
+		}
+	}
+	return false
+}
+
+// owesBeside says whether f is to be given bits otherwise than by what is on its way on ch.
+func (c *Conn) owesBeside(f *File, ch *channel) bool {
+	c.bitsMu.Lock()
+	defer c.bitsMu.Unlock()
+	for o := range c.owings {
+		if o.f == f && o.on != ch {
 			return true
 		}
 	}

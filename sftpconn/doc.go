@@ -25,7 +25,8 @@
 // (OpenRequest.Size), and all reads over a further channel (readEarly). So do the first
 // READDIRs of a listing. What they bring is used only when the answer has the foreseen
 // handle. Nothing is ever written so.
-// An fsync goes out behind the last WRITEs on each channel (FsyncBehind).
+// An fsync goes out behind the last WRITEs on each channel (FsyncBehind), and the question
+// what they have made of the file behind those of a file that is on one (StatBehind).
 //
 // # A lost connection
 //

@@ -6,48 +6,6 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// outbox counts the WRITEs of a file on their way to the sessions. Guarded by File.mu.
-type outbox struct {
-	asked  int64         // bytes that WriteAt and WriteSetstat were ever called with
-	unsent int64         // of these, bytes not handed to a session yet
-	sent   uint64        // WRITEs handed to sessions
-	moved  chan struct{} // closed at the next change of asked or unsent; nil where nobody waits
-}
-
-func (o *outbox) wake() {
-	if o.moved != nil {
-		close(o.moved)
-		o.moved = nil
-	}
-}
-
-// askWrite notes that n bytes are to be written.
-func (f *File) askWrite(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.out.asked += int64(n)
-	f.out.unsent += int64(n)
-	f.out.wake()
-}
-
-// sentWrite notes a WRITE through h that is in its session's queue. first is how many of its bytes are sent for the first time.
-func (f *File) sentWrite(h *handle, first int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.out.sent++
-	f.out.unsent -= int64(first)
-	h.unstored = true
-	f.out.wake()
-}
-
-// unaskWrite notes that the last n bytes asked for are not written: what sends them has failed.
-func (f *File) unaskWrite(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.out.unsent -= int64(n)
-	f.out.wake()
-}
-
 // Fsync is fsync@openssh.com, of all that was acknowledged before; nil where the server lacks it. Any handle is as good, and the
 // server may take long: names do not wait for it where the file is open on another channel.
 func (f *File) Fsync(ctx context.Context) error {
@@ -78,23 +36,8 @@ func (f *File) Fsync(ctx context.Context) error {
 //
 // It needs a server that answers in order (draft-ietf-secsh-filexfer-02 section 3 leaves that open; OpenSSH does).
 func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error) {
-	for {
-		f.mu.Lock()
-		if f.out.asked >= asked && f.out.unsent == 0 {
-			break // with mu held
-		}
-		if f.out.moved == nil {
-			f.out.moved = make(chan struct{})
-		}
-		moved := f.out.moved
-		f.mu.Unlock()
-		select {
-		case <-moved:
-		case <-until:
-			return nil, nil
-		case <-ctx.Done():
-			return nil, nil
-		}
+	if !f.lockSent(ctx, until, asked) {
+		return nil, nil
 	}
 	handles, possible := f.toStore()
 	calls := make([]*session.Call, len(handles))

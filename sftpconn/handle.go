@@ -16,6 +16,7 @@ type handle struct {
 	retired bool // another has taken its place: it is closed when no request uses it
 	closing bool // its CLOSE was sent: the server may give its id to another file at once
 
+	writes   int  // WRITEs through it that are not answered
 	unstored bool // it had WRITEs that no FSYNC of FsyncBehind has followed
 }
 

@@ -225,7 +225,7 @@ func (o *opening) found(a Attr, made bool) {
 // nobody has changed them meanwhile.
 func (f *File) chmodLater(ch *channel, handle string, made, perm uint32) {
 	want := modeOnly(perm&modeAccess | made&^modeAccess&modePerm)
-	o := &owing{f: f}
+	o := &owing{f: f, on: ch}
 	call := f.c.owe(o, f.r.Path(), func() *session.Call { return ch.s.Fsetstat(handle, want) })
 	f.c.spawn(func() {
 		defer f.c.leave(o)

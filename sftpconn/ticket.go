@@ -71,6 +71,9 @@ func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call
 		ch.load[dir].Add(-t.g.n)
 		ch.pacer(dir).release(t.g, done, call.RTT())
 		f.giveRoom(dir, t.g.n)
+		if dir == writing {
+			f.endedWrite(t.h)
+		}
 		f.drop(t.h)
 	}
 	free, err := ch.transfer(ctx, call, end)

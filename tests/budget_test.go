@@ -130,9 +130,19 @@ func TestBudgetOfChanges(t *testing.T) {
 	list(t, m.path("d"))
 	in := func(name string, n int) string { return m.path("d", fmt.Sprintf("%s%d", name, n)) }
 
-	m.costs("create, write and close a small file", 2, none, func(n int) {
+	m.costs("create, write, close and stat a small file", 2, none, func(n int) {
 		must(t, os.WriteFile(in("new", n), []byte("small"), 0o644))
+		lstat(t, in("new", n))
 	})
+	m.costs("write to a file, close and stat it", 2, none, // open; write
+		func(n int) {
+			f, err := os.OpenFile(in("old", n), os.O_WRONLY|os.O_APPEND, 0)
+			must(t, err)
+			_, err = f.WriteString("small")
+			must(t, err)
+			must(t, f.Close())
+			lstat(t, in("old", n))
+		})
 	m.costs("create, write, set times and close a small file", 2, none, func(n int) {
 		f, err := os.OpenFile(in("timed", n), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		must(t, err)
@@ -176,7 +186,7 @@ func TestBudgetOfChanges(t *testing.T) {
 		func(n int) { must(t, os.Mkdir(in("gonedir", n), 0o755)) },
 		func(n int) { must(t, unix.Rmdir(in("gonedir", n))) })
 
-	// An editor's save: a new file beside the old one, its bytes made safe, its mode set, renamed over the old one.
+	// An editor's save: a new file beside the old one, its bytes made safe, its mode set, renamed over the old one, and looked at.
 	m.costs("a save by rename", 2+1+1+1, // create and write, fsync, chmod, rename
 		func(n int) { must(t, os.WriteFile(in("text", n), []byte("old text"), 0o640)) },
 		func(n int) {
@@ -188,6 +198,7 @@ func TestBudgetOfChanges(t *testing.T) {
 			must(t, f.Chmod(0o640))
 			must(t, f.Close())
 			must(t, os.Rename(in("text", n)+"~", in("text", n)))
+			lstat(t, in("text", n))
 		})
 }
 

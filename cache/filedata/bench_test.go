@@ -73,6 +73,10 @@ func (l *line) FsyncBehind(context.Context, <-chan struct{}, int64) (func() bool
 	return nil, nil
 }
 
+func (l *line) StatBehind(context.Context, <-chan struct{}, int64) func() (sftpconn.Attr, bool) {
+	return nil
+}
+
 func BenchmarkSequentialRead128KiB(b *testing.B) {
 	l := &line{size: 1 << 40}
 	p := newPool(b, Options{})

@@ -53,6 +53,7 @@ type Backend interface {
 	Setstat(ctx context.Context, a sftpconn.Attr) error
 	Fsync(ctx context.Context) error
 	FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error)
+	StatBehind(ctx context.Context, until <-chan struct{}, asked int64) (told func() (sftpconn.Attr, bool))
 }
 
 var _ Backend = (*sftpconn.File)(nil)

@@ -64,7 +64,7 @@ func (p *Pool) NewFile(tag any, remoteSize int64) *File {
 // SetRemoteSize tells what the server said of the file's size. It is what Size answers while nothing is unacknowledged.
 // A smaller size drops the blocks behind it. While bytes are unacknowledged a smaller size is not believed: the question may
 // be older than their answers. For the same reason a caller must not pass on an answer to a question asked before the last of
-// the file's bytes was acknowledged.
+// the file's bytes was acknowledged, unless it came to the server behind them (Asking).
 func (f *File) SetRemoteSize(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -91,62 +91,6 @@ func (h *Handle) Flush(ctx context.Context, forGood bool) error {
 	return err
 }
 
-// Sync is Flush with forGood, and fsync on the server.
-func (h *Handle) Sync(ctx context.Context) error {
-	var stored func() bool
-	var refused error
-	flushed, asked := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(asked)
-		stored, refused = h.syncBehind(ctx, flushed)
-	}()
-	err := h.Flush(ctx, true)
-	close(flushed)
-	<-asked
-	switch {
-	case err != nil:
-		return err
-	case refused != nil:
-		return refused
-	case stored != nil && stored():
-		return nil
-	}
-	return h.backend.Fsync(ctx)
-}
-
-// syncBehind has the server asked for the fsync in the flight of the last writes, where all of them are in flight before flushed is closed.
-// nil where that can't be.
-func (h *Handle) syncBehind(ctx context.Context, flushed <-chan struct{}) (stored func() bool, err error) {
-	f := h.file
-	f.mu.Lock()
-	if !f.dirty() {
-		f.mu.Unlock()
-		return nil, nil
-	}
-	f.makeDue()
-	f.pump()
-	for len(f.pending.s) > 0 {
-		wake := f.waitLocked()
-		f.mu.Unlock()
-		select {
-		case <-wake:
-		case <-flushed:
-			return nil, nil
-		}
-		f.mu.Lock()
-	}
-	alone := f.barrier() == nil
-	for _, e := range f.flying.s {
-		alone = alone && e.handle == h // what another handle writes has no order with an fsync through this one
-	}
-	asked := h.asked
-	f.mu.Unlock()
-	if !alone {
-		return nil, nil
-	}
-	return h.backend.FsyncBehind(ctx, flushed, asked)
-}
-
 // Fail reports an error of bytes that this handle wrote and the server had acknowledged.
 func (h *Handle) Fail(err error) {
 	h.file.mu.Lock()

@@ -160,6 +160,10 @@ func (s *server) FsyncBehind(context.Context, <-chan struct{}, int64) (func() bo
 	return nil, nil
 }
 
+func (s *server) StatBehind(context.Context, <-chan struct{}, int64) func() (sftpconn.Attr, bool) {
+	return nil
+}
+
 // asked takes the requests since the last call.
 func (s *server) asked() []request {
 	s.mu.Lock()

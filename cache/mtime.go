@@ -1,0 +1,92 @@
+package cache
+
+import (
+	"context"
+
+	"sshmount/sftpconn/session"
+)
+
+// The mtime that a file gets by being written is the server's to tell. It is asked for, so that the next stat need not, and the next open finds
+// the kernel's pages good: behind the last bytes in their flight, or else when the file has been closed.
+
+// learnBehind runs wait, which waits for the bytes of the handle, and takes over what they have made of the file. A handle
+// asks so once: one that is flushed again and again, as by each process that has inherited it, would ask each time.
+func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) error) error {
+	c, n := h.c, h.n
+	c.mu.Lock()
+	asked := c.stamp(n)
+	ask := asked.dirty && !h.askedBehind && n.sent == 0 && h.onlyWriter()
+	h.askedBehind = h.askedBehind || ask
+	c.mu.Unlock()
+	var a session.Attr
+	var known bool
+	var err error
+	if ask {
+		a, known, err = h.fd.Asking(ctx, wait)
+	} else {
+		err = wait(ctx)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known = known && !c.crossed(n, asked, a)
+	c.takeAcknowledged(n)
+	if known {
+		c.keepAttr(n, a)
+	}
+	return err
+}
+
+// onlyWriter says whether nobody else has the file open for writing. Called with Cache.mu held.
+func (h *Handle) onlyWriter() bool {
+	f := h.n.file
+	if _, open := f.handles[h]; open {
+		return f.writers == 1 && h.writable
+	}
+	return f.writers == 0
+}
+
+// learnMtime asks for what learnBehind could not. Nobody waits for it. Who saves a file renames it at once: then it is asked once more behind that.
+func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
+	tries := 3
+	if c.o.Async {
+		tries = 1 // it is the file's turn: what was asked for since waits for this
+	}
+	for try := range tries {
+		if try > 0 && c.queue.wait(ctx, c.pathOf(h.n)) != nil {
+			return
+		}
+		f, err := h.b.file(ctx)
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		unknown, asked := h.n.mtimeUnknown() && h.n.file.writers == 0 && !(c.o.Async && h.n.sent > 0), c.stamp(h.n)
+		c.mu.Unlock()
+		if !unknown {
+			return
+		}
+		a, err := f.Stat(ctx)
+		if err != nil {
+			return
+		}
+		if c.learnt(h.n, asked, a) {
+			return
+		}
+	}
+}
+
+// learnt takes the answer to a question about a file's mtime; false where a change made here has crossed with it.
+func (c *Cache) learnt(n *Node, asked stamp, a session.Attr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if asked.dirty || n.file == nil || n.file.writers > 0 || c.crossed(n, asked, a) {
+		return false
+	}
+	c.keepAttr(n, a)
+	return true
+}
+
+// crossed says whether a change made here has crossed with an answer about a file, or it is of something else. Called with mu held.
+func (c *Cache) crossed(n *Node, asked stamp, a session.Attr) bool {
+	return n.gen != asked.gen || n.sent > 0 || !sameType(n, a)
+}
