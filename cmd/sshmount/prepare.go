@@ -49,7 +49,7 @@ func place(set *cmdline.Settings) error {
 			return err
 		}
 	}
-	set.Mountpoint, set.Mount.Mountpoint = path, path
+	set.Mountpoint, set.Mount.Mountpoint, set.Cache.SeenAt = path, path, path
 	for what, name := range map[string]string{"rescue_dir": set.Cache.RescueDir, "log_file": set.LogFile} {
 		if mountpoint.Within(name, path) {
 			return failed(exitUsage, fmt.Errorf("%s lies below the mount point, where a write would wait for itself; choose a place outside", what))

@@ -203,9 +203,6 @@ func (m *mount) attach(ctx context.Context) error {
 	m.fuse, err = fusefs.Mount(func(n cache.Notifier) (*cache.Cache, error) {
 		c := m.set.Cache
 		c.Conn, c.Notify, c.Logger = m.conn, n, m.log
-		if _, passed := fusefs.PassedDescriptor(m.set.Mountpoint); !passed {
-			c.SeenAt = m.set.Mountpoint
-		}
 		m.cache, remote = cache.New(ctx, c)
 		if err := filled(); remote == nil {
 			remote = err
