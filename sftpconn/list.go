@@ -138,14 +138,17 @@ func (c *Conn) opendir(ctx context.Context, ch *channel, path string) (handle st
 		open, reads := ch.s.OpendirAndRead(path, listWindowFirst)
 		if err = ch.wait(ctx, open); err != nil {
 			closeWhenOpen(c, ch, open)
-		} else if open.Untouched() {
+		} else if open.AsForeseen() {
 			return open.Handle(), reads, nil
 		}
 		for _, call := range reads {
-			call.Abandon()
+			call.Abandon() // they may bring the names of another directory
 		}
 		if err != nil {
 			return "", nil, err
+		}
+		if open.Untouched() {
+			return open.Handle(), nil, nil
 		}
 		ch.s.CloseUnread(open.Handle())
 	}

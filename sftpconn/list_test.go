@@ -2,6 +2,7 @@ package sftpconn
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -239,6 +240,28 @@ func TestAListingIsWholeWhereHandlesAreNotThoseForeseen(t *testing.T) {
 				t.Errorf("%s: %d bytes of names, %d wanted: %v", path, len(got), len(want), err)
 			}
 		}
+	}
+}
+
+// A server may take its time to give a handle free: then READDIRs that go out with what was foreseen bring what is left in there.
+func TestNoNamesAreThoseOfADirectoryWhoseListingWasStopped(t *testing.T) {
+	tap, srv, c := tapped(t)
+	keepHandles(tap)
+	for dir, n := range map[string]int{"long": 500, "other": 1} {
+		if err := os.Mkdir(filepath.Join(srv.Dir(), dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			file(t, srv, fmt.Sprintf("%s/%s%d", dir, dir, i), nil)
+		}
+	}
+	enough := errors.New("enough")
+	if err := c.List(limited(t), filepath.Join(srv.Dir(), "long"), func([]Entry, bool) error { return enough }); err != enough {
+		t.Fatal(err)
+	}
+	closed(t, c)
+	if got, err := listed(t, c, filepath.Join(srv.Dir(), "other")); got != "other0" || err != nil {
+		t.Errorf("listed %.60q, %v", got, err)
 	}
 }
 
