@@ -123,10 +123,16 @@ func (h *handles) begin(c *Call) {
 	}
 }
 
-// moved takes a request out of those in flight. With Session.mu held.
-func (h *handles) moved(c *Call) {
-	if i := slices.Index(h.moving, c); i >= 0 {
-		h.moving = slices.Delete(h.moving, i, i+1)
+// moved takes a request out of those in flight, with its outcome. A server that answers one before another that was sent
+// before it is none of OpenSSH's. With Session.mu held.
+func (h *handles) moved(c *Call, err error) {
+	i := slices.Index(h.moving, c)
+	if i < 0 {
+		return
+	}
+	h.moving = slices.Delete(h.moving, i, i+1)
+	if _, refused := err.(*StatusError); i > 0 && (err == nil || refused) {
+		h.wrong, h.back = true, nil
 	}
 }
 
@@ -135,16 +141,16 @@ func (h *handles) end(c *Call, err error) {
 	switch {
 	case c.want == answerHandle:
 		h.opening--
-		h.moved(c)
+		h.moved(c, err)
 		if err == nil {
 			// Those that were asked for before it have come, and no other: so none of them had this handle meanwhile.
-			c.asForeseen = c.text == c.foreseen && c.takenBefore == h.taken
+			c.asForeseen = !h.wrong && c.text == c.foreseen && c.takenBefore == h.taken
 			c.untouched = c.asForeseen || h.peekAt[c.text] == 0 && h.peekEnded[c.text] < c.began
 			h.take(c.text)
 		}
 	case c.closes != "":
 		h.closing--
-		h.moved(c)
+		h.moved(c, err)
 		if err != ErrAbandoned {
 			h.giveBack(c.closes) // OpenSSH gives the number free also where close(2) had an error
 		}

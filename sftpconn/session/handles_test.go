@@ -99,6 +99,28 @@ func TestAHandleThatWasAnotherFilesMeanwhileIsNotAsForeseen(t *testing.T) {
 	}
 }
 
+// What is answered by then may have been done in another order, too.
+func TestAServerThatAnswersInAnotherOrderIsNotGuessedAt(t *testing.T) {
+	for name, err := range map[string]error{"granted": nil, "refused": &StatusError{Code: StatusNoSuchFile}} {
+		h := &handles{may: true}
+		h.answer(h.ask(), number(0))
+		first := h.ask()
+		closing := h.askClose(number(0))
+		h.end(closing, err)
+		if c := h.askDir(); c.Foreseen() != "" {
+			t.Errorf("%s: foreseen %x", name, c.Foreseen())
+		}
+		h.answer(first, number(1))
+	}
+	h := &handles{may: true}
+	first, givenUp := h.ask(), h.ask()
+	h.end(givenUp, ErrAbandoned)
+	h.answer(first, number(0))
+	if c := h.askDir(); c.Foreseen() != number(1) {
+		t.Errorf("foreseen %x behind a request that was not sent", c.Foreseen())
+	}
+}
+
 func TestAnOpeningThatFailsTakesNoHandle(t *testing.T) {
 	h := &handles{may: true}
 	failing, next := h.ask(), h.ask()
