@@ -16,7 +16,8 @@ const (
 
 	// busyFactor lengthens the patience with a transport that has no probe of its
 	// own while each of its channels has requests waiting: the probe is then a request
-	// behind them, and a slow answer looks like silence.
+	// behind them, and a slow answer looks like silence. So it does with a server that has said
+	// nothing behind the login: what sshd begins a session with (PAM) keeps it from the answers to probes, too.
 	busyFactor = 4
 
 	// leastAlive is how many intervals of silence end a connection at least: one until it is probed, one for the answer.
@@ -119,7 +120,7 @@ func (l *link) watchAlive() {
 	tick := time.NewTicker(min(max(interval/4, 10*time.Millisecond), time.Second))
 	defer tick.Stop()
 	now := time.Now()
-	w := &silence{l: l, interval: interval, probedAt: now, heard: now}
+	w := &silence{l: l, interval: interval, probedAt: now, heard: now, last: l.t.LastReceived()}
 	for {
 		suspected := false
 		select {
@@ -153,13 +154,15 @@ type silence struct {
 	hurry       time.Time // of a suspicion that no byte has refuted; zero where there is none
 	last        time.Time // what LastReceived said
 	heard       time.Time // when that changed: by a clock that stands still while the machine sleeps
+	spoke       bool      // the server has said something behind the login
 }
 
 // look takes in what has come since the last time, whether an answer is outstanding, and whether the line is suspected.
 func (w *silence) look(now time.Time, suspected bool) {
 	if at := w.l.t.LastReceived(); !at.Equal(w.last) {
-		w.last, w.heard = at, now
+		w.last, w.heard, w.spoke = at, now, true
 	}
+	w.spoke = w.spoke || w.l.soonest() != nil
 	if w.probing != nil {
 		select {
 		case <-w.probing:
@@ -195,6 +198,7 @@ func (w *silence) quiet(now time.Time) time.Duration {
 func (w *silence) limit(now time.Time) (limit time.Duration, ends bool) {
 	limit = w.interval * time.Duration(max(w.l.c.o.AliveCountMax, leastAlive))
 	waits, slow := w.l.probeWaits()
+	waits = waits || !w.spoke
 	if waits {
 		limit *= busyFactor
 	}

@@ -21,7 +21,8 @@ type stubLine struct {
 	pipe bool // it can't be asked whether it is alive, and carries one channel
 	born time.Time
 
-	channels atomic.Int32 // opened so far
+	channels atomic.Int32  // opened so far
+	stalled  time.Duration // how long a channel is not opened; not changed once the line is in use
 
 	frozen atomic.Pointer[time.Time] // since when no byte passes; nil where all do
 	probed atomic.Pointer[time.Time] // when it last said that it is alive, where nothing else comes; nil where bytes come all the time
@@ -74,7 +75,18 @@ func (l *stubLine) freeze() {
 	l.frozen.Store(&now)
 }
 
+// thaw ends what freeze has begun.
+func (l *stubLine) thaw() { l.frozen.Store(nil) }
+
+// stall has the server take its time to open a channel.
+func (l *stubLine) stall(d time.Duration) { l.stalled = d }
+
 func (l *stubLine) OpenChannel(ctx context.Context) (transport.Channel, error) {
+	select {
+	case <-time.After(l.stalled):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if l.frozen.Load() != nil {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
