@@ -16,7 +16,7 @@ import (
 func firstConnection(ctx context.Context, o sftpconn.Options, patience time.Duration, remote string) (*sftpconn.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silent := fmt.Errorf("%s lets us in, but its SFTP server says nothing within %v: is SFTP switched on there (Subsystem sftp in its sshd_config), and does no start-up file of the login shell wait for something?", remote, patience)
+	silent := fmt.Errorf("%s lets us in, but its SFTP server says nothing within %v: is SFTP switched on there (Subsystem sftp in its sshd_config), and does no start-up file of the login shell wait for something? Where it is slow to begin, -o ConnectTimeout=SECONDS gives it longer", remote, patience)
 	dial := o.Dial
 	o.Dial = func(dialing context.Context) (transport.Transport, error) {
 		t, err := dial(dialing)

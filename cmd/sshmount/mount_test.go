@@ -207,7 +207,7 @@ func TestAMuteSFTPServerIsSaidWithinTheTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close() // connections wait in its queue: nobody accepts them
-	w.want(exitConnect, []string{"SFTP", "within 1s"}, "-o", fmt.Sprintf("directport=%d,ConnectTimeout=1", mute.Addr().(*net.TCPAddr).Port), "127.0.0.1:", w.mnt)
+	w.want(exitConnect, []string{"SFTP", "within 1s", "ConnectTimeout"}, "-o", fmt.Sprintf("directport=%d,ConnectTimeout=1", mute.Addr().(*net.TCPAddr).Port), "127.0.0.1:", w.mnt)
 }
 
 func TestHelpersOfMountHaveItsExitStatuses(t *testing.T) {
