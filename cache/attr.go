@@ -69,11 +69,11 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 				size, _ := f.data.Size()
 				n.attr.Size = uint64(size)
 			}
-			// What was written here is still what is held here. Of anything else the time that would have told of a
-			// change on the server is gone: the next open reads it again.
-			ours := f.wrote || fresh && f.known && f.own
+			// What was just written here is still what is held here, for all that costs something to read again. Of anything
+			// else the time that would have told of a change on the server is gone: the next open reads it again.
+			ours := fresh && (f.wrote || f.known && f.own)
 			c.markOwn(f, n.attr.Size, n.attr.Mtime)
-			f.known = ours
+			f.known, f.racy = ours, n.attr.Size <= cheapAgain
 			f.wrote, f.ownTimes = false, nil
 		}
 	}

@@ -161,6 +161,52 @@ func TestTimesSetRightAfterTheCloseKeepThePages(t *testing.T) {
 	})
 }
 
+// The times that are set take away the mtime that would have told of it.
+func TestAChangeBetweenAnOwnWriteAndOwnTimesShows(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	for name, row := range map[string]struct {
+		size int
+		wait time.Duration // for the times
+	}{"small": {4, 0}, "large, a while later": {4 * cheapAgain, justWritten}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			n := r.create(r.Root(), "f", strings.Repeat("m", row.size)).Node
+			r.learnt(n)
+			h := r.opened(n, syscall.O_WRONLY)
+			r.fill(h, "m")
+			waitFor(t, "it is acknowledged", func() bool { _, dirty := n.file.data.Size(); return !dirty })
+			time.Sleep(row.wait)
+			hers := strings.Repeat("h", row.size)
+			r.sameTime("f", hers)
+			if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Atime: &old, Mtime: &old}); err != nil {
+				t.Fatal(err)
+			}
+			if r.pagesGood(n) {
+				t.Error("the kernel's pages are called good")
+			}
+			for range 2 {
+				if got := r.readAll(n); got != hers {
+					t.Errorf("%d bytes are read, beginning with %.5q", len(got), got)
+				}
+			}
+		})
+	}
+}
+
+// sameTime writes a file's content anew on the remote side, in the second in which it was written last.
+func (r *rig) sameTime(name, content string) {
+	r.t.Helper()
+	p := filepath.Join(r.dir, name)
+	info, err := os.Stat(p)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.write(name, content)
+	if err := os.Chtimes(p, info.ModTime(), info.ModTime()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // learnt waits until the server has said what mtime it gave to what was written here.
 func (r *rig) learnt(n *Node) {
 	r.t.Helper()
