@@ -102,6 +102,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 		if err := h.c.refresh(ctx, h.n, h); err != nil {
 			return 0, err
 		}
+		h.believeSize()
 	}
 	h.written()
 	ctx, stop := h.c.bounded(ctx)
@@ -127,7 +128,16 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 func (h *Handle) endUnknown() bool {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	return h.n.file.cutLost
+	return h.n.file.cutLost || h.n.file.data.Short()
+}
+
+// believeSize has a file that was seen to end early end where the server says: who appends must not write over what is there.
+func (h *Handle) believeSize() {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	if f := h.n.file; f.data.Short() {
+		f.data.SetRemoteSize(int64(h.n.attr.Size))
+	}
 }
 
 // written notes that the file is ours to tell about, until the server has been asked again.

@@ -81,6 +81,9 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
 		fs.data.Changed()
 	default:
+		if fs.racy {
+			fs.data.SetRemoteSize(int64(a.Size)) // it may have been short for a moment only, while it was being written
+		}
 		fs.mark(a.Size, a.Mtime, c.serverNow())
 		preload()
 	}
