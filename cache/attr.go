@@ -73,7 +73,7 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 			// else the time that would have told of a change on the server is gone: the next open reads it again.
 			ours := fresh && (f.wrote || f.known && f.own)
 			c.markOwn(f, n.attr.Size, n.attr.Mtime)
-			f.known, f.racy = ours, n.attr.Size <= cheapAgain
+			f.known, f.racy = ours, f.racy || n.attr.Size <= cheapAgain
 			f.wrote, f.ownTimes = false, nil
 		}
 	}

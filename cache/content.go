@@ -28,6 +28,7 @@ type fileState struct {
 
 	// What was written here.
 	wrote    bool          // bytes were, since the server last told size and mtime
+	hides    bool          // their mtime may have taken the place of one that told of a change made elsewhere: the next open reads the file again
 	learning bool          // the mtime that they got is being asked for: until then only the size tells of changes
 	cutLost  bool          // a truncation was asked for, and nobody knows if it was done: until the server tells the size
 	ownTimes *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
@@ -60,7 +61,7 @@ const cheapAgain = sftpconn.HeadNear
 // mark notes which state of a file the clean bytes are of. One that came about in the second, on the server's clock, in which it was
 // looked at may have another behind it with the same mtime. Called with mu held.
 func (f *fileState) mark(size uint64, mtime uint32, looked int64) {
-	f.known, f.size, f.mtime, f.own = true, size, mtime, false
+	f.known, f.size, f.mtime, f.own, f.hides = true, size, mtime, false, false
 	f.racy = looked-int64(mtime) < 2
 }
 
@@ -72,9 +73,10 @@ func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 	if at := f.data.LastWrite(); !at.IsZero() {
 		written -= int64(time.Since(at).Seconds())
 	}
+	hides := f.hides
 	f.mark(size, mtime, written)
-	f.own = true
-	f.racy = f.racy && size <= cheapAgain
+	f.own, f.hides = true, hides
+	f.racy = f.racy && size <= cheapAgain || hides
 	for h := range f.handles {
 		if h.size != size || h.mtime != mtime {
 			h.unsure = true
@@ -82,6 +84,20 @@ func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 			h.size, h.mtime = size, mtime
 		}
 	}
+}
+
+// writes notes that a file is written here: it is ours to tell about until the server has been asked again. doubtful says that what was held
+// of it may have been out of date. Called with mu held.
+func (f *fileState) writes(doubtful bool) {
+	f.hides = f.hides || f.known && !f.wrote && doubtful
+	f.wrote, f.ownTimes = true, nil
+}
+
+// writesInto is writes where bytes are written to a file that was looked at when it was opened, and maybe since: long ago, or long enough
+// for one that is read again for nothing. Called with mu held.
+func (c *Cache) writesInto(n *Node) {
+	f, looked := n.file, n.until-int64(c.timeout)
+	f.writes(f.size > 0 && (f.size <= cheapAgain || c.now()-looked > int64(justWritten)))
 }
 
 // mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
@@ -163,7 +179,7 @@ func (c *Cache) contentInDoubt(n *Node) {
 
 // forgetPages has the kernel, and the next open, drop the pages of a file. Called with mu held.
 func (c *Cache) forgetPages(n *Node) {
-	n.file.pagesOld, n.file.mustForgetPages, n.file.held = true, len(n.file.handles) > 0, false
+	n.file.pagesOld, n.file.mustForgetPages, n.file.held, n.file.hides = true, len(n.file.handles) > 0, false, false
 	c.dropKept(n)
 	c.notifyContent(n.id)
 }

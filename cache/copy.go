@@ -99,8 +99,7 @@ func (c *Cache) copied(src, dst *Node, off, copied, n int64) {
 	}
 	to.Grown(end, off+n)
 	c.changed(dst)
-	f := dst.file
-	f.wrote, f.ownTimes = true, nil
+	c.writesInto(dst)
 	c.dropAhead(dst)
 	if size, _ := to.Size(); uint64(size) > dst.attr.Size {
 		dst.attr.Size = uint64(size)

@@ -189,3 +189,96 @@ func TestTheKernelForgetsThePagesOfAnOpenFileThatGrewBehindOwnTimes(t *testing.T
 		t.Error("it is told of the new size, and has zeros behind the old end")
 	}
 }
+
+// An own write gives a file another mtime, so that the next opening can't tell by that what somebody else has done to it before.
+func TestAChangeSomeTimeBeforeAnOwnWriteIsSeenAtTheNextOpening(t *testing.T) {
+	for name, size := range map[string]int{"small": cheapAgain / 2, "large": 4 * cheapAgain} {
+		t.Run(name, func(t *testing.T) { testAChangeBeforeAnOwnWrite(t, size) })
+	}
+}
+
+func testAChangeBeforeAnOwnWrite(t *testing.T, size int) {
+	cut, when := uint64(size/2), time.Unix(1_000_000_000, 0)
+	for name, write := range map[string]func(r *rig, n *Node, h *Handle) error{
+		"a write": func(r *rig, n *Node, h *Handle) error {
+			r.fill(h, "content")
+			return h.Flush(ctxOf(r.t))
+		},
+		"a write that is not closed": func(r *rig, n *Node, h *Handle) error {
+			r.fill(h, "content")
+			return n.file.data.Drain(ctxOf(r.t))
+		},
+		"a write, and times": func(r *rig, n *Node, h *Handle) error {
+			r.fill(h, "content")
+			if err := h.Flush(ctxOf(r.t)); err != nil {
+				return err
+			}
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &when, Mtime: &when})
+			return err
+		},
+		"a write, and times behind it": func(r *rig, n *Node, h *Handle) error {
+			r.fill(h, "content")
+			if _, _, err := r.Setattr(ctxOf(r.t), n, h, SetAttr{Atime: &when, Mtime: &when}); err != nil {
+				return err
+			}
+			return h.Flush(ctxOf(r.t))
+		},
+		"two writes": func(r *rig, n *Node, h *Handle) error {
+			for range 2 {
+				r.fill(h, "content")
+				if err := h.Flush(ctxOf(r.t)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"a truncation": func(r *rig, n *Node, _ *Handle) error {
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Size: &cut})
+			return err
+		},
+		"a truncation, with times": func(r *rig, n *Node, _ *Handle) error {
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Size: &cut, Atime: &when, Mtime: &when})
+			return err
+		},
+		"a copy": func(r *rig, n *Node, h *Handle) error {
+			r.put("source", strings.Repeat("s", size/2))
+			if _, err := r.Copy(ctxOf(r.t), r.opened(r.mustFind("source").Node, syscall.O_RDONLY), 0, h, 0, int64(size/2)); err != nil {
+				return err
+			}
+			return h.Flush(ctxOf(r.t))
+		},
+	} {
+		for _, stat := range []bool{false, true} {
+			t.Run(name+map[bool]string{true: ", and a stat"}[stat], func(t *testing.T) {
+				r := newRig(t, nil)
+				r.put("f", strings.Repeat("o", size))
+				n := r.mustFind("f").Node
+				h := r.opened(n, syscall.O_RDWR)
+				r.readOpen(h)
+				if size > cheapAgain && !strings.HasPrefix(name, "a truncation") { // for which nobody has to open it
+					r.mu.Lock()
+					n.until -= int64(2 * justWritten)
+					r.mu.Unlock()
+				}
+				r.putAt("f", strings.Repeat("n", size), time.Now().Add(-justWritten))
+				if err := write(r, n, h); err != nil {
+					t.Fatal(err)
+				}
+				if stat {
+					r.statAgain(n)
+				}
+				now, keep, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer now.Release()
+				if keep {
+					t.Error("the kernel's pages of before are called good")
+				}
+				if got, want := r.readOpen(now), r.remote("f"); got != want {
+					t.Errorf("%d bytes are read, ending with %.5q; the server has %d, ending with %.5q", len(got), got[len(got)-5:], len(want), want[len(want)-5:])
+				}
+			})
+		}
+	}
+}

@@ -140,13 +140,12 @@ func (h *Handle) believeSize() {
 	}
 }
 
-// written notes that the file is ours to tell about, until the server has been asked again.
+// written notes a write through the handle.
 func (h *Handle) written() {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	h.c.changed(h.n)
-	f := h.n.file
-	f.wrote, f.ownTimes = true, nil
+	h.c.writesInto(h.n)
 	h.c.dropAhead(h.n)
 }
 
