@@ -229,6 +229,11 @@ func TestAChangeInTheSecondOfAnOwnWriteShows(t *testing.T) {
 				r.t.Fatal(err)
 			}
 		},
+		"open for writing still": func(r *rig, n *Node) {
+			h := r.opened(n, syscall.O_WRONLY)
+			r.fill(h, "mine")
+			waitFor(r.t, "it is acknowledged", func() bool { _, dirty := n.file.data.Size(); return !dirty })
+		},
 		"times set": func(r *rig, n *Node) {
 			now := time.Now()
 			if _, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &now, Mtime: &now}); err != nil {

@@ -57,7 +57,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		keep = true // written here at this moment: the kernel's pages hold it
 	case fs.wrote:
 		size, _ := fs.data.Size()
-		keep = uint64(size) == a.Size && !fs.hides && (fs.writers > 0 || fs.learning && size > cheapAgain) && !c.laterThanOurs(fs, a)
+		keep = uint64(size) == a.Size && size > cheapAgain && !fs.hides && (fs.writers > 0 || fs.learning) && !c.laterThanOurs(fs, a)
 	default:
 		keep = fs.good(a)
 	}
