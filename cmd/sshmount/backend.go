@@ -36,8 +36,8 @@ func (m *mount) Sync(ctx context.Context) error {
 	return err
 }
 
-// save waits until everything is saved, or until ctx ends or the line is given up: for this cause then. A line that was given up
-// before may be back: with try that is found out, where something is unsaved.
+// save waits until everything is saved. err is what went wrong; cause is nil, or why the wait was cut short: ctx ended, or the line
+// was given up. A line that was given up before may be back: with try, and something unsaved, one more attempt is made first.
 func (m *mount) save(ctx context.Context, try bool) (err, cause error) {
 	if try && m.unsaved() {
 		m.conn.LastTry(ctx)

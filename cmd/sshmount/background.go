@@ -88,8 +88,8 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 	}
 }
 
-// stopAfter stops this process, for Ctrl-Z, when the second one has stopped. The shell takes the terminal back then, and the second
-// process may have had to give it its echo back first.
+// stopAfter stops this process for Ctrl-Z, when the second one (pid) has stopped: then the shell takes the terminal back, and before
+// that the second process may have to switch the echo on again. It returns without stopping where the second one ends instead.
 func stopAfter(pid int) {
 	var how unix.Siginfo
 	err := unix.Waitid(unix.P_PID, pid, &how, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
@@ -98,7 +98,7 @@ func stopAfter(pid int) {
 	}
 }
 
-// cldStopped is what waitid(2) says of a child that was stopped.
+// cldStopped is CLD_STOPPED, the si_code of waitid(2) for a child that was stopped by a signal.
 const cldStopped = 5
 
 // program is the file of this program. Its own name is what ps and killall

@@ -20,9 +20,9 @@ const (
 	lastPatience = 5 * time.Second
 	// detachPatience is how long somebody who asked for a detached mount waits for its end.
 	detachPatience = time.Second
-	// closePatience is how long requests that are half sent may take to be sent whole, when nobody waits for their answers any more.
+	// closePatience is how long requests that are half sent may take to be sent whole, when nobody waits for their answers.
 	closePatience = 2 * time.Second
-	// triedAge is for how long a line that was tried and not reached is not tried again: an end saves twice, one soon after the other.
+	// triedAge is how long after a save a line that was given up is not tried anew: an end saves twice, with little time between.
 	triedAge = 10 * time.Second
 	// hurryPatience replaces lastPatience and closePatience once a signal has come while the mount was ending: enough for what is
 	// nearly done.
@@ -218,9 +218,11 @@ func (m *mount) closeCache() error {
 	return <-done
 }
 
-// drain waits until everything is saved, at most timeout, or until the line
-// has been given up and one more attempt has failed, or a signal comes, or a wish that waits for less. failed is what went wrong with bytes
-// and operations; late says that some are still unsaved, and why.
+// drain waits until everything is saved, for timeout at most. It ends early
+// when the line is given up (one that was given up before is tried once more),
+// when a signal comes, or when the time of a further wish is over that waits
+// for less. failed is what went wrong with bytes and operations; late says that
+// some are still unsaved, and why.
 func (m *mount) drain(timeout time.Duration) (failed, late error) {
 	if m.hurry {
 		timeout = 0
@@ -231,8 +233,9 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 	defer stop(nil)
 	type outcome struct{ err, cause error }
 	done := make(chan outcome, 1)
+	try := time.Since(m.tried) > triedAge
 	go func() {
-		err, cause := m.save(ctx, time.Since(m.tried) > triedAge)
+		err, cause := m.save(ctx, try)
 		done <- outcome{err, cause}
 	}()
 	tick := time.NewTicker(time.Second)
@@ -260,6 +263,7 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 	}
 }
 
+// timeOver is the cause of an end of waiting after that long.
 func timeOver(after time.Duration) error {
 	return fmt.Errorf("time is over (%v)", after.Round(time.Second))
 }

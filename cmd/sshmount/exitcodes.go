@@ -67,7 +67,7 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// connectCode tells a refusal from a line that is down, and from a server without SFTP.
+// connectCode tells a refused login from a line that is down or a server without SFTP.
 func connectCode(err error) int {
 	var permanent *transport.PermanentError
 	if errors.As(err, &permanent) && !permanent.NoSFTP {

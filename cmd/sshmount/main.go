@@ -26,7 +26,8 @@ func main() { os.Exit(run(os.Args)) }
 
 func run(argv []string) int {
 	if os.Getenv("PATH") == "" {
-		// As for execvp(3), with which sshfs finds ssh. Without ssh less of the user's configuration would count.
+		// A service may have no PATH. This is about where execvp(3), with which sshfs finds ssh, looks then. Without ssh less of
+		// the user's configuration would count.
 		os.Setenv("PATH", "/usr/local/bin:/usr/bin:/bin")
 	}
 	name, args := filepath.Base(argv[0]), argv[1:]

@@ -48,9 +48,11 @@ type mount struct {
 	outcome control.Outcome  // how it ended; written before over is closed, and read after
 	control *control.Server  // nil where there could be none
 	signals <-chan os.Signal // the user's wishes to end it
-	hurry   bool             // a second signal came: no more waiting; of the goroutine that ends the mount
-	tried   time.Time        // when it was last through with saving; of the same goroutine
-	later   []umountWish     // that came while it was ending; of the same goroutine
+
+	// Of the goroutine that ends the mount.
+	hurry bool         // a second signal came: no more waiting
+	tried time.Time    // when drain last ended: until then the line was tried
+	later []umountWish // that came while another was being met
 }
 
 // where the log goes.
@@ -227,7 +229,7 @@ func (m *mount) attach(ctx context.Context) error {
 	return nil
 }
 
-// portAdvice is for who has written HOST:PORT/DIR, as in a URL, where the directory is not there.
+// portAdvice is what to add where a remote directory is missing whose path begins like the PORT of HOST:PORT/DIR, as in a URL; else "".
 func portAdvice(dir string) string {
 	first, _, _ := strings.Cut(dir, "/")
 	if n, err := strconv.ParseUint(strings.TrimSuffix(first, ":"), 10, 16); err == nil {

@@ -160,7 +160,7 @@ func outcomeError(path string, o control.Outcome) error {
 	case o.Busy:
 		return failed(exitBusy, errors.New(o.Error))
 	case o.Unsaved:
-		// What went wrong may have been told to who waited for it then.
+		// The text is empty where each error was told to a program that waited for it.
 		return failed(exitUnsaved, fmt.Errorf("%s: %s", path, cmp.Or(o.Error, "not everything could be saved")))
 	case o.Error != "":
 		return failed(exitFailure, fmt.Errorf("%s: %s", path, o.Error))

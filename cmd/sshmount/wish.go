@@ -11,7 +11,7 @@ type umountWish struct {
 	lazy    bool                 // detach it where it is in use
 	force   bool                 // and close it too: a signal
 	timeout time.Duration        // how long unsaved data is waited for; 0 is the mount's own
-	until   time.Time            // when that is over, of one that came while another was being met
+	until   time.Time            // when timeout is over; set only of one that came while another was being met
 	answer  chan control.Outcome // room for one; nil where nobody waits
 }
 
@@ -31,7 +31,7 @@ func (m *mount) replyToLater(o control.Outcome) {
 	m.later = nil
 }
 
-// timeoutFor is how long unsaved data is waited for at a wish.
+// timeoutFor is how long unsaved data is waited for at a wish: its own timeout, or the mount's drain_timeout.
 func (m *mount) timeoutFor(w umountWish) time.Duration {
 	if w.timeout == 0 {
 		return m.set.DrainTimeout

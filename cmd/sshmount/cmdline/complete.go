@@ -15,9 +15,9 @@ func formOf(calledAs string, viaMount bool) form {
 	return f
 }
 
-// asMountFuseWrites says whether the arguments are such as mount.fuse3 makes for root: the operands, and one list of options that
-// ends with dev and suid. Where it is not mount(8) that has run it (pam_mount does so itself), nothing else tells of it: it has
-// become the shell, and that has become us.
+// asMountFuseWrites says whether the arguments look like those that mount.fuse3 composes for root: the operands, and one list of
+// options that ends with dev and suid. Where mount.fuse3 was not run by mount(8) (pam_mount runs it directly) nothing else tells of
+// it: it replaces itself with a shell, and the shell with this program, so no parent process is left to look at.
 func asMountFuseWrites(args []string) bool {
 	return len(args) == 4 && args[2] == "-o" && strings.HasSuffix(","+args[3], ",dev,suid")
 }

@@ -14,9 +14,9 @@ func (e *Error) Error() string { return e.text }
 func faultf(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
 // Parse reads a mount's command line, without the program's own name, which
-// comes as calledAs. viaMount says that mount(8) or mount.fuse3 is seen behind the call. Help and
-// Version are not looked at here beyond being set: with either of them the
-// operands may be missing.
+// comes as calledAs. viaMount says that mount(8) or mount.fuse3 is among the
+// parents of this process. Help and Version are not looked at here beyond being
+// set: with either of them the operands may be missing.
 func Parse(calledAs string, args []string, viaMount bool) (*Settings, error) {
 	s := &Settings{form: formOf(calledAs, viaMount || asMountFuseWrites(args)), IDMap: MapUser}
 	if s.form.sshfs {

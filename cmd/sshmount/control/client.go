@@ -16,7 +16,8 @@ import (
 // ErrGone says that the process of a mount has ended before it answered.
 var ErrGone = errors.New("the process of the mount has gone")
 
-// firstAnswer is how long a process may take to say anything at all: who waits long hears of it every progressInterval.
+// firstAnswer is how long a process may take to say anything at all. A request that lasts longer is no matter: its progress is told
+// every progressInterval.
 const firstAnswer = 20 * time.Second
 
 // Client asks the process of one mount.

@@ -40,22 +40,23 @@ func (r Record) Alive() bool { return r.Born != "" && born(r.PID) == r.Born }
 
 // stopped says whether the process is held, by SIGSTOP or a debugger, so that nothing of it runs.
 func (r Record) stopped() bool {
-	state, born := process(r.PID)
+	state, born := procStat(r.PID)
 	return born == r.Born && (state == 'T' || state == 't')
 }
 
 // born reads when a process started; "" where there is none, or only what a
 // killed one leaves until its parent asks.
 func born(pid int) string {
-	state, born := process(pid)
+	state, born := procStat(pid)
 	if state == 'Z' || state == 'X' {
 		return ""
 	}
 	return born
 }
 
-// process reads of a process how it is, and when it started; "" where there is none.
-func process(pid int) (state byte, born string) {
+// procStat reads /proc/PID/stat: the letter of the state (proc(5)), and when the process started, in clock ticks since the machine
+// did; 0 and "" where there is no such process.
+func procStat(pid int) (state byte, born string) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, ""

@@ -85,11 +85,12 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// unknownID is the owner that the kernel shows in a user namespace for those that are not known there, root outside among them.
+// unknownID is the overflow uid: the kernel shows it in a user namespace for owners that have no id there, such as the root outside.
 const unknownID = 65534
 
-// checkParent refuses a directory in which another user could put something else in the place of ours, as root's is after su, with
-// the XDG_RUNTIME_DIR of who called it: what is written there would go where a link of that user leads.
+// checkParent refuses a directory whose owner is another user, who could put a link in the place of ours, and so have root write
+// where the link leads: after su, XDG_RUNTIME_DIR may still be that of the user who called it. Root's own directories are trusted,
+// and sticky ones (/tmp) of an unknown owner.
 func checkParent(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {

@@ -36,7 +36,7 @@ type UmountRequest struct {
 type Outcome struct {
 	Error    string   `json:"error,omitempty"`    // "" where all is well
 	Busy     bool     `json:"busy,omitempty"`     // the mount is in use and still there
-	Detached bool     `json:"detached,omitempty"` // it is at no place any more, and goes on until programs have closed their files
+	Detached bool     `json:"detached,omitempty"` // it has no mount point, and goes on until programs have closed their files
 	Unsaved  bool     `json:"unsaved,omitempty"`  // something could not be saved
 	Rescued  []string `json:"rescued,omitempty"`
 }

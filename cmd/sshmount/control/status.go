@@ -27,7 +27,7 @@ type Status struct {
 	NextTry    time.Time `json:"next_try,omitzero"`
 	Reconnects int       `json:"reconnects"`
 	Async      bool      `json:"async"`
-	Detached   bool      `json:"detached"` // it is at no place any more, and ends with the last open file
+	Detached   bool      `json:"detached"` // it has no mount point, and ends with the last open file
 	Ending     bool      `json:"ending"`   // it is unmounted, and ends when everything is saved
 	Login      Login     `json:"login"`
 	Line       Line      `json:"line"`
