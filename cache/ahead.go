@@ -211,18 +211,19 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 			s.sweeper = time.AfterFunc(aheadFor+time.Second, c.sweep)
 		}
 		if a.ok {
-			c.scanPump() // what has failed makes room for others when the program goes on: it would be the next again at once
+			c.scanPump() // not after a failure: the same file would be the next again, at once
 		}
 	}()
 }
 
-// failed notes that a file could not be fetched or looked at, so that it is left alone until a program has opened it: at once where
-// that was refused, as it is with a file that may not be read. Called with Cache.mu held.
+// failed notes that a file could not be fetched or looked at. After scanMaxWasted times it is left alone until a program has opened it;
+// after the first where there is an error, as of a file that may not be read. Called with Cache.mu held.
 func (a *ahead) failed(err error) {
-	a.n.wasted = min(a.n.wasted+1, scanMaxWasted)
 	if err != nil {
 		a.n.wasted = scanMaxWasted
+		return
 	}
+	a.n.wasted = min(a.n.wasted+1, scanMaxWasted)
 }
 
 // sweep forgets what was fetched in vain, some time after the last fetch.

@@ -58,8 +58,8 @@ func (c *Cache) modeSeen(n *Node, mode uint32) {
 	n.attr.Mode = mode
 }
 
-// othersSet enters attributes but the size that the server has taken, or will. fresh says that they were asked for when the file had just been
-// written here. Called with mu held.
+// othersSet enters attributes other than the size that the server has taken, or surely will. fresh says that they were asked for
+// within justWritten of the file's last acknowledged write. Called with mu held.
 func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 	c.changed(n)
 	c.applied(n, a)
@@ -79,7 +79,7 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 	}
 }
 
-// applied enters attributes that the server has taken. Called with mu held.
+// applied enters in the node, and in its directory's listing, attributes that the server has taken. Called with mu held.
 func (c *Cache) applied(n *Node, a session.Attr) {
 	if a.Flags&session.HasMode != 0 {
 		c.modeSeen(n, n.attr.Mode&syscall.S_IFMT|a.Mode)

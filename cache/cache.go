@@ -41,7 +41,7 @@ type Options struct {
 	FollowSymlinks    bool
 	TransformSymlinks bool   // absolute targets become relative, wherever they lead
 	FreeSymlinks      bool   // targets are handed on as they are (no_contain_symlinks)
-	SeenAt            string // absolute path of the root for the programs of this machine; "" where it is not known
+	SeenAt            string // absolute path at which programs of this machine see the root; "" where it is not known
 	DisableHardlink   bool
 
 	RescueDir string // where undeliverable bytes go; "" loses them, with a line in the log
@@ -111,7 +111,7 @@ type Cache struct {
 	scarce    int64 // nothing is asked for on a guess until then
 	explained explanation
 
-	explaining singleflight.Group // one request for the reason of a file's refusals at a time
+	explaining singleflight.Group // by node: at most one search at a time for the reason of its refusals (whyLost)
 }
 
 // New resolves the root and looks at it: it must be a directory.

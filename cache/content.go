@@ -19,7 +19,7 @@ type fileState struct {
 	size  uint64
 	mtime uint32
 	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
-	own   bool // that state came about by what was written here
+	own   bool // that state is what writes made here have left
 	held  bool // that state was opened, or written here: the bytes are most likely still here or in the kernel's pages
 
 	// What the kernel has to be told of its pages.

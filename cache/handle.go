@@ -71,8 +71,9 @@ func (h *Handle) check(a session.Attr) error {
 	return nil
 }
 
-// Read returns up to n bytes at off, fewer only at the end of the file. The View must be released. Its error carries an errno: EIO where the
-// server could not be reached, ESTALE where the file could not be found again after a reconnect, EINTR or ETIMEDOUT where ctx ended.
+// Read returns up to n bytes at off, fewer only at the end of the file. The View must be released. Its error carries an errno: EIO
+// where the server could not be reached, ESTALE where the file could not be found again after a reconnect, EINTR or ETIMEDOUT where
+// ctx ended.
 func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, error) {
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()

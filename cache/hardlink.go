@@ -111,7 +111,8 @@ func (c *Cache) sureOfName(ctx context.Context, n *Node) error {
 }
 
 // tellNames asks by an open handle whether the name by which a node was asked for still is its own, which the answer a leaves open.
-// asked is what it was before that question: where it was changed here since, the two answers differ without another file.
+// asked is the stamp from before the question that a answers: where the node was changed here since then, the two answers may differ
+// and yet be of one file.
 func (c *Cache) tellNames(ctx context.Context, n *Node, h *Handle, asked stamp, a session.Attr) error {
 	_, open, err := c.statOpen(ctx, n, h)
 	if err != nil {

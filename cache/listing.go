@@ -185,7 +185,8 @@ func (c *Cache) trimListings() {
 	}
 }
 
-// keepInListing hands what a node knew back to its directory's listing, for the next who asks. Called with mu held, before it loses its name.
+// keepInListing hands what a node knew back to its directory's listing, for the next who asks. Called with mu held, before it loses
+// its name.
 func (c *Cache) keepInListing(n *Node) {
 	if n.parent == nil || n.parent.dir.list == nil {
 		return

@@ -38,7 +38,7 @@ type dirState struct {
 	counted  int64  // when it was last counted in its parent's walked; 0: never
 	deep     int    // levels that a program came down to it, listing each at once
 	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
-	notAhead bool   // the session ended when it was listed the last time, that was refused, or nobody wanted so many names: it is not listed ahead
+	notAhead bool   // it is not listed ahead: the last listing ended the session, was refused, or had more names than anybody wanted
 	made     bool   // here: so it is on the file system of the directory that it is in
 	linked   bool   // that file system has hard links: the server has made one in it
 }

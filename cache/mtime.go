@@ -6,11 +6,13 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// The mtime that a file gets by being written is the server's to tell. It is asked for, so that the next stat need not, and the next open finds
-// the kernel's pages good: behind the last bytes in their flight, or else when the file has been closed.
+// The mtime that a file gets by being written is the server's to tell. It is asked for without being waited for, so that the next stat
+// need not ask, and the next open finds the kernel's pages good: behind the last bytes in their flight (learnBehind), or else when the
+// file has been closed (learnMtime).
 
-// learnBehind runs wait, which waits for the bytes of the handle, and takes over what they have made of the file. A handle
-// asks so once: one that is flushed again and again, as by each process that has inherited it, would ask each time.
+// learnBehind runs wait, which waits for the bytes of the handle, and enters the attributes that the file has after them, where they
+// can be learnt in the same flight. A handle asks only once: it may be flushed many times, as by each process that has inherited it.
+// The error is that of wait.
 func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) error) error {
 	c, n := h.c, h.n
 	c.mu.Lock()
@@ -45,7 +47,8 @@ func (h *Handle) onlyWriter() bool {
 	return f.writers == 0
 }
 
-// learnMtime asks for what learnBehind could not. Nobody waits for it. Who saves a file renames it at once: then it is asked once more behind that.
+// learnMtime asks for what learnBehind could not learn, once the file is closed. Nobody waits for it. A program that saves a file often
+// renames it at once: then the question has crossed with the rename, and is put again behind it.
 func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 	tries := 3
 	if c.o.Async {
@@ -86,7 +89,8 @@ func (c *Cache) learnt(n *Node, asked stamp, a session.Attr) bool {
 	return true
 }
 
-// crossed says whether a change made here has crossed with an answer about a file, or it is of something else. Called with mu held.
+// crossed says whether a change made here has crossed with the answer a, to a question put when the node's stamp was asked, or a is
+// of something of another type. Called with mu held.
 func (c *Cache) crossed(n *Node, asked stamp, a session.Attr) bool {
 	return n.gen != asked.gen || n.sent > 0 || !sameType(n, a)
 }

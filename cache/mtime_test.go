@@ -164,8 +164,8 @@ func TestAFileThatIsFlushedAgainAndAgainIsAskedAboutTwiceAtMost(t *testing.T) {
 	r.wantServers(f.Node)
 }
 
-// answeredLate has h flushed while the server tells of what the file has become, and do done before that is known here. What the server tells
-// is an mtime that a write changes. It gives what came of the flush.
+// answeredLate has h flushed while the server tells of what the file has become, and do done before that is known here. What the
+// server tells is an mtime that a write changes. It gives what came of the flush.
 func (r *rig) answeredLate(h *Handle, do func()) error {
 	r.t.Helper()
 	r.tap.SetDelay(askedBefore)

@@ -146,7 +146,8 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 	return p, err
 }
 
-// openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once there is one.
+// openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once
+// there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
 	c.mu.Lock()
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)

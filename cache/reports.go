@@ -13,7 +13,7 @@ const maxReports = 100
 // had, and of bytes that could not be delivered.
 type reports struct {
 	mu    sync.Mutex // guards the rest
-	list  []error    // nobody else has them, so that an undelivered may still grow
+	list  []error    // handed to nobody before it is taken: an *undelivered in it may still grow
 	total int        // since the last take, those not kept included
 }
 
@@ -31,7 +31,7 @@ func (r *reports) add(op, path string, err error) {
 	}
 }
 
-// named is err with what was done to what, where it does not say so itself.
+// named is err with the operation and the path in front, where it does not say so itself.
 func named(op, path string, err error) error {
 	var told *opError
 	if errors.As(err, &told) && told.path == path {
@@ -40,8 +40,8 @@ func named(op, path string, err error) error {
 	return fmt.Errorf("%s %q: %w", op, path, err)
 }
 
-// undelivered is a report of bytes of one file that had the same end: a large file has them in hundreds of pieces, which must not
-// crowd out what there is to tell of others.
+// undelivered is one report of all bytes of a file that could not be delivered and had the same fate: those of a large file come in
+// hundreds of pieces, which must not crowd out the reports of other files.
 type undelivered struct {
 	path   string
 	off    int64 // of the first piece
@@ -61,7 +61,7 @@ func (u *undelivered) Error() string {
 
 func (u *undelivered) Unwrap() error { return u.why }
 
-// addUndelivered reports bytes at off of which fate says what became of them.
+// addUndelivered reports bytes at off that could not be delivered; fate is what became of them ("lost", "kept in …").
 func (r *reports) addUndelivered(path string, off, bytes int64, fate string, why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

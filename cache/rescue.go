@@ -101,15 +101,16 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 // explainedFor is how long the reason for one refusal counts for the others of a file.
 const explainedFor = 5 * time.Second
 
-// explanation is the reason that was found for a refusal.
+// explanation is the reason that was found for a refusal. Guarded by Cache.mu.
 type explanation struct {
 	of    uint64 // the node
 	why   error
 	until int64 // Cache.now
 }
 
-// whyLost is why, or what explain finds to be behind it where the server gave no reason: that goes to the log, to who asks for the status
-// and beside the rescued bytes. A full disk refuses all that is on its way to a file; one of those asks.
+// whyLost gives the reason of a refusal for the log, the status and the note beside the rescued bytes: why, or, where that is the
+// server's failure without a reason, what explain finds behind it. A full disk refuses every write that is on its way to a file: one of
+// them asks, and its answer counts for the others for explainedFor.
 func (c *Cache) whyLost(n *Node, why error, explain func(context.Context) error) error {
 	if n == nil || !failure(why) {
 		return why
@@ -136,8 +137,8 @@ func (c *Cache) whyLost(n *Node, why error, explain func(context.Context) error)
 	return found.(error)
 }
 
-// save writes bytes that could not be delivered to the rescue file of a node, with a line beside it that says what they are. It gives the
-// file's name, and whether they are the first in it.
+// save writes bytes that could not be delivered to the rescue file of a node, with a line beside it that says what they are. It gives
+// the file's name, and whether the file was made for them.
 func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error) (name string, first bool, err error) {
 	if r.dir == "" {
 		return "", false, errors.New("no rescue directory is set")
@@ -160,7 +161,7 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 		return name, first, nil // the bytes are safe; only the note beside them is missing
 	}
 	if strings.ContainsFunc(remote, unicode.IsControl) {
-		remote = strconv.Quote(remote) // one line, and nothing that does something to the terminal of who reads it
+		remote = strconv.Quote(remote) // so that it is one line, without escape sequences for the reader's terminal
 	}
 	fmt.Fprintf(notes, "%s  %d bytes at offset %d of %s could not be written: %v\n", time.Now().Format(time.RFC3339), len(data), off, remote, why)
 	notes.Close()
@@ -180,7 +181,7 @@ func (r *rescue) open(n *Node, remote string, off, end int64, why error) (*os.Fi
 		return nil, err
 	}
 	base := strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || c == '*' { // which CreateTemp would replace
+		if unicode.IsControl(c) || c == '*' { // CreateTemp would put its random part in place of a *
 			return '_'
 		}
 		return c

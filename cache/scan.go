@@ -29,7 +29,7 @@ type scan struct {
 	dir    *Node  // its directory; pinned, nil before the first
 	last   uint64 // the id of the file
 	lastAt int64  // when (Cache.now)
-	every  int64  // the time from one such open to the next, lately, in nanoseconds; 0: not known
+	every  int64  // a running mean of the time from one such open to the next, in nanoseconds; 0: not known
 
 	// Files that were opened one after the other in one of the two orders of their listings.
 	byName bool // it is that of the names
@@ -93,7 +93,8 @@ func (c *Cache) scanOpened(n *Node) {
 	c.scanPump()
 }
 
-// keepTime notes when a file is opened. The last time between two counts for half.
+// keepTime notes that n is opened at now (Cache.now). In the mean the latest time between two opens counts for half; a pause of more
+// than scanWithin begins it anew.
 func (s *scan) keepTime(n *Node, now int64) {
 	if s.last == n.id {
 		return
@@ -109,8 +110,8 @@ func (s *scan) keepTime(n *Node, now int64) {
 	s.lastAt = now
 }
 
-// inTime is how many files may be ahead for the program to come to the last of them while what was asked for counts as just opened,
-// with as much time to spare.
+// inTime is how many files may be fetched ahead, so that the program comes to the last of them in half the time for which what was
+// fetched counts as just opened (aheadFor): scanWindow to scanMost.
 func (s *scan) inTime() int {
 	if s.every == 0 {
 		return scanMost

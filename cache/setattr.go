@@ -162,8 +162,8 @@ func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	return nil
 }
 
-// justWritten is how long after the server has acknowledged bytes their file is taken to be still theirs when its times are set, as unzip
-// and rsync do it when they have closed it.
+// justWritten is how long after the server has acknowledged the last bytes of a file its content is taken to be still what was written
+// here when its times are set: unzip and rsync set them when they have closed the file.
 const justWritten = time.Second
 
 // setOthers sets anything but the size.
@@ -241,9 +241,9 @@ func (c *Cache) refusedInPart(n *Node, a session.Attr) {
 	n.expire()
 }
 
-// surelyTaken says whether it is known that the server will take attributes: those of the node are what the server told, however long
-// ago, with nothing to put them in doubt since, and they are the user's to set. Only root gives a file away; `cp -a` and mv try, and go
-// on where they are refused.
+// surelyTaken says whether the server can be counted on to take attributes a: what is known of the node came from the server, however
+// long ago, with nothing to put it in doubt since, and the file is the user's. Only root gives a file away; `cp -a` and mv try that, and
+// go on when they are refused, so they need the server's own answer.
 func (c *Cache) surelyTaken(n *Node, a session.Attr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

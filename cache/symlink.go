@@ -125,7 +125,8 @@ func (c *Cache) insideRoot(target string) (string, bool) {
 	return "", false
 }
 
-// behind gives the rest of an absolute target that is in the directory root, "." for that itself. With ".." in it nobody knows.
+// behind gives the rest of an absolute target behind the directory root: "." for root itself; false for one that is outside, or has
+// ".." in it: where that leads can't be told here.
 func behind(root, target string) (string, bool) {
 	if root == "" || target == "" || target[0] != '/' {
 		return "", false
@@ -144,7 +145,8 @@ func behind(root, target string) (string, bool) {
 	return cmp.Or(rest, "."), true
 }
 
-// staysInside says whether a relative target can't leave the mount: ".." only in front, and no more of them than there are directories above.
+// staysInside says whether a relative target can't leave the mount: ".." only in front, and no more of them than there are
+// directories above.
 func staysInside(target string, depth int) bool {
 	if target == "" || target[0] == '/' {
 		return false

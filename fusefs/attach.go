@@ -59,7 +59,8 @@ func PassedDescriptor(mountpoint string) (fd int, ok bool) {
 // fuseDevice is the number of /dev/fuse, the same on every Linux.
 var fuseDevice = unix.Mkdev(10, 229)
 
-// takePassed keeps a passed descriptor from the programs that are started from here: while one has it, the mount is not dead when this process is.
+// takePassed keeps a passed descriptor from the programs that are started from here: while one has it, the mount is not dead when
+// this process is.
 func takePassed(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != fuseDevice {

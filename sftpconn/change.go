@@ -182,7 +182,8 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 		if found.Mode&modeType == modeLink {
 			return nil
 		}
-		// Something else has the name now, or the server follows links also in LSTAT, as ProFTPD does: it tells the target's attributes then.
+		// Something else has the name now, or the server follows links also in LSTAT, as ProFTPD does: it tells the target's
+		// attributes then.
 		read := ch.s.Readlink(path)
 		switch readErr := ch.wait(ctx, read); {
 		case readErr == nil:

@@ -55,8 +55,8 @@ func (f *File) unaskWrite(n int) {
 	f.out.wake()
 }
 
-// lockSent takes mu when asked bytes were given to WriteAt and WriteSetstat in all and each of them is sent; false, without mu, where until is
-// closed or ctx ends first.
+// lockSent takes mu when asked bytes were given to WriteAt and WriteSetstat in all and each of them is sent; false, without mu,
+// where until is closed or ctx ends first.
 func (f *File) lockSent(ctx context.Context, until <-chan struct{}, asked int64) bool {
 	for {
 		f.mu.Lock()

@@ -109,7 +109,8 @@ func (p *pacer) shareNow() int64 {
 // limit is how much may be in flight now, in bytes. With mu held.
 func (p *pacer) limit() int64 { return min(p.target(), p.capacity()) }
 
-// lend decides whether bulk data may use the channel of names, too: where no more channels are to be had, and it would not be noticed. With mu held.
+// lend decides whether bulk data may use the channel of names, too: where no more channels are to be had, and it would not be
+// noticed. With mu held.
 func (p *pacer) lend() {
 	p.lent.Store(p.l.nBulk.Load() >= p.l.most.Load() && p.rate()*p.l.rtt.get().Seconds() >= lentBytes*lentTime)
 }

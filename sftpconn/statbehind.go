@@ -2,8 +2,8 @@ package sftpconn
 
 import "context"
 
-// StatBehind asks for the attributes of the file in the flight of its last WRITEs: it waits as FsyncBehind does, and asks where all that are
-// not answered then are on one channel, behind them. told says what the server has answered, provided that no WRITE has
+// StatBehind asks for the attributes of the file in the flight of its last WRITEs: it waits as FsyncBehind does, and asks where all
+// that are not answered then are on one channel, behind them. told says what the server has answered, provided that no WRITE has
 // been sent since: then the file was this when the last of them was done, if each has succeeded. nil where that can't be known;
 // then Stat is to be called behind the last answer.
 //
@@ -33,8 +33,8 @@ func (f *File) StatBehind(ctx context.Context, until <-chan struct{}, asked int6
 	}
 }
 
-// lastWritten gives the handle through which all WRITEs in flight go; nil where there are none, or through several, or where a question behind
-// them might be answered before them, or before bits that the file is still to get. With mu held.
+// lastWritten gives the handle through which all WRITEs in flight go; nil where there are none, or through several, or where a
+// question behind them might be answered before them, or before bits that the file is still to get. With mu held.
 func (f *File) lastWritten() *handle {
 	for ch, h := range f.handles {
 		if h.writes > 0 {

@@ -45,8 +45,8 @@ func (t *Turn) wait(ctx context.Context) error {
 
 type turnKey struct{}
 
-// InTurn makes a context whose read or write is sent when those whose turn is before t have been, and which calls t.Done then. Where it ends
-// unsent, Done is left to the caller.
+// InTurn makes a context whose read or write is sent when those whose turn is before t have been, and which calls t.Done then.
+// Where it ends unsent, Done is left to the caller.
 func InTurn(ctx context.Context, t *Turn) context.Context {
 	return context.WithValue(ctx, turnKey{}, t)
 }

@@ -26,8 +26,9 @@ func (h *Handle) Sync(ctx context.Context) error {
 	return h.backend.Fsync(ctx)
 }
 
-// Asking runs wait, which is to wait for the bytes of this handle (Flush, Sync, Delivered), and has the server asked in the flight of the last
-// of them what they have made of the file. known says that a is the answer; it holds where nothing else has changed the file meanwhile.
+// Asking runs wait, which waits for the bytes of this handle (Flush, Sync or Delivered), and has the server asked for the attributes
+// of the file in the flight of the last of them. known says that a is the answer: what the file was when those were written. Whoever
+// uses it has to know that nothing else has changed the file since. err is that of wait.
 func (h *Handle) Asking(ctx context.Context, wait func(context.Context) error) (a sftpconn.Attr, known bool, err error) {
 	var told func() (sftpconn.Attr, bool)
 	end := h.behind(func(until <-chan struct{}, asked int64) {
@@ -42,8 +43,8 @@ func (h *Handle) Asking(ctx context.Context, wait func(context.Context) error) (
 	return a, known, nil
 }
 
-// behind runs ask where all that is unacknowledged is on its way before the function end is called: this handle has given asked bytes
-// to its backend to write then, and the last of them are under way. until is closed by end, which waits for ask.
+// behind runs ask, in a goroutine, as soon as all that is unacknowledged is on its way, unless end is called first. asked is how many
+// bytes this handle has ever given to its backend by then. end closes until, which has ask return, and waits for that.
 func (h *Handle) behind(ask func(until <-chan struct{}, asked int64)) (end func()) {
 	until, over := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -58,8 +59,9 @@ func (h *Handle) behind(ask func(until <-chan struct{}, asked int64)) (end func(
 	}
 }
 
-// allUnderWay sends what is pending, and says how many bytes this handle has given to its backend when all of it is on its way; false where
-// until is closed first, or something is on its way that has no order with a request through this handle.
+// allUnderWay sends what is pending, waits until all of it is on its way, and gives the bytes that this handle has ever given to its
+// backend. ok is false where there is nothing unacknowledged, until is closed first, or something is on its way (a truncation, a write
+// of another handle) that has no order with a request through this handle.
 func (h *Handle) allUnderWay(until <-chan struct{}) (asked int64, ok bool) {
 	f := h.file
 	f.mu.Lock()

@@ -35,7 +35,7 @@ type span struct {
 	kept      bool
 	read      int64 // bytes that were read
 	unclaimed bool  // no reader is known to come for it: it was written here, or read for a handle that has closed
-	written   bool  // it was written here: who keeps pages of what is written has some of its bytes, and not all
+	written   bool  // it was written here: see File.lacking
 
 	// Guarded by Pool.mu. Only a span that is kept and whose bytes are there is in a list.
 	list       *spanList

@@ -13,7 +13,8 @@ const (
 	retryLast  = 5 * time.Second        // up to this
 )
 
-// deliver writes e when its turn has come, and sets times after it. It returns when the server has answered for good, however long that takes.
+// deliver writes e when its turn has come, and sets times after it. It returns when the server has answered for good, however long
+// that takes.
 func (f *File) deliver(e *extent, turn *sftpconn.Turn, times *sftpconn.Attr) (err, timesErr error) {
 	defer turn.Done()
 	b, data := e.handle.backend, e.data()

@@ -24,17 +24,17 @@ type File struct {
 
 	size   int64 // what programs see while the file is dirty
 	remote int64 // the size on the server, as far as we know
-	high   int64 // the end of the furthest byte that we ever sent, or had copied: the server's file may reach that far, whatever remote says
-	// short: the server's file was seen to end before the size that it tells (sysfs, among others). Then its size and its mtime say
-	// nothing of its content, and nothing is kept of what is read of it.
+	high   int64 // the end of the furthest byte that we ever sent or had copied: the server's file may reach so far, whatever remote says
+	// short: the server's file was seen to end before the size that the server tells, as those of sysfs do. Its size and its mtime
+	// then say nothing of its content, so nothing is kept of what is read of it.
 	short bool
 	// grown counts what may have moved the end of the server's file. An end of file that the server saw before the last of
 	// those says nothing.
 	grown uint64
-	// lacking: bytes are here no more that nobody can have pages of. Who keeps pages has, of what was written here and not read since,
-	// whole ones only.
+	// lacking: a clean span was given up, and most likely the kernel has no page of its bytes either, so that the next read of them
+	// comes to us. The kernel has pages of what it has read; of what a program wrote and nobody read, only of pages written whole.
 	lacking bool
-	unpaged bool // nobody has pages of anything
+	unpaged bool // the kernel has forgotten the file, and its pages of it; until the next Open
 
 	writer    *Handle // who wrote last, while the file is dirty; times are set through it
 	lastWrite time.Time
@@ -101,8 +101,8 @@ func (f *File) Grown(end, furthest int64) {
 	f.grown++
 }
 
-// Short says whether the server's file was seen to end before the size that it tells, and has told no other since. Size is where it
-// ended then, and what is read of it comes from the server each time.
+// Short says whether the server's file was seen to end before the size that the server tells, and SetRemoteSize has not been called
+// since. Size is where it ended, and each Read asks the server.
 func (f *File) Short() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -130,7 +130,7 @@ func (f *File) LastAck() time.Time {
 	return f.lastAck
 }
 
-// Unpaged tells that whoever kept pages of the file has them no more. It has no handles then.
+// Unpaged tells that the kernel has forgotten the file, with the pages that it kept of it. The file has no handles then.
 func (f *File) Unpaged() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -145,8 +145,8 @@ func (f *File) Unpaged() {
 	}
 }
 
-// Lacking says that some of the file must be asked of the server when it is read, as far as can be told: bytes have been given up that
-// were written here and that nobody has read since, or of which nobody keeps pages.
+// Lacking says whether reading the file would most likely have to ask the server, though its content was here: bytes were given up
+// that the kernel has no pages of (see the field).
 func (f *File) Lacking() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -243,8 +243,8 @@ func (f *File) zeroEnd(p *part) int64 {
 	}
 }
 
-// readBehind asks the server for bytes behind the size that it told: the file may have grown, or be one of those that are made
-// when they are read and have a size of 0, or one that is more than their content. Nothing of it is kept.
+// readBehind asks the server for bytes behind the size that it told, or of a file that is short: the file may have grown, or be one
+// whose content is made when it is read, so that its size is 0 (/proc) or more than its content (/sys). Nothing of it is kept.
 func (h *Handle) readBehind(ctx context.Context, a *assembly, off int64, n int) (View, error) {
 	defer h.pool.trim()
 	f := h.file
@@ -283,8 +283,8 @@ func (h *Handle) readBehind(ctx context.Context, a *assembly, off int64, n int) 
 	return v, nil
 }
 
-// sawEnd notes that a short file ends at off, or before that where off is not known to be in it, if no more was done to it than
-// grown counts.
+// sawEnd notes where a short file was seen to end: at off where bytes before it were read (in), else at off or before. It does
+// nothing where File.grown has moved on since the question, and with it perhaps the end.
 func (h *Handle) sawEnd(off int64, in bool, grown uint64) {
 	f := h.file
 	f.mu.Lock()

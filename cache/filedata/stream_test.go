@@ -31,7 +31,8 @@ func TestReadAheadFillsTheLine(t *testing.T) {
 	}
 }
 
-// The window of a stream follows what its reader takes: sixfold in a round trip where that comes at once, and little where the line is slow.
+// The window of a stream follows what its reader takes: sixfold in a round trip where that comes at once, and little where the line
+// is slow.
 func TestAWindowGrowsWithWhatItsReaderTakes(t *testing.T) {
 	const rtt, piece = 100 * time.Millisecond, 256 << 10
 	at := time.Unix(1_000_000, 0)

@@ -121,8 +121,9 @@ func (h *hop) connect(ctx context.Context, under *sshTransport, p *patience) (ne
 // attemptInterval is the time between the attempts to connect that ConnectionAttempts asks for; ssh's own.
 const attemptInterval = time.Second
 
-// clientVersion is how the client calls itself. It names OpenSSH because servers like asyncssh's look for that word to know in which order the
-// two arguments of SYMLINK come: the drafts have one, OpenSSH and whoever follows it the other, which is sent here (session.Symlink).
+// clientVersion is how the client calls itself. It names OpenSSH because servers like asyncssh's look for that word to know in
+// which order the two arguments of SYMLINK come: the drafts have one, OpenSSH and whoever follows it the other, which is sent here
+// (session.Symlink).
 const clientVersion = "SSH-2.0-sshmount_like_OpenSSH"
 
 // attempts tries to connect as often as ConnectionAttempts says.
