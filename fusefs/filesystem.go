@@ -83,7 +83,7 @@ func (fs *filesystem) admit(in *fuse.InHeader) (*cache.Node, fuse.Status) {
 	return fs.node(in.NodeId)
 }
 
-// admitNames is admit for a request about names in its node, and refuses those that no server should be asked about.
+// admitNames is admit for a request about names in its node; names longer than maxName are ENAMETOOLONG, and no server is asked.
 func (fs *filesystem) admitNames(in *fuse.InHeader, names ...string) (*cache.Node, fuse.Status) {
 	n, st := fs.admit(in)
 	if !st.Ok() {

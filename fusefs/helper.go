@@ -39,7 +39,7 @@ func UnmountByHelper(mountpoint string, lazy bool) error {
 		args = append(args, "-z")
 	}
 	cmd := exec.Command(program, append(args, "--", mountpoint)...)
-	// A signal from the terminal that ends the mount, and comes again, must not end the helper too.
+	// In a process group of its own: a second Ctrl-C, while the first is ending the mount, must not end the helper too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -55,7 +55,7 @@ func UnmountByHelper(mountpoint string, lazy bool) error {
 	return fmt.Errorf("%s -u %s: %w (still in use?)", program, mountpoint, err)
 }
 
-// helperSaid is a complaint of the helper with the errno that it tells of.
+// helperSaid is a complaint of the helper in its own words, with the errno that it stands for.
 type helperSaid struct {
 	text  string
 	errno unix.Errno

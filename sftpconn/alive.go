@@ -86,8 +86,8 @@ func (c *Conn) replaceNames(l *link) (*channel, error) {
 	return names, err
 }
 
-// loss says why the transport of a first link is over. One that carries a single session is closed on this side with that, and does
-// not know what was wrong with it.
+// loss says why the transport of a first link is over. A transport that carries a single session is closed on this side when that
+// ends, and itself knows only that: the session knows why.
 func (l *link) loss() error {
 	err := lossOf(l.t)
 	if why := l.names.s.Err(); why != nil && errors.Is(err, net.ErrClosed) {
@@ -110,8 +110,8 @@ func (e *silenceError) Error() string {
 	return fmt.Sprintf("no byte from the server for %v while waiting for an answer", e.quiet.Round(time.Millisecond))
 }
 
-// watchAlive ends the link when it has been silent for too long, also before its first channel is open. Slow is not
-// dead: only bytes count, from whatever channel.
+// watchAlive ends the link when it has been silent for too long, also before its first channel is open.
+// Slow is not dead: only bytes count, from whatever channel.
 func (l *link) watchAlive() {
 	interval := l.c.o.AliveInterval
 	if interval < 0 {

@@ -9,7 +9,7 @@ import "sshmount/sftpconn/session"
 // owing are bits that this side is about to give to a file. All of it is guarded by Conn.bitsMu.
 type owing struct {
 	f     *File
-	on    *channel // on which the server has been asked to set them; nil where it has not yet
+	on    *channel // the channel on which the server was asked to set them; nil before that
 	path  string   // where the file is
 	since *uint32  // what a program has set since the look at the file; nil for nothing
 	taken *uint32  // what openAgain has taken from the file and not given back; nil where the file has its bits
@@ -56,7 +56,7 @@ func (c *Conn) owes(path string) bool {
 	return false
 }
 
-// owesBeside says whether f is to be given bits otherwise than by what is on its way on ch.
+// owesBeside says whether f is about to be given bits by another request than one on its way on ch: a look at f on ch may come first.
 func (c *Conn) owesBeside(f *File, ch *channel) bool {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()

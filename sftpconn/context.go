@@ -13,8 +13,8 @@ func isPatient(ctx context.Context) bool { return ctx.Value(patientKey{}) != nil
 
 type guessKey struct{}
 
-// Guess makes a context for requests that no program waits for: one that was sent when the session ended is not sent again, but
-// gives ErrEndsSession. It may be what the session ended of, and the next guess would be the same.
+// Guess makes a context for requests that no program waits for. One that was on its way when the session ended gives ErrEndsSession
+// at once, and is not sent again: it may be what the session ended of, and then it would end the next one too.
 func Guess(ctx context.Context) context.Context {
 	return context.WithValue(ctx, guessKey{}, true)
 }

@@ -26,8 +26,8 @@ var (
 	// looking afterwards can't tell whether it was done.
 	ErrUncertain = errors.New("the connection was lost before the answer, and what happened cannot be told")
 
-	// ErrEndsSession is returned for a request at which the server or its answer ended the session again and again, or once
-	// where it was a guess.
+	// ErrEndsSession is returned for a request at which the server or its answer ended the session again and again; for a
+	// guess (Guess), once.
 	ErrEndsSession = errors.New("the connection is lost each time the server is asked this")
 
 	// ErrClosed is returned by a Conn or File that was closed.
@@ -58,7 +58,7 @@ func isAbsent(err error) bool {
 // refused says whether the server answered, and the answer was no.
 func refused(err error) bool { return status(err) != session.StatusOK }
 
-// wrap says what was tried on path, which a file that was removed has no more; nil stays nil.
+// wrap says what was tried on path; path is "" for a file that has no name any more. nil stays nil.
 func wrap(err error, op, path string) error {
 	switch {
 	case err == nil:

@@ -30,10 +30,10 @@ func (f *File) Fsync(ctx context.Context) error {
 }
 
 // FsyncBehind asks for fsync@openssh.com in the flight of the file's last WRITEs: on each channel that has some, behind them. It
-// waits until asked bytes were given to WriteAt and WriteSetstat in all and each of them is sent, or until is closed, which ends
-// it. stored then says whether the server has stored all that was written, provided that each of the writes has succeeded by then.
-// nil where it can't be known: then Fsync is to be called behind the last answer. An error is the server's: it may tell of it once
-// only.
+// first waits until asked bytes were given to WriteAt and WriteSetstat in all and each of them is sent; where until is closed
+// before that, it gives up and returns nil. stored, called when the WRITEs are answered and each has succeeded, says whether the
+// server has stored all that was written. It is nil where that can't be known: then Fsync is to be called when the last WRITE is
+// answered. An error is the server's, and must be told: the server may tell of it only once.
 //
 // It needs a server that answers in order (draft-ietf-secsh-filexfer-02 section 3 leaves that open; OpenSSH does).
 func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error) {

@@ -80,7 +80,7 @@ func (l *link) openCounted(like *session.Session, put func(ch *channel, err erro
 	return l.openCountedWithin(ctx, like, put)
 }
 
-// openCountedWithin is openCounted for as long as ctx allows.
+// openCountedWithin is openCounted with the limits of ctx alone.
 func (l *link) openCountedWithin(ctx context.Context, like *session.Session, put func(ch *channel, err error)) error {
 	ch, err := l.openChannel(ctx, like)
 	l.mu.Lock()

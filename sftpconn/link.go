@@ -40,9 +40,9 @@ const (
 	// gets all the channels at once: opening them takes several round trips.
 	farRTT = 20 * time.Millisecond
 
-	// distantRTT is the round trip from which on a writer that has filled windows at once gets channels for them without an
-	// answer that tells what the line carries: on a thin line those are programs that the server has started in vain, but
-	// over a fast one the start of a copy lasts a round trip less.
+	// distantRTT is the round trip above which a writer that fills windows at once gets channels before any answer has told
+	// what the line carries. Over a fast line the start of a copy is a round trip shorter; on a thin one the server has
+	// started some SFTP servers in vain.
 	distantRTT = 100 * time.Millisecond
 
 	// refusedPause is how long a link that was refused a channel, for another reason

@@ -65,8 +65,8 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 	if err != nil {
 		return err
 	}
-	early := len(flight) // of those in flight, the first so many were sent before the handle was known
-	atEnd := false
+	early := len(flight) // how many of those in flight, from the front, were sent before the OPENDIR was answered
+	atEnd := false       // all that the server had was read
 	defer func() {
 		if atEnd {
 			ch.s.CloseHandle(handle)
@@ -95,7 +95,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		err := ch.wait(ctx, call)
 		none := errors.Is(err, io.EOF) || err == nil && len(call.Entries()) == 0
 		if wasEarly && (refused(err) || all == 0 && none) {
-			continue // a server that answers out of order may have been at it before the OPENDIR
+			continue // a server that answers out of order may have come to it before the OPENDIR
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -132,7 +132,8 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 	}
 }
 
-// opendir opens a directory. What is in flight are READDIRs of it.
+// opendir opens a directory, and gives the READDIRs that went out with it; flight is empty where its handle could not be foreseen. It
+// opens the directory anew where a READDIR meant for another may have taken names from it.
 func (c *Conn) opendir(ctx context.Context, ch *channel, path string) (handle string, flight []*session.Call, err error) {
 	for {
 		open, reads := ch.s.OpendirAndRead(path, listWindowFirst)
@@ -169,10 +170,10 @@ func closeWhenOpen(c *Conn, ch *channel, open *session.Call) {
 	})
 }
 
-// longestName is what a name may have on Linux, in bytes. Windows counts otherwise, and has names of three times as many.
+// longestName is NAME_MAX of Linux, in bytes. Windows allows 255 UTF-16 units, which can be three times as many bytes.
 const longestName = 255
 
-// sound takes out of an answer what is no name of a file, and tells of that in one line.
+// sound takes out of an answer what can't be the name of a file here, and logs that in one line. It works in place.
 func (c *Conn) sound(dir string, names []Entry) []Entry {
 	kept := names[:0]
 	bad, left := "", 0

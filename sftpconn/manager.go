@@ -20,7 +20,7 @@ const (
 
 	// dialLimit bounds a dialer that has no limit of its own.
 	dialLimit = 3 * time.Minute
-	// openLimit bounds the opening of a channel and its greeting on a connection that has one.
+	// openLimit bounds the opening of a further channel and its greeting, on a connection that has one already.
 	openLimit = 30 * time.Second
 
 	// redialAge is the age at which an attempt is given up for a new one when the
@@ -56,8 +56,8 @@ func (c *Conn) manage(l *link) {
 	}
 }
 
-// dial makes a link with its channel of names. The dialer bounds the login; the line may
-// fall silent behind that, too, before the SFTP server has greeted.
+// dial makes a link with its channel of names. The dialer bounds the login; watchAlive looks after
+// the line from then on, as it may fall silent before the SFTP server has greeted.
 func (c *Conn) dial(ctx context.Context) (*link, error) {
 	t, err := c.o.Dial(ctx)
 	if err != nil {

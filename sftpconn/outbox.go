@@ -6,8 +6,8 @@ import "context"
 type outbox struct {
 	asked  int64         // bytes that WriteAt and WriteSetstat were ever called with
 	unsent int64         // of these, bytes not handed to a session yet
-	sent   uint64        // WRITEs handed to sessions
-	flying int           // of these, WRITEs that are not answered
+	sent   uint64        // counts the WRITEs handed to sessions
+	flying int           // of these, those that are not answered
 	moved  chan struct{} // closed at the next change of asked or unsent; nil where nobody waits
 }
 

@@ -105,9 +105,9 @@ func (f *File) capacity(dir int) int64 {
 	return size
 }
 
-// crowd has the file opened on the channels that there are, more of them opened, and connections where the user asked for
-// several, where what is asked of the file will soon be more than the windows hold: it takes some round trips until they
-// are there. So it is not left to the requests that have room already.
+// crowd has the file opened on the channels that there are. Where what is asked of it will soon be more than their windows hold,
+// it has more channels opened, and connections where the user asked for several. These take some round trips to come, so it is
+// called for requests that still wait for room.
 func (f *File) crowd(dir int) {
 	f.mu.Lock()
 	f.spreadOut(dir)

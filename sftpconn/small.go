@@ -31,8 +31,8 @@ func (c *Conn) ReadSmall(ctx context.Context, path string, size int, max int) (c
 	return content, a, nil
 }
 
-// aside gives the channel of a link on which the small file at path is read. A file just made that has yet to get its bits is looked
-// at behind the request for that: on another channel it would show those that the server's umask has left.
+// aside gives the channel of a link on which the small file at path is read: the least busy one. A file just made that has yet to get
+// its bits is read on the channel of names, behind the request for them: another would show those that the server's umask has left.
 func (c *Conn) aside(names *channel, path string) *channel {
 	if c.owes(path) {
 		return names

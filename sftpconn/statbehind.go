@@ -2,12 +2,14 @@ package sftpconn
 
 import "context"
 
-// StatBehind asks for the attributes of the file in the flight of its last WRITEs: it waits as FsyncBehind does, and asks where all
-// that are not answered then are on one channel, behind them. told says what the server has answered, provided that no WRITE has
-// been sent since: then the file was this when the last of them was done, if each has succeeded. nil where that can't be known;
-// then Stat is to be called behind the last answer.
+// StatBehind asks for the attributes of the file in the flight of its last WRITEs. It waits as FsyncBehind does (for asked bytes, until
+// or ctx), and then, where all unanswered WRITEs are on one channel, asks behind them and waits for the answer. It returns nil where
+// that can't be done; then Stat is to be called when the last WRITE is answered.
 //
-// It needs a server that answers in order.
+// told gives the answer, and whether no WRITE has been sent since the question: then it is what the file was after those WRITEs,
+// provided that each has succeeded.
+//
+// It needs a server that answers in order, as FsyncBehind does.
 func (f *File) StatBehind(ctx context.Context, until <-chan struct{}, asked int64) (told func() (Attr, bool)) {
 	if !f.lockSent(ctx, until, asked) {
 		return nil
@@ -17,7 +19,7 @@ func (f *File) StatBehind(ctx context.Context, until <-chan struct{}, asked int6
 		f.mu.Unlock()
 		return nil
 	}
-	call := h.ch.s.Fstat(h.id)
+	call := h.ch.s.Fstat(h.id) // with mu held, so that sent counts no WRITE that is queued behind it
 	h.refs++
 	sent := f.out.sent
 	f.mu.Unlock()

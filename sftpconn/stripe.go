@@ -43,7 +43,7 @@ func (f *File) widen(dir int) {
 	}
 }
 
-// spreadOut is widen for a file that may be over, or have lost channels. With mu held.
+// spreadOut is widen for a file that may have ended (over) or have handles of lost channels. With mu held.
 func (f *File) spreadOut(dir int) {
 	if f.over() == nil {
 		f.purge()
@@ -51,7 +51,7 @@ func (f *File) spreadOut(dir int) {
 	}
 }
 
-// join has the file opened on a channel that has come, where requests wait for room: they don't look for it themselves.
+// join has the file opened on a channel that has just come, where requests of it wait for room: these do not look for channels.
 func (f *File) join() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -137,7 +137,7 @@ func follow[T any](c *Conn, note func(), subscribe func(events chan<- T, done <-
 	}
 }
 
-// Kick tries to connect at once where the line is down, and probes it where it is up: the user wishes it.
+// Kick tries to connect at once where the line is down, and probes the line where it is up, at the user's wish. It does not wait.
 func (c *Conn) Kick() {
 	select {
 	case c.kick <- struct{}{}:
@@ -145,8 +145,9 @@ func (c *Conn) Kick() {
 	}
 }
 
-// LastTry is for who would lose something if a line that was given up were back without our knowing: it tries at once, and returns
-// when there is a connection, or when that has failed. It does nothing where a login was refused a while ago.
+// LastTry has a line that was given up tried once more, before something is given up with it: the server may be back. It returns when
+// there is a connection, when the attempt has failed, or when ctx ends; at once where the line was not given up, and while the server's
+// refusal of a login forbids attempts (noNudgeBefore).
 func (c *Conn) LastTry(ctx context.Context) {
 	c.mu.Lock()
 	if time.Now().Round(0).Before(c.noNudgeBefore) {

@@ -49,10 +49,10 @@ type Call struct {
 	err     error
 
 	closes      string // of CLOSE: the handle; not changed after start
-	unread      bool   // of CLOSE: of a directory that was not read to its end; not changed after start
-	peeks       string // of READDIR with a handle that is only foreseen: that one; not changed after start
-	lists       bool   // OPENDIR of OpendirAndRead; not changed after start
-	began       uint64 // of OPEN and OPENDIR: how many of them had been started
+	unread      bool   // of CLOSE: the handle is of a directory that was not read to its end; not changed after start
+	peeks       string // of READDIR with a handle that is only foreseen: that handle; not changed after start
+	lists       bool   // of OPENDIR: it is that of OpendirAndRead; not changed after start
+	began       uint64 // of OPEN and OPENDIR: how many of them have been started in the session, this one included
 	untouched   bool   // see Untouched
 	foreseen    string // of OPEN and OPENDIR: see Foreseen; not changed after start
 	takenBefore uint64 // of these, how many handles will have been given out before, as known at start
@@ -129,8 +129,9 @@ func (c *Call) Foreseen() string { return c.foreseen }
 // AsForeseen says, once Done is closed, whether the answer was Foreseen, and no other file had this handle meanwhile.
 func (c *Call) AsForeseen() bool { return c.asForeseen }
 
-// Untouched says, once Done is closed, that no READDIR but its own can have been sent with the handle that an OPENDIR got: one of
-// another that was thought to get it. Else names may be missing from what is read with it.
+// Untouched says, of an OPENDIR and once Done is closed, that the server can't have read the directory for a READDIR that was meant
+// for another one: one sent with this handle because that other was foreseen to get it. Where false, names may be missing from
+// what is read with the handle.
 func (c *Call) Untouched() bool { return c.untouched }
 
 // N is the number of bytes read or written.

@@ -12,14 +12,14 @@ type handles struct {
 	next    uint32   // the lowest number that was never given out
 	back    []uint32 // given back, the last on top
 	taken   uint64   // handles given out so far
-	opening int      // requests in flight that take one
+	opening int      // requests in flight that take a handle
 	closing int      // requests in flight that give one back
 	moving  []*Call  // both, in the order in which they went out
-	began   uint64   // counts those that take one
+	began   uint64   // counts the requests that take one, from the start of the session
 
-	// READDIRs sent with a handle that was only foreseen, by that.
+	// READDIRs sent with a handle that was only foreseen, by handle.
 	peekAt    map[string]int    // how many are in flight
-	peekEnded map[string]uint64 // began when the last of them was answered
+	peekEnded map[string]uint64 // the value of began when the last of them was answered
 
 	may   bool // the server may be OpenSSH's, by its extensions
 	wrong bool // a handle was not the expected one: it has another way
@@ -44,9 +44,9 @@ func (h *handles) foresee() string {
 }
 
 // foreseeDir gives the handle that an OPENDIR sent now will get; "" where that can't be told. It may be one that is being given back:
-// a READDIR of what had it before would bring no names, as of a file it is refused, and a directory was read to its end. But names
-// are gone for good once they are read: while a READDIR with this handle is in flight that was meant for another directory, it could
-// take them from this one.
+// should the READDIR come to what has it still, it brings no names, as that is a file (where it is refused) or a directory that was
+// read to its end. But the server gives each name once: while a READDIR with this handle is in flight that was meant for another
+// directory, it could take names from this one.
 func (h *handles) foreseeDir() string {
 	if !h.may || h.wrong {
 		return ""
@@ -123,8 +123,8 @@ func (h *handles) begin(c *Call) {
 	}
 }
 
-// moved takes a request out of those in flight, with its outcome. A server that answers one before another that was sent
-// before it is none of OpenSSH's. With Session.mu held.
+// moved takes a request out of moving: it is answered with err, or lost. A server that answers one before another that
+// was sent before it is none of OpenSSH's.
 func (h *handles) moved(c *Call, err error) {
 	i := slices.Index(h.moving, c)
 	if i < 0 {

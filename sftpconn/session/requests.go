@@ -45,7 +45,8 @@ func (s *Session) CloseHandle(handle string) *Call {
 	return s.start(&Call{want: answerStatus, frame: b, closes: handle})
 }
 
-// CloseUnread is CloseHandle for a directory that was not read to its end.
+// CloseUnread is CloseHandle for a directory that was not read to its end: a READDIR meant for the next to get the handle could
+// still bring names of it.
 func (s *Session) CloseUnread(handle string) *Call {
 	b := newFrame(sshfx.PacketTypeClose)
 	b.AppendString(handle)
@@ -105,8 +106,8 @@ func (s *Session) Opendir(path string) *Call {
 	return s.startText(sshfx.PacketTypeOpenDir, answerHandle, path)
 }
 
-// OpendirAndRead is Opendir, and n READDIRs of the directory in the same flight; none where its handle can't be foreseen. They are of
-// use only where AsForeseen says so. Whatever the answer, Untouched must be asked.
+// OpendirAndRead is Opendir, and n READDIRs of the directory in the same flight; none where its handle can't be foreseen. When open is
+// answered, Untouched must be asked: where it is false, the handle is no good for reading and reads are to be abandoned.
 func (s *Session) OpendirAndRead(path string, n int) (open *Call, reads []*Call) {
 	b := newFrame(sshfx.PacketTypeOpenDir)
 	b.AppendString(path)

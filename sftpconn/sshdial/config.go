@@ -163,14 +163,14 @@ func checkHost(what, s string) error {
 	return nil
 }
 
-// What no host and no user that is given may hold: ProxyCommand and Match exec hand them to a shell. They are the characters that ssh
-// refuses since 9.6; an older one, and the library that reads the configuration where there is none, take all.
+// Characters that a given host or user may not hold: ProxyCommand and Match exec hand both to a shell. They are those that OpenSSH
+// refuses since 9.6; an older ssh takes them all, and so does the library that reads the configuration where there is no ssh.
 const (
 	notInHost = "'`\"$\\;&<>|(){},"
 	notInUser = "'`\";&<>|(){}"
 )
 
-// checkGiven is checkHost for the host and the user of an address.
+// checkGiven refuses a host or user of an address that ssh or a shell would not take for one.
 func checkGiven(t target) error {
 	if err := errors.Join(checkHost("host", t.host), checkHost("user", t.user)); err != nil {
 		return err

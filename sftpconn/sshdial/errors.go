@@ -34,7 +34,7 @@ func refusedLogin(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...), Login: true}
 }
 
-// noSFTP is permanent for a server that lets us in and gives no SFTP.
+// noSFTP is permanent, of a server that lets us in and has no SFTP to give.
 func noSFTP(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...), NoSFTP: true}
 }

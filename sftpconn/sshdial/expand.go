@@ -91,7 +91,7 @@ func expandVariables(s string) string {
 		if !found || !closed {
 			return b.String() + s
 		}
-		b.WriteString(before + os.Getenv(name)) // which is not looked through for further ones
+		b.WriteString(before + os.Getenv(name)) // a value is not expanded in its turn: it may name itself
 		s = after
 	}
 }

@@ -72,8 +72,8 @@ func (d *Dialer) externalOf(r *route) []string {
 	return slices.Clone(r.external)
 }
 
-// shellWishes are what a configuration has for the user's own logins to a host, and what would keep SFTP from passing through: a
-// command of its own (tmux), a terminal, no input. Only what is set is overruled, as an older ssh does not know all of them.
+// shellWishes are options that a configuration has for the user's own logins to a host, and that would keep SFTP from passing through:
+// a command in place of ours (tmux), a terminal, no input. Only those that are set are overruled: an older ssh does not know all.
 var shellWishes = []struct {
 	keyword  string
 	harmless []string // the first is put in place of anything else
@@ -197,7 +197,7 @@ var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verificatio
 // loginRefused is how ssh says that the server has judged the login.
 var loginRefused = regexp.MustCompile(`(?i)permission denied \([a-z0-9,@.-]+\)|too many authentication failures`)
 
-// withoutSFTP is how ssh says that there is no SFTP server. What a shell says of a path goes with it.
+// withoutSFTP is how ssh, or the shell there that was to run the given path, says that there is no SFTP server.
 var withoutSFTP = regexp.MustCompile(`(?i)subsystem request failed|sftp-server.*(not found|no such file)`)
 
 // externalError says why ssh did not get to the SFTP server.

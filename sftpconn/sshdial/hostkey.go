@@ -83,7 +83,7 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 			return h.refuseChanged(shown, known)
 		}
 		h.changed = true
-		// The log is shown to the user, too, for as long as there is one.
+		// Not through ask.notice: until the mount is made the log is shown to the user, too.
 		h.ask.log.Warn(fmt.Sprintf("the host key of %s has CHANGED to %s%s. StrictHostKeyChecking is off, so the connection goes on, but no password is given to this server.",
 			h.cfg.name(), keyName(shown), places(known)))
 		return nil

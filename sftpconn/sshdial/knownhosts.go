@@ -117,7 +117,7 @@ func (k *knownHosts) names(c *hostConfig, key, otherwise string) []string {
 // against it; for an unknown one, those of other types.
 func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownhosts.KnownKey) {
 	if cert, ok := key.(*ssh.Certificate); ok {
-		// An authority that is named without a port counts for all of a host's, as a key does.
+		// An authority that is named without a port counts on every port of the host, as a key does.
 		for _, address := range k.addresses() {
 			var revoked *xknownhosts.RevokedError
 			err := k.db.HostKeyCallback()(address, noAddress, key)
@@ -145,7 +145,7 @@ func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownh
 	return v, known
 }
 
-// addresses are those by which the host is looked up, the right one first.
+// addresses are those by which the host is looked up in turn: the one with its port, then the one without.
 func (k *knownHosts) addresses() []string {
 	if k.plain == "" {
 		return []string{k.address}

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ctrl-Z at a question whose answer is not shown must give the terminal back with its echo. The shell gives it back without one,
-// or with one where there was none, when the program goes on; so the echo is switched off anew then, and the question put again.
+// Ctrl-Z at a question whose answer is not shown must give the terminal to the shell with its echo on. A shell may hand it back in
+// either state when the program goes on; so the echo is switched off again then, and the question put once more.
 
 // notifySuspension has Ctrl-Z come to c in place of stopping the process, unless it is ignored.
 func notifySuspension(c chan<- os.Signal) {
@@ -21,8 +21,8 @@ func notifySuspension(c chan<- os.Signal) {
 	}
 }
 
-// suspend stops the process as Ctrl-Z would have done, and returns when it goes on. SIGTSTP itself would not do: the runtime keeps
-// its handler. The signal goes to this very thread, which stops before suspend returns.
+// suspend stops the process as Ctrl-Z would have done, and returns when it goes on. Sending SIGTSTP would not stop it, as Go's runtime
+// keeps its handler; SIGSTOP can't be caught. It goes to this very thread, so that the process has stopped before suspend returns.
 func suspend() {
 	if orphaned() {
 		return // as for SIGTSTP: nobody would let it go on
@@ -32,7 +32,8 @@ func suspend() {
 	unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP)
 }
 
-// orphaned says whether no shell is behind this process: none of its ancestors in its session is of another job.
+// orphaned says whether no shell is there to let this process go on: none of its ancestors is in its session and of another process
+// group.
 func orphaned() bool {
 	job, session := unix.Getpgrp(), 0
 	for pid := unix.Getpid(); ; {
