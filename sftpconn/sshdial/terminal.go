@@ -56,11 +56,11 @@ func (t *terminal) Ask(ctx context.Context, prompt string, echo bool) (answer st
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	suspensions := make(chan os.Signal, 1)
 	var restore func()
+	suspensions := make(chan os.Signal, 1)
 	if !echo {
 		if restore, err = t.hide(); err != nil {
-			return "", fmt.Errorf("the terminal's echo cannot be switched off: %w", err)
+			return "", err
 		}
 		notifySuspension(suspensions)
 		defer signal.Stop(suspensions)
@@ -75,9 +75,8 @@ func (t *terminal) Ask(ctx context.Context, prompt string, echo bool) (answer st
 			case <-suspensions:
 				restore()
 				suspend()
-				notifySuspension(suspensions)
 				if _, err := t.hide(); err != nil {
-					cancel(fmt.Errorf("the terminal's echo cannot be switched off: %w", err))
+					cancel(err)
 				}
 				fmt.Fprint(t.tty, "\r\n"+prompt)
 			case <-ctx.Done():
@@ -114,6 +113,11 @@ func (t *terminal) Ask(ctx context.Context, prompt string, echo bool) (answer st
 
 // hide switches the echo off until restore is called.
 func (t *terminal) hide() (restore func(), err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("the terminal's echo cannot be switched off: %w", err)
+		}
+	}()
 	raw, err := t.tty.SyscallConn()
 	if err != nil {
 		return nil, err

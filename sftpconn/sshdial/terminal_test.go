@@ -125,18 +125,20 @@ func TestTerminalInterrupted(t *testing.T) {
 }
 
 func TestTerminalSuspendedAndContinued(t *testing.T) {
-	script := `set -m; "$0" -test.run='^TestTerminalChild$' -test.timeout=60s; echo the shell is back; read -r go; fg`
+	script := `set -m; "$0" -test.run='^TestTerminalChild$' -test.timeout=60s; for n in 1 2; do echo the shell is back; read -r go; fg; done`
 	tty, r := onTerminal(t, "yes", exec.Command("sh", "-c", script, os.Args[0]))
 	until(t, r, "Secret: ")
-	fmt.Fprint(tty, "half\x1a")
-	until(t, r, "the shell is back")
-	if !echoes(t, tty) {
-		t.Error("the echo is still off")
-	}
-	fmt.Fprint(tty, "go\n")
-	until(t, r, "Secret: ") // after fg the question stands there again
-	if echoes(t, tty) {
-		t.Error("the echo is on")
+	for range 2 {
+		fmt.Fprint(tty, "half\x1a")
+		until(t, r, "the shell is back")
+		if !echoes(t, tty) {
+			t.Error("the echo is still off")
+		}
+		fmt.Fprint(tty, "go\n")
+		until(t, r, "Secret: ") // after fg the question stands there again
+		if echoes(t, tty) {
+			t.Error("the echo is on")
+		}
 	}
 	fmt.Fprint(tty, "pass word\n")
 	if shown := until(t, r, `got "pass word", <nil>`); strings.Count(shown, "pass word") != 1 {
