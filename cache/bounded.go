@@ -10,7 +10,7 @@ type lazyBounded struct {
 	context.Context
 	c *Cache
 
-	mu   sync.Mutex // guards the rest
+	mu   sync.Mutex // guards the rest; sftpconn's Conn.mu comes after it
 	ctx  context.Context
 	stop context.CancelFunc
 }

@@ -1,49 +1,48 @@
-// Package cache is what is known here of the remote side, and what is not yet
-// there: a tree of names with attributes, listings, absent names, the bytes of
-// files, and operations that the server has not answered. It answers what it
-// can for sure, asks the server for the rest, and keeps the promises of
-// freshness and durability. It knows nothing of FUSE and of SSH.
+// Package cache is what is known here of the remote side, and what is not yet there: a tree of
+// names with attributes, listings, absent names, the bytes of files, and operations that the server
+// has not answered. It answers what it can for sure, asks the server for the rest, and keeps the
+// promises of freshness and durability. It knows nothing of FUSE and of SSH.
 //
 // # The tree
 //
-// A Node is one file, directory or link that the kernel, an open handle or a
-// request refers to. SFTP has no inode numbers: a node is found by its name,
-// and keeps its number for as long as it is known. A directory's listing holds
-// the names and attributes that the server sent, in its order; nodes for them
-// are made when somebody asks. So a name costs little until it is used.
+// A Node is one file, directory or link that the kernel, an open handle or a request refers to.
+// SFTP has no inode numbers: a node is found by its name, and keeps its number for as long as it is
+// known. A directory's listing holds the names and attributes that the server sent, in its order;
+// nodes for them are made when somebody asks. So a name costs little until it is used.
 //
 // # Trust
 //
-// Everything learnt from the server carries the moment until which it may be
-// trusted. What this side changes itself is known at once. An answer that
-// crossed with a change made here is handed on but not kept: each node and each
-// directory counts its changes, and an answer is kept only when the count is
-// still what it was when the question went out. A path can lead elsewhere once
-// a rename is done, so questions about names, and changes of them, wait for the
-// changes under way above them, and what a rename overtook is asked again.
+// Everything learnt from the server carries the moment until which it may be trusted. What this
+// side changes itself is known at once. An answer that crossed with a change made here is handed on
+// but not kept: each node and each directory counts its changes, and an answer is kept only when
+// the count is still what it was when the question went out. A path can lead elsewhere once a
+// rename is done, so questions about names, and changes of them, wait for the changes under way
+// above them, and what a rename overtook is asked again. The mtime that a write gives to its file
+// is the server's: it is asked for in the flight of the last bytes (mtime.go).
 //
 // # Ahead of the program
 //
-// Each open asks whether a file still is what is known of it. Where a program is
-// seen to go from file to file, the answer comes before the question: small files
-// are fetched, those whose bytes are here are looked at, and either counts as just
-// opened for a few seconds. scan.go guesses which ones, walk.go does the same for
-// listings. A state that came about in the second in which it was seen is not
-// trusted at the next open: whole seconds would not tell of another behind it.
+// Each open asks whether a file still is what is known of it. Where a program is seen to go from
+// file to file, the answer comes before the question: small files are fetched, those whose bytes
+// are here are looked at, and either counts as just opened for a few seconds. scan.go guesses which
+// ones, walk.go does the same for listings. A state that came about in the second in which it was
+// seen is not trusted at the next open: whole seconds would not tell of another behind it.
 //
 // # Locks
 //
-// Cache.mu guards the tree: every field of Node, dirState, listing and
-// fileState. It is held for moments and never over a request. queue.mu (changes
-// under way) and notices.mu may be taken with Cache.mu held, never the other way round.
-// filedata's locks are its own; it is called with Cache.mu held only for the
-// calls that never wait (NewFile, Open, Preload, Release, Size, SetRemoteSize, Truncated, Grown, Lacking,
-// Unpaged, Drop, Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck).
-// A file that was kept open is closed with Cache.mu held, so sftpconn's File.mu comes
-// after it, too; sftpconn calls the Path, Check and Lost of an opening with no lock held.
+// Cache.mu guards the tree: every field of Node, dirState, listing and fileState. It is held for
+// moments and never over a request. queue.mu (changes under way) and notices.mu may be taken with
+// Cache.mu held, never the other way round. rescue.mu is held over writes to the local disk, and
+// never with another lock; reports.mu is a leaf.
+//
+// filedata's locks are its own, and come after Cache.mu. Only those of its calls that never wait
+// are made with Cache.mu held: NewFile, Open, Preload, Release, Size, SetRemoteSize, Truncated,
+// Grown, Lacking, Unpaged, Drop, Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck. A
+// file that was kept open is closed with Cache.mu held, so sftpconn's File.mu comes after it, too;
+// sftpconn calls the Path, Check and Lost of an opening with no lock held.
 //
 // # Errors
 //
-// Every error that a program may see carries a syscall.Errno (errors.As); which
-// one is decided in errno.go alone.
+// Every error that a program may see carries a syscall.Errno (errors.As); which one is decided in
+// errno.go alone.
 package cache

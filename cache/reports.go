@@ -12,7 +12,7 @@ const maxReports = 100
 // reports are errors that no program was told when it could have been: of changes answered before the server
 // had, and of bytes that could not be delivered.
 type reports struct {
-	mu    sync.Mutex // guards the rest
+	mu    sync.Mutex // guards the rest; a leaf
 	list  []error    // handed to nobody before it is taken: an *undelivered in it may still grow
 	total int        // since the last take, those not kept included
 }

@@ -56,7 +56,7 @@ type Conn struct {
 	past          [2]uint64      // bytes moved by links that are gone, by direction
 	doubts        map[*doubt]struct{}
 
-	bitsMu sync.Mutex // guards owings and what they are; a leaf but for the sessions' locks
+	bitsMu sync.Mutex // guards owings and what they are; after File.mu, before the sessions' locks
 	owings map[*owing]struct{}
 
 	filesMu sync.Mutex // guards files; a leaf

@@ -18,6 +18,9 @@
 // answer, so two requests for one byte are never in flight together, and the
 // newer one reaches the server last.
 //
+// Nothing is kept of a file that was seen to end before the size that the server
+// tells (File.Short), as those of sysfs do: its content changes without a sign.
+//
 // # Memory
 //
 // All bytes live in counted, pooled buffers; a read hands out slices of them

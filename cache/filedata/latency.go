@@ -10,7 +10,7 @@ const latencyPeriod = 10 * time.Second
 
 // latency is the least time from request to answer in this period and the last.
 type latency struct {
-	mu                sync.Mutex    // guards the rest
+	mu                sync.Mutex    // guards the rest; a leaf
 	current, previous time.Duration // the least of each period; 0 where nothing was asked
 	begun             time.Time     // when the current period began
 }

@@ -6,6 +6,11 @@
 // socket (control) and the commands that use it. What it mounts it puts
 // together from the rooms behind: sshdial logs in, sftpconn keeps the line,
 // cache knows and remembers, fusefs speaks with the kernel.
+//
+// A mount is made by two processes: the first starts the second and stays at
+// the terminal until that says that programs can use the mount, or why not
+// (background.go); with -f there is one. One goroutine, serveUntilEnded, ends
+// the mount; a signal and the control socket only send it a wish (wish.go).
 package main
 
 import (
