@@ -10,7 +10,7 @@
 // A mount is made by two processes: the first starts the second and stays at
 // the terminal until that says that programs can use the mount, or why not
 // (background.go); with -f there is one. One goroutine, serveUntilEnded, ends
-// the mount; a signal and the control socket only send it a wish (wish.go).
+// the mount; signals and requests on the control socket only ask it to (wish.go).
 package main
 
 import (
