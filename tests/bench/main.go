@@ -50,7 +50,7 @@ func main() {
 		s       settings
 		rtts    = flag.String("rtt", "0,10,50,150", "round-trip `times` in ms, with commas; 0 is without a line")
 		rates   = flag.String("rate", "", "`rate` of the lines in Mbit/s (default 1000, and 20 at 50 ms besides)")
-		peers   = flag.String("peers", "", "`names` of those to measure, with commas (default all installed)")
+		peers   = flag.String("peers", "", "`names` of those to measure, with commas: sshmount, sshmount async, sshfs, rclone, ssh, sftp (default all installed)")
 		works   = flag.String("work", "", "measure only works whose name matches this `expression`")
 		folder  = flag.String("data", "", "`folder` for the server's files and the local ones (default: in memory, /dev/shm, where there is room)")
 		options = flag.String("options", "", "more `arguments` for sshmount's command line, with spaces")
@@ -58,10 +58,14 @@ func main() {
 		profile = flag.Bool("pprof", true, "profile sshmount too")
 	)
 	flag.BoolVar(&s.short, "short", false, "the most telling works at 0 and 50 ms, within three minutes")
-	flag.IntVar(&s.rounds, "rounds", 3, "rounds, in each of which everything is measured once")
+	flag.IntVar(&s.rounds, "rounds", 3, "`number` of rounds; in each everything is measured once")
 	flag.DurationVar(&s.timeout, "timeout", 0, "give a measure up after this `time` (default 2m; short form: 5s, sshmount 20s)")
 	flag.StringVar(&s.out, "out", "", "`folder` for the report (default bench-out-DATE in the temporary folder)")
 	flag.StringVar(&s.binary, "sshmount", "bin/sshmount", "`file` to measure")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: scripts/bench [options]\nMeasures sshmount beside what is installed of sshfs, rclone, ssh and sftp, and writes a report with charts.")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	// Go takes some milliseconds to notice that a system call on a mount does not return, and
 	// to lend its processor to others: there must be enough for all that are in one.

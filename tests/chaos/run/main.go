@@ -25,17 +25,30 @@ func main() {
 		length  = flag.Duration("for", time.Hour, "go on for this `time`; what has begun is finished")
 		mounts  = flag.Int("mounts", 2, "`number` of mounts at work at the same time, each with a server and a line of its own")
 		seed    = flag.Uint64("seed", 0, "`seed` of the first round of the first mount (default: a random one)")
-		rounds  = flag.Int("rounds", 0, "end each mount after so many rounds; 0: when the time is over")
+		rounds  = flag.Int("rounds", 0, "end each mount after this `number` of rounds; 0: when the time is over")
 		faults  = flag.String("fault", "", "only faults whose name matches this `expression`")
 		works   = flag.String("work", "", "only works whose name matches this `expression`, all at once; default: a random choice each round")
-		least   = flag.Duration("least", 200*time.Millisecond, "shortest outage")
-		most    = flag.Duration("most", 20*time.Second, "longest outage")
-		command = flag.String("command", "bin/sshmount-race", "`program` that mounts, with its arguments; sshfs shows what happens without the work that was put into this")
+		least   = flag.Duration("least", 200*time.Millisecond, "`time` of the shortest outage")
+		most    = flag.Duration("most", 20*time.Second, "`time` of the longest outage")
+		command = flag.String("command", "bin/sshmount-race", "`program` that mounts, with its arguments (sshfs, for example, to compare)")
 		options = flag.String("options", "", "more `arguments` for it")
 		dir     = flag.String("dir", "", "`folder` for the servers' files and the logs (default: a temporary one, kept after a failure)")
 		async   = flag.Bool("async", false, "mount with -o async, and sync before looking at the server")
 		stop    = flag.Bool("stop", false, "stop at the first failure")
 	)
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: scripts/chaos [options]\nBreaks the line under working programs, and looks whether any of them noticed.")
+		flag.PrintDefaults()
+		fmt.Fprint(os.Stderr, "faults:")
+		for _, f := range chaos.Faults() {
+			fmt.Fprint(os.Stderr, " ", f.Name)
+		}
+		fmt.Fprint(os.Stderr, "\nworks:")
+		for _, w := range chaos.Works() {
+			fmt.Fprint(os.Stderr, " ", w.Name)
+		}
+		fmt.Fprintln(os.Stderr)
+	}
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()

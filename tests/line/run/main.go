@@ -39,7 +39,7 @@ func main() {
 	rtt := flag.Duration("rtt", 0, "round-trip `time`")
 	rate := flag.String("rate", "0", "`rate` of each direction: 20mbit, 1gbit, 3MB (bytes); 0: no limit")
 	perConn := flag.String("perconn", "0", "`rate` of each connection and direction")
-	queue := flag.Int("queue", 0, "`bytes` in front of the link; 0: 50 ms of the rate")
+	queue := flag.Int("queue", 0, "`bytes` that may wait in front of the link; 0: as many as it carries in 50 ms")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: scripts/line --to host:port [--listen address] [--rtt time] [--rate rate]")
 		flag.PrintDefaults()
