@@ -132,7 +132,7 @@ func TestAFileOfAMovedDirectoryIsNotFetchedFromTheOneInItsPlace(t *testing.T) {
 	}
 }
 
-// It is the next in the order of the directory for as long as nobody opens it.
+// For as long as no program opens it, it is the next in the order of the directory.
 func TestAFileThatCannotBeFetchedAheadIsNotAskedForAgainAndAgain(t *testing.T) {
 	for what, refused := range map[string]bool{"it may not be read": true, "it ends before its size": false} {
 		t.Run(what, func(t *testing.T) {
@@ -170,11 +170,11 @@ func TestAFileThatCannotBeFetchedAheadIsNotAskedForAgainAndAgain(t *testing.T) {
 			for _, f := range files[:at-1] { // then the program stops before it
 				r.readAll(r.mustFind(f.Name).Node)
 			}
-			for range 50 { // it would be asked for as often in this time
+			for range 50 { // each takes a round trip, in which it could be asked for once more
 				r.statAgain(r.mustFind(files[0].Name).Node)
 			}
 			if n := asked.Load(); n == 0 || n > scanMaxWasted {
-				t.Errorf("it was asked for %d times, of %d at the most", n, scanMaxWasted)
+				t.Errorf("it was asked for %d times, want 1 to %d", n, scanMaxWasted)
 			}
 		})
 	}

@@ -338,14 +338,14 @@ func TestAFileRenamedRightAfterItsCloseIsKnown(t *testing.T) {
 	var told, asked sync.Once
 	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 		act := sftptest.Pass()
-		if p.Name == "FSTAT" { // behind the bytes: it is asked for once more behind the close
+		if p.Name == "FSTAT" { // the first goes out behind the bytes; where that fails, another does behind the close
 			told.Do(func() { act = sftptest.Answer(session.StatusFailure, "not now") })
 		}
 		return act
 	})
 	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 		act := sftptest.Pass()
-		if p.Request != nil && p.Request.Name == "FSTAT" && p.Name == "ATTRS" { // which the rename overtakes
+		if p.Request != nil && p.Request.Name == "FSTAT" && p.Name == "ATTRS" { // the rename overtakes it
 			asked.Do(func() { act = sftptest.Hold() })
 		}
 		return act

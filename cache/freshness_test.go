@@ -429,10 +429,10 @@ func TestAnOpenFileIsLookedAtAlsoWhereItsDirectoryMayNotBeSearched(t *testing.T)
 		t.Fatal(err)
 	}
 	defer h.Release()
-	const denied = 3
+
 	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 		if p.Name == "LSTAT" {
-			return sftptest.Answer(denied, "Permission denied")
+			return sftptest.Answer(session.StatusPermissionDenied, "Permission denied")
 		}
 		return sftptest.Pass()
 	})
@@ -441,6 +441,6 @@ func TestAnOpenFileIsLookedAtAlsoWhereItsDirectoryMayNotBeSearched(t *testing.T)
 	f.Node.expire()
 	r.mu.Unlock()
 	if a, _, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || a.Size != uint64(len("longer")) {
-		t.Errorf("its size is told to be %d; %v", a.Size, err)
+		t.Errorf("its size is shown as %d, want that of the changed file; %v", a.Size, err)
 	}
 }

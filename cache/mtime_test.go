@@ -14,10 +14,11 @@ import (
 
 // What the server has made of a written file is known when it is closed.
 
-// askedBefore is how late a write is answered for the question behind it to go out before that, on a busy machine, too.
+// askedBefore is how long the server's answer to a write is held back, so that the question behind the write goes out first, on a busy
+// machine too.
 const askedBefore = 100 * time.Millisecond
 
-// unsaved makes a file, and writes a content that nobody has waited for.
+// unsaved makes a file, and writes a content that is not waited for.
 func (r *rig) unsaved(name string) (Found, *Handle) {
 	r.t.Helper()
 	f, h, err := r.Create(ctxOf(r.t), r.Root(), name, syscall.O_RDWR, 0o644)
@@ -117,13 +118,13 @@ func TestAStatOfAWrittenFileCostsNothing(t *testing.T) {
 			_, _ = r.find("new")
 			r.costs(name, row.flights, func() { r.wantServers(row.do(r).n) })
 			if got := r.tap.Count("FSTAT"); got != 1 {
-				t.Errorf("it was asked for %d times", got)
+				t.Errorf("the server was asked for the attributes %d times", got)
 			}
 		})
 	}
 }
 
-// wantServers compares what is told of a file with what the server has.
+// wantServers compares the attributes shown of a file with those that it has on the server.
 func (r *rig) wantServers(n *Node) {
 	r.t.Helper()
 	a, _, err := r.Getattr(ctxOf(r.t), n, nil)
@@ -140,7 +141,7 @@ func (r *rig) wantServers(n *Node) {
 	}
 }
 
-// A shell's file is written by one process after the other, and each closes it.
+// As with the output of a shell script: each command inherits the open file, writes to it, and closes it.
 func TestAFileThatIsFlushedAgainAndAgainIsAskedAboutTwiceAtMost(t *testing.T) {
 	r := newRig(t, nil)
 	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
@@ -159,7 +160,7 @@ func TestAFileThatIsFlushedAgainAndAgainIsAskedAboutTwiceAtMost(t *testing.T) {
 	h.Release()
 	r.learnt(f.Node)
 	if got := r.tap.Count("FSTAT"); got > 2 {
-		t.Errorf("it was asked for %d times", got)
+		t.Errorf("the server was asked for the attributes %d times", got)
 	}
 	r.wantServers(f.Node)
 }
@@ -240,7 +241,7 @@ func TestWhatCrossesWithTheAnswerBehindAWriteIsNotTakenBack(t *testing.T) {
 	}
 }
 
-// Another has the file open: the last who closes it asks.
+// What one writer is told another may have changed already: the last who closes the file asks.
 func TestOneWriterOfSeveralDoesNotAsk(t *testing.T) {
 	r := newRig(t, nil)
 	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
@@ -258,7 +259,7 @@ func TestOneWriterOfSeveralDoesNotAsk(t *testing.T) {
 		}
 		r.finish(h)
 		if got := r.tap.Count("FSTAT"); i == 0 && got > 0 {
-			t.Errorf("it was asked for %d times", got)
+			t.Errorf("the server was asked for the attributes %d times", got)
 		}
 	}
 	r.learnt(f.Node)
@@ -278,20 +279,20 @@ func TestTheAnswerBehindAFailedWriteIsNotBelieved(t *testing.T) {
 	r.tap.Reset()
 	wantErrno(t, h.Flush(ctxOf(t)), syscall.EACCES)
 	if got := r.tap.Count("FSTAT"); got != 1 {
-		t.Errorf("it was asked for %d times", got)
+		t.Errorf("the server was asked for the attributes %d times", got)
 	}
 	r.mu.Lock()
 	unknown := f.Node.file.wrote
 	r.mu.Unlock()
 	if !unknown {
-		t.Error("it is taken for known what the file is")
+		t.Error("the attributes of the file are taken to be known")
 	}
 	h.Release()
 	r.learnt(f.Node)
 	r.wantServers(f.Node)
 }
 
-// It may have looked before it wrote.
+// Such a server may look at the file before it writes.
 func TestAServerThatMayAnswerInAnyOrderIsAskedBehindTheLastAnswer(t *testing.T) {
 	r := newRig(t, nil)
 	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
@@ -314,7 +315,7 @@ func TestAServerThatMayAnswerInAnyOrderIsAskedBehindTheLastAnswer(t *testing.T) 
 	r.wantServers(f.Node)
 }
 
-// The write has come to the server, and nobody knows: it is sent again.
+// The write has reached the server and its answer is lost: it is sent again, and changes the mtime a second time.
 func TestAnOutageBetweenAWriteAndTheAnswersLeavesTheServersTime(t *testing.T) {
 	for _, swallowed := range []string{"WRITE", "FSTAT"} {
 		t.Run(swallowed, func(t *testing.T) {
@@ -336,7 +337,7 @@ func TestAnOutageBetweenAWriteAndTheAnswersLeavesTheServersTime(t *testing.T) {
 	}
 }
 
-// The server takes the time of the bytes for that of the file, and then gets another one.
+// The times go out behind the bytes, so those are the file's.
 func TestTimesThatFollowTheBytesAreNotAskedFor(t *testing.T) {
 	r := newRig(t, nil)
 	f, h := r.unsaved("f")
@@ -348,7 +349,7 @@ func TestTimesThatFollowTheBytesAreNotAskedFor(t *testing.T) {
 	r.finish(h)
 	r.wantServers(f.Node)
 	if got := r.tap.Count("FSTAT"); got > 0 {
-		t.Errorf("it was asked for %d times", got)
+		t.Errorf("the server was asked for the attributes %d times", got)
 	}
 }
 
@@ -373,7 +374,7 @@ func TestAsyncAsksInTheFlightOfTheBytes(t *testing.T) {
 		}
 	})
 	if got := r.tap.Count("FSTAT"); got > 1 {
-		t.Errorf("it was asked for %d times", got)
+		t.Errorf("the server was asked for the attributes %d times", got)
 	}
 	if got, err := os.ReadFile(filepath.Join(r.dir, "g")); err != nil || string(got) != "content" {
 		t.Errorf("the server has %q, %v", got, err)

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -91,8 +92,8 @@ func TestAsyncShowsTheSetGroupIDBitThatADirectoryInherits(t *testing.T) {
 	}
 }
 
-func TestAsyncTellsAtOnceThatAFileIsSomebodyElses(t *testing.T) {
-	const me, denied = 4711, 3
+func TestAsyncRefusesAtOnceWhatOnlyTheOwnerOrRootMaySet(t *testing.T) {
+	const me = 4711
 	none, bits := uint32(0), uint32(0o600)
 	for _, row := range []struct {
 		what  string
@@ -115,7 +116,7 @@ func TestAsyncTellsAtOnceThatAFileIsSomebodyElses(t *testing.T) {
 			r.mu.Unlock()
 			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 				if p.Name == "SETSTAT" {
-					return sftptest.Answer(denied, "Permission denied")
+					return sftptest.Answer(session.StatusPermissionDenied, "Permission denied")
 				}
 				return sftptest.Pass()
 			})
@@ -126,7 +127,7 @@ func TestAsyncTellsAtOnceThatAFileIsSomebodyElses(t *testing.T) {
 				t.Errorf("it is told a second time: %v", err)
 			}
 			if a, _, err := r.Getattr(ctxOf(t), n, nil); err != nil || a.UID != row.owner || a.GID != row.owner || a.Mode&0o777 != 0o644 {
-				t.Errorf("it is shown as %d:%d's with mode %#o; %v", a.UID, a.GID, a.Mode, err)
+				t.Errorf("it is shown with owner %d:%d and mode %#o; %v", a.UID, a.GID, a.Mode, err)
 			}
 		})
 	}

@@ -75,7 +75,7 @@ func TestBytesAreRescuedAgainAfterTheUserTookTheRescueFile(t *testing.T) {
 	}
 }
 
-// Names are the server's, or another program's: they must not paint over a terminal, nor write lines of their own.
+// Names come from the server or from other programs: in notes and file names they must not steer a terminal, nor add lines.
 func TestARescueTellsOddNamesWithoutTheirControlCharacters(t *testing.T) {
 	r := newRig(t, nil)
 	r.losing("a\x1b[2J\u009b*\nfake")("content")
@@ -302,7 +302,7 @@ func TestManyLostPiecesOfAFileAreOneFailure(t *testing.T) {
 	}
 }
 
-// SFTP has no code for a full disk: a file that is rescued for that says so all the same, to all who ask.
+// SFTP has no code for a full disk; the note beside the rescued file and the status name the reason all the same.
 func TestARescueTellsOfAFullDisk(t *testing.T) {
 	small := t.TempDir()
 	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
@@ -328,7 +328,7 @@ func TestARescueTellsOfAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if full := syscall.ENOSPC.Error(); !strings.Contains(string(note), full) || !strings.Contains(strings.Join(r.Status().Errors, "\n"), full) {
-		t.Errorf("neither says that the disk is full: %s\n%s", note, r.Status().Errors)
+		t.Errorf("the note or the status does not say that the disk is full:\n%s\n%s", note, r.Status().Errors)
 	}
 	if n := r.tap.Count("statvfs@openssh.com"); n > 3 {
 		t.Errorf("the server was asked %d times why it has refused", n)

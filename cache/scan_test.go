@@ -196,7 +196,8 @@ func TestDirectoriesReadInTurnAreNoWalkThroughTheTree(t *testing.T) {
 	}
 }
 
-// What a program writes stays for a while, and then only the kernel has it, but for the page in which the file ends.
+// What a program writes is kept here for a while. Then the kernel alone has it, but for the page in which the file ends, which it has to
+// ask for.
 func TestFilesThatWereWrittenHereAreFetchedAhead(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.ReadBudget = 16 << 10 })
 	const files = 60
@@ -212,7 +213,7 @@ func TestFilesThatWereWrittenHereAreFetchedAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A handle is foreseen, and read with, where none is just being given back.
+	// The first read rides in the flight of its OPEN only where no handle is just being given back.
 	waitFor(t, "their handles are given back", func() bool { return r.tap.Count("CLOSE") == files })
 	_, err = r.find("none") // its answer comes behind those of the CLOSEs
 	wantErrno(t, err, syscall.ENOENT)
@@ -228,7 +229,7 @@ func TestFilesThatWereWrittenHereAreFetchedAhead(t *testing.T) {
 	r.costs("reading the rest one after the other", files/3, func() { read(1, files) })
 }
 
-// As cp(1) does within the mount: what is fetched long before it comes to a file is too old by then.
+// As for cp(1) within the mount, which takes long over each file: what is fetched too early is too old when it is opened.
 func TestNoMoreIsFetchedAheadThanAProgramComesToInTime(t *testing.T) {
 	r := newRig(t, nil)
 	const files, took = 100, 500 * time.Millisecond
@@ -249,7 +250,7 @@ func TestNoMoreIsFetchedAheadThanAProgramComesToInTime(t *testing.T) {
 	}
 }
 
-// The kernel gives its pages of a file up with the file, where memory is short.
+// Where memory is short the kernel forgets files, and with each its pages.
 func TestFilesThatTheKernelHasForgottenAreFetchedAhead(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.ReadBudget = 4 << 10 })
 	const files = 60

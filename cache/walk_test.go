@@ -36,7 +36,8 @@ func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
 	r.costs("walk", 40, func() { r.walkTree(r.Root()) })
 }
 
-// A server may die of a directory (or give answers that can't be read): it must not do so again and again for programs that work beside it.
+// A server may die when it lists some directory, or give answers that can't be read. Programs that work beside it must not lose their
+// connection again and again for a listing that none of them wants.
 func TestADirectoryThatEndsTheSessionIsListedAheadOnce(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 12 {
@@ -63,7 +64,7 @@ func TestADirectoryThatEndsTheSessionIsListedAheadOnce(t *testing.T) {
 		}
 	}
 	if n := r.srv.Dials() - 1; n != 1 {
-		t.Errorf("it has cost %d connections", n)
+		t.Errorf("it has cost %d connections, want 1", n)
 	}
 }
 
@@ -100,7 +101,7 @@ func TestADirectoryThatMayNotBeListedIsListedAheadOnce(t *testing.T) {
 	}
 	r.statAgain(r.mustFind("d").Node)
 	if n := look(20, 30); n != 1 {
-		t.Errorf("with another mode it was tried %d times", n)
+		t.Errorf("with another mode it was tried %d times, want once", n)
 	}
 }
 

@@ -192,16 +192,17 @@ func TestAListingIsWholeWhereAnotherCannotBeOpened(t *testing.T) {
 func TestAListingIsWholeWhereAnotherReadsWithItsHandle(t *testing.T) {
 	tap, srv, c := tapped(t)
 	a, b, inA, inB := twoDirectories(t, srv)
+	const flight = 1 + listWindowFirst // the OPENDIR of a and the READDIRs behind it
 	held := 0
 	late := make(chan struct{})
 	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if held == 3 || p.Name != "OPENDIR" && p.Name != "READDIR" {
+		if held == flight || p.Name != "OPENDIR" && p.Name != "READDIR" {
 			return sftptest.Pass()
 		}
-		if held++; held == 3 {
+		if held++; held == flight {
 			close(late)
 		}
-		return sftptest.Hold() // what asks for a
+		return sftptest.Hold()
 	})
 	done := make(chan error, 1)
 	go func() {
@@ -212,10 +213,10 @@ func TestAListingIsWholeWhereAnotherReadsWithItsHandle(t *testing.T) {
 		done <- err
 	}()
 	<-late
-	reads := 0
+	opened := 0
 	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 		if p.Request != nil && p.Request.Name == "OPENDIR" {
-			if reads++; reads == 1 {
+			if opened++; opened == 1 {
 				go tap.Release() // b has the handle that was foreseen for a, and those READDIRs come
 			}
 		}

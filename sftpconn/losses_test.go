@@ -106,7 +106,7 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 	}
 }
 
-// Which of those on their way it was can't be told.
+// Which of those on their way ended it can't be told.
 func TestGuessesAreNotSentAgainWhenTheSessionEnds(t *testing.T) {
 	t.Parallel()
 	tap := sftptest.NewTap()

@@ -25,7 +25,7 @@ func writeAndStat(t *testing.T, f *File) (told func() (Attr, bool)) {
 	return told
 }
 
-// stripedWriting has f, which is being written, opened on ch. A file that does not move is not opened for writing again.
+// stripedWriting has f opened for writing on ch, too. It writes meanwhile, as a file must change to be proven the same.
 func stripedWriting(t *testing.T, f *File, ch *channel) {
 	t.Helper()
 	f.mu.Lock()
@@ -138,7 +138,7 @@ func TestAQuestionBehindAWriteThatTheLineSwallowedTellsNothing(t *testing.T) {
 	}
 }
 
-// The server's umask has left others than it is to have.
+// The server's umask takes bits away when the file is made, and a request behind that gives them back.
 func TestAFileIsToldWithTheBitsThatItGets(t *testing.T) {
 	for _, beside := range []bool{false, true} {
 		tap := sftptest.NewTap()

@@ -123,7 +123,7 @@ func TestAFurtherChannelNeverReadsAnotherFile(t *testing.T) {
 	}
 }
 
-// opensOnChannels has f written while no WRITE is answered, and waits until a file was opened for it on n channels more.
+// opensOnChannels has f written while no WRITE is answered, and wants it to be opened on n further channels meanwhile.
 func opensOnChannels(t *testing.T, tap *sftptest.Tap, f *File, n int) {
 	t.Helper()
 	var opened [32]atomic.Bool
@@ -163,7 +163,7 @@ func opensOnChannels(t *testing.T, tap *sftptest.Tap, f *File, n int) {
 	}
 }
 
-// A stream that begins while the channels are there is on all of them a round trip later: it does not wait for its first answers.
+// Where the channels are there, a stream that begins is on all of them a round trip later: it does not wait for its first answers.
 func TestAFileIsOpenedOnAllChannelsInTheFlightOfItsFirstWrites(t *testing.T) {
 	tap, srv, c := tapped(t)
 	l := c.allLinks()[0]

@@ -65,7 +65,7 @@ func TestOddAnswersMakeRightBytes(t *testing.T) {
 	}
 }
 
-// Files of sysfs have a page by their size and some bytes by their content, which changes without a change of size and time: programs see
+// As those of sysfs: their size is that of a page, their content is some bytes, and it changes while size and time stay. Programs see
 // those bytes, and no zeros behind them.
 func TestFilesThatEndBeforeTheirSize(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,7 @@ func TestReadBehindTheEndAsksTheServer(t *testing.T) {
 	}
 }
 
-// As in sysfs, where a file has a page by its size and some bytes by its content, which changes without a change of size and time.
+// As those of sysfs: their size is that of a page, their content is some bytes, and it changes while size and time stay.
 func TestAFileThatEndsBeforeItsSizeIsReadFromTheServerEachTime(t *testing.T) {
 	s := newServer([]byte("9\n"))
 	p := newPool(t, Options{})
@@ -126,7 +126,7 @@ func TestAFileThatEndsBeforeItsSizeIsReadFromTheServerEachTime(t *testing.T) {
 	if size, _ := f.Size(); size != 3 {
 		t.Errorf("changed, its size is %d", size)
 	}
-	f.SetRemoteSize(3) // it was cut, and that is all
+	f.SetRemoteSize(3) // the server tells the size that was read: it is an ordinary file that had been cut
 	s.asked()
 	for range 2 {
 		if got := mustRead(t, h, 0, 3); string(got) != "10\n" || f.Short() {

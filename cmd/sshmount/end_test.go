@@ -374,7 +374,7 @@ func TestAHurriedEndDoesNotWarnOfWhatIsSaved(t *testing.T) {
 	}
 }
 
-// A program has waited for its file, and was told what went wrong with it.
+// Where a program that waited for its file was told what went wrong, no error is left to show at the end.
 func TestAnEndThatLeavesSomethingUnsavedSaysSoAlsoWhereTheErrorsWereTold(t *testing.T) {
 	err := outcomeError("/mnt", control.Outcome{Unsaved: true, Rescued: []string{"/rescue/report"}})
 	if code := exitCode(err); code != exitUnsaved || !strings.Contains(err.Error(), "not everything could be saved") {

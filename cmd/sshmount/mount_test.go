@@ -179,7 +179,7 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 // Scripts tell a login that is refused from a server that has no SFTP.
 func TestAServerWithoutSFTPIsNoRefusedLogin(t *testing.T) {
 	w := newWorld(t)
-	for name, script := range map[string]string{
+	for said, script := range map[string]string{
 		"Welcome to":       "echo Welcome to this host; cat >/dev/null",
 		"version 2":        `printf '\0\0\0\005\002\0\0\0\002'; cat >/dev/null`,
 		"no such SFTP":     "", // of the server below
@@ -195,7 +195,7 @@ func TestAServerWithoutSFTPIsNoRefusedLogin(t *testing.T) {
 			}
 			args = []string{"-o", "ssh_command=" + program, "try:", w.mnt}
 		}
-		w.want(exitConnect, []string{name}, args...)
+		w.want(exitConnect, []string{said}, args...)
 	}
 }
 

@@ -39,6 +39,9 @@ func TestAMountOfAJobWithATMPDIRIsFoundFromOutside(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	inside := slices.DeleteFunc(candidates(), func(dir string) bool { return strings.HasPrefix(dir, os.Getenv("TMPDIR")) })
 	all := candidates()
+	if len(inside) == 0 {
+		t.Fatal("all places are below TMPDIR")
+	}
 	t.Setenv("TMPDIR", t.TempDir())
 	outside := candidates()
 	for i, dir := range inside {
