@@ -17,9 +17,11 @@ import (
 // forgetful makes the server acknowledge writes at once and store them only at fsync, as a machine does that
 // crashes before its disk has them.
 type forgetful struct {
-	mu     sync.Mutex // guards unsafe
-	file   string
-	unsafe []write
+	file string
+
+	mu     sync.Mutex // guards what follows
+	unsafe []write    // acknowledged and not stored
+	end    int64      // of the furthest byte that was acknowledged: so long is the file for who asks before the crash
 }
 
 type write struct {
@@ -35,7 +37,9 @@ func (f *forgetful) install(tap *sftptest.Tap) {
 		case "WRITE":
 			// WRITE is handle, offset, data (draft-ietf-secsh-filexfer-02 section 6.4).
 			rest := p.Body[4+binary.BigEndian.Uint32(p.Body):]
-			f.unsafe = append(f.unsafe, write{int64(binary.BigEndian.Uint64(rest)), append([]byte(nil), rest[12:]...)})
+			w := write{int64(binary.BigEndian.Uint64(rest)), append([]byte(nil), rest[12:]...)}
+			f.unsafe = append(f.unsafe, w)
+			f.end = max(f.end, w.off+int64(len(w.data)))
 			return sftptest.Answer(session.StatusOK, "")
 		case "fsync@openssh.com":
 			disk, err := os.OpenFile(f.file, os.O_WRONLY, 0)
@@ -52,6 +56,26 @@ func (f *forgetful) install(tap *sftptest.Tap) {
 		}
 		return sftptest.Pass()
 	})
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if p.Name != "ATTRS" || p.Request.Name != "FSTAT" {
+			return sftptest.Pass()
+		}
+		// ATTRS begins with flags and size (section 5).
+		body := append([]byte(nil), p.Body...)
+		size := body[4:12]
+		binary.BigEndian.PutUint64(size, max(binary.BigEndian.Uint64(size), uint64(f.end)))
+		return sftptest.ReplaceBody(body)
+	})
+}
+
+// crash ends the server's connections, and forgets what it has only acknowledged.
+func (f *forgetful) crash(r *rig) {
+	r.srv.Cut()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unsafe, f.end = nil, 0
 }
 
 func TestAfterFsyncACrashOfTheServerLosesNothing(t *testing.T) {
@@ -76,10 +100,7 @@ func TestAfterFsyncACrashOfTheServerLosesNothing(t *testing.T) {
 			if err := h.Fsync(ctxOf(t)); err != nil {
 				t.Fatal(err)
 			}
-			r.srv.Cut() // and what was only acknowledged is forgotten
-			disk.mu.Lock()
-			disk.unsafe = nil
-			disk.mu.Unlock()
+			disk.crash(r)
 			if got := r.remote("db"); got != "committed" {
 				t.Errorf("after the crash the server has %q", got)
 			}
@@ -109,10 +130,7 @@ func TestAcknowledgedBytesThatACrashTookAreAnErrorOfWriting(t *testing.T) {
 	if err := write("acknowledged", 0); err != nil {
 		t.Fatal(err)
 	}
-	r.srv.Cut()
-	disk.mu.Lock()
-	disk.unsafe = nil
-	disk.mu.Unlock()
+	disk.crash(r)
 	wantErrno(t, write("more", 12), syscall.EIO)
 	wantErrno(t, other.Fsync(ctxOf(t)), syscall.EIO) // of all that is open
 	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EIO)
