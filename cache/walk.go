@@ -17,11 +17,10 @@ const (
 	walkSteps    = 256              // subdirectories looked at before others get at the tree again
 )
 
-// walk fetches the listings of directories that a program walking a tree will ask for next: when two children
-// of one directory have been listed, or had so many names looked up that they were, the others are fetched, and
-// then what is in them, breadth first. So they are when a program lists a directory, one in it and one in that
-// faster than people do.
-// A listing that was fetched in vain costs its request and is forgotten like any other. Guarded by Cache.mu.
+// walk fetches the listings of directories that a program walking a tree will ask for next: when two children of one directory have
+// been listed, or had so many names looked up that they were, the others are fetched, and then what is in them, breadth first. So
+// they are when a program lists a directory, one in it and one in that faster than people do. A listing that was fetched in vain
+// costs its request and is forgotten like any other. Guarded by Cache.mu.
 type walk struct {
 	run       uint64     // the number of the walk; 0: there was none
 	last      int64      // when it was last seen to go on

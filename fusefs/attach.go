@@ -70,9 +70,8 @@ func takePassed(fd int) error {
 	return nil
 }
 
-// attach makes the mount and returns the descriptor over which the kernel asks.
-// Root mounts itself; everybody else, and root in a container without the right or for auto_unmount, by way of
-// fusermount3, which is returned where it stays.
+// attach makes the mount and returns the descriptor over which the kernel asks. Root mounts itself; everybody else, and root in a
+// container without the right or for auto_unmount, by way of fusermount3, which is returned where it stays.
 func attach(o Options) (fd int, direct bool, stays *helper, err error) {
 	if fd, ok := PassedDescriptor(o.Mountpoint); ok {
 		return fd, false, nil, takePassed(fd)

@@ -48,12 +48,10 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 	return wrap(err, "setstat", path)
 }
 
-// Mkdir makes a directory with exactly these permission bits, whatever the server's
-// umask, if it sets any at all. What the server made is looked at in the same flight, and set right where
-// it differs: never before it is known that the directory is ours, because a
-// directory that another client had made first must not be touched.
-// After a lost line 'exists' and a directory there counts as made; whose it is can't be
-// told then, so it keeps its bits. The attributes are those of what was made.
+// Mkdir makes a directory with exactly these permission bits, whatever the server's umask, if it sets any at all. What the server
+// made is looked at in the same flight, and set right where it differs: never before it is known that the directory is ours,
+// because a directory that another client had made first must not be touched. After a lost line 'exists' and a directory there
+// counts as made; whose it is can't be told then, so it keeps its bits. The attributes are those of what was made.
 func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error) {
 	var found Attr
 	ours := false // the server has answered that it made the directory

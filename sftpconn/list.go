@@ -30,12 +30,11 @@ const entrySize = int(unsafe.Sizeof(Entry{}))
 // errStop carries the error of a yield out of a listing.
 type errStop struct{ error }
 
-// List reads a directory: OPENDIR, and READDIRs pipelined in a window of 2 growing
-// to 32, the first in the flight of OPENDIR where its handle can be foreseen; CLOSE isn't waited for. yield gets the names
-// of one answer at a time, in order; the slice is the callee's to keep. "." and ".." are left out, and names that no
-// file can have here ("", with '/' or NUL, too long) are dropped and logged. An error of yield
-// ends the listing. A listing that the line interrupts starts again: yield is then
-// called with restart true first.
+// List reads a directory: OPENDIR, and READDIRs pipelined in a window of 2 growing to 32, the first in the flight of OPENDIR where
+// its handle can be foreseen; CLOSE isn't waited for. yield gets the names of one answer at a time, in order; the slice is the
+// callee's to keep. "." and ".." are left out, and names that no file can have here ("", with '/' or NUL, too long) are dropped and
+// logged. An error of yield ends the listing. A listing that the line interrupts starts again: yield is then called with restart
+// true first.
 func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, restart bool) error) error {
 	given := false
 	err := c.retry(ctx, "list", path, func(ch *channel, _ bool) error {

@@ -9,9 +9,8 @@ import (
 
 // OpenRequest describes the opening of a remote file.
 type OpenRequest struct {
-	// Path gives the file's path on the server, now and at each reopening after a reconnect (a rename changes it).
-	// "" means that it has no name any more: it can't be reopened.
-	// It is called with no lock of this package held.
+	// Path gives the file's path on the server, now and at each reopening after a reconnect (a rename changes it). "" means that it
+	// has no name any more: it can't be reopened. It is called with no lock of this package held.
 	Path   func() string
 	Pflags uint32 // session.OpenRead…; for a reopening CREATE, TRUNC, EXCL and APPEND are taken out
 	// Perm are the permission bits for CREATE; a file that is created has them
@@ -220,9 +219,8 @@ func (o *opening) found(a Attr, made bool) {
 	o.a, o.f.mtime = a, a.Mtime
 }
 
-// chmodLater gives a file that was just made the bits perm without waiting.
-// What is asked on the channel of names afterwards finds them set; after a lost line they are set again where
-// nobody has changed them meanwhile.
+// chmodLater gives a file that was just made the bits perm without waiting. What is asked on the channel of names afterwards finds
+// them set; after a lost line they are set again where nobody has changed them meanwhile.
 func (f *File) chmodLater(ch *channel, handle string, made, perm uint32) {
 	want := modeOnly(perm&modeAccess | made&^modeAccess&modePerm)
 	o := &owing{f: f, on: ch}

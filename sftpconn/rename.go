@@ -8,8 +8,8 @@ import (
 
 // Rename replaces newpath (posix-rename@openssh.com where there is; else RENAME, and
 // where that is refused because newpath exists, in steps: see replacement). With
-// noReplace it is the plain RENAME, which refuses.
-// After a lost line the old name gone and the new one there count as done.
+// noReplace it is the plain RENAME, which refuses. After a lost line the old name
+// gone and the new one there count as done.
 func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bool) error {
 	inSteps := false
 	err := c.change(ctx, "rename", []string{oldpath, newpath}, func(ch *channel, again bool) error {

@@ -9,10 +9,9 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// ReadAt reads up to len(dst) ≤ MaxRead bytes in one flight. On a slow line it is cut
-// into several requests, so that others get in between. n < len(dst) with a nil
-// error is a short read: ask again (but not for ever where it is 0). io.EOF comes only when the server said so at this
-// offset. dst is free again when it returns, also on ctx's end.
+// ReadAt reads up to len(dst) ≤ MaxRead bytes in one flight. On a slow line it is cut into several requests, so that others get in
+// between. n < len(dst) with a nil error is a short read: ask again (but not for ever where it is 0). io.EOF comes only when the
+// server said so at this offset. dst is free again when it returns, also on ctx's end.
 func (f *File) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	dst = dst[:min(len(dst), f.MaxRead())]
 	n := 0

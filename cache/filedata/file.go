@@ -161,9 +161,8 @@ func (f *File) Drop() {
 	f.cutClean(0, maxOffset)
 }
 
-// Preload makes data, read ahead by somebody else, the beginning of a clean file of size bytes, of which nothing else
-// is known then. data belongs to the file from then on.
-// On a file with unacknowledged bytes it does nothing.
+// Preload makes data, read ahead by somebody else, the beginning of a clean file of size bytes, of which nothing else is known
+// then. data belongs to the file from then on. On a file with unacknowledged bytes it does nothing.
 func (f *File) Preload(data []byte, size int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
