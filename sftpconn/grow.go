@@ -130,8 +130,12 @@ func (l *link) openCopies() {
 	}
 }
 
-// greeted gives a session of the link that the server has greeted; nil where there is none.
+// greeted gives a session of the link that the server has greeted; nil where there is none, or where the server starts its programs
+// slowly: what is asked on a channel before its program runs waits for that, and would be answered on another long before.
 func (l *link) greeted() *session.Session {
+	if time.Duration(l.greeting.Load()) > 2*l.rtt.get()+slowStart {
+		return nil
+	}
 	if ch := l.soonest(); ch != nil {
 		return ch.s
 	}

@@ -49,6 +49,10 @@ const (
 	// than that no more are granted, does not ask for one.
 	refusedPause = 20 * time.Second
 
+	// slowStart is how much longer than round trips take the greeting of a server comes that has its programs started slowly,
+	// as by a login shell that reads much.
+	slowStart = 500 * time.Millisecond
+
 	// leaving is how long a server may take to notice that a channel is closed, and to grant another in its place.
 	leaving = time.Second
 )
@@ -64,6 +68,7 @@ type link struct {
 	suspected chan struct{} // capacity 1: probe now
 	noProbe   atomic.Bool   // the transport has no probe of its own
 	most      atomic.Int32  // channels for bulk data that it may have
+	greeting  atomic.Int64  // how long the last greeting took that was waited for, in nanoseconds
 
 	stuckPause time.Time // don't ask for another channel of names before; of the goroutine that watches the link
 
@@ -151,11 +156,15 @@ func (l *link) openChannel(ctx context.Context, like *session.Session) (*channel
 	if err != nil {
 		return nil, err
 	}
+	begun := time.Now()
 	s, err := session.Open(ctx, raw, session.Options{Logger: l.c.o.Logger, Like: like})
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
+	if like == nil {
+		l.greeting.Store(int64(now.Sub(begun)))
+	}
 	return &channel{link: l, s: s, since: now, usedAt: now}, nil
 }
 

@@ -181,3 +181,29 @@ func TestAWriterFarAwayHasItsChannelsOpenedBeforeTheFirstAnswer(t *testing.T) {
 	c := connect(t, srv)
 	opensOnChannels(t, tap, openFile(t, c, filepath.Join(srv.Dir(), "new"), wr|cre), 4)
 }
+
+// The login shell of the account reads much before it starts the SFTP server.
+func TestAStreamDoesNotWaitForChannelsWhoseServerStartsSlowly(t *testing.T) {
+	const start = 3 * time.Second
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Command("/bin/sh", "-c", fmt.Sprintf("sleep %v; exec %s", start.Seconds(), sftptest.Program(t))))
+	c := connect(t, srv)
+	ctx := limited(t)
+	want := content(8, 4<<20)
+	path := file(t, srv, "f", want)
+	tap.SetDelay(20 * time.Millisecond)
+	for range 10 { // until the round trip is known
+		if _, err := c.Lstat(ctx, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := openFile(t, c, path, rd)
+	begun := time.Now()
+	got, err := readAll(ctx, f, len(want), 32)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("read differs at %d: %v", firstDifference(got, want), err)
+	}
+	if took := time.Since(begun); took > start-start/3 {
+		t.Errorf("%d bytes took %v", len(want), took)
+	}
+}
