@@ -132,9 +132,9 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 }
 
 // opendir opens a directory, and gives the READDIRs that went out with it; flight is empty where its handle could not be foreseen. It
-// opens the directory anew where a READDIR meant for another may have taken names from it.
+// opens the directory anew where a READDIR meant for another may have taken names from it, openMost times at the most.
 func (c *Conn) opendir(ctx context.Context, ch *channel, path string) (handle string, flight []*session.Call, err error) {
-	for {
+	for range openMost {
 		open, reads := ch.s.OpendirAndRead(path, listWindowFirst)
 		if err = ch.wait(ctx, open); err != nil {
 			closeWhenOpen(c, ch, open)
@@ -152,7 +152,12 @@ func (c *Conn) opendir(ctx context.Context, ch *channel, path string) (handle st
 		}
 		ch.s.CloseUnread(open.Handle())
 	}
+	return "", nil, fmt.Errorf("each of %d handles that the server gave the directory is one with which another may be read", openMost)
 }
+
+// openMost is far more than happens with any number of listings at once: only a server that leaves a READDIR unanswered and gives out
+// its handle again and again comes to it.
+const openMost = 100
 
 // crowded says whether an answer came so late that more of them would only queue.
 func crowded(l *link, call *session.Call) bool {
