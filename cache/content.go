@@ -89,7 +89,7 @@ func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 // writes notes that a file is written here: it is ours to tell about until the server has been asked again. doubtful says that what was held
 // of it may have been out of date. Called with mu held.
 func (f *fileState) writes(doubtful bool) {
-	f.hides = f.hides || f.known && !f.wrote && doubtful
+	f.hides = f.hides || !f.wrote && doubtful
 	f.wrote, f.ownTimes = true, nil
 }
 
@@ -97,7 +97,7 @@ func (f *fileState) writes(doubtful bool) {
 // for one that is read again for nothing. Called with mu held.
 func (c *Cache) writesInto(n *Node) {
 	f, looked := n.file, n.until-int64(c.timeout)
-	f.writes(f.size > 0 && (f.size <= cheapAgain || c.now()-looked > int64(justWritten)))
+	f.writes(f.size > 0 && (!f.known || f.size <= cheapAgain || c.now()-looked > int64(justWritten)))
 }
 
 // mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
