@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,15 +61,19 @@ func (r *rescued) take(off, end int64) bool {
 	return true
 }
 
+// nameless is what people are told of a file whose path is not known.
+const nameless = "a file that has no name any more"
+
+// nameOf is the path of a file, or the one that it had before it lost its last name, for people. Called with Cache.mu held.
+func (c *Cache) nameOf(n *Node) string { return cmp.Or(c.path(n), n.was, nameless) }
+
 // lost is filedata's word that bytes can't be delivered.
 func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	n, _ := tag.(*Node)
 	c.mu.Lock()
-	remote := ""
+	remote := nameless
 	if n != nil {
-		if remote = c.path(n); remote == "" {
-			remote = n.was
-		}
+		remote = c.nameOf(n)
 		c.changed(n)
 		n.expire()
 		if n.file != nil {
@@ -77,9 +82,6 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 		}
 	}
 	c.mu.Unlock()
-	if remote == "" {
-		remote = "a file that has no name any more"
-	}
 	explain := func(ctx context.Context) error { return c.explainWrite(ctx, n, "write", off+int64(len(data)), why) }
 	why = c.whyLost(n, why, explain)
 	where, first, err := c.rescue.save(n, remote, off, data, why)

@@ -334,3 +334,20 @@ func TestARescueTellsOfAFullDisk(t *testing.T) {
 		t.Errorf("the server was asked %d times why it has refused", n)
 	}
 }
+
+func TestTimesThatCouldNotBeSetAreToldWithTheNameOfTheirFile(t *testing.T) {
+	r := newRig(t, async)
+	_, err := r.find("f")
+	wantErrno(t, err, syscall.ENOENT)
+	r.put("f", "theirs")
+	f, h := r.unsaved("f")
+	when := time.Unix(1_000_000_000, 0)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, h, SetAttr{Atime: &when, Mtime: &when}); err != nil {
+		t.Fatal(err)
+	}
+	r.finish(h)
+	err = r.Sync(ctxOf(t))
+	if err == nil || strings.Contains(err.Error(), `""`) {
+		t.Errorf("told is %v", err)
+	}
+}

@@ -25,7 +25,7 @@ func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	n := tag.(*Node)
 	c.mu.Lock()
-	p := c.path(n)
+	p, name := c.path(n), c.nameOf(n)
 	if f := n.file; f != nil && f.ownTimes != nil && *f.ownTimes == times {
 		f.ownTimes = nil
 	}
@@ -33,7 +33,7 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	n.expire()
 	c.mu.Unlock()
 	why = c.errno(c.ctx, "setattr", p, why)
-	c.report("setattr", p, why)
+	c.report("setattr", name, why)
 	c.keepLost(n, func(context.Context) error { return why })
 }
 
