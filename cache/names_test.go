@@ -87,11 +87,7 @@ func TestAFileLongerThanTheServerHoldsIsEFBIG(t *testing.T) {
 }
 
 func TestAFullDiskIsENOSPC(t *testing.T) {
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("a small file system can't be mounted here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	small := smallDisk(t)
 	r := newRig(t, func(o *Options) { o.Root = small })
 	_, h, err := r.Create(ctxOf(t), r.Root(), "big", syscall.O_WRONLY, 0o644)
 	if err != nil {

@@ -271,11 +271,7 @@ func TestAnFsyncThatIsInterruptedTellsTheNext(t *testing.T) {
 }
 
 func TestManyLostPiecesOfAFileAreOneFailure(t *testing.T) {
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("a small file system can't be mounted here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	small := smallDisk(t)
 	r := newRig(t, func(o *Options) { o.Root, o.Async = small, true })
 	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
 	if err != nil {
@@ -304,11 +300,7 @@ func TestManyLostPiecesOfAFileAreOneFailure(t *testing.T) {
 
 // SFTP has no code for a full disk; the note beside the rescued file and the status name the reason all the same.
 func TestARescueTellsOfAFullDisk(t *testing.T) {
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("a small file system can't be mounted here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	small := smallDisk(t)
 	r := newRig(t, func(o *Options) { o.Root = small })
 	_, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
 	if err != nil {
