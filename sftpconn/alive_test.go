@@ -151,9 +151,9 @@ func TestAServerThatIsMuteForHalfAMinuteBehindTheLoginIsWaitedFor(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		c := underStub(t, func(context.Context) (transport.Transport, error) {
 			l := newStub(false)
-			l.stall(35 * time.Second)
+			l.stall(36 * time.Second)
 			l.freeze()
-			time.AfterFunc(35*time.Second, l.thaw)
+			time.AfterFunc(35*time.Second, l.thaw) // before the channel is opened, not in the same instant
 			return l, nil
 		})
 		if s := c.Status(); !s.Connected {
