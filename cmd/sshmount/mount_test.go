@@ -131,9 +131,10 @@ func TestForegroundEndsWithZero(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the mount is there", func() bool {
+	eventually(t, "the mount is there, and answers", func() bool { // one that is taken away before that could not be made
 		kind, _, _ := mountpoint.Mounted(w.mnt)
-		return kind == "fuse.sshfs"
+		_, err := os.Stat(w.mnt)
+		return kind == "fuse.sshfs" && err == nil
 	})
 	eventually(t, "unmounted", func() bool { return exec.Command("fusermount3", "-u", w.mnt).Run() == nil })
 	if err := cmd.Wait(); err != nil {
