@@ -51,11 +51,22 @@ func TestASmallFileIsReadInTheFlightOfItsOpening(t *testing.T) {
 func TestAnOpeningThatFailsBehindItsOpenLeavesNothingInFlight(t *testing.T) {
 	tap, srv, c := tapped(t)
 	path := file(t, srv, "f", content(1, 5000))
+	read := make(chan struct{})
 	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name == "LSTAT" {
-			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		if p.Name == "READ" {
+			close(read)
 		}
 		return sftptest.Pass()
+	})
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil || p.Request.Name != "LSTAT" {
+			return sftptest.Pass()
+		}
+		select {
+		case <-read: // else it might be given up before it is sent
+		case <-time.After(patience):
+		}
+		return sftptest.Answer(session.StatusPermissionDenied, "no")
 	})
 	if _, _, err := c.Open(limited(t), OpenRequest{Path: at(path), Pflags: rd, Size: 5000}); !refused(err) {
 		t.Fatal(err)
