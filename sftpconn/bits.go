@@ -46,22 +46,19 @@ func (c *Conn) disown(o *owing) {
 
 // owes says whether this side is about to give bits to the file at path.
 func (c *Conn) owes(path string) bool {
-	c.bitsMu.Lock()
-	defer c.bitsMu.Unlock()
-	for o := range c.owings {
-		if o.path == path {
-			return true
-		}
-	}
-	return false
+	return c.anyOwing(func(o *owing) bool { return o.path == path })
 }
 
 // owesBeside says whether f is about to be given bits by another request than one on its way on ch: a look at f on ch may come first.
 func (c *Conn) owesBeside(f *File, ch *channel) bool {
+	return c.anyOwing(func(o *owing) bool { return o.f == f && o.on != ch })
+}
+
+func (c *Conn) anyOwing(is func(*owing) bool) bool {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
 	for o := range c.owings {
-		if o.f == f && o.on != ch {
+		if is(o) {
 			return true
 		}
 	}

@@ -118,7 +118,7 @@ func (c *Call) Abandon() bool {
 
 // The results, valid once Done is closed and the error is nil.
 
-// Handle is the answer of OpenFile and Opendir, good in this session only.
+// Handle is the answer of OpenFile and OpendirAndRead, good in this session only.
 func (c *Call) Handle() string { return c.text }
 
 // Foreseen is the handle that an OPEN will most likely get; "" where that can't be told. It is known at once, so that

@@ -67,7 +67,7 @@ var plainVersion = []byte{0, 0, 0, 5, 2, 0, 0, 0, 3}
 // everyRequest starts one request of each kind of answer; their ids are 1, 2, 3…
 var everyRequest = []func(*Session) *Call{
 	func(s *Session) *Call { return s.Remove("f") },
-	func(s *Session) *Call { return s.Opendir("d") },
+	func(s *Session) *Call { return opendir(s, "d") },
 	func(s *Session) *Call { return s.Read("h", 0, make([]byte, 10)) },
 	func(s *Session) *Call { return s.Lstat("f") },
 	func(s *Session) *Call { return s.Readdir("h") },

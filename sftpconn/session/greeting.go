@@ -55,7 +55,7 @@ func (r *reader) greeting() error {
 	case b.Err != nil:
 		return broken("its VERSION packet is cut short")
 	case version < 3:
-		return &transport.PermanentError{NoSFTP: true, Err: fmt.Errorf("the server speaks SFTP version %d, and version 3 is needed", version)}
+		return transport.NoSFTP("the server speaks SFTP version %d, and version 3 is needed", version)
 	case version > 3:
 		r.s.log.Warn("the server answers with an SFTP version that was not asked for; going on with version 3", "version", version)
 	}
@@ -101,15 +101,15 @@ func (r *reader) chatter(first []byte) error {
 	ended = stop.Stop() && ended // by the server, and not by us
 	switch said := printable(string(text)); {
 	case said != "" && ended:
-		return &transport.PermanentError{NoSFTP: true, Err: fmt.Errorf("the server wrote %q where SFTP should begin, and ended the session: "+
+		return transport.NoSFTP("the server wrote %q where SFTP should begin, and ended the session: "+
 			"the account's login shell or a command forced on it there does not let SFTP run, "+
-			"or a start-up file of the shell (~/.bashrc, ~/.profile, ~/.cshrc) ends it", said)}
+			"or a start-up file of the shell (~/.bashrc, ~/.profile, ~/.cshrc) ends it", said)
 	case said != "":
-		return &transport.PermanentError{NoSFTP: true, Err: fmt.Errorf("the server wrote %q where SFTP should begin; "+
+		return transport.NoSFTP("the server wrote %q where SFTP should begin; "+
 			"a start-up file of the login shell there (~/.bashrc, ~/.profile, ~/.cshrc) prints this also without a terminal: "+
-			"let it print in interactive shells only", said)}
+			"let it print in interactive shells only", said)
 	}
-	return &transport.PermanentError{NoSFTP: true, Err: fmt.Errorf("what answers does not speak SFTP; its first bytes are % x", text[:min(len(text), 16)])}
+	return transport.NoSFTP("what answers does not speak SFTP; its first bytes are % x", text[:min(len(text), 16)])
 }
 
 // printable is the leading part of s that can be shown to a user, at most 200 letters.

@@ -63,7 +63,7 @@ func TestRepliesThatEndTheSession(t *testing.T) {
 		"countless names":          {readdir, func(id uint32) []byte { return packet(104, id, u32(math.MaxUint32), make([]byte, 100)) }, "4294967295 entries"},
 		"more names than bytes":    {readdir, func(id uint32) []byte { return packet(104, id, u32(9), make([]byte, 100)) }, "9 entries"},
 		"cut name":                 {readdir, func(id uint32) []byte { return packet(104, id, u32(1), u32(100), []byte("abcdefghijk")) }, "cut short"},
-		"handle too long": {func(s *Session) *Call { return s.Opendir(".") },
+		"handle too long": {func(s *Session) *Call { return opendir(s, ".") },
 			func(id uint32) []byte { return packet(102, id, str(strings.Repeat("h", 257))) }, "handle of 257"},
 		"cut statvfs": {func(s *Session) *Call { return s.Statvfs(".") },
 			func(id uint32) []byte { return packet(201, id, u64(1)) }, "cut short"},
@@ -133,7 +133,7 @@ func TestRepliesThatFailOnlyTheirCall(t *testing.T) {
 			func(c *Call, err error) bool {
 				return err == nil && len(c.Entries()) == 1 && c.Entries()[0].Attr == Attr{Flags: HasMode, Mode: 0o100644}
 			}},
-		"OK without a handle": {func(s *Session) *Call { return s.Opendir(".") },
+		"OK without a handle": {func(s *Session) *Call { return opendir(s, ".") },
 			func(id uint32) []byte { return packet(101, id, u32(0), str(""), str("")) },
 			func(c *Call, err error) bool { return err != nil && !errors.As(err, &refused) }},
 		"no name": {func(s *Session) *Call { return s.Realpath(".") },

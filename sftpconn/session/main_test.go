@@ -78,3 +78,9 @@ func must(t testing.TB, c *Call) *Call {
 	}
 	return c
 }
+
+// opendir is an OPENDIR with nothing behind it.
+func opendir(s *Session, path string) *Call {
+	open, _ := s.OpendirAndRead(path, 0)
+	return open
+}

@@ -39,18 +39,16 @@ func newOpen(path string, pflags uint32, a Attr) *Call {
 }
 
 // CloseHandle is CLOSE, for files and directories.
-func (s *Session) CloseHandle(handle string) *Call {
-	b := newFrame(sshfx.PacketTypeClose)
-	b.AppendString(handle)
-	return s.start(&Call{want: answerStatus, frame: b, closes: handle})
-}
+func (s *Session) CloseHandle(handle string) *Call { return s.closeHandle(handle, false) }
 
 // CloseUnread is CloseHandle for a directory that was not read to its end: a READDIR meant for the next to get the handle could
 // still bring names of it.
-func (s *Session) CloseUnread(handle string) *Call {
-	b := newFrame(sshfx.PacketTypeClose)
-	b.AppendString(handle)
-	return s.start(&Call{want: answerStatus, frame: b, closes: handle, unread: true})
+func (s *Session) CloseUnread(handle string) *Call { return s.closeHandle(handle, true) }
+
+func (s *Session) closeHandle(handle string, unread bool) *Call {
+	c := newText(sshfx.PacketTypeClose, answerStatus, handle)
+	c.closes, c.unread = handle, unread
+	return s.start(c)
 }
 
 // Read asks for len(dst) > 0 bytes, or as many as fit into the largest packet. The
@@ -101,17 +99,12 @@ func (s *Session) Fsetstat(handle string, a Attr) *Call {
 	return s.startAttr(sshfx.PacketTypeFSetStat, handle, a)
 }
 
-// Opendir gives a handle for Readdir; CloseHandle gives it back.
-func (s *Session) Opendir(path string) *Call {
-	return s.startText(sshfx.PacketTypeOpenDir, answerHandle, path)
-}
-
-// OpendirAndRead is Opendir, and n READDIRs of the directory in the same flight; none where its handle can't be foreseen. When open is
-// answered, Untouched must be asked: where it is false, the handle is no good for reading and reads are to be abandoned.
+// OpendirAndRead gives a handle for Readdir, and has n READDIRs of the directory in the same flight; none where the handle can't be
+// foreseen. CloseHandle gives it back. When open is answered, Untouched must be asked: where it is false, the handle is no good for
+// reading and reads are to be abandoned.
 func (s *Session) OpendirAndRead(path string, n int) (open *Call, reads []*Call) {
-	b := newFrame(sshfx.PacketTypeOpenDir)
-	b.AppendString(path)
-	open = &Call{want: answerHandle, lists: true, frame: b}
+	open = newText(sshfx.PacketTypeOpenDir, answerHandle, path)
+	open.lists = true
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enqueue(open)
@@ -119,9 +112,9 @@ func (s *Session) OpendirAndRead(path string, n int) (open *Call, reads []*Call)
 		if open.foreseen == "" {
 			break
 		}
-		b := newFrame(sshfx.PacketTypeReadDir)
-		b.AppendString(open.foreseen)
-		reads = append(reads, s.enqueue(&Call{want: answerEntries, peeks: open.foreseen, frame: b}))
+		read := newText(sshfx.PacketTypeReadDir, answerEntries, open.foreseen)
+		read.peeks = open.foreseen
+		reads = append(reads, s.enqueue(read))
 	}
 	return open, reads
 }
@@ -173,9 +166,14 @@ func (s *Session) Rename(oldpath, newpath string) *Call {
 }
 
 func (s *Session) startText(t sshfx.PacketType, want answer, text string) *Call {
+	return s.start(newText(t, want, text))
+}
+
+// newText makes a request that is one string.
+func newText(t sshfx.PacketType, want answer, text string) *Call {
 	b := newFrame(t)
 	b.AppendString(text)
-	return s.start(&Call{want: want, frame: b})
+	return &Call{want: want, frame: b}
 }
 
 func (s *Session) startTwo(t sshfx.PacketType, first, second string) *Call {

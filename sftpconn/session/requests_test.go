@@ -155,7 +155,7 @@ func TestListing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d := must(t, s.Opendir(".")).Handle()
+	d := must(t, opendir(s, ".")).Handle()
 	var got []string
 	answers := []*Call{s.Readdir(d), s.Readdir(d), s.Readdir(d), s.Readdir(d), s.Readdir(d)}
 	var err error
@@ -181,7 +181,7 @@ func TestListing(t *testing.T) {
 		t.Errorf("%d names listed, %d there", len(got), len(want))
 	}
 	must(t, s.CloseHandle(d))
-	refusedWith(t, s.Opendir("none"), StatusNoSuchFile)
+	refusedWith(t, opendir(s, "none"), StatusNoSuchFile)
 }
 
 func TestNames(t *testing.T) {

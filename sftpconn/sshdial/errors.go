@@ -34,11 +34,6 @@ func refusedLogin(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...), Login: true}
 }
 
-// noSFTP is permanent, of a server that lets us in and has no SFTP to give.
-func noSFTP(format string, args ...any) error {
-	return &transport.PermanentError{Err: fmt.Errorf(format, args...), NoSFTP: true}
-}
-
 // handshakeError says why the key exchange with a server failed. The conn knows
 // what the server said first.
 func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp bool, err error) error {

@@ -222,7 +222,7 @@ func (t *sshTransport) openChannel() (transport.Channel, error) {
 		return nil, fmt.Errorf("%s closed the channel while the SFTP server was asked for: %w", t.name, plain(err))
 	case !ok:
 		c.Close()
-		return nil, noSFTP("%w: %s refused the %s %q. Give the path of its SFTP server (sftp_server=/usr/lib/openssh/sftp-server), or switch SFTP on in its sshd_config",
+		return nil, transport.NoSFTP("%w: %s refused the %s %q. Give the path of its SFTP server (sftp_server=/usr/lib/openssh/sftp-server), or switch SFTP on in its sshd_config",
 			ErrNoSubsystem, t.name, kind, t.server)
 	}
 	t.opened.Store(true)
@@ -256,7 +256,7 @@ func (t *sshTransport) openError(err error) error {
 	// sshd says 'connect failed' where MaxSessions is used up.
 	err = fmt.Errorf("%s opens no session (%s): %w", t.name, why, transport.ErrNoMoreChannels)
 	if !t.opened.Load() {
-		return noSFTP("%w", err)
+		return transport.NoSFTP("%w", err)
 	}
 	return err
 }

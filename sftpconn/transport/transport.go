@@ -9,6 +9,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -32,6 +33,11 @@ type PermanentError struct {
 
 func (e *PermanentError) Error() string { return e.Err.Error() }
 func (e *PermanentError) Unwrap() error { return e.Err }
+
+// NoSFTP makes a PermanentError of a server that lets us in and has no SFTP to give.
+func NoSFTP(format string, args ...any) error {
+	return &PermanentError{Err: fmt.Errorf(format, args...), NoSFTP: true}
+}
 
 // Transport is one authenticated connection to the server.
 // All methods may be called from several goroutines.
