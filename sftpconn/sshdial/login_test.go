@@ -3,6 +3,7 @@ package sshdial
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,7 +111,9 @@ func startAgent(t *testing.T, keys ...string) (socket string) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		if _, err := os.Stat(socket); err == nil {
+		// Its name is there before it listens: only an answer tells that it is up.
+		if c, err := net.Dial("unix", socket); err == nil {
+			c.Close()
 			break
 		}
 		if time.Now().After(deadline) {
