@@ -46,6 +46,13 @@ type settings struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == lineArg {
+		if err := beLine(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "line:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var (
 		s       settings
 		rtts    = flag.String("rtt", "0,10,50,150", "round-trip `times` in ms, with commas; 0 is without a line")

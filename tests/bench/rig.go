@@ -16,7 +16,7 @@ type rig struct {
 	server     *sshd.Server
 	sshConfig  string
 	data       *data
-	lines      []*line.Line
+	lines      []*farLine
 	dropCaches bool
 	extra      []string // for sshmount's command line
 	count      int      // of measures so far
@@ -56,13 +56,13 @@ func newRig(folder string, profiles []*profile) (r *rig, err error) {
 		if p.rate == 0 {
 			continue
 		}
-		l, err := line.New(fmt.Sprintf("127.0.0.1:%d", r.server.Port), line.Config{Delay: p.rtt / 2, BytesPerSecond: p.rate})
+		l, err := startLine(fmt.Sprintf("127.0.0.1:%d", r.server.Port), line.Config{Delay: p.rtt / 2, BytesPerSecond: p.rate})
 		if err != nil {
 			return nil, err
 		}
 		r.lines = append(r.lines, l)
-		p.port = l.Port()
-		if err := r.server.KnownHosts(l.Addr()); err != nil {
+		p.port = l.port
+		if err := r.server.KnownHosts(l.addr); err != nil {
 			return nil, err
 		}
 	}
@@ -73,7 +73,7 @@ func newRig(folder string, profiles []*profile) (r *rig, err error) {
 
 func (r *rig) close() {
 	for _, l := range r.lines {
-		l.Close()
+		l.close()
 	}
 	if r.server != nil {
 		r.server.Stop()
