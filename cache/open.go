@@ -51,47 +51,61 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	defer c.mu.Unlock()
 	fs := c.content(n)
 	_, dirty := fs.data.Size()
+	dirty = dirty || asked.dirty
 	crossed := n.gen != asked.gen
-	switch {
-	case dirty || asked.dirty || crossed && fs.wrote:
-		keep = true // written here at this moment: the kernel's pages hold it
-	case fs.wrote:
-		size, _ := fs.data.Size()
-		keep = uint64(size) == a.Size && size > cheapAgain && !fs.hides && (fs.writers > 0 || fs.learning) && !c.laterThanOurs(fs, a)
-	default:
-		keep = fs.good(a)
-	}
+	keep = c.stillGood(fs, a, dirty, crossed)
 	fs.hides = fs.hides && keep
 	if !crossed {
 		c.keepAsked(n, asked, a)
 	}
+	head := f.Head()
+	if dirty || asked != first || n.sent > 0 || n.going > 0 {
+		head = nil
+	}
+	c.takeOpened(fs, a, keep, crossed, head)
+	*self = c.newHandle(n, c.openBackend(f, self), flags)
+	(*self).unsure = crossed || dirty
+	c.scanOpened(n)
+	return *self, fs.keepPages(keep), nil
+}
+
+// stillGood says whether what is held of a file, by the kernel too, is its content as the answer a to an opening tells of it.
+// dirty: bytes of it were on their way then; crossed: a change made here has crossed with the answer. Called with mu held.
+func (c *Cache) stillGood(fs *fileState, a session.Attr, dirty, crossed bool) bool {
+	switch {
+	case dirty || crossed && fs.wrote:
+		return true // written here at this moment: the kernel's pages hold it
+	case fs.wrote:
+		size, _ := fs.data.Size()
+		return uint64(size) == a.Size && size > cheapAgain && !fs.hides && (fs.writers > 0 || fs.learning) && !c.laterThanOurs(fs, a)
+	}
+	return fs.good(a)
+}
+
+// takeOpened has the content held of a file follow an opening that was answered with a; keep and crossed are as with stillGood. head
+// is the beginning of the file, empty where it is not known to be of a. Called with mu held.
+func (c *Cache) takeOpened(fs *fileState, a session.Attr, keep, crossed bool, head []byte) {
 	if c.o.DirectIO || !keep {
 		fs.data.Drop()
 	}
-	preload := func() {
-		if head := f.Head(); len(head) > 0 && !dirty && asked == first && n.sent == 0 && n.going == 0 {
-			fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))
-		}
-	}
 	switch {
 	case keep:
-		if fs.good(a) && !crossed && fs.data.Lacking() {
-			preload()
+		if crossed || !fs.good(a) || !fs.data.Lacking() {
+			return
 		}
 	case crossed:
 		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
 		fs.data.Changed()
+		return
 	default:
 		if fs.racy {
 			fs.data.SetRemoteSize(int64(a.Size)) // it may have been short for a moment only, while it was being written
 		}
 		fs.mark(a.Size, a.Mtime, c.serverNow())
-		preload()
 	}
-	*self = c.newHandle(n, c.openBackend(f, self), flags)
-	(*self).unsure = crossed || dirty || asked.dirty
-	c.scanOpened(n)
-	return *self, fs.keepPages(keep), nil
+	if len(head) > 0 {
+		fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))
+	}
 }
 
 // headOf gives the size of a file where its opening means most likely that its beginning will be read from the server: when it was

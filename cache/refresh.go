@@ -47,19 +47,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return c.refresh(ctx, n, h)
 	}
 	if err != nil {
-		if absent {
-			c.gone(n, p)
-			if left := c.pathOf(n); left != "" && left != p {
-				return c.refresh(ctx, n, h) // by another of its names
-			}
-			if h != nil {
-				return c.refreshOpen(ctx, n, h)
-			}
-		}
-		if h != nil && errors.Is(err, syscall.EACCES) {
-			return c.refreshOpen(ctx, n, h) // who has a file open is not asked again whether it may search the directory
-		}
-		return err
+		return c.refreshOtherwise(ctx, n, h, p, err)
 	}
 	c.mu.Lock()
 	same, another := sameType(n, a), false
@@ -84,6 +72,23 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return c.tellNames(ctx, n, h, asked, a)
 	}
 	return c.refreshOpen(ctx, n, h) // what is open is still there, though something else has its name
+}
+
+// refreshOtherwise goes on where the question by the name p was refused with err.
+func (c *Cache) refreshOtherwise(ctx context.Context, n *Node, h *Handle, p string, err error) error {
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) {
+		c.gone(n, p)
+		if left := c.pathOf(n); left != "" && left != p {
+			return c.refresh(ctx, n, h) // by another of its names
+		}
+		if h != nil {
+			return c.refreshOpen(ctx, n, h)
+		}
+	}
+	if h != nil && errors.Is(err, syscall.EACCES) {
+		return c.refreshOpen(ctx, n, h) // who has a file open is not asked again whether it may search the directory
+	}
+	return err
 }
 
 // refreshOpen asks by an open handle.
