@@ -40,10 +40,10 @@ const (
 	// gets all the channels at once: opening them takes several round trips.
 	farRTT = 20 * time.Millisecond
 
-	// distantRTT is the round trip above which a writer that fills a window at once gets its channels before any answer has
-	// told what the line carries. Over a fast line the start of a copy is a round trip shorter; on a thin one the server has
+	// distantRTT is the round trip above which a writer that fills windows at once gets channels before any answer has told
+	// what the line carries. Over a fast line the start of a copy is a round trip shorter; on a thin one the server has
 	// started some SFTP servers in vain.
-	distantRTT = 40 * time.Millisecond
+	distantRTT = 100 * time.Millisecond
 
 	// refusedPause is how long a link that was refused a channel, for another reason
 	// than that no more are granted, does not ask for one.

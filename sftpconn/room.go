@@ -123,8 +123,8 @@ func (f *File) crowd(dir int) {
 	}
 	for _, l := range f.c.allLinks() {
 		n, wide := l.pacer(dir).wanted()
-		if n == 0 && dir == writing && pending > window && l.rtt.get() > distantRTT {
-			n = l.pacer(dir).begins()
+		if n == 0 && dir == writing && l.rtt.get() > distantRTT {
+			n = min(l.pacer(dir).begins(), int(pending/window))
 		}
 		if n > 0 {
 			l.grow(n)
