@@ -12,35 +12,13 @@ import (
 
 // Mkdir makes a directory with these permission bits.
 func (c *Cache) Mkdir(ctx context.Context, dir *Node, name string, perm uint32) (Found, error) {
-	const op = "mkdir"
-	if err := c.mustBeFree(dir, name, op); err != nil {
-		return Found{}, err
-	}
-	var p string
-	var got session.Attr
-	var found Found
-	done, err := c.queue.submit(ctx, change{
-		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
-		predict: func(*change) {
-			// A set-group-ID bit of the parent is handed on.
-			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFDIR | perm&0o7777 | dir.attr.Mode&syscall.S_ISGID, Size: 4096})
-		},
-		run: func(ctx context.Context) (err error) {
-			if got, err = c.conn.Mkdir(ctx, p, perm&0o7777); err != nil {
-				return c.whyNotMade(ctx, op, p, err)
-			}
-			c.learnOwner(dir, got)
-			return nil
-		},
+	found, _, err := c.makeName(ctx, "mkdir", dir, name, syscall.S_IFDIR, func() session.Attr {
+		// A set-group-ID bit of the parent is handed on.
+		return session.Attr{Mode: perm&0o7777 | dir.attr.Mode&syscall.S_ISGID, Size: 4096}
+	}, func(ctx context.Context, p string) (session.Attr, error) {
+		return c.conn.Mkdir(ctx, p, perm&0o7777)
 	})
-	if err != nil {
-		c.notMade(dir, name, err)
-		return Found{}, err
-	}
-	if !done {
-		return found, nil
-	}
-	return c.made(dir, name, p, syscall.S_IFDIR, got)
+	return found, err
 }
 
 // Symlink makes a link to target, which is stored as it is.
@@ -49,19 +27,39 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	if target == "" || len(target) > maxPath {
 		return Found{}, fail(op, name, syscall.ENAMETOOLONG, nil)
 	}
+	found, made, err := c.makeName(ctx, op, dir, name, syscall.S_IFLNK, func() session.Attr {
+		return session.Attr{Mode: 0o777, Size: uint64(len(target))}
+	}, func(ctx context.Context, p string) (session.Attr, error) {
+		return c.conn.Symlink(ctx, target, p)
+	})
+	if made && c.o.FollowSymlinks {
+		// symlink(2) wants a link; the next look-up finds what it leads to.
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		found.Node.expire()
+		found.TTL, found.AttrTTL = 0, 0
+	}
+	return found, err
+}
+
+// makeName has ask make a name that was free, of something of type kind (S_IFMT) that will look otherwise as will says. will is
+// called with mu held. made says that the server has answered; else what is found is foreseen.
+func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string, kind uint32, will func() session.Attr,
+	ask func(ctx context.Context, p string) (session.Attr, error)) (found Found, made bool, err error) {
 	if err := c.mustBeFree(dir, name, op); err != nil {
-		return Found{}, err
+		return Found{}, false, err
 	}
 	var p string
 	var got session.Attr
-	var found Found
 	done, err := c.queue.submit(ctx, change{
 		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		predict: func(*change) {
-			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFLNK | 0o777, Size: uint64(len(target))})
+			a := will()
+			a.Mode |= kind
+			found = c.predict(dir, name, a)
 		},
 		run: func(ctx context.Context) (err error) {
-			if got, err = c.conn.Symlink(ctx, target, p); err != nil {
+			if got, err = ask(ctx, p); err != nil {
 				return c.whyNotMade(ctx, op, p, err)
 			}
 			c.learnOwner(dir, got)
@@ -70,20 +68,13 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	})
 	if err != nil {
 		c.notMade(dir, name, err)
-		return Found{}, err
+		return Found{}, false, err
 	}
 	if !done {
-		return found, nil
+		return found, false, nil
 	}
-	f, err := c.made(dir, name, p, syscall.S_IFLNK, got)
-	if err == nil && c.o.FollowSymlinks {
-		// symlink(2) wants a link; the next look-up finds what it leads to.
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		f.Node.expire()
-		f.TTL, f.AttrTTL = 0, 0
-	}
-	return f, err
+	found, err = c.made(dir, name, p, kind, got)
+	return found, err == nil, err
 }
 
 // Link gives a node one more name. EPERM where hard links are switched off, EOPNOTSUPP where the server has none.
