@@ -1,6 +1,7 @@
 package mountpoint
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -130,22 +131,29 @@ func TestAnotherUsersDirectoryIsRefused(t *testing.T) {
 // deadMount makes a FUSE mount that nobody serves.
 func deadMount(t *testing.T, fstype string) string {
 	t.Helper()
+	point, fuse := bareMount(t, fstype)
+	unix.Close(fuse)
+	return point
+}
+
+// bareMount is a mount whose kernel side is the test's: what it asks can be read from fuse.
+func bareMount(t *testing.T, fstype string) (point string, fuse int) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root can make a mount without a program behind it")
 	}
-	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Skipf("there is no FUSE on this machine: %v", err)
 	}
-	point := t.TempDir()
-	data := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fd)
-	err = unix.Mount("host:/dir", point, fstype, unix.MS_NOSUID|unix.MS_NODEV, data)
-	unix.Close(fd)
-	if err != nil {
+	point = t.TempDir()
+	data := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse)
+	if err := unix.Mount("host:/dir", point, fstype, unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
+		unix.Close(fuse)
 		t.Skipf("mounting is not allowed here: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(point, unix.MNT_DETACH) })
-	return point
+	return point, fuse
 }
 
 func TestDeadMountsOfOurKindAreTakenAway(t *testing.T) {
@@ -161,6 +169,42 @@ func TestDeadMountsOfOurKindAreTakenAway(t *testing.T) {
 		if _, _, ok := Mounted(point); ok {
 			t.Errorf("%s: the mount is still there", fstype)
 		}
+	}
+}
+
+// The process was killed, and the last of it goes when it has been asked already.
+func TestAMountThatDiesWhileItIsAskedIsTakenAway(t *testing.T) {
+	point, fuse := bareMount(t, "fuse.sshmount")
+	request := make([]byte, 256<<10)
+	if _, err := unix.Read(fuse, request); err != nil {
+		t.Fatal(err)
+	}
+	// fuse_out_header and fuse_init_out of linux/fuse.h, with the version alone.
+	answer := binary.NativeEndian.AppendUint32(nil, 16+64)
+	answer = append(append(answer, 0, 0, 0, 0), request[8:16]...)
+	answer = binary.NativeEndian.AppendUint32(answer, 7)
+	answer = binary.NativeEndian.AppendUint32(answer, 31)
+	if _, err := unix.Write(fuse, append(answer, make([]byte, 56)...)); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		removed string
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		removed, err := Check(point, Options{})
+		done <- result{removed, err}
+	}()
+	if _, err := unix.Read(fuse, request); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fuse)
+	if r := <-done; r.err != nil || r.removed != "host:/dir" {
+		t.Errorf("%q, %v", r.removed, r.err)
+	}
+	if _, _, ok := Mounted(point); ok {
+		t.Error("the mount is still there")
 	}
 }
 

@@ -53,7 +53,7 @@ func clearDead(path string, o Options) (removed string, err error) {
 		switch {
 		case mine && asked == nil:
 			return removed, refusef("%s is already mounted from %s (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, path)
-		case !errors.Is(asked, unix.ENOTCONN):
+		case !dead(asked):
 			return removed, nil
 		case !mine:
 			return removed, refusef("a dead mount of type %s (from %s) hangs on %s; take it away with: fusermount3 -uz %s", m.FSType, m.Source, path, path)
@@ -86,6 +86,10 @@ func Ask(path string) error {
 	var st unix.Statfs_t
 	return ignoringEINTR(func() error { return unix.Statfs(path, &st) })
 }
+
+// dead says of the error of a request to a mount that nobody serves it any more. ECONNABORTED is of a request that was
+// under way when the process went: the last of one that was killed may go a while after it counts as gone.
+func dead(err error) bool { return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED) }
 
 // ignoringEINTR repeats a call that a signal cut short: the runtime sends some to its own threads.
 func ignoringEINTR(call func() error) error {
