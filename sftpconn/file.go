@@ -147,7 +147,15 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 		select {
 		case <-next.done:
 		case <-changed: // its channel may be stuck
-			continue
+			if !next.ch.over() {
+				continue
+			}
+			// It ends with its session, and that loss counts, whichever of the two is seen first.
+			select {
+			case <-next.done:
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}

@@ -106,6 +106,39 @@ func TestARequestThatEndsEverySessionIsGivenUp(t *testing.T) {
 	}
 }
 
+// Who waits for the opening anew sees the end of its session and that of the connection in either order.
+func TestEachLossOfAnOpeningAnewCounts(t *testing.T) {
+	t.Parallel()
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	c := connect(t, srv)
+	f := openFile(t, c, file(t, srv, "f", []byte("x")), rd)
+	ctx := limited(t)
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil || p.Request.Name != "FSTAT" {
+			return sftptest.Pass()
+		}
+		go func() {
+			f.mu.Lock() // so that the opening does not end before the connection is known to
+			defer f.mu.Unlock()
+			lost := c.whenChanged()
+			srv.Cut()
+			select {
+			case <-lost:
+			case <-ctx.Done():
+			}
+		}()
+		return sftptest.Drop()
+	})
+	srv.Cut()
+	if _, err := f.ReadAt(ctx, make([]byte, 1), 0); !errors.Is(err, ErrEndsSession) {
+		t.Error(err)
+	}
+	if n := srv.Dials() - 2; n > lossesFile {
+		t.Errorf("it has cost %d connections, %d at most are wanted", n, lossesFile)
+	}
+}
+
 // Which of those on their way ended it can't be told.
 func TestGuessesAreNotSentAgainWhenTheSessionEnds(t *testing.T) {
 	t.Parallel()
