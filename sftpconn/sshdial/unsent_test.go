@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -111,12 +112,23 @@ func (s *server) killOthers(t *testing.T) {
 		}
 	}
 	for _, pid := range killed {
-		for end := time.Now().Add(20 * time.Second); len(socketsOf(o2s(pid))) > 0; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(20 * time.Second); !isOver(pid); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("a process that was killed goes on")
 			}
 		}
 	}
+}
+
+// isOver says of a process that nothing is left of it, or what its parent has not asked for. Its connections are closed then: that
+// it has no descriptors any more says nothing, as they are closed after it has lost them.
+func isOver(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	state := stat[bytes.LastIndexByte(stat, ')')+2]
+	return state == 'Z' || state == 'X'
 }
 
 // fill writes to ch until nothing more goes into any buffer on the way.
