@@ -1,6 +1,7 @@
 package sftpconn
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -13,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
-	"sshmount/sftpconn/sftptest"
+	"sshmount/sftpconn/transport"
 )
 
 // newNetwork makes a network of its own for the test, with nothing in it but a loopback interface that is down.
@@ -162,21 +163,36 @@ func TestAWakeUpIsNoticed(t *testing.T) {
 }
 
 func TestARequestAfterASleepDoesNotWaitForTheBackOff(t *testing.T) {
-	srv := sftptest.New(t)
-	c := connect(t, srv)
-	away := errors.New("the host is down")
-	srv.Refuse(away)
-	srv.Cut()
-	eventually(t, "the pause is longer than this test waits for a kick", func() bool {
-		return time.Until(c.Status().NextTry) > time.Second
+	synctest.Test(t, func(t *testing.T) {
+		var away atomic.Bool
+		var line transport.Transport
+		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
+			if away.Load() {
+				return nil, errors.New("the host is down")
+			}
+			var err error
+			line, err = stubDialer(ctx)
+			return line, err
+		})
+		away.Store(true)
+		line.Close()
+		synctest.Wait()
+		for time.Until(c.Status().NextTry) < time.Second || c.pausesLong() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		c.clock.sleep(time.Hour)
+		away.Store(false)
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			_, _ = c.Lstat(ctx, "/") // the stub does not answer
+		}()
+		synctest.Wait()
+		if !c.Status().Connected {
+			t.Error("the request waits for the next planned attempt")
+		}
+		cancel()
+		<-asked
 	})
-	c.clock.sleep(time.Hour)
-	srv.Refuse(nil)
-	next := c.Status().NextTry
-	if _, err := c.Lstat(limited(t), srv.Dir()); err != nil {
-		t.Fatal(err)
-	}
-	if !time.Now().Before(next) {
-		t.Error("the request waited for the next planned attempt")
-	}
 }
