@@ -3,9 +3,11 @@ package tests
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -106,5 +108,21 @@ func TestAutoUnmountOfAnOrdinaryUser(t *testing.T) {
 	`, "HOME="+n.home, "XDG_STATE_HOME="+n.home)
 	if !slices.Equal(lines, []string{"1", "gone", "no helper is left"}) {
 		t.Errorf("it says %q", lines)
+	}
+}
+
+func TestAMountOfAnotherUserSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	onlySshmount(t)
+	m := newServer(t).mount()
+	for _, args := range [][]string{{"status"}, {"sync"}, {"kick"}, {"umount"}, {"umount", "--lazy"}} {
+		cmd := exec.Command(binary, append(args, m.point)...)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "belongs to user root (uid 0)") || strings.Count(string(out), "\n") != 1 {
+			t.Errorf("%q of root's mount by another user: %v, says %q", args, err, out)
+		}
 	}
 }

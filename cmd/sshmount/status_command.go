@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -128,9 +130,25 @@ func findMount(name string) (control.Record, error) {
 		}
 	}
 	if fstype, source, mounted := mountpoint.Mounted(path); mounted {
-		return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is a mount of %s (%s) that does not answer to you: it is another user's or another program's", path, source, fstype))
+		why := "it is another program's"
+		if other := otherOwner(path); other != "" {
+			why = "it belongs to " + other
+		}
+		return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is a mount of %s (%s) that does not answer to you: %s", path, source, fstype, why))
 	}
 	return control.Record{}, notMounted(path)
+}
+
+// otherOwner names the user who made the mount at path; "" where that is the one who asks, or is not known.
+func otherOwner(path string) string {
+	uid, ok := mountpoint.Owner(path)
+	if !ok || uid == os.Geteuid() {
+		return ""
+	}
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return fmt.Sprintf("user %s (uid %d)", u.Username, uid)
+	}
+	return fmt.Sprintf("uid %d", uid)
 }
 
 func notMounted(name string) error {

@@ -136,6 +136,10 @@ func umountUnknown(name string, lazy bool, unknown error) error {
 	if errors.Is(err, unix.EBUSY) {
 		return failed(exitBusy, fmt.Errorf("%s is in use; end what uses it, or detach it with --lazy", path))
 	}
+	if other := otherOwner(path); err != nil && other != "" && os.Geteuid() != 0 {
+		// The helper only says that it finds no entry of ours.
+		err = fmt.Errorf("%s belongs to %s; only that user and root can end it (%w)", path, other, err)
+	}
 	return failed(exitFailure, err)
 }
 

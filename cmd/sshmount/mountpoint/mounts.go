@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
@@ -33,6 +34,21 @@ func Mounted(path string) (fstype, source string, ok bool) {
 		return "", "", false
 	}
 	return m.FSType, m.Source, true
+}
+
+// Owner is the user who made the FUSE mount at path, as the kernel's table has it.
+func Owner(path string) (uid int, ok bool) {
+	m, err := topAt(path)
+	if err != nil || m == nil {
+		return 0, false
+	}
+	for option := range strings.SplitSeq(m.VFSOptions, ",") {
+		if id, found := strings.CutPrefix(option, "user_id="); found {
+			uid, err = strconv.Atoi(id)
+			return uid, err == nil
+		}
+	}
+	return 0, false
 }
 
 // clearDead takes dead mounts of our kind away from path. A live one of our kind,
