@@ -181,6 +181,8 @@ func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string,
 		full, err := conn.Expand(ctx, root)
 		if err == nil {
 			ask = full
+		} else if se := (*session.StatusError)(nil); errors.As(err, &se) {
+			return "", session.Attr{}, fmt.Errorf("remote directory %s: %w; a directory that is called so is written ./%s", shown, err, root)
 		} else if !errors.Is(err, sftpconn.ErrUnsupported) {
 			return "", session.Attr{}, fmt.Errorf("remote directory %s: %w", shown, err)
 		} else if rest, ok := strings.CutPrefix(root, "~/"); ok {

@@ -193,6 +193,10 @@ func TestWrongDirectories(t *testing.T) {
 	t.Run("remote missing", func(t *testing.T) {
 		refused(t, 20*time.Second, mount(s.remote("missing"), point), "missing", "no such file|does not exist|not there")
 	})
+	t.Run("remote home of nobody", func(t *testing.T) {
+		onlySshmount(t)
+		refused(t, 20*time.Second, mount("srv:~no-such-user/x", point), "no such user|no such file", "a directory that is called so is written ./~no-such-user/x")
+	})
 	t.Run("remote a file", func(t *testing.T) {
 		refused(t, 20*time.Second, mount(s.remote("file"), point), "file", "not a directory|no directory")
 	})
