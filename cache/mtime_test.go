@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,9 +15,22 @@ import (
 
 // What the server has made of a written file is known when it is closed.
 
-// askedBefore is how long the server's answer to a write is held back, so that the question behind the write goes out first, on a busy
-// machine too.
-const askedBefore = 100 * time.Millisecond
+// onReplyBehind has hook look at the replies (nil lets them pass), and a write be answered when the file was asked about, and not before:
+// no question goes out behind what is acknowledged.
+func (r *rig) onReplyBehind(hook func(sftptest.Packet) sftptest.Action) {
+	before := r.tap.Count("FSTAT")
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "WRITE" {
+			for end := time.Now().Add(longEnough); r.tap.Count("FSTAT") == before && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if hook == nil {
+			return sftptest.Pass()
+		}
+		return hook(p)
+	})
+}
 
 // unsaved makes a file, and writes a content that is not waited for.
 func (r *rig) unsaved(name string) (Found, *Handle) {
@@ -169,7 +183,7 @@ func TestAFileThatIsFlushedAgainAndAgainIsAskedAboutTwiceAtMost(t *testing.T) {
 // server tells is an mtime that a write changes. It gives what came of the flush.
 func (r *rig) answeredLate(h *Handle, do func()) error {
 	r.t.Helper()
-	r.tap.SetDelay(askedBefore)
+	r.onReplyBehind(nil)
 	r.holdRequest("FSTAT")
 	flushed := make(chan error, 1)
 	go func() { flushed <- h.Flush(ctxOf(r.t)) }()
@@ -182,7 +196,6 @@ func (r *rig) answeredLate(h *Handle, do func()) error {
 	if err := os.Chtimes(r.pathOf(h.n), old, old); err != nil {
 		r.t.Fatal(err)
 	}
-	r.tap.SetDelay(0)
 	r.holdReply("FSTAT")
 	r.tap.Release()
 	r.waitHeld()
@@ -269,14 +282,13 @@ func TestOneWriterOfSeveralDoesNotAsk(t *testing.T) {
 func TestTheAnswerBehindAFailedWriteIsNotBelieved(t *testing.T) {
 	r := newRig(t, nil)
 	f, h := r.unsaved("f")
-	r.tap.SetDelay(askedBefore)
-	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+	r.tap.Reset()
+	r.onReplyBehind(func(p sftptest.Packet) sftptest.Action {
 		if p.Request != nil && p.Request.Name == "WRITE" {
 			return sftptest.Answer(session.StatusPermissionDenied, "no")
 		}
 		return sftptest.Pass()
 	})
-	r.tap.Reset()
 	wantErrno(t, h.Flush(ctxOf(t)), syscall.EACCES)
 	if got := r.tap.Count("FSTAT"); got != 1 {
 		t.Errorf("the server was asked for the attributes %d times", got)
@@ -321,8 +333,14 @@ func TestAnOutageBetweenAWriteAndTheAnswersLeavesTheServersTime(t *testing.T) {
 		t.Run(swallowed, func(t *testing.T) {
 			r := newRig(t, nil)
 			f, h := r.unsaved("f")
-			r.tap.SetDelay(askedBefore)
-			r.holdReply(swallowed)
+			var once sync.Once
+			r.onReplyBehind(func(p sftptest.Packet) sftptest.Action {
+				act := sftptest.Pass()
+				if p.Request != nil && p.Request.Name == swallowed {
+					once.Do(func() { act = sftptest.Hold() })
+				}
+				return act
+			})
 			flushed := make(chan error, 1)
 			go func() { flushed <- h.Flush(ctxOf(t)) }()
 			r.waitHeld()

@@ -25,6 +25,19 @@ func writeAndStat(t *testing.T, f *File) (told func() (Attr, bool)) {
 	return told
 }
 
+// asksFirst has a WRITE be answered when the file was asked about, and not before: no question goes out behind what is acknowledged.
+func asksFirst(tap *sftptest.Tap) {
+	tap.Reset()
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "WRITE" {
+			for end := time.Now().Add(patience); tap.Count("FSTAT") == 0 && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		return sftptest.Pass()
+	})
+}
+
 // stripedWriting has f opened for writing on ch, too. It writes meanwhile, as a file must change to be proven the same.
 func stripedWriting(t *testing.T, f *File, ch *channel) {
 	t.Helper()
@@ -44,8 +57,7 @@ func stripedWriting(t *testing.T, f *File, ch *channel) {
 func TestWhatAFileIsAfterAWriteIsToldInItsFlight(t *testing.T) {
 	tap, srv, c := tapped(t)
 	f := openFile(t, c, file(t, srv, "f", nil), wr)
-	tap.SetDelay(50 * time.Millisecond)
-	tap.Reset()
+	asksFirst(tap)
 	told := writeAndStat(t, f)
 	if told == nil {
 		t.Fatal("it was not told")
@@ -112,6 +124,7 @@ func TestWritesOnSeveralChannelsAreNotFollowedByAQuestion(t *testing.T) {
 	if err := <-first; err != nil {
 		t.Fatal(err)
 	}
+	asksFirst(tap)
 	told := writeAndStat(t, f)
 	if told == nil {
 		t.Fatal("it was not told when the writes of the other were answered")
@@ -154,8 +167,10 @@ func TestAFileIsToldWithTheBitsThatItGets(t *testing.T) {
 		f := openFile(t, c, filepath.Join(srv.Dir(), "f"), wr|cre|session.OpenExcl)
 		if beside {
 			stripedWriting(t, f, ch)
+			tap.SetDelay(50 * time.Millisecond) // so that the write is still under way where it is asked
+		} else {
+			asksFirst(tap)
 		}
-		tap.SetDelay(50 * time.Millisecond)
 		told := writeAndStat(t, f)
 		tap.Release()
 		switch {
