@@ -181,7 +181,13 @@ func TestAFileMadeBeforeTheLineBrokeHasItsBits(t *testing.T) {
 	var looks atomic.Int32
 	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
 		if p.Request != nil && p.Request.Name == "LSTAT" && looks.Add(1) == 2 {
-			go srv.Cut()
+			go func() {
+				// No answer before this one is to be lost on its way: then that of the creation might be.
+				for end := time.Now().Add(patience); c.newest.Load().InFlight() > 1 && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+				}
+				srv.Cut()
+			}()
 			return sftptest.Drop()
 		}
 		return sftptest.Pass()
