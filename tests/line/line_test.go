@@ -91,8 +91,8 @@ func mustBeSilent(t *testing.T, c net.Conn) {
 func TestDelayIsOneWayAndOnce(t *testing.T) {
 	const rtt = 80 * time.Millisecond
 	l := newLine(t, serve(t, echo), Config{Delay: rtt / 2})
+	begin := time.Now() // the line counts from when the connection is made
 	c := dial(t, l)
-	begin := time.Now()
 	mustAnswer(t, c)
 	if first := time.Since(begin); first < 2*rtt {
 		t.Errorf("connecting and one answer took %v, less than the two round trips of %v they need", first, rtt)
