@@ -111,7 +111,7 @@ func (e *silenceError) Error() string {
 }
 
 // watchAlive ends the link when it has been silent for too long, also before its first channel is open.
-// Slow is not dead: only bytes count, from whatever channel.
+// Slow is not dead: only bytes count, from whatever channel, and those of ours that arrive.
 func (l *link) watchAlive() {
 	interval := l.c.o.AliveInterval
 	if interval < 0 {
@@ -153,7 +153,8 @@ type silence struct {
 	probedAt    time.Time
 	hurry       time.Time // of a suspicion that no byte has refuted; zero where there is none
 	last        time.Time // what LastReceived said
-	heard       time.Time // when that changed: by a clock that stands still while the machine sleeps
+	heard       time.Time // when that changed, or bytes of ours arrived: by a clock that stands still while the machine sleeps
+	arrived     uint64    // what Arrived said
 	spoke       bool      // the server has said something behind the login
 }
 
@@ -161,6 +162,9 @@ type silence struct {
 func (w *silence) look(now time.Time, suspected bool) {
 	if at := w.l.t.LastReceived(); !at.Equal(w.last) {
 		w.last, w.heard, w.spoke = at, now, true
+	}
+	if w.arrives() {
+		w.heard = now
 	}
 	w.spoke = w.spoke || w.l.soonest() != nil
 	if w.probing != nil {
@@ -183,6 +187,20 @@ func (w *silence) look(now time.Time, suspected bool) {
 	case w.heard.After(w.hurry):
 		w.hurry = time.Time{}
 	}
+}
+
+// arrives says whether bytes of ours have arrived over there since it was last asked, with more behind them: on a thin line the server
+// has nothing to say until a WRITE is there as a whole, and a probe waits behind that. Where nothing is left to arrive it is only
+// for the server to answer, and its kernel's having taken the question does not count.
+func (w *silence) arrives() bool {
+	s, ok := w.l.t.(transport.Sender)
+	if !ok {
+		return false
+	}
+	bytes, more := s.Arrived()
+	progress := bytes > w.arrived
+	w.arrived = bytes
+	return progress && more
 }
 
 // quiet is how long no byte has come that was waited for.

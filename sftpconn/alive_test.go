@@ -183,6 +183,37 @@ func TestAServerThatIsSlowIsAskedBeforeItIsGivenUp(t *testing.T) {
 	})
 }
 
+// On a thin line a WRITE takes longer to arrive than silence is borne. What the other kernel takes of a question says
+// nothing of the server.
+func TestBytesThatArriveOverThereAreASignOfLifeAsLongAsMoreAreBehindThem(t *testing.T) {
+	for _, sending := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			dial, lines := stubLines()
+			c := underStub(t, dial)
+			line := <-lines
+			first := c.newest.Load()
+			first.Lstat("/")
+			line.sending.Store(sending)
+			line.freeze()
+			for range 60 {
+				line.arrived.Add(8000)
+				time.Sleep(time.Second)
+			}
+			if kept := first.Err() == nil; kept != sending {
+				t.Errorf("more behind what arrives: %v; kept for a minute: %v (%v)", sending, kept, first.Err())
+			}
+			begun := time.Now()
+			if !sending {
+				return
+			}
+			<-first.Done()
+			if took, most := time.Since(begun), c.o.AliveInterval*time.Duration(c.o.AliveCountMax)+2*time.Second; took > most {
+				t.Errorf("nothing arrives any more: given up after %v, not within %v", took, most)
+			}
+		})
+	}
+}
+
 func TestAKickFindsALineThatIsUpAndDeadSoonerThanSilenceWould(t *testing.T) {
 	for _, kick := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

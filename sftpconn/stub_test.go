@@ -24,6 +24,9 @@ type stubLine struct {
 	channels atomic.Int32  // opened so far
 	stalled  time.Duration // how long a channel is not opened; not changed once the line is in use
 
+	arrived atomic.Uint64 // bytes that have been acknowledged
+	sending atomic.Bool   // more are on their way
+
 	frozen atomic.Pointer[time.Time] // since when no byte passes; nil where all do
 	probed atomic.Pointer[time.Time] // when it last said that it is alive, where nothing else comes; nil where bytes come all the time
 
@@ -142,6 +145,8 @@ func (l *stubLine) LastReceived() time.Time {
 	}
 	return time.Now()
 }
+
+func (l *stubLine) Arrived() (bytes uint64, more bool) { return l.arrived.Load(), l.sending.Load() }
 
 func (l *stubLine) Done() <-chan struct{} { return l.done }
 func (l *stubLine) Info() transport.Info  { return transport.Info{} }

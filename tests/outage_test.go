@@ -189,6 +189,22 @@ func TestSlowIsNotDead(t *testing.T) {
 	}
 }
 
+// A WRITE that takes longer to arrive than silence is borne has its connection kept: the other side takes in what is sent.
+func TestSlowIsNotDeadAlsoWhereOnlyThisSideHasSomethingToSay(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	s := newServer(t)
+	content := string(pseudoRandom(1, 300_000))
+	l, config := s.over(t, line.Config{Up: &line.Direction{BytesPerSecond: 40_000, Queue: 20_000}})
+	m := s.mountOver(t, config, aliveOptions...)
+	before := l.Stats().Accepted
+	write(t, m.path("f"), content)
+	wantContent(t, s.local("f"), content)
+	if now := l.Stats().Accepted; now != before {
+		t.Errorf("%d new connections were made while the line was only slow", now-before)
+	}
+}
+
 // Open files go on after a reconnect: also those whose name has changed, and what is not theirs any more is ESTALE.
 func TestOpenFilesAfterAReconnect(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -200,3 +202,22 @@ func (g *gatherConn) failure() string {
 }
 
 func (g *gatherConn) lastReceived() time.Time { return time.Unix(0, g.received.Load()) }
+
+// arrived is how many bytes the other end of a TCP connection has acknowledged, and whether more are on their way. Elsewhere
+// nothing is known.
+func (g *gatherConn) arrived() (bytes uint64, more bool) {
+	tcp, ok := g.Conn.(*net.TCPConn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			bytes, more = info.Bytes_acked, info.Unacked > 0 || info.Notsent_bytes > 0
+		}
+	})
+	return bytes, more
+}

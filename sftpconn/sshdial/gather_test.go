@@ -129,6 +129,40 @@ func TestGatherConnGathersWhileTheSocketIsBusyAndIsBounded(t *testing.T) {
 	}
 }
 
+// What the other side's kernel has taken counts, whether anybody reads it there or not; what it has no room for is on its way.
+func TestGatherConnTellsWhatHasArrived(t *testing.T) {
+	a, b := pair(t)
+	g := newGatherConn(a)
+	defer g.Close()
+	arrived := func(what string, ok func(bytes uint64, more bool) bool) {
+		t.Helper()
+		for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+			bytes, more := g.arrived()
+			if ok(bytes, more) {
+				return
+			}
+			if time.Since(begun) > 10*time.Second {
+				t.Fatalf("%s: %d bytes have arrived, more on their way: %v", what, bytes, more)
+			}
+		}
+	}
+	if _, err := g.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	arrived("1000 bytes", func(bytes uint64, more bool) bool { return bytes >= 1000 && !more })
+	written := make(chan error, 1)
+	go func() {
+		_, err := g.Write(make([]byte, 64<<20))
+		written <- err
+	}()
+	arrived("more than the other side takes", func(bytes uint64, more bool) bool { return bytes > 1000 && more })
+	go io.Copy(io.Discard, b)
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	arrived("all", func(bytes uint64, more bool) bool { return bytes >= 64<<20 && !more })
+}
+
 func TestGatherConnTellsAFailedWrite(t *testing.T) {
 	a, b := pair(t)
 	g := newGatherConn(a)

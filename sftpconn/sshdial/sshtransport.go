@@ -39,7 +39,10 @@ type sshTransport struct {
 	probe   *probe     // the one in flight; nil where there is none
 }
 
-var _ transport.Transport = (*sshTransport)(nil)
+var (
+	_ transport.Transport = (*sshTransport)(nil)
+	_ transport.Sender    = (*sshTransport)(nil)
+)
 
 // probe is a keepalive in flight. The library lets only one global request
 // through at a time, so that all who ask share it.
@@ -102,6 +105,14 @@ func lost(name string, err error) error {
 func (t *sshTransport) Done() <-chan struct{}   { return t.done }
 func (t *sshTransport) Info() transport.Info    { return t.info }
 func (t *sshTransport) LastReceived() time.Time { return t.line.lastReceived() }
+
+// Arrived is what TCP knows, of the connection that carries all hops.
+func (t *sshTransport) Arrived() (bytes uint64, more bool) {
+	for t.under != nil {
+		t = t.under
+	}
+	return t.line.arrived()
+}
 
 func (t *sshTransport) Err() error {
 	select {

@@ -69,6 +69,12 @@ type Reserver interface {
 	Reserve(n int)
 }
 
+// Sender is a Transport that is told by the network what has arrived of the bytes that it has sent.
+type Sender interface {
+	// Arrived is how many bytes the next host has acknowledged, and whether more are on their way to it.
+	Arrived() (bytes uint64, more bool)
+}
+
 // Channel is the byte stream of one SFTP session. Write is called by one
 // goroutine at a time, and Read by one goroutine at a time.
 type Channel interface {
