@@ -198,7 +198,10 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 func (p *pacer) tryAcquire(n int) (grant, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopped || p.waiting > 0 || p.inFlight >= p.limit() {
+	if p.stopped || p.waiting > 0 {
+		return grant{}, false
+	}
+	if limit, _ := p.allowed(); p.inFlight > 0 && p.inFlight >= limit {
 		return grant{}, false
 	}
 	return p.grant(int64(min(n, p.piece())), true), true
@@ -207,14 +210,22 @@ func (p *pacer) tryAcquire(n int) (grant, bool) {
 // grant gives the right to have n bytes in flight. With mu held.
 func (p *pacer) grant(n int64, spare bool) grant {
 	p.inFlight += n
-	if p.inFlight == n && time.Since(p.deliveredAt) > p.l.rtt.get() {
-		// After a pause the time before counts for nothing.
-		p.deliveredAt = time.Now()
-		p.sentAt = p.deliveredAt
-		p.last = mark{p.delivered, p.deliveredAt, p.deliveredAt}
-		p.former = p.last
+	if p.inFlight == n {
+		p.l.rtt.flies(p.dir(), true)
+		p.resume()
 	}
 	return grant{n: n, at: time.Now(), from: mark{p.delivered, p.deliveredAt, p.sentAt}, spare: spare}
+}
+
+// resume lets the time before a pause count for nothing. With mu held.
+func (p *pacer) resume() {
+	if time.Since(p.deliveredAt) <= p.l.rtt.get() {
+		return
+	}
+	p.deliveredAt = time.Now()
+	p.sentAt = p.deliveredAt
+	p.last = mark{p.delivered, p.deliveredAt, p.deliveredAt}
+	p.former = p.last
 }
 
 // release gives a grant back, of which done bytes were delivered; took is how long
@@ -223,6 +234,9 @@ func (p *pacer) release(g grant, done int, took time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
 	p.inFlight -= g.n
+	if p.inFlight == 0 {
+		p.l.rtt.flies(p.dir(), false)
+	}
 	if done > 0 {
 		p.prompt = now.Sub(g.at) <= p.l.rtt.get()*promptBy/8
 	}
@@ -254,12 +268,9 @@ func (p *pacer) serve() (channels int) {
 	if p.stopped || p.waiting == 0 {
 		return 0
 	}
-	limit := p.limit()
-	if p.l.rtt.drain() {
-		limit = min(limit, int64(p.rate()*p.l.rtt.get().Seconds()/2)+minPiece)
-		if p.timer == nil {
-			p.timer = time.AfterFunc(minRound, p.afterDrain)
-		}
+	limit, drains := p.allowed()
+	if drains && p.timer == nil {
+		p.timer = time.AfterFunc(minRound, p.afterDrain)
 	}
 	for p.inFlight < limit || p.inFlight == 0 {
 		w := p.front.take()
@@ -281,11 +292,4 @@ func (p *pacer) serve() (channels int) {
 		return 0
 	}
 	return p.channels()
-}
-
-func (p *pacer) afterDrain() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.timer = nil
-	p.serve()
 }

@@ -114,3 +114,30 @@ func (p *pacer) limit() int64 { return min(p.target(), p.capacity()) }
 func (p *pacer) lend() {
 	p.lent.Store(p.l.nBulk.Load() >= p.l.most.Load() && p.rate()*p.l.rtt.get().Seconds() >= lentBytes*lentTime)
 }
+
+// allowed is limit, or what a drain leaves of it. With mu held.
+func (p *pacer) allowed() (limit int64, drains bool) {
+	limit = p.limit()
+	switch p.l.rtt.drain() {
+	case fullDrain:
+		return 0, true
+	case halfDrain:
+		return min(limit, int64(p.rate()*p.l.rtt.get().Seconds()/2)+minPiece), true
+	}
+	return limit, false
+}
+
+// dir is the direction of the pacer.
+func (p *pacer) dir() int {
+	if p == &p.l.write {
+		return writing
+	}
+	return reading
+}
+
+func (p *pacer) afterDrain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = nil
+	p.serve()
+}

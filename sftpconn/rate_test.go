@@ -49,7 +49,9 @@ func (l *simLine) load(t *testing.T, p *pacer, requests int, long time.Duration)
 				}
 				sent := time.Now()
 				time.Sleep(time.Until(l.due()))
-				p.release(g, int(g.n), time.Since(sent))
+				took := time.Since(sent)
+				p.l.rtt.add(took)
+				p.release(g, int(g.n), took)
 			}
 		})
 	}

@@ -11,37 +11,69 @@ const (
 
 	// minRTTFresh is the age from which on it is worth emptying the queues to see it again.
 	minRTTFresh = 5 * time.Second
+
+	// emptyLeast is how long the line is at least given to become empty; else it is emptyRTTs of the smallest round trips. A request
+	// whose answer does not come at all must not keep others away for longer.
+	emptyLeast = 2 * time.Second
+	emptyRTTs  = 4
 )
 
-// minRTT keeps the smallest round trip of late: that of the line with empty
-// queues. While data flows there always is some queue, so now and then the line is
-// given a moment to empty it (see drain).
+// drain is how far the queues are to empty.
+type drain int
+
+const (
+	noDrain   drain = iota
+	halfDrain       // about half of what the line holds may be in flight in each direction: that leaves no queue, if what is known of it is right
+	fullDrain       // one request in each direction
+)
+
+// minRTT keeps the smallest round trip of late: that of the line with empty queues. While data flows there always is some queue, so
+// now and then the line is given a moment to empty it. What was measured behind a queue of our own never makes it longer: more would
+// be sent then, the queue would grow with that, and so on. So where it was not reached again for long, nothing is sent until nothing
+// is under way (fullDrain), and what comes then is what the line takes by now.
 type minRTT struct {
 	mu       sync.Mutex // guards what follows; a leaf
 	best     time.Duration
 	seen     time.Time     // when best was last seen, or nearly
-	next     time.Duration // the smallest since seen
-	draining time.Time     // the end of the moment of little in flight
+	next     time.Duration // the smallest since seen of those that met no queue of ours; 0 where there was none
+	draining time.Time     // the end of the last halfDrain
+
+	busy      [2]bool   // data is in flight, by direction
+	idleSince time.Time // since when none is; zero where some is
+
+	emptying   time.Time // when the fullDrain began; zero where there is none
+	emptied    [2]bool   // since then nothing was in flight in this direction, and no more than one request behind it
+	emptiedAt  time.Time // when that became true of both; zero where it is not
+	emptyAfter time.Time // no fullDrain before
 }
 
-// add takes a sample.
+// add takes a sample, whose request was sent d ago.
 func (m *minRTT) add(d time.Duration) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	sent := now.Add(-d)
 	switch {
 	case m.best == 0 || d <= m.best:
-		m.best, m.next, m.seen = d, d, now
+		m.take(d, now)
 	case d <= m.best+m.best/16+time.Millisecond/2:
-		m.next, m.seen = d, now
-	default:
-		if m.next == m.best || d < m.next {
+		m.take(m.best, now)
+	case !m.emptiedAt.IsZero() && !sent.Before(m.emptiedAt):
+		m.take(d, now)
+	case !m.idleSince.IsZero() && !sent.Before(m.idleSince):
+		if m.next == 0 || d < m.next {
 			m.next = d
 		}
 		if now.Sub(m.seen) > minRTTFor {
-			m.best, m.seen = m.next, now
+			m.take(m.next, now)
 		}
 	}
+}
+
+// take makes best what was seen now. With mu held.
+func (m *minRTT) take(best time.Duration, now time.Time) {
+	m.best, m.seen, m.next = best, now, 0
+	m.emptying, m.emptiedAt = time.Time{}, time.Time{}
 }
 
 // get is 0 where nothing is known.
@@ -51,18 +83,57 @@ func (m *minRTT) get() time.Duration {
 	return m.best
 }
 
-// drain says whether little must be in flight now, so that the queues empty and
-// the smallest round trip shows. It is asked while data flows, and begins that by itself.
-func (m *minRTT) drain() bool {
+// flies notes that there is data in flight in a direction, or no more.
+func (m *minRTT) flies(dir int, busy bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.busy[dir] = busy
+	switch {
+	case busy:
+		m.idleSince = time.Time{}
+	case !m.busy[1-dir]:
+		m.idleSince = time.Now()
+	}
+	if !busy && !m.emptying.IsZero() {
+		m.emptied[dir] = true
+		m.noteEmptied()
+	}
+}
+
+// noteEmptied notes the moment in which the line was empty both ways. With mu held.
+func (m *minRTT) noteEmptied() {
+	if m.emptied[reading] && m.emptied[writing] && m.emptiedAt.IsZero() {
+		m.emptiedAt = time.Now()
+	}
+}
+
+// drain says whether little must be in flight now, so that the queues empty and the smallest round trip shows. It is asked while
+// data flows, and begins that by itself.
+func (m *minRTT) drain() drain {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now.Before(m.draining) {
-		return true
+	switch {
+	case m.best == 0:
+		return noDrain
+	case !m.emptying.IsZero():
+		if now.Sub(m.emptying) < max(emptyLeast, emptyRTTs*m.best) {
+			return fullDrain
+		}
+		m.emptying, m.emptiedAt = time.Time{}, time.Time{}
+		m.emptyAfter = now.Add(minRTTFor)
+	case now.Sub(m.seen) > minRTTFor && !now.Before(m.emptyAfter):
+		m.emptying = now
+		m.emptied = [2]bool{!m.busy[0], !m.busy[1]}
+		m.noteEmptied()
+		return fullDrain
 	}
-	if m.best == 0 || now.Sub(m.seen) < minRTTFresh || now.Sub(m.draining) < minRTTFresh {
-		return false
+	if now.Before(m.draining) {
+		return halfDrain
+	}
+	if now.Sub(m.seen) < minRTTFresh || now.Sub(m.draining) < minRTTFresh {
+		return noDrain
 	}
 	m.draining = now.Add(m.best*3/2 + 20*time.Millisecond)
-	return true
+	return halfDrain
 }
