@@ -151,16 +151,15 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 		p.mu.Unlock()
 		return grant{}, errLinkOver
 	}
+	if ask.order == 0 {
+		ask.order = nextOrder()
+	}
 	w := &waiter{want: ask, ready: make(chan grant, 1)}
 	q := &p.front
 	if ask.ahead {
 		q = &p.ahead
 	}
-	if ask.next {
-		*q = append(waitQueue{w}, *q...)
-	} else {
-		*q = append(*q, w)
-	}
+	q.add(w)
 	p.waiting += int64(w.n)
 	more := p.serve()
 	wide := p.waiting > 0 && p.delivered > widenAfter

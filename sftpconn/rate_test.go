@@ -152,3 +152,54 @@ func TestNoMoreIsWrittenToAServerNearByForItsBeingLate(t *testing.T) {
 		}
 	})
 }
+
+// Many extents of a file are asked for in the order in which a program reads them, each in several requests. Where answers come
+// several at once, more of them have begun than one: each is finished before those behind it.
+func TestWhatWasAskedForFirstIsReadFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := underStub(t, stubDialer).allLinks()[0]
+		sim := &simLine{bytes: minPiece, rtt: 50 * time.Millisecond, gap: 13 * time.Millisecond, period: 330 * time.Millisecond, pause: 80 * time.Millisecond}
+		l.rtt.add(sim.rtt)
+		sim.load(t, &l.read, 30, 5*time.Second) // so that the rate is known, and requests are small
+		sim.began = time.Now()
+		l.read.mu.Lock()
+		atOnce := int(l.read.limit()/minPiece) + 4 // extents may begin before the rest of the first is asked for
+		l.read.mu.Unlock()
+		const extents, pieces = 200, 8
+		if atOnce > extents/4 {
+			t.Fatalf("%d requests may be in flight", atOnce)
+		}
+		var mu sync.Mutex // guards left
+		left := make([]int, extents)
+		var wg sync.WaitGroup
+		for i := range extents {
+			left[i] = pieces
+			order := nextOrder()
+			wg.Go(func() {
+				for range pieces {
+					g, err := l.read.acquire(t.Context(), want{n: minPiece, order: order})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					left[i]--
+					for before := range left[:max(i-atOnce, 0)] {
+						if left[before] > 0 {
+							t.Errorf("extent %d is asked for while %d of %d requests of extent %d are not", i, left[before], pieces, before)
+							break
+						}
+					}
+					mu.Unlock()
+					sent := time.Now()
+					wg.Go(func() {
+						time.Sleep(time.Until(sim.due()))
+						l.read.release(g, int(g.n), time.Since(sent))
+					})
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+	})
+}

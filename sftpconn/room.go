@@ -32,8 +32,8 @@ func (f *File) takeRoom(ctx context.Context, dir int, ask want) error {
 	}
 	e := &entrant{want: ask, admitted: make(chan struct{})}
 	at := len(r.queue)
-	if ask.next {
-		at = 0
+	for at > 0 && r.queue[at-1].order > ask.order {
+		at--
 	}
 	r.queue = slices.Insert(r.queue, at, e)
 	f.admit(dir) // what goes before the others may be small enough

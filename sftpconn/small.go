@@ -97,10 +97,11 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, ma
 // readFlight reads up to len(dst) bytes at off in one flight. It gives what came in one piece.
 func (c *Conn) readFlight(ctx context.Context, ch *channel, handle string, dst []byte, off int) (int, error) {
 	most := c.MaxRead()
+	order := nextOrder()
 	var parts []*part
 	var others sync.WaitGroup
 	for at := 0; at < len(dst); {
-		g, err := ch.link.read.acquire(ctx, want{n: min(most, len(dst)-at), ahead: true, next: at > 0})
+		g, err := ch.link.read.acquire(ctx, want{n: min(most, len(dst)-at), ahead: true, order: order})
 		if err != nil {
 			if errors.Is(err, errLinkOver) {
 				err = &session.LostError{Err: err}

@@ -13,10 +13,14 @@ type ticket struct {
 	g     grant
 	id    string // of h
 	early bool   // id is only foreseen: what it brings must be confirmed
+	order uint64 // of want
 }
 
 // ticket waits for an open handle, and for room on its channels and its link.
 func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
+	if ask.order == 0 {
+		ask.order = nextOrder()
+	}
 	if err := f.takeRoom(ctx, dir, ask); err != nil {
 		return ticket{}, err
 	}
@@ -57,7 +61,7 @@ func (f *File) place(ctx context.Context, dir int, ask want) (ticket, error) {
 			h = best
 		}
 		h.ch.load[dir].Add(g.n)
-		t := ticket{h: h, g: g, id: h.id, early: h.early != nil && !h.open()}
+		t := ticket{h: h, g: g, id: h.id, early: h.early != nil && !h.open(), order: ask.order}
 		f.mu.Unlock()
 		return t, nil
 	}

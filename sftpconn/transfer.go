@@ -103,6 +103,10 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	if err := turn.wait(ctx); err != nil {
 		return []*part{fail(len(p), err)}
 	}
+	if dir == reading {
+		turn.Done() // what has its turn behind it is asked for behind it, also while it waits for room
+	}
+	order := turn.place()
 	var parts []*part
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -110,7 +114,7 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 		if err := f.hopeless(dir, off+int64(at)); err != nil {
 			return append(parts, fail(len(p)-at, err))
 		}
-		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), next: at > 0})
+		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), order: order})
 		if err != nil {
 			return append(parts, fail(len(p)-at, err))
 		}
@@ -158,7 +162,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket,
 				return 0, ended
 			}
 			if !good {
-				if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true}); err != nil {
+				if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, order: t.order}); err != nil {
 					return 0, err
 				}
 				continue
@@ -179,7 +183,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket,
 		if err := f.hopeless(dir, off); err != nil {
 			return 0, err
 		}
-		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true}); err != nil {
+		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, order: t.order}); err != nil {
 			return 0, err
 		}
 	}
@@ -199,6 +203,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 	if err := turn.wait(ctx); err != nil {
 		return f.wrap(err, "write")
 	}
+	order := turn.place()
 	var lost losses
 	for {
 		if len(p) > f.MaxWrite() {
@@ -207,7 +212,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		if err := f.hopeless(writing, off); err != nil {
 			return f.wrap(err, "write")
 		}
-		t, err := f.ticket(ctx, writing, want{n: len(p), whole: true})
+		t, err := f.ticket(ctx, writing, want{n: len(p), whole: true, order: order})
 		if err != nil {
 			return f.wrap(err, "write")
 		}

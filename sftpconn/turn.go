@@ -9,6 +9,7 @@ import (
 // run in any order, most of all where many wait for a file to be opened. What is read ahead would be asked for before what
 // somebody waits for, and what is written far ahead makes a file that grows look as if it did not.
 type Turn struct {
+	order uint64          // see want.order
 	after <-chan struct{} // closed when the one before is over; nil for the first
 	done  chan struct{}   // closed by Done
 	once  sync.Once
@@ -16,11 +17,19 @@ type Turn struct {
 
 // Next gives the turn after t, which may be nil.
 func (t *Turn) Next() *Turn {
-	n := &Turn{done: make(chan struct{})}
+	n := &Turn{order: nextOrder(), done: make(chan struct{})}
 	if t != nil {
 		n.after = t.done
 	}
 	return n
+}
+
+// place is the want.order of what has its turn with t, which may be nil.
+func (t *Turn) place() uint64 {
+	if t == nil {
+		return nextOrder()
+	}
+	return t.order
 }
 
 // Done ends t, and lets the next on. It may be called more than once, and must be called once at least.

@@ -1,10 +1,12 @@
 package sftpconn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"sshmount/sftpconn/sftptest"
@@ -48,6 +50,66 @@ func TestWritesGoOutInTheirTurn(t *testing.T) {
 			t.Errorf("the pieces were sent in this order on channel %d: %d", ch, sent)
 		}
 	}
+}
+
+// What is read ahead behind a read has its place behind that, also while both wait for room: before what is asked for later.
+func TestReadsWaitForRoomInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
+	const piece = 128 << 10
+	tap, srv, c := tapped(t)
+	want := content(6, 12*piece)
+	f := openFile(t, c, file(t, srv, "f", want), rd)
+	var sent atomic.Int32
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "READ" {
+			sent.Add(1)
+		}
+		return sftptest.Pass()
+	})
+	tap.OnReply(func(sftptest.Packet) sftptest.Action { return sftptest.Hold() })
+	p := &c.allLinks()[0].read
+	waiting := func() (orders []uint64) {
+		p.mu.Lock()
+		for _, w := range p.front {
+			orders = append(orders, w.order)
+		}
+		p.mu.Unlock()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, e := range f.room[reading].queue {
+			orders = append(orders, e.order)
+		}
+		return orders
+	}
+	var wg sync.WaitGroup
+	ask := func(i int, turn *Turn) {
+		wg.Go(func() {
+			defer turn.Done()
+			dst := make([]byte, piece)
+			if n, err := f.ReadAt(InTurn(limited(t), turn), dst, int64(i)*piece); err != nil || !bytes.Equal(dst[:n], want[i*piece:][:n]) {
+				t.Errorf("piece %d: %d bytes, %v", i, n, err)
+			}
+		})
+	}
+	full := 0
+	for len(waiting()) == 0 {
+		ask(full, nil)
+		full++
+		eventually(t, "the request is sent, or waits", func() bool { return int(sent.Load()) == full || len(waiting()) > 0 })
+	}
+	var none *Turn
+	first := none.Next()
+	behind, later := first.Next(), none.Next()
+	ask(full+2, later)
+	eventually(t, "what is asked for later waits for room", func() bool { return len(waiting()) == 2 })
+	ask(full+1, behind)
+	ask(full, first)
+	eventually(t, "all wait for room", func() bool { return len(waiting()) == 4 })
+	if got, want := waiting()[1:], []uint64{first.order, behind.order, later.order}; !slices.Equal(got, want) {
+		t.Errorf("they wait in the order %d, want %d", got, want)
+	}
+	tap.OnReply(nil)
+	tap.Release()
+	wg.Wait()
 }
 
 // One that ends without getting in line holds up nobody.
