@@ -73,7 +73,9 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		c.dropAhead(n) // it has to be read
 		return nil, false
 	}
+	f.opening = true
 	c.keepAttr(n, a.attr)
+	f.opening = false
 	n.until = min(n.until, a.readAt+int64(c.timeout))
 	if !keep {
 		f.data.Drop()

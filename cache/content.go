@@ -25,6 +25,7 @@ type fileState struct {
 	// What the kernel has to be told of its pages.
 	pagesOld        bool // they may be of an older state, or readers of an older one go on putting such bytes there
 	mustForgetPages bool // a change was seen while the file was open: they must be gone before new attributes are told
+	opening         bool // an opening is being entered: its answer has the kernel drop the pages, and no notice does
 
 	// What was written here.
 	wrote    bool          // bytes were, since the server last told size and mtime
@@ -177,11 +178,15 @@ func (c *Cache) contentInDoubt(n *Node) {
 	c.forgetPages(n)
 }
 
-// forgetPages has the kernel, and the next open, drop the pages of a file. Called with mu held.
+// forgetPages has the kernel, and the next open, drop the pages of a file. An opening that has found the change gives no notice: it would
+// come during the first READ of the handle, and the kernel, which then does not take a short answer for the end of the file, would show
+// zeros up to the size that the file had before. Called with mu held.
 func (c *Cache) forgetPages(n *Node) {
 	n.file.pagesOld, n.file.mustForgetPages, n.file.held, n.file.hides = true, len(n.file.handles) > 0, false, false
 	c.dropKept(n)
-	c.notifyContent(n.id)
+	if !n.file.opening {
+		c.notifyContent(n.id)
+	}
 }
 
 // TakeMustForgetPages says, once for each change that was seen, whether the kernel must forget the pages of a node that is open before it

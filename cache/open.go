@@ -56,7 +56,9 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	keep = c.stillGood(fs, a, dirty, crossed)
 	fs.hides = fs.hides && keep
 	if !crossed {
+		fs.opening = true
 		c.keepAsked(n, asked, a)
+		fs.opening = false
 	}
 	head := f.Head()
 	if dirty || asked != first || n.sent > 0 || n.going > 0 {

@@ -69,6 +69,25 @@ func TestAReaderAtTheEndOfAGrowingFileSeesNoZeros(t *testing.T) {
 	}
 }
 
+// The kernel is told of the new size by the short answer to the READ, which it does not believe where it is told of a change meanwhile.
+func TestAFileThatShrankEndsWhereItEnds(t *testing.T) {
+	m := mount(t)
+	long, short := bytes.Repeat([]byte("x"), 60_000), bytes.Repeat([]byte("y"), 800)
+	got := make([]byte, 16_000)
+	for range 40 {
+		check(t, os.WriteFile(m.path("f"), long, 0o644))
+		same(t, m.path("f"), long)
+		check(t, os.WriteFile(m.server("f"), short, 0o644))
+		f, err := os.Open(m.path("f"))
+		check(t, err)
+		n, err := f.ReadAt(got, 600)
+		if n != 200 || !errors.Is(err, io.EOF) {
+			t.Fatalf("%d bytes were read of the last 200; %v", n, err)
+		}
+		check(t, f.Close())
+	}
+}
+
 func TestTheAppendFlagMayBeTakenAway(t *testing.T) {
 	m := mount(t)
 	check(t, os.WriteFile(m.server("f"), []byte("content"), 0o644))
