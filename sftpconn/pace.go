@@ -170,6 +170,9 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 	if wide {
 		p.l.c.widen()
 	}
+	if ask.waits != nil && len(w.ready) == 0 {
+		ask.waits()
+	}
 	select {
 	case g, ok := <-w.ready:
 		if !ok {

@@ -41,6 +41,14 @@ func (f *File) takeRoom(ctx context.Context, dir int, ask want) error {
 	select {
 	case <-e.admitted:
 		return nil
+	default:
+	}
+	if ask.waits != nil {
+		ask.waits()
+	}
+	select {
+	case <-e.admitted:
+		return nil
 	case <-ctx.Done():
 	}
 	f.mu.Lock()

@@ -12,6 +12,9 @@ const (
 	// minRTTFresh is the age from which on it is worth emptying the queues to see it again.
 	minRTTFresh = 5 * time.Second
 
+	// flowPause is how long a pause must be for what comes behind it to be taken for a flow that begins, and that finds empty queues.
+	flowPause = time.Second
+
 	// emptyLeast is how long the line is at least given to become empty; else it is emptyRTTs of the smallest round trips. A request
 	// whose answer does not come at all must not keep others away for longer.
 	emptyLeast = 2 * time.Second
@@ -40,6 +43,7 @@ type minRTT struct {
 
 	busy      [2]bool   // data is in flight, by direction
 	idleSince time.Time // since when none is; zero where some is
+	flows     time.Time // since when data flows without a pause of flowPause
 
 	emptying   time.Time // when the fullDrain began; zero where there is none
 	emptied    [2]bool   // since then nothing was in flight in this direction, and no more than one request behind it
@@ -88,11 +92,14 @@ func (m *minRTT) flies(dir int, busy bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.busy[dir] = busy
-	switch {
+	switch now := time.Now(); {
 	case busy:
+		if m.flows.IsZero() || !m.idleSince.IsZero() && now.Sub(m.idleSince) > flowPause {
+			m.flows = now
+		}
 		m.idleSince = time.Time{}
 	case !m.busy[1-dir]:
-		m.idleSince = time.Now()
+		m.idleSince = now
 	}
 	if !busy && !m.emptying.IsZero() {
 		m.emptied[dir] = true
@@ -113,8 +120,9 @@ func (m *minRTT) drain() drain {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	unseen := min(now.Sub(m.seen), now.Sub(m.flows))
 	switch {
-	case m.best == 0:
+	case m.best == 0 || !m.idleSince.IsZero() && now.Sub(m.idleSince) > flowPause:
 		return noDrain
 	case !m.emptying.IsZero():
 		if now.Sub(m.emptying) < max(emptyLeast, emptyRTTs*m.best) {
@@ -122,7 +130,7 @@ func (m *minRTT) drain() drain {
 		}
 		m.emptying, m.emptiedAt = time.Time{}, time.Time{}
 		m.emptyAfter = now.Add(minRTTFor)
-	case now.Sub(m.seen) > minRTTFor && !now.Before(m.emptyAfter):
+	case unseen > minRTTFor && !now.Before(m.emptyAfter):
 		m.emptying = now
 		m.emptied = [2]bool{!m.busy[0], !m.busy[1]}
 		m.noteEmptied()
@@ -131,7 +139,7 @@ func (m *minRTT) drain() drain {
 	if now.Before(m.draining) {
 		return halfDrain
 	}
-	if now.Sub(m.seen) < minRTTFresh || now.Sub(m.draining) < minRTTFresh {
+	if unseen < minRTTFresh || now.Sub(m.draining) < minRTTFresh {
 		return noDrain
 	}
 	m.draining = now.Add(m.best*3/2 + 20*time.Millisecond)

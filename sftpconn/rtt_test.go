@@ -151,3 +151,23 @@ func TestAnAnswerThatDoesNotComeHoldsNobodyUp(t *testing.T) {
 		l.read.release(stuck, 0, 0)
 	})
 }
+
+// Behind a pause the queues are empty, however long ago the round trip was last seen: a stream that begins is not held back.
+func TestAStreamBehindAPauseBeginsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := underStub(t, stubDialer).allLinks()[0]
+		line := &thinLine{rtt: 50 * time.Millisecond, rate: 125e6}
+		l.rtt.add(line.rtt)
+		line.load(t, &l.read, 40, 3*time.Second)
+		time.Sleep(time.Hour)
+		begun := time.Now()
+		for range 16 {
+			if _, err := l.read.acquire(t.Context(), want{n: 128 << 10}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("2 MiB on a line that holds 6 were asked for after %v", took)
+		}
+	})
+}

@@ -103,10 +103,10 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	if err := turn.wait(ctx); err != nil {
 		return []*part{fail(len(p), err)}
 	}
+	ask := want{order: turn.place()}
 	if dir == reading {
-		turn.Done() // what has its turn behind it is asked for behind it, also while it waits for room
+		ask.waits = turn.Done // what has its turn behind it may wait in line with it
 	}
-	order := turn.place()
 	var parts []*part
 	var others sync.WaitGroup
 	defer others.Wait()
@@ -114,7 +114,8 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 		if err := f.hopeless(dir, off+int64(at)); err != nil {
 			return append(parts, fail(len(p)-at, err))
 		}
-		t, err := f.ticket(ctx, dir, want{n: min(len(p)-at, limit), order: order})
+		ask.n = min(len(p)-at, limit)
+		t, err := f.ticket(ctx, dir, ask)
 		if err != nil {
 			return append(parts, fail(len(p)-at, err))
 		}

@@ -11,6 +11,7 @@ type want struct {
 	whole bool   // all of them; else as many as one request should carry by then
 	ahead bool   // nobody waits for it
 	order uint64 // of what it is a part of: the rest of what was asked for first goes first; 0 where it is asked for now (see nextOrder)
+	waits func() // called where it has to wait, once it is in line; may be nil
 }
 
 // asked counts the reads and writes that were asked for, of whichever file and connection.
