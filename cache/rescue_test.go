@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,6 +25,21 @@ func (r *rig) refuse(name string) {
 		}
 		return sftptest.Pass()
 	})
+}
+
+// refuseLater is refuse, of which nothing is told before answer is called: to a file with bytes that were refused no more can be written.
+func (r *rig) refuseLater(name string) (answer func()) {
+	let := make(chan struct{})
+	answer = sync.OnceFunc(func() { close(let) })
+	r.t.Cleanup(answer)
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == name {
+			<-let
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	return answer
 }
 
 // rescued are the contents of the rescue files of a remote file.
@@ -140,6 +156,8 @@ func TestTheRescueOfAFailedCreationNamesTheFile(t *testing.T) {
 func TestManySmallPiecesAreRescuedWithFewSyncsOfTheDisk(t *testing.T) {
 	r := newRig(t, nil)
 	let := make(chan struct{})
+	done := sync.OnceFunc(func() { close(let) })
+	t.Cleanup(done)
 	var syncs atomic.Int32
 	r.rescue.sync = func(*os.File) error {
 		syncs.Add(1)
@@ -151,15 +169,16 @@ func TestManySmallPiecesAreRescuedWithFewSyncsOfTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Release()
-	r.refuse("WRITE")
+	answer := r.refuseLater("WRITE")
 	const pieces, apart = 200, 8192
 	for i := range pieces {
 		if _, err := h.Write(ctxOf(t), []byte("piece"), int64(i*apart)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	answer()
 	wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES) // and does not wait for the disk
-	close(let)
+	done()
 	r.rescue.wait()
 	if n := syncs.Load(); n < 1 || n > 2 {
 		t.Errorf("%d syncs of the disk for %d pieces of one file", n, pieces)
@@ -172,7 +191,6 @@ func TestManySmallPiecesAreRescuedWithFewSyncsOfTheDisk(t *testing.T) {
 
 func TestALargeFileThatWasNotDeliveredIsOneReport(t *testing.T) {
 	r := newRig(t, nil)
-	r.refuse("WRITE")
 	const pieces, apart = 2 * maxReports, 8192
 	for name, n := range map[string]int{"large": pieces, "small": 1} {
 		_, h, err := r.Create(ctxOf(t), r.Root(), name, syscall.O_WRONLY, 0o644)
@@ -180,11 +198,13 @@ func TestALargeFileThatWasNotDeliveredIsOneReport(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer h.Release()
+		answer := r.refuseLater("WRITE")
 		for i := range n {
 			if _, err := h.Write(ctxOf(t), []byte("piece"), int64(i*apart)); err != nil {
 				t.Fatal(err)
 			}
 		}
+		answer()
 		wantErrno(t, h.Fsync(ctxOf(t)), syscall.EACCES)
 	}
 	said := r.Status().Errors
