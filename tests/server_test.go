@@ -2,7 +2,6 @@ package tests
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"sshmount/tests/sshd"
 )
 
 // keyAlias is the name of every server in known_hosts, whatever port it is reached at.
@@ -218,23 +217,15 @@ func (s *server) local(below ...string) string {
 	return filepath.Join(append([]string{s.root}, below...)...)
 }
 
-// freePort gives a port of 127.0.0.1 that nobody listens on, and keeps it for this test: the kernel gives it to nobody who asks for any
-// port, or connects from any. Who asks for this one may listen on it (with SO_REUSEADDR, as sshd does and package net).
+// freePort gives a port that is kept for this test (see sshd.KeepPort).
 func freePort(t *testing.T) int {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	port, keep, err := sshd.KeepPort("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name.(*unix.SockaddrInet4).Port
+	t.Cleanup(func() { keep.Close() })
+	return port
 }
 
 // testDir makes a directory of a test. It is not t.TempDir, which would be removed, through a mount even, while

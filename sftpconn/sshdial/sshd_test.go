@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,9 +17,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
 	"sshmount/sftpconn/transport"
+	"sshmount/tests/sshd"
 )
 
 func TestMain(m *testing.M) {
@@ -74,23 +73,15 @@ func me(t *testing.T) string {
 	return u.Username
 }
 
-// freePort gives a port of 127.0.0.1 that nobody listens on, and keeps it for this test: the kernel gives it to nobody who asks for any
-// port, or connects from any. Who asks for this one may listen on it (with SO_REUSEADDR, as sshd does and package net).
+// freePort gives a port that is kept for this test (see sshd.KeepPort).
 func freePort(t *testing.T) int {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	port, keep, err := sshd.KeepPort("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name.(*unix.SockaddrInet4).Port
+	t.Cleanup(func() { keep.Close() })
+	return port
 }
 
 // A server is a real sshd of this test, on loopback.

@@ -31,8 +31,9 @@ type Config struct {
 type Server struct {
 	Listen     string
 	Port       int
-	User       string // who may log in: who runs this
-	Key        string // file with the private key to log in with
+	kept       *os.File // keeps Port where it was chosen here; closed with the Server that nobody holds any more
+	User       string   // who may log in: who runs this
+	Key        string   // file with the private key to log in with
 	knownHosts string
 	dir        string
 	hostKey    string // the public one, as in known_hosts
@@ -87,12 +88,9 @@ func Start(cfg Config) (*Server, error) {
 	}
 	s.hostKey = strings.TrimSpace(string(public))
 	if s.Port == 0 {
-		ln, err := net.Listen("tcp", net.JoinHostPort(s.Listen, "0"))
-		if err != nil {
+		if s.Port, s.kept, err = KeepPort(s.Listen); err != nil {
 			return nil, err
 		}
-		s.Port = ln.Addr().(*net.TCPAddr).Port
-		ln.Close()
 	}
 	lines := []string{
 		// The first value that sshd reads of an option is the one it takes.
