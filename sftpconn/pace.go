@@ -151,15 +151,12 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 		p.mu.Unlock()
 		return grant{}, errLinkOver
 	}
-	if ask.order == 0 {
-		ask.order = nextOrder()
-	}
 	w := &waiter{want: ask, ready: make(chan grant, 1)}
 	q := &p.front
 	if ask.ahead {
 		q = &p.ahead
 	}
-	q.add(w)
+	*q = inLine(*q, w)
 	p.waiting += int64(w.n)
 	more := p.serve()
 	wide := p.waiting > 0 && p.delivered > widenAfter

@@ -82,7 +82,7 @@ func (p *pacer) carry(n int64) int64 {
 // share is what one channel for bulk data is to carry in a round trip, in bytes. To the server that is no more than its part of
 // what the line holds. With mu held.
 func (p *pacer) share() int64 {
-	if p != &p.l.write {
+	if p.dir() == reading {
 		return carried
 	}
 	open, opening := p.l.nBulk.Load(), p.l.nOpening.Load()

@@ -156,7 +156,7 @@ func (p *pacer) target() int64 {
 	if p.near() {
 		n = max(n, nearLimit)
 	}
-	if p == &p.l.write && rtt <= lanRTT {
+	if p.dir() == writing && rtt <= lanRTT {
 		n = min(n, lanWrites)
 	}
 	return n + int64(p.piece())

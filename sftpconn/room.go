@@ -31,11 +31,7 @@ func (f *File) takeRoom(ctx context.Context, dir int, ask want) error {
 		return nil
 	}
 	e := &entrant{want: ask, admitted: make(chan struct{})}
-	at := len(r.queue)
-	for at > 0 && r.queue[at-1].order > ask.order {
-		at--
-	}
-	r.queue = slices.Insert(r.queue, at, e)
+	r.queue = inLine(r.queue, e)
 	f.admit(dir) // what goes before the others may be small enough
 	f.mu.Unlock()
 	select {

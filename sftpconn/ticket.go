@@ -18,9 +18,6 @@ type ticket struct {
 
 // ticket waits for an open handle, and for room on its channels and its link.
 func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
-	if ask.order == 0 {
-		ask.order = nextOrder()
-	}
 	if err := f.takeRoom(ctx, dir, ask); err != nil {
 		return ticket{}, err
 	}

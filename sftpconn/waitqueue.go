@@ -10,7 +10,7 @@ type want struct {
 	n     int    // bytes
 	whole bool   // all of them; else as many as one request should carry by then
 	ahead bool   // nobody waits for it
-	order uint64 // of what it is a part of: the rest of what was asked for first goes first; 0 where it is asked for now (see nextOrder)
+	order uint64 // of what it is a part of (see nextOrder): the rest of what was asked for first goes first
 	waits func() // called where it has to wait, once it is in line; may be nil
 }
 
@@ -19,6 +19,17 @@ var asked atomic.Uint64
 
 // nextOrder is the want.order of what is asked for now.
 func nextOrder() uint64 { return asked.Add(1) }
+
+func (w *want) place() uint64 { return w.order }
+
+// inLine puts e behind all that was asked for before.
+func inLine[E interface{ place() uint64 }](queue []E, e E) []E {
+	at := len(queue)
+	for at > 0 && queue[at-1].place() > e.place() {
+		at--
+	}
+	return slices.Insert(queue, at, e)
+}
 
 // waiter is a call of acquire that waits. Guarded by pacer.mu.
 type waiter struct {
@@ -29,15 +40,6 @@ type waiter struct {
 
 // waitQueue is in the order in which its waiters are served: that of want.order.
 type waitQueue []*waiter
-
-// add puts w behind all that was asked for before.
-func (q *waitQueue) add(w *waiter) {
-	at := len(*q)
-	for at > 0 && (*q)[at-1].order > w.order {
-		at--
-	}
-	*q = slices.Insert(*q, at, w)
-}
 
 // take gives the first who still waits; nil where there is none.
 func (q *waitQueue) take() *waiter {
