@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
@@ -53,11 +53,8 @@ func startLine(to string, cfg line.Config) (l *farLine, err error) {
 		return nil, fmt.Errorf("the line to %s does not begin: %w", to, err)
 	}
 	l.addr = strings.TrimSpace(text)
-	_, port, err := net.SplitHostPort(l.addr)
-	if err != nil {
-		return nil, err
-	}
-	l.port, err = strconv.Atoi(port)
+	at, err := netip.ParseAddrPort(l.addr)
+	l.port = int(at.Port())
 	return l, err
 }
 
