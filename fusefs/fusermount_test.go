@@ -34,15 +34,19 @@ func TestWhatTheHelperSaysOfAMountInUseIsEBUSY(t *testing.T) {
 	defer func(names []string) { fusermounts = names }(fusermounts)
 	program := filepath.Join(t.TempDir(), "fusermount3")
 	fusermounts = []string{program}
-	for said, busy := range map[string]bool{
-		"fusermount3: failed to unmount /mnt: Device or resource busy":     true,
-		"fusermount3: failed to open /etc/mtab: No such file or directory": false,
+	for said, want := range map[string]struct {
+		busy   bool
+		advice string
+	}{
+		"fusermount3: failed to unmount /mnt: Device or resource busy":     {busy: true},
+		"fusermount3: failed to open /etc/mtab: No such file or directory": {advice: "; have root run ln -s /proc/self/mounts /etc/mtab"},
+		"fusermount3: entry for /mnt not found in /etc/mtab":               {},
 	} {
 		if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+said+"' >&2\nexit 1\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		err := UnmountByHelper("/mnt", false)
-		if err == nil || err.Error() != said || errors.Is(err, unix.EBUSY) != busy {
+		if err == nil || err.Error() != said+want.advice || errors.Is(err, unix.EBUSY) != want.busy {
 			t.Errorf("the error is %v, EBUSY %v; the helper said %q", err, errors.Is(err, unix.EBUSY), said)
 		}
 	}

@@ -3,6 +3,7 @@ package fusefs
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -50,7 +51,7 @@ func UnmountByHelper(mountpoint string, lazy bool) error {
 	case strings.Contains(said, "busy"):
 		return helperSaid{said, unix.EBUSY}
 	case said != "":
-		return errors.New(said)
+		return errors.New(said + advice(said))
 	}
 	return fmt.Errorf("%s -u %s: %w (still in use?)", program, mountpoint, err)
 }
@@ -119,6 +120,9 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 	}
 	if o.AutoUnmount {
 		words = append(words, "auto_unmount")
+		if _, err := os.Stat(mtab); errors.Is(err, fs.ErrNotExist) {
+			o.Logger.Warn("auto_unmount has no effect here: "+program+" takes away only what "+mtab+" lists", "missing", mtab, "to do", makeMtab)
+		}
 	}
 	cmd := exec.Command(program, "-o", strings.Join(words, ","), "--", o.Mountpoint)
 	cmd.Env = append(os.Environ(), "_FUSE_COMMFD=3")
@@ -149,6 +153,12 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 	return fd, nil, nil
 }
 
+// mtab is where fusermount3 looks whether something is mounted. A system that was put together by hand may lack it.
+const (
+	mtab     = "/etc/mtab"
+	makeMtab = "have root run ln -s /proc/self/mounts " + mtab
+)
+
 // advice is what to do about a complaint of the helper, where that does not say it.
 func advice(said string) string {
 	switch {
@@ -159,6 +169,8 @@ func advice(said string) string {
 	case strings.Contains(said, "Operation not permitted"):
 		return "; a container has to be started with --device /dev/fuse --cap-add SYS_ADMIN, " +
 			"and with --security-opt apparmor=unconfined where the host has AppArmor"
+	case strings.Contains(said, mtab) && strings.Contains(said, "No such file"):
+		return "; " + makeMtab
 	}
 	return ""
 }

@@ -269,6 +269,30 @@ func TestFstabLine(t *testing.T) {
 	}
 }
 
+// fusermount3 takes away only what /etc/mtab lists, so where that is missing auto_unmount can do nothing, and a user can't unmount.
+func TestASystemWithoutMtabIsToldWhatItLacks(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	onlySshmount(t)
+	if out, err := command(programLimit, "", "unshare", "-m", "true"); err != nil {
+		t.Skipf("this machine gives no mount namespace: %v %s", err, out)
+	}
+	s := newServer(t)
+	point, etc := mountPoint(t), testDir(t, "etc")
+	out, err := commandEnv(programLimit, "", programEnv(), nil, "unshare", "-m", "--propagation", "private", "sh", "-euc", `
+		cp -a /etc/. "$5"
+		rm -f "$5/mtab"
+		mount --bind "$5" /etc
+		"$1" -F "$2" "$3" "$4" -o auto_unmount
+		log=$("$1" status "$4" | sed -n 's/.*, log \([^,]*\),.*/\1/p')
+		grep auto_unmount "$log"
+		"$1" umount "$4"
+	`, "sh", binary, s.config, s.remote(), point, etc)
+	if err != nil || !strings.Contains(out, "auto_unmount has no effect here") || !strings.Contains(out, "ln -s /proc/self/mounts /etc/mtab") {
+		t.Errorf("%v, says:\n%s", err, out)
+	}
+}
+
 // A program that hangs on the mount does not keep its terminal: the mount's own process group is apart.
 func TestKilledInTheBackgroundLeavesNothingButTheMountPoint(t *testing.T) {
 	t.Parallel()

@@ -72,6 +72,9 @@ func TestAutoUnmountTakesTheMountOfAKilledProcessAway(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not every fusermount3 takes the mount of an ordinary user away (that of Debian 12 does not)")
 	}
+	if _, err := os.Stat("/etc/mtab"); err != nil {
+		t.Skipf("fusermount3 takes away only what it finds there: %v", err)
+	}
 	if _, err := exec.LookPath("pgrep"); err != nil {
 		t.Fatal(err)
 	}
