@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strings"
 	"syscall"
@@ -17,6 +18,9 @@ import (
 // the rooms above, which notice a silent line within 15 s, and it is longer than
 // they are: a line of which one direction stalls for 20 s is slow, not dead.
 const minUserTimeout = 30 * time.Second
+
+// mostUserTimeout is the most that the kernel takes: milliseconds in 31 bits.
+const mostUserTimeout = math.MaxInt32 * time.Millisecond
 
 // tcpOptions are how the TCP connection to a first hop is made.
 type tcpOptions struct {
@@ -44,8 +48,12 @@ func (c *hostConfig) tcpOptions(delay bool) tcpOptions {
 		o.network = "tcp6"
 	}
 	// Who asks for more patience than that gets it.
-	interval := parseSeconds(c.get("serveraliveinterval"))
-	o.userTimeout = max(o.userTimeout, interval*time.Duration(c.number("serveralivecountmax", 3)))
+	interval, count := parseSeconds(c.get("serveraliveinterval")), c.number("serveralivecountmax", 3)
+	if count > 0 && interval > mostUserTimeout/time.Duration(count) {
+		o.userTimeout = mostUserTimeout
+	} else {
+		o.userTimeout = max(o.userTimeout, interval*time.Duration(count))
+	}
 	return o
 }
 
