@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -271,6 +272,33 @@ func TestTheLossOfAPipeIsToldByWhatEndedItsSession(t *testing.T) {
 	for range 20 { // which of the two ends is seen first is left to chance
 		if why := c.watch(l); !errors.Is(why, wrong) {
 			t.Fatalf("the reason is given as %q", why)
+		}
+	}
+}
+
+// ServerAliveInterval and ServerAliveCountMax may be as large as ssh takes them.
+func TestNoPatienceIsSoGreatThatItIsNone(t *testing.T) {
+	for _, row := range []struct {
+		interval time.Duration
+		count    int
+	}{
+		{time.Minute, math.MaxInt32},
+		{5 * time.Minute, 99999999}, // what behind a slow request is borne is busyFactor times as much
+		{time.Minute, math.MaxInt},
+		{math.MaxInt32 * time.Second, math.MaxInt32},
+		{math.MaxInt32 * time.Second, 1},
+		{math.MaxInt64, 1},
+	} {
+		for name, dial := range map[string]transport.Dialer{"line": stubDialer, "pipe": stubPipe} {
+			synctest.Test(t, func(t *testing.T) {
+				c := underStub(t, dial, func(o *Options) { o.AliveInterval, o.AliveCountMax = row.interval, row.count })
+				first := c.newest.Load()
+				first.Lstat("/")
+				time.Sleep(10 * time.Minute)
+				if err := first.Err(); err != nil {
+					t.Errorf("interval %v, count %d: the %s is given up: %v", row.interval, row.count, name, err)
+				}
+			})
 		}
 	}
 }

@@ -45,6 +45,10 @@ type Options struct {
 	Logger *slog.Logger // default slog.Default()
 }
 
+// aliveMost is the longest silence that AliveInterval and AliveCountMax can ask to be borne: for ever, as far as anybody can tell, and
+// little enough to be multiplied by leastAlive and busyFactor.
+const aliveMost = 10 * 365 * 24 * time.Hour
+
 func (o *Options) fill() {
 	if o.MaxConns <= 0 {
 		o.MaxConns = 1
@@ -58,6 +62,10 @@ func (o *Options) fill() {
 	}
 	if o.AliveCountMax <= 0 {
 		o.AliveCountMax = 3
+	}
+	if o.AliveInterval > 0 {
+		o.AliveInterval = min(o.AliveInterval, aliveMost)
+		o.AliveCountMax = min(o.AliveCountMax, int(aliveMost/o.AliveInterval))
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
