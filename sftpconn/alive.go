@@ -132,125 +132,14 @@ func (l *link) watchAlive() {
 		}
 		now := time.Now()
 		w.look(now, suspected)
-		quiet := w.quiet(now)
-		if limit, ends := w.limit(now); ends && w.outstanding && quiet > limit {
-			l.close(&silenceError{quiet})
+		if limit, ends := w.limit(now); ends && w.outstanding && w.still(now) > limit {
+			l.close(&silenceError{w.quiet(now)})
 			return
 		}
 		if w.probeDue(now, suspected) {
 			w.probe(now)
 		}
 	}
-}
-
-// silence is what watchAlive knows of the bytes of a link and their absence.
-type silence struct {
-	l           *link
-	interval    time.Duration
-	outstanding bool
-	busySince   time.Time     // zero while nothing is outstanding
-	probing     chan struct{} // closed when the probe under way is answered; nil where there is none
-	probedAt    time.Time
-	hurry       time.Time // of a suspicion that no byte has refuted; zero where there is none
-	last        time.Time // what LastReceived said
-	heard       time.Time // when that changed, or bytes of ours arrived: by a clock that stands still while the machine sleeps
-	arrived     uint64    // what Arrived said
-	spoke       bool      // the server has said something behind the login
-}
-
-// look takes in what has come since the last time, whether an answer is outstanding, and whether the line is suspected.
-func (w *silence) look(now time.Time, suspected bool) {
-	if at := w.l.t.LastReceived(); !at.Equal(w.last) {
-		w.last, w.heard, w.spoke = at, now, true
-	}
-	if w.arrives() {
-		w.heard = now
-	}
-	w.spoke = w.spoke || w.l.soonest() != nil
-	if w.probing != nil {
-		select {
-		case <-w.probing:
-			w.probing = nil
-		default:
-		}
-	}
-	w.outstanding = w.l.inFlight() > 0 || w.probing != nil
-	switch {
-	case !w.outstanding:
-		w.busySince = time.Time{}
-	case w.busySince.IsZero():
-		w.busySince = now
-	}
-	switch {
-	case suspected:
-		w.hurry = now
-	case w.heard.After(w.hurry):
-		w.hurry = time.Time{}
-	}
-}
-
-// arrives says whether bytes of ours have arrived over there since it was last asked, with more behind them: on a thin line the server
-// has nothing to say until a WRITE is there as a whole, and a probe waits behind that. Where nothing is left to arrive it is only
-// for the server to answer, and its kernel's having taken the question does not count.
-func (w *silence) arrives() bool {
-	s, ok := w.l.t.(transport.Sender)
-	if !ok {
-		return false
-	}
-	bytes, more := s.Arrived()
-	progress := bytes > w.arrived
-	w.arrived = bytes
-	return progress && more
-}
-
-// quiet is how long no byte has come that was waited for.
-func (w *silence) quiet(now time.Time) time.Duration {
-	if w.busySince.After(w.heard) {
-		return now.Sub(w.busySince)
-	}
-	return now.Sub(w.heard)
-}
-
-// limit is how much silence ends the link; ends is false where none does. A suspicion that no byte refutes within
-// an interval makes it short.
-func (w *silence) limit(now time.Time) (limit time.Duration, ends bool) {
-	limit = w.interval * time.Duration(max(w.l.c.o.AliveCountMax, leastAlive))
-	waits, slow := w.l.probeWaits()
-	waits = waits || !w.spoke
-	if waits {
-		limit *= busyFactor
-	}
-	if !waits && !w.hurry.IsZero() && now.Sub(w.hurry) > w.interval {
-		limit = min(limit, w.interval)
-	}
-	return limit, !slow
-}
-
-// probeDue says whether a sign of life is to be asked for: at once on a suspicion, else when it has been quiet
-// for an interval, or for idleProbe where nothing is outstanding.
-func (w *silence) probeDue(now time.Time, suspected bool) bool {
-	switch {
-	case w.probing != nil:
-		return false
-	case suspected:
-		return true
-	case now.Sub(w.probedAt) < w.interval:
-		return false
-	case w.outstanding:
-		return w.quiet(now) > w.interval
-	}
-	return now.Sub(w.heard) > max(idleProbe, w.interval)
-}
-
-// probe begins a probe, which is outstanding from then on.
-func (w *silence) probe(now time.Time) {
-	w.probedAt = now
-	if w.busySince.IsZero() {
-		w.busySince = now
-	}
-	done := make(chan struct{})
-	w.probing = done
-	w.l.c.spawn(func() { w.l.probe(done) })
 }
 
 // probe asks the other side for a sign of life, and closes done at its answer or

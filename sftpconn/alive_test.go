@@ -184,27 +184,41 @@ func TestAServerThatIsSlowIsAskedBeforeItIsGivenUp(t *testing.T) {
 	})
 }
 
-// On a thin line a WRITE takes longer to arrive than silence is borne. What the other kernel takes of a question says
-// nothing of the server.
-func TestBytesThatArriveOverThereAreASignOfLifeAsLongAsMoreAreBehindThem(t *testing.T) {
-	for _, sending := range []bool{true, false} {
+// On a thin line a WRITE takes longer to arrive than silence is borne, and on a thinner one a question behind it. What the other
+// kernel takes of questions says nothing of the server, however many programs still ask.
+func TestBytesThatArriveOverThereAreASignOfLifeAsLongAsTheServerWaitsForMore(t *testing.T) {
+	for _, row := range []struct {
+		what     string
+		queued   uint64 // bytes on their way when the line falls silent
+		arrives  uint64 // bytes of these that arrive in a second
+		asked    uint64 // bytes of new questions in a second, which arrive within the next
+		survives bool
+	}{
+		{"a long write", 512000, 8000, 0, true},
+		{"a question behind little", 9000, 100, 0, true},
+		{"questions", 0, 0, 0, false},
+		{"questions all the time", 0, 0, 500, false},
+		{"questions all the time behind little", 900, 300, 500, false},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			dial, lines := stubLines()
 			c := underStub(t, dial)
 			line := <-lines
 			first := c.newest.Load()
 			first.Lstat("/")
-			line.sending.Store(sending)
+			line.sending.Store(row.queued + row.asked)
 			line.freeze()
 			for range 60 {
-				line.arrived.Add(8000)
 				time.Sleep(time.Second)
+				came := min(line.sending.Load(), row.arrives+row.asked)
+				line.arrived.Add(came)
+				line.sending.Add(row.asked - came)
 			}
-			if kept := first.Err() == nil; kept != sending {
-				t.Errorf("more behind what arrives: %v; kept for a minute: %v (%v)", sending, kept, first.Err())
+			if kept := first.Err() == nil; kept != row.survives {
+				t.Errorf("%s: kept for a minute: %v (%v)", row.what, kept, first.Err())
 			}
 			begun := time.Now()
-			if !sending {
+			if !row.survives {
 				return
 			}
 			<-first.Done()

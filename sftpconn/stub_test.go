@@ -25,7 +25,7 @@ type stubLine struct {
 	stalled  time.Duration // how long a channel is not opened; not changed once the line is in use
 
 	arrived atomic.Uint64 // bytes that have been acknowledged
-	sending atomic.Bool   // more are on their way
+	sending atomic.Uint64 // how many more are on their way
 
 	frozen atomic.Pointer[time.Time] // since when no byte passes; nil where all do
 	probed atomic.Pointer[time.Time] // when it last said that it is alive, where nothing else comes; nil where bytes come all the time
@@ -146,7 +146,7 @@ func (l *stubLine) LastReceived() time.Time {
 	return time.Now()
 }
 
-func (l *stubLine) Arrived() (bytes uint64, more bool) { return l.arrived.Load(), l.sending.Load() }
+func (l *stubLine) Arrived() (bytes, more uint64) { return l.arrived.Load(), l.sending.Load() }
 
 func (l *stubLine) Done() <-chan struct{} { return l.done }
 func (l *stubLine) Info() transport.Info  { return transport.Info{} }

@@ -46,11 +46,14 @@ type gatherConn struct {
 	headMu sync.Mutex // guards head
 	head   []byte     // the first bytes that came in
 
+	before uint64 // what the kernel called acknowledged when nothing had been written; not changed
+
 	mu      sync.Mutex // guards what follows; not held over a system call
 	work    sync.Cond  // something is pending, or err is set
 	room    sync.Cond  // pending has been taken, or err is set
 	pending []byte
-	err     error // of the first failed write, or net.ErrClosed
+	taken   uint64 // bytes that Write has taken
+	err     error  // of the first failed write, or net.ErrClosed
 	done    chan struct{}
 }
 
@@ -59,6 +62,7 @@ func newGatherConn(conn net.Conn) *gatherConn {
 	g := &gatherConn{Conn: conn, in: make([]byte, readSize), done: make(chan struct{})}
 	g.work.L, g.room.L = &g.mu, &g.mu
 	g.received.Store(time.Now().UnixNano())
+	g.before, _ = g.acknowledged()
 	go g.flush()
 	return g
 }
@@ -130,6 +134,7 @@ func (g *gatherConn) Write(p []byte) (int, error) {
 		return 0, g.err
 	}
 	g.pending = append(g.pending, p...)
+	g.taken += uint64(len(p))
 	g.work.Signal()
 	return len(p), nil
 }
@@ -203,11 +208,24 @@ func (g *gatherConn) failure() string {
 
 func (g *gatherConn) lastReceived() time.Time { return time.Unix(0, g.received.Load()) }
 
-// arrived is how many bytes the other end of a TCP connection has acknowledged, and whether more are on their way. Elsewhere
+// arrived is how many bytes of those written the other end of a TCP connection has acknowledged, and how many it has not. Elsewhere
 // nothing is known.
-func (g *gatherConn) arrived() (bytes uint64, more bool) {
-	tcp, ok := g.Conn.(*net.TCPConn)
+func (g *gatherConn) arrived() (bytes, more uint64) {
+	bytes, ok := g.acknowledged()
 	if !ok {
+		return 0, 0
+	}
+	bytes -= g.before
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return bytes, g.taken - bytes
+}
+
+// acknowledged is the kernel's count of what the other end of a TCP connection has; ok is false for another connection, and for one
+// that is closed.
+func (g *gatherConn) acknowledged() (bytes uint64, ok bool) {
+	tcp, isTCP := g.Conn.(*net.TCPConn)
+	if !isTCP {
 		return 0, false
 	}
 	raw, err := tcp.SyscallConn()
@@ -216,8 +234,8 @@ func (g *gatherConn) arrived() (bytes uint64, more bool) {
 	}
 	_ = raw.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			bytes, more = info.Bytes_acked, info.Unacked > 0 || info.Notsent_bytes > 0
+			bytes, ok = info.Bytes_acked, true
 		}
 	})
-	return bytes, more
+	return bytes, ok
 }

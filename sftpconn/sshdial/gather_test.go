@@ -134,7 +134,7 @@ func TestGatherConnTellsWhatHasArrived(t *testing.T) {
 	a, b := pair(t)
 	g := newGatherConn(a)
 	defer g.Close()
-	arrived := func(what string, ok func(bytes uint64, more bool) bool) {
+	arrived := func(what string, ok func(bytes, more uint64) bool) {
 		t.Helper()
 		for begun := time.Now(); ; time.Sleep(time.Millisecond) {
 			bytes, more := g.arrived()
@@ -142,25 +142,25 @@ func TestGatherConnTellsWhatHasArrived(t *testing.T) {
 				return
 			}
 			if time.Since(begun) > 10*time.Second {
-				t.Fatalf("%s: %d bytes have arrived, more on their way: %v", what, bytes, more)
+				t.Fatalf("%s: %d bytes have arrived, %d more on their way", what, bytes, more)
 			}
 		}
 	}
 	if _, err := g.Write(make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	arrived("1000 bytes", func(bytes uint64, more bool) bool { return bytes >= 1000 && !more })
+	arrived("1000 bytes", func(bytes, more uint64) bool { return bytes == 1000 && more == 0 })
 	written := make(chan error, 1)
 	go func() {
 		_, err := g.Write(make([]byte, 64<<20))
 		written <- err
 	}()
-	arrived("more than the other side takes", func(bytes uint64, more bool) bool { return bytes > 1000 && more })
+	arrived("more than the other side takes", func(bytes, more uint64) bool { return bytes > 1000 && more > 32<<20 })
 	go io.Copy(io.Discard, b)
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	arrived("all", func(bytes uint64, more bool) bool { return bytes >= 64<<20 && !more })
+	arrived("all", func(bytes, more uint64) bool { return bytes == 1000+64<<20 && more == 0 })
 }
 
 func TestGatherConnTellsAFailedWrite(t *testing.T) {

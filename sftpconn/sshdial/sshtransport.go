@@ -107,7 +107,7 @@ func (t *sshTransport) Info() transport.Info    { return t.info }
 func (t *sshTransport) LastReceived() time.Time { return t.line.lastReceived() }
 
 // Arrived is what TCP knows, of the connection that carries all hops.
-func (t *sshTransport) Arrived() (bytes uint64, more bool) {
+func (t *sshTransport) Arrived() (bytes, more uint64) {
 	for t.under != nil {
 		t = t.under
 	}

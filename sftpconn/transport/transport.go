@@ -71,8 +71,8 @@ type Reserver interface {
 
 // Sender is a Transport that is told by the network what has arrived of the bytes that it has sent.
 type Sender interface {
-	// Arrived is how many bytes the next host has acknowledged, and whether more are on their way to it.
-	Arrived() (bytes uint64, more bool)
+	// Arrived is how many bytes the next host has acknowledged, and how many more are on their way to it. Where nothing is known both are 0.
+	Arrived() (bytes, more uint64)
 }
 
 // Channel is the byte stream of one SFTP session. Write is called by one
