@@ -67,20 +67,36 @@ func runtimeDir(t *testing.T) string {
 }
 
 func TestSocketsAreNotWhereAnotherUserCouldReplaceThem(t *testing.T) {
+	for name, spoil := range map[string]func(dir string) error{
+		"another user's": func(dir string) error { return os.Chown(dir, 12345, 12345) },
+		"everybody may rename what is not theirs": func(dir string) error { return os.Chmod(dir, 0o777) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			runtime := runtimeDir(t)
+			if err := spoil(runtime); err != nil {
+				t.Skip(err)
+			}
+			dir, err := MakeDir()
+			if err != nil || strings.HasPrefix(dir, runtime) {
+				t.Errorf("the socket is to be in %q; %v", dir, err)
+			}
+			if list := dirs(); slices.ContainsFunc(list, func(d string) bool { return strings.HasPrefix(d, runtime) }) {
+				t.Errorf("mounts are looked for in %q", list)
+			}
+			if _, err := os.Lstat(filepath.Join(runtime, "sshmount")); err == nil {
+				t.Error("a directory was left there")
+			}
+		})
+	}
+}
+
+func TestSocketsMayBeInAStickyDirectoryOfAll(t *testing.T) {
 	runtime := runtimeDir(t)
-	const another = 12345
-	if err := os.Chown(runtime, another, another); err != nil {
-		t.Skip(err)
+	if err := os.Chmod(runtime, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
 	}
-	dir, err := MakeDir()
-	if err != nil || strings.HasPrefix(dir, runtime) {
+	if dir, err := MakeDir(); err != nil || dir != filepath.Join(runtime, "sshmount") {
 		t.Errorf("the socket is to be in %q; %v", dir, err)
-	}
-	if list := dirs(); slices.ContainsFunc(list, func(d string) bool { return strings.HasPrefix(d, runtime) }) {
-		t.Errorf("mounts are looked for in %q", list)
-	}
-	if _, err := os.Lstat(filepath.Join(runtime, "sshmount")); err == nil {
-		t.Error("a directory was left there")
 	}
 }
 

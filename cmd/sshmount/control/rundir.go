@@ -88,9 +88,10 @@ func checkDir(dir string) error {
 // unknownID is the overflow uid: the kernel shows it in a user namespace for owners that have no id there, such as the root outside.
 const unknownID = 65534
 
-// checkParent refuses a directory whose owner is another user, who could put a link in the place of ours, and so have root write
-// where the link leads: after su, XDG_RUNTIME_DIR may still be that of the user who called it. Root's own directories are trusted,
-// and sticky ones (/tmp) of an unknown owner.
+// checkParent refuses a directory in which another user could put a link in the place of ours, and so have root write where the
+// link leads: one that belongs to that user (after su, XDG_RUNTIME_DIR may still be that of the user who called it), and one where
+// everybody may rename what is not theirs, as in a /tmp that is not sticky. Root's own directories are trusted but for that, and
+// sticky ones (/tmp) of an unknown owner.
 func checkParent(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -103,6 +104,8 @@ func checkParent(dir string) error {
 		return fmt.Errorf("%s is no directory", dir)
 	case int(st.Uid) != os.Getuid() && st.Uid != 0 && !outside:
 		return fmt.Errorf("%s belongs to another user", dir)
+	case info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("%s can be written by everybody and is not sticky, so others could replace what is in it", dir)
 	}
 	return nil
 }
