@@ -159,6 +159,27 @@ func TestTheStatusOfAnUnmountedMountThatIsStillSavingSaysSo(t *testing.T) {
 	w.ended(r)
 }
 
+// Who unmounts by fusermount3 and mounts anew at once must not lose sight of what is not saved yet.
+func TestAMountThatIsStillSavingIsToldOfBesideANewOneAtItsPlace(t *testing.T) {
+	w, old := unsavedBehindABrokenLine(t)
+	if err := mountpoint.Unmount(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), old).Ending })
+	other := newWorld(t)
+	w.want(exitOK, nil, "-F", other.client.Config, "try:", w.mnt)
+	w.want(exitOK, []string{"connected since", "ENDING", "NOT SAVED YET"}, "status")
+	if out := w.want(exitOK, []string{"connected since"}, "status", w.mnt); strings.Contains(out, "ENDING") {
+		t.Errorf("the status of the mount point is that of the older mount:\n%s", out)
+	}
+	w.want(exitMountPoint, []string{"already mounted"}, "-F", other.client.Config, "try:", w.mnt)
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.want(exitOK, []string{"ENDING", "NOT SAVED YET"}, "status", w.mnt)
+	w.want(exitUnsaved, []string{"not saved"}, "umount", "--timeout", "0", w.mnt)
+	w.ended(old)
+	w.want(exitNotMounted, nil, "status", w.mnt)
+}
+
 func TestWhoWaitsForLessShortensTheEndThatIsUnderWay(t *testing.T) {
 	w, r := unsavedBehindABrokenLine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,30 +91,25 @@ func escapeControls(text string) string {
 	return b.String()
 }
 
-// mounts are the records of this user's mounts. What a process has left whose mount is gone too, or is another's now, is taken
-// away: of one mount point there may be several records, as each process put its own where its variables said.
+// mounts are the records of this user's mounts, of one mount point the newest first. What a process has left whose mount is gone too,
+// or is a newer one's, is taken away: of one mount point there may be several records, as each process put its own where its variables
+// said, and as a mount that is detached or still saving goes on beside a new one.
 func mounts() []control.Record {
-	var list, dead []control.Record
-	alive := map[string]bool{} // by mount point
+	var list []control.Record
+	newer := map[string]bool{} // mount points of which a newer record was seen
 	for _, r := range control.Records() {
-		if r.Alive() {
-			list, alive[r.Mountpoint] = append(list, r), true
-		} else {
-			dead = append(dead, r)
-		}
-	}
-	for _, r := range dead {
-		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted && !alive[r.Mountpoint] {
+		_, _, mounted := mountpoint.Mounted(r.Mountpoint)
+		if r.Alive() || mounted && !newer[r.Mountpoint] {
 			list = append(list, r)
 		} else {
 			control.Forget(r)
 		}
+		newer[r.Mountpoint] = true
 	}
-	slices.SortFunc(list, func(a, b control.Record) int { return strings.Compare(a.Mountpoint, b.Mountpoint) })
 	return list
 }
 
-// findMount is the record of a mount point that somebody named.
+// findMount is the record of a mount point that somebody named: the newest, where an older mount goes on detached or saving.
 func findMount(name string) (control.Record, error) {
 	path, err := mountpoint.Resolve(name)
 	if errors.Is(err, fs.ErrNotExist) {

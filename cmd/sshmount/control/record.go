@@ -2,13 +2,15 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,17 +25,29 @@ type Record struct {
 	Version    string    `json:"version"`
 	Log        string    `json:"log,omitempty"`
 
-	dir string
+	dir, name string // of its files; the name without the ending
 }
 
-// base is the name of a mount's files, without the ending.
-func base(dir, mountpoint string) string {
-	sum := sha256.Sum256([]byte(mountpoint))
-	return filepath.Join(dir, hex.EncodeToString(sum[:8]))
+func (r Record) socket() string { return filepath.Join(r.dir, r.name+".sock") }
+func (r Record) file() string   { return filepath.Join(r.dir, r.name+".json") }
+
+// in is the record with a place in a directory for its files: that of the mount point, or where another process has that still, one
+// of its own. A mount that is detached, or saves what was written before its end, goes on beside a new one at the same mount point.
+func (r Record) in(dir string) Record {
+	r.dir, r.name = dir, shortName(r.Mountpoint)
+	if there, err := load(r.file()); err == nil && there.Alive() && !r.sameProcess(there) {
+		r.name = shortName(fmt.Sprintf("%s\x00%d", r.Mountpoint, r.PID))
+	}
+	return r
 }
 
-func (r Record) socket() string { return base(r.dir, r.Mountpoint) + ".sock" }
-func (r Record) file() string   { return base(r.dir, r.Mountpoint) + ".json" }
+// shortName makes a name of a text that fits into the address of a socket.
+func shortName(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (r Record) sameProcess(other Record) bool { return r.PID == other.PID && r.Born == other.Born }
 
 // Alive says whether the process that made the record still runs.
 func (r Record) Alive() bool { return r.Born != "" && born(r.PID) == r.Born }
@@ -84,7 +98,7 @@ func (r Record) save() error {
 
 // remove takes the record and its socket away, unless another process has put its own there.
 func (r Record) remove() {
-	if now, err := load(r.file()); err == nil && (now.PID != r.PID || now.Born != r.Born) {
+	if now, err := load(r.file()); err == nil && !r.sameProcess(now) {
 		return
 	}
 	os.Remove(r.socket())
@@ -100,11 +114,11 @@ func load(file string) (Record, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, fmt.Errorf("%s: %w", file, err)
 	}
-	r.dir = filepath.Dir(file)
+	r.dir, r.name = filepath.Dir(file), strings.TrimSuffix(filepath.Base(file), ".json")
 	return r, nil
 }
 
-// Records are those of every mount of this user, dead ones included, by mount point.
+// Records are those of every mount of this user, dead ones included, by mount point, and of one mount point the newest first.
 func Records() []Record {
 	var list []Record
 	for _, dir := range dirs() {
@@ -115,16 +129,18 @@ func Records() []Record {
 			}
 		}
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].Mountpoint < list[j].Mountpoint })
+	slices.SortFunc(list, func(a, b Record) int {
+		return cmp.Or(strings.Compare(a.Mountpoint, b.Mountpoint), b.Started.Compare(a.Started))
+	})
 	return list
 }
 
-// Find is the record of one mount point, a live one where there are several.
+// Find is the record of one mount point, the newest live one where there are several.
 func Find(mountpoint string) (Record, bool) {
 	var found Record
 	ok := false
 	for _, r := range Records() {
-		if r.Mountpoint == mountpoint && (!ok || r.Alive()) {
+		if r.Mountpoint == mountpoint && (!ok || !found.Alive() && r.Alive()) {
 			found, ok = r, true
 		}
 	}

@@ -95,9 +95,8 @@ func (s *Server) listen() error {
 	if err != nil {
 		return err
 	}
-	r := s.Record()
-	r.dir = dir
-	// What a process that is gone left there is in the way. A live one has been looked for before the mount.
+	r := s.Record().in(dir)
+	// What a process that is gone left there is in the way.
 	os.Remove(r.socket())
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.socket(), Net: "unix"})
 	if err != nil {

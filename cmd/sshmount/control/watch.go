@@ -46,7 +46,7 @@ func (s *Server) look() error {
 // found says whether socket and record are where they were made, or have given way to those of a newer mount.
 func (r Record) found() bool {
 	now, err := load(r.file())
-	if err == nil && (now.PID != r.PID || now.Born != r.Born) {
+	if err == nil && !r.sameProcess(now) {
 		return true
 	}
 	_, missing := os.Lstat(r.socket())
