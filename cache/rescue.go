@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -145,34 +146,69 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	if r.dir == "" {
 		return "", false, errors.New("no rescue directory is set")
 	}
+	defer func() {
+		var at *fs.PathError
+		if errors.As(err, &at) { // without the name of the file, which differs each time: pieces that are lost alike are one report
+			err = fmt.Errorf("%s: %w", r.dir, at.Err)
+		}
+	}()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.files[n]
-	f, err := r.open(n, remote, off, off+int64(len(data)), why)
+	f, err := r.open(n, remote, off, off+int64(len(data)))
 	if err != nil {
 		return "", false, err
 	}
 	name, first = f.Name(), r.files[n] != before
+	shown := remote
+	if strings.ContainsFunc(remote, unicode.IsControl) {
+		shown = strconv.Quote(remote) // so that it is one line, without escape sequences for the reader's terminal
+	}
+	// The note comes first: on a disk that is nearly full the bytes would leave no room for it.
+	takeBack := r.note(name, fmt.Sprintf("%s  %d bytes at offset %d of %s could not be written: %v\n", time.Now().Format(time.RFC3339), len(data), off, shown, why))
 	_, err = f.WriteAt(data, off)
 	if err = errors.Join(err, f.Close()); err != nil {
+		takeBack()
+		if first { // nothing is kept in it, and its room may do for a smaller piece
+			os.Remove(name)
+			os.Remove(name + noteEnding)
+			r.files[n] = before
+		}
 		return "", false, err
 	}
+	if first {
+		r.tell(fmt.Sprintf("%s: bytes of %s: %v", name, remote, why))
+	}
 	r.syncSoon(name)
-	notes, err := os.OpenFile(name+".txt", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return name, first, nil // the bytes are safe; only the note beside them is missing
-	}
-	if strings.ContainsFunc(remote, unicode.IsControl) {
-		remote = strconv.Quote(remote) // so that it is one line, without escape sequences for the reader's terminal
-	}
-	fmt.Fprintf(notes, "%s  %d bytes at offset %d of %s could not be written: %v\n", time.Now().Format(time.RFC3339), len(data), off, remote, why)
-	notes.Close()
 	return name, first, nil
+}
+
+// noteEnding is what the name of the list beside a rescue file has more than the name of that.
+const noteEnding = ".txt"
+
+// note adds a line to the list beside a rescue file, whole or not at all, and gives what takes it back.
+func (r *rescue) note(name, line string) (takeBack func()) {
+	list := name + noteEnding
+	var size int64
+	if info, err := os.Stat(list); err == nil {
+		size = info.Size()
+	}
+	takeBack = func() { os.Truncate(list, size) }
+	f, err := os.OpenFile(list, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err == nil {
+		_, err = f.WriteString(line)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil { // the bytes are kept all the same
+		takeBack()
+		r.log.Error("the list of what a rescue file holds lacks a line", "line", strings.TrimSpace(line), "err", err)
+	}
+	return takeBack
 }
 
 // open opens the rescue file of a node for some bytes, and makes one where there is none, it holds such bytes already, or the user
 // has taken it away since. Called with mu held.
-func (r *rescue) open(n *Node, remote string, off, end int64, why error) (*os.File, error) {
+func (r *rescue) open(n *Node, remote string, off, end int64) (*os.File, error) {
 	if old := r.files[n]; old != nil && old.take(off, end) {
 		f, err := os.OpenFile(old.name, os.O_WRONLY, 0)
 		if !errors.Is(err, os.ErrNotExist) {
@@ -199,7 +235,6 @@ func (r *rescue) open(n *Node, remote string, off, end int64, why error) (*os.Fi
 		r.files = map[*Node]*rescued{}
 	}
 	r.files[n] = &rescued{f.Name(), []extent{{off, end}}}
-	r.tell(fmt.Sprintf("%s: bytes of %s: %v", f.Name(), remote, why))
 	return f, nil
 }
 

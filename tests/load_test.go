@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -229,7 +230,8 @@ func TestFullDiskHereToo(t *testing.T) {
 	m := mountArgs(t, []string{"-F", s.config, s.remote(), mountPoint(t)}, func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+state)
 	})
-	err := os.WriteFile(m.path("big"), pseudoRandom(3, 3<<20), 0o644)
+	content := pseudoRandom(3, 3<<20)
+	err := os.WriteFile(m.path("big"), content, 0o644)
 	wantErrno(t, "a file bigger than the disk", err, syscall.ENOSPC)
 	if log := read(t, m.log); !strings.Contains(log, "big") || !strings.Contains(log, "no space left on device") {
 		t.Errorf("the log does not say that bytes are lost:\n%s", log)
@@ -238,6 +240,21 @@ func TestFullDiskHereToo(t *testing.T) {
 	must(t, err)
 	if !strings.Contains(out, "big") {
 		t.Errorf("status does not tell of the loss:\n%s", out)
+	}
+	if !strings.Contains(out, " pieces are lost") {
+		t.Errorf("status tells of each piece:\n%s", out)
+	}
+	// A piece that is small enough may be kept; nothing else may look as if it were.
+	kept := rescued(t, state, "big")
+	if len(kept) > 1 || len(kept) == 0 && strings.Contains(out, "is kept in") {
+		t.Errorf("%d files are kept; status says:\n%s", len(kept), out)
+	}
+	for name, got := range kept {
+		var n, at int
+		_, line, _ := strings.Cut(read(t, name+".txt"), "  ")
+		if _, err := fmt.Sscanf(line, "%d bytes at offset %d", &n, &at); err != nil || at+n != len(got) || !bytes.Equal(got[at:], content[at:at+n]) {
+			t.Errorf("%s has %d bytes, and does not hold what its list says (%v):\n%s", name, len(got), err, line)
+		}
 	}
 	must(t, os.Remove(m.path("big")))
 	eventually(t, 10*time.Second, "the server has closed the file, too, and has room again", func() (bool, string) {
