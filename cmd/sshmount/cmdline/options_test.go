@@ -227,6 +227,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		{"@h: /mnt", []string{"no user"}},
 		{"sftp://me:secret@h/ /mnt", []string{"password"}},
 		{"sftp:///dir /mnt", []string{"no host"}},
+		{"sftp://h:99999/dir /mnt", []string{"99999", "65535"}},
+		{"sftp://h:0/dir /mnt", []string{"\"0\"", "65535"}},
 		{"sftp://h:22/ /mnt -p 23", []string{"22", "23"}},
 	}
 	for _, test := range tests {

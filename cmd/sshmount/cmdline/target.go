@@ -90,7 +90,12 @@ func splitURL(s string) (target, error) {
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(s, "#") {
 		return target{}, errors.New("in an address a ? in the name of the directory is written %3F, and a # %23")
 	}
-	t := target{user: u.User.Username(), host: u.Hostname(), port: u.Port(), dir: u.Path}
+	t := target{user: u.User.Username(), host: u.Hostname(), dir: u.Path}
+	if u.Port() != "" {
+		if t.port, err = parsePort(u.Port()); err != nil {
+			return target{}, err
+		}
+	}
 	if rest, ok := strings.CutPrefix(t.dir, "/~"); ok && (rest == "" || rest[0] == '/') {
 		t.dir = strings.TrimPrefix(rest, "/")
 	}
