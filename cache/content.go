@@ -132,15 +132,21 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 	}
 	if f.wrote {
 		size, _ := f.data.Size()
+		theirs := true
 		switch {
 		case uint64(size) != a.Size:
 			c.contentChanged(n)
 		case c.laterThanOurs(f, a):
 			c.contentInDoubt(n)
+		default:
+			theirs = false
 		}
 		f.wrote, f.ownTimes = false, nil
 		f.data.SetRemoteSize(int64(a.Size))
 		c.markOwn(f, a.Size, a.Mtime)
+		if theirs {
+			f.mark(a.Size, a.Mtime, c.serverNow()) // they may go on within the second
+		}
 		return
 	}
 	if !f.known || f.size != a.Size || f.mtime != a.Mtime {

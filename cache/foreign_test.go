@@ -94,6 +94,30 @@ func TestALaterForeignChangeIsNotTakenForOwnWrites(t *testing.T) {
 	}
 }
 
+// What others made of a file that was written here is theirs: they may go on within the second.
+func TestAForeignStateAfterOwnWritesIsNotTakenForTheirs(t *testing.T) {
+	for name, size := range map[string]int{"of another size": 300_000, "of the same size": 200_000} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			n := r.create(r.Root(), "f", strings.Repeat("o", 400_000)).Node
+			cut := uint64(200_000)
+			if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Size: &cut}); err != nil {
+				t.Fatal(err)
+			}
+			soon := time.Now().Add(time.Hour) // never so long ago that the state would be trusted
+			r.putAt("f", strings.Repeat("n", size), soon)
+			r.statAgain(n)
+			if got := r.readAll(n); got != strings.Repeat("n", size) {
+				t.Fatalf("%d bytes are read, beginning with %.5q", len(got), got)
+			}
+			r.putAt("f", strings.Repeat("m", size), soon)
+			if r.pagesGood(n) {
+				t.Error("the kernel's pages are called good after somebody else has written the file")
+			}
+		})
+	}
+}
+
 func TestAForeignChangeIsSeenWithoutCachedNames(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.NoDirCache = true })
 	content := strings.Repeat("o", 200_000)
