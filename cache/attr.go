@@ -160,7 +160,7 @@ func (c *Cache) shown(n *Node) Attr {
 func (c *Cache) found(n *Node) Found {
 	n.refs++
 	c.idle.Remove(n.id)
-	return Found{Node: n, Attr: c.shown(n), TTL: c.ttl(n), AttrTTL: c.attrTTL(n)}
+	return Found{Node: n, Attr: c.tell(n), TTL: c.ttl(n), AttrTTL: c.attrTTL(n)}
 }
 
 // attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime of a directory is a guess of our clock.
@@ -184,7 +184,7 @@ func (c *Cache) ttl(n *Node) time.Duration {
 func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Duration, error) {
 	c.mu.Lock()
 	if c.valid(n) && !n.looks && !n.mtimeUnknown() {
-		a, ttl := c.shown(n), c.ttl(n)
+		a, ttl := c.tell(n), c.ttl(n)
 		c.mu.Unlock()
 		return a, ttl, nil
 	}
@@ -194,7 +194,7 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.shown(n), c.attrTTL(n), nil
+	return c.tell(n), c.attrTTL(n), nil
 }
 
 // gone notes that the server has no such name any more. The path says which name was asked for: the node

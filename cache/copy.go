@@ -69,7 +69,7 @@ func (c *Cache) copyThere(ctx context.Context, src *Handle, srcOff int64, dst *H
 			if err != nil {
 				return err
 			}
-			dst.written()
+			dst.written(0)
 			there, err = c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
 			return err
 		},
@@ -98,6 +98,7 @@ func (c *Cache) copied(src, dst *Node, off, copied, n int64) {
 		end = off + copied
 	}
 	to.Grown(end, off+n)
+	dst.told = max(dst.told, uint64(end))
 	c.changed(dst)
 	c.writesInto(dst)
 	c.dropAhead(dst)

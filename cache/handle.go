@@ -105,7 +105,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 		}
 		h.believeSize()
 	}
-	h.written()
+	h.written(0)
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
 	var err error
@@ -118,10 +118,11 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 	} else {
 		err = h.fd.Write(ctx, p, off)
 	}
-	h.written()
 	if err != nil {
+		h.written(0)
 		return 0, h.c.explainWrite(ctx, h.n, "write", off+int64(len(p)), err)
 	}
+	h.written(off + int64(len(p)))
 	return len(p), nil
 }
 
@@ -141,13 +142,14 @@ func (h *Handle) believeSize() {
 	}
 }
 
-// written notes a write through the handle.
-func (h *Handle) written() {
+// written notes a write through the handle, after which the kernel believes the file to end at end at least.
+func (h *Handle) written(end int64) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	h.c.changed(h.n)
 	h.c.writesInto(h.n)
 	h.c.dropAhead(h.n)
+	h.n.told = max(h.n.told, uint64(end))
 }
 
 // explainWrite gives a failed write, which was to make the file end bytes long at least, its errno: FAILURE may be a full disk.

@@ -21,6 +21,7 @@ type Node struct {
 	unlinked bool
 
 	refs uint64 // references that the kernel holds
+	told uint64 // the size that the kernel believes: what it was told last, and what it has had written since
 	pins int    // handles, listings and requests that use the node
 
 	going int          // removals of a name of it under way: it is opened on the server now, or not at all

@@ -34,6 +34,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		fs.held = false // nothing of before the truncation is
 		a.Size = 0      // a server that answers in any order may have looked before
 		c.keepAttr(n, a)
+		n.told = 0
 		c.markOwn(fs, a.Size, a.Mtime)
 		if unwanted {
 			f.Close()

@@ -47,7 +47,7 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 	// What the request did not say (a new mtime after a truncation) is asked for when somebody wants to know it.
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.shown(n), c.attrTTL(n), nil
+	return c.tell(n), c.attrTTL(n), nil
 }
 
 // asMade says whether a wish asks for the mode and the owner that the server gave to something made here a moment ago: tar and

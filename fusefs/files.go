@@ -16,6 +16,10 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	if !st.Ok() {
 		return st
 	}
+	if h, keep, ok := fs.later.take(in.NodeId, in.Flags); ok {
+		fs.opened(h, in.Flags, keep, out)
+		return fuse.OK
+	}
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
 	h, keep, err := fs.cache.Open(op, n, in.Flags&^fuse.FMODE_EXEC)
@@ -24,6 +28,9 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	}
 	if !keep && in.Flags&syscall.O_TRUNC == 0 {
 		fs.forgetSize(in.NodeId)
+	}
+	if in.Flags&syscall.O_ACCMODE != syscall.O_WRONLY && h.Outgrown() && fs.later.put(in.NodeId, in.Flags, h, keep) {
+		return fuse.Status(syscall.ESTALE)
 	}
 	fs.opened(h, in.Flags, keep, out)
 	return fuse.OK

@@ -24,6 +24,7 @@ type filesystem struct {
 	server kernel // set by Init, before the first request
 
 	files table[*cache.Handle]
+	later postponed
 	dirs  table[*dirHandle]
 }
 
@@ -54,6 +55,7 @@ func (fs *filesystem) releaseAll() {
 	for _, h := range fs.files.drain() {
 		h.Release()
 	}
+	fs.later.end()
 	for _, d := range fs.dirs.drain() {
 		d.Release()
 	}

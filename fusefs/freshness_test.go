@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -38,6 +39,28 @@ func TestOwnWritesKeepThePages(t *testing.T) {
 	same(t, m.path("file"), want)
 	if n := m.tell("counts").Counts["READ"]; n != 0 {
 		t.Errorf("reading what was just written took %d READs", n)
+	}
+}
+
+// copy_file_range(2) and sendfile(2) go as far as the kernel believes the file to go, and don't ask.
+func TestAFileThatGrewIsCopiedToItsEnd(t *testing.T) {
+	m := mount(t)
+	for name, copied := range map[string]string{"within the mount": m.path("copy"), "to this machine": filepath.Join(t.TempDir(), "copy")} {
+		t.Run(name, func(t *testing.T) {
+			check(t, os.WriteFile(m.path("file"), noise(1, 5000), 0o644))
+			want := noise(2, 300_000)
+			check(t, os.WriteFile(m.server("file"), want, 0o644))
+			in, err := os.Open(m.path("file"))
+			check(t, err)
+			defer in.Close()
+			out, err := os.Create(copied)
+			check(t, err)
+			if n, err := io.Copy(out, in); n != int64(len(want)) || err != nil {
+				t.Errorf("%d bytes of %d are copied; %v", n, len(want), err)
+			}
+			check(t, out.Close())
+			same(t, copied, want)
+		})
 	}
 }
 
