@@ -275,7 +275,7 @@ func TestTheLossOfAPipeIsToldByWhatEndedItsSession(t *testing.T) {
 		return oneSession{newStub(true)}, nil
 	}})
 	defer c.Close()
-	l, err := c.dial(t.Context())
+	l, err := c.dial(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,3 +105,36 @@ func TestARefusalCountsAlsoOfAnAttemptThatIsBegunAnew(t *testing.T) {
 		}
 	})
 }
+
+// The server's program hangs as it begins, as for want of a disk that comes back, or is slow to begin each time.
+func TestAServerThatDoesNotGreetIsAskedAnewBeforeProgramsHaveWaitedTooLong(t *testing.T) {
+	for name, stalls := range map[string][]time.Duration{
+		"hangs once": {time.Hour, 0},
+		"is slow":    {50 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := -1
+			var first *stubLine
+			c := underStub(t, func(context.Context) (transport.Transport, error) {
+				l := newStub(false)
+				if n++; n == 0 {
+					first = l
+				} else {
+					l.silence() // it is alive all the time
+					l.stall(stalls[min(n, len(stalls))-1])
+				}
+				return l, nil
+			})
+			first.Close()
+			synctest.Wait()
+			ctx, cancel := c.Bounded(t.Context())
+			defer cancel()
+			if _, err := c.channel(ctx); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n > len(stalls) {
+				t.Errorf("%s: %d attempts", name, n)
+			}
+		})
+	}
+}

@@ -81,7 +81,7 @@ func New(ctx context.Context, o Options) (*Conn, error) {
 		return nil, errors.New("no dialer was given for the connection")
 	}
 	c := newConn(o)
-	l, err := c.dial(ctx)
+	l, err := c.dial(ctx, 0)
 	if err != nil {
 		c.cancel()
 		c.wait()

@@ -22,6 +22,9 @@ const (
 	dialLimit = 3 * time.Minute
 	// openLimit bounds the opening of a further channel and its greeting, on a connection that has one already.
 	openLimit = 30 * time.Second
+	// greetLimit bounds that of the first channel of a connection in the place of a lost one, and after each attempt which it has ended
+	// twice as much: the server may need so long, or its program hang, and the next one not.
+	greetLimit = time.Minute
 
 	// redialAge is the age at which an attempt is given up for a new one when the
 	// network has changed: its packets may be going to an address that is gone.
@@ -56,9 +59,17 @@ func (c *Conn) manage(l *link) {
 	}
 }
 
+// muteError is the end of an attempt whose login has succeeded.
+type muteError struct{ within time.Duration }
+
+func (e *muteError) Error() string {
+	return fmt.Sprintf("no SFTP session within %v of the login", e.within)
+}
+
 // dial makes a link with its channel of names. The dialer bounds the login; watchAlive looks after
-// the line from then on, as it may fall silent before the SFTP server has greeted.
-func (c *Conn) dial(ctx context.Context) (*link, error) {
+// the line from then on, as it may fall silent before the SFTP server has greeted. The greeting is waited for as long
+// as within says; 0 for as long as ctx does.
+func (c *Conn) dial(ctx context.Context, within time.Duration) (*link, error) {
 	t, err := c.o.Dial(ctx)
 	if err != nil {
 		return nil, err
@@ -67,6 +78,9 @@ func (c *Conn) dial(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(l.ctx, func() { cancel(l.cause()) })()
+	if within > 0 {
+		defer time.AfterFunc(within, func() { cancel(&muteError{within}) }).Stop()
+	}
 	l.mu.Lock()
 	l.opening++
 	l.mu.Unlock()
@@ -168,6 +182,7 @@ func (c *Conn) redial(tries int) *link {
 	if tries > 0 {
 		pause = c.backoff(tries)
 	}
+	within := greetLimit
 	for refusals := 0; ; {
 		c.mu.Lock()
 		c.nextTry = time.Now().Add(pause)
@@ -176,7 +191,7 @@ func (c *Conn) redial(tries int) *link {
 			return nil
 		}
 		tries++
-		l, err := c.attempt(&patience)
+		l, err := c.attempt(&patience, within)
 		if c.ctx.Err() != nil {
 			if l != nil {
 				l.close(ErrClosed)
@@ -190,6 +205,9 @@ func (c *Conn) redial(tries int) *link {
 			c.mu.Unlock()
 			c.o.Logger.Info("connected again", "down", down.Round(time.Millisecond), "attempts", tries)
 			return l
+		}
+		if errors.As(err, new(*muteError)) {
+			within *= 2
 		}
 		pause = c.backoff(tries)
 		var refusal *transport.PermanentError
@@ -223,8 +241,8 @@ func attemptLevel(tries int) slog.Level {
 
 // attempt dials once, and anew when the network has changed meanwhile: at once where
 // the attempt is old, else when it is. Each time it must be older than the last, so that
-// a network which changes all the time lets a slow login come to its end.
-func (c *Conn) attempt(patience *<-chan time.Time) (*link, error) {
+// a network which changes all the time lets a slow login come to its end. within is as with dial.
+func (c *Conn) attempt(patience *<-chan time.Time, within time.Duration) (*link, error) {
 	type result struct {
 		l   *link
 		err error
@@ -233,7 +251,7 @@ func (c *Conn) attempt(patience *<-chan time.Time) (*link, error) {
 		ctx, cancel := context.WithTimeout(c.ctx, dialLimit)
 		results := make(chan result, 1)
 		if !c.spawn(func() {
-			l, err := c.dial(ctx)
+			l, err := c.dial(ctx, within)
 			results <- result{l, err}
 		}) {
 			cancel()

@@ -56,7 +56,7 @@ func underStub(t *testing.T, dial transport.Dialer, set ...func(*Options)) *Conn
 		f(&o)
 	}
 	c := newConn(o)
-	l, err := c.dial(t.Context())
+	l, err := c.dial(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
