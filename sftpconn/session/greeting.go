@@ -91,14 +91,21 @@ func (r *reader) silence(err error) error {
 // beginning with the bytes in first.
 func (r *reader) chatter(first []byte) error {
 	text := append(make([]byte, 0, maxChatter), first...)
-	stop := time.AfterFunc(chatterWait, func() { r.s.ch.Close() })
-	ended := false
-	for len(text) < maxChatter && !ended {
-		n, err := r.r.Read(text[len(text):maxChatter])
-		text = text[:len(text)+n]
-		ended = err != nil
+	pieces, enough := make(chan []byte), make(chan struct{})
+	defer close(enough)
+	go r.listen(pieces, enough)
+	wait := time.NewTimer(chatterWait)
+	defer wait.Stop()
+	ended := false // by the server, and not by us
+	for listening := true; listening && len(text) < maxChatter; {
+		select {
+		case piece, more := <-pieces:
+			text = append(text, piece[:min(len(piece), maxChatter-len(text))]...)
+			ended, listening = !more, more
+		case <-wait.C:
+			listening = false
+		}
 	}
-	ended = stop.Stop() && ended // by the server, and not by us
 	switch said := printable(string(text)); {
 	case said != "" && ended:
 		return transport.NoSFTP("the server wrote %q where SFTP should begin, and ended the session: "+
@@ -110,6 +117,24 @@ func (r *reader) chatter(first []byte) error {
 			"let it print in interactive shells only", said)
 	}
 	return transport.NoSFTP("what answers does not speak SFTP; its first bytes are % x", text[:min(len(text), 16)])
+}
+
+// listen gives what comes, until the server ends it (then it closes pieces) or it is enough. Who waited for the channel to be closed
+// instead would wait for a server that closes it only when its program ends.
+func (r *reader) listen(pieces chan<- []byte, enough <-chan struct{}) {
+	defer close(pieces)
+	for {
+		piece := make([]byte, maxChatter)
+		n, err := r.r.Read(piece)
+		select {
+		case pieces <- piece[:n]:
+		case <-enough:
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // printable is the leading part of s that can be shown to a user, at most 200 letters.

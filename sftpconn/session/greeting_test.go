@@ -47,6 +47,31 @@ func TestServerThatTalksFirstIsQuoted(t *testing.T) {
 	}
 }
 
+// sshd closes a channel when the program at its far end has ended, whatever this side wants.
+func TestServerThatTalksAndGoesOnIsQuoted(t *testing.T) {
+	srv := sftptest.New(t, sftptest.Command("/bin/sh", "-c", `echo "Welcome to the machine"; exec sleep 1000`))
+	tr, err := srv.Dial(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := tr.OpenChannel(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ch.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err = Open(ctx, runningChannel{ch}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "Welcome to the machine") {
+		t.Errorf("%v", err)
+	}
+}
+
+// runningChannel is not closed before its program has ended.
+type runningChannel struct{ transport.Channel }
+
+func (runningChannel) Close() error { return nil }
+
 func TestServerThatSaysLessThanAHeaderAndWaits(t *testing.T) {
 	srv := sftptest.New(t, sftptest.Command("/bin/sh", "-c", "printf ok; exec cat >/dev/null"))
 	tr, err := srv.Dial(within(t))
