@@ -114,9 +114,15 @@ func (c *hostConfig) connectTimeout() time.Duration {
 	return parseSeconds(c.get("connecttimeout"))
 }
 
-// parseSeconds reads a time as ssh_config writes them: seconds, or with units
-// ("1m30s", also days and weeks). 0 where it is none.
+// parseSeconds is parseTime with 0 for what is none.
 func parseSeconds(s string) time.Duration {
+	d, _ := parseTime(s)
+	return d
+}
+
+// parseTime reads a time as ssh_config writes them: seconds, or with units
+// ("1m30s", also days and weeks).
+func parseTime(s string) (d time.Duration, ok bool) {
 	var total, n time.Duration
 	digits := false
 	for i, r := range strings.ToLower(s) {
@@ -129,7 +135,7 @@ func parseSeconds(s string) time.Duration {
 			}
 			unit = time.Second
 		case !digits:
-			return 0
+			return 0, false
 		case r == 's':
 			unit = time.Second
 		case r == 'm':
@@ -141,14 +147,14 @@ func parseSeconds(s string) time.Duration {
 		case r == 'w':
 			unit = 7 * 24 * time.Hour
 		default:
-			return 0
+			return 0, false
 		}
-		if n > time.Duration(1<<62)/unit {
-			return 0
+		if n > (1<<62-total)/unit {
+			return 0, false
 		}
 		total, n, digits = total+n*unit, 0, false
 	}
-	return total
+	return total, s != ""
 }
 
 // checkHost refuses what could be taken for an option by a program that gets the

@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
 )
 
 func logTo(b *strings.Builder) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
@@ -172,10 +175,34 @@ func TestSplitFilesKeepsNamesWithSpaces(t *testing.T) {
 func TestParseSeconds(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"": 0, "none": 0, "0": 0, "15": 15 * time.Second, "1m30s": 90 * time.Second, "2h": 2 * time.Hour,
-		"1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "10m5": 605 * time.Second, "x": 0, "5x": 0, "99999999999999999999w": 0,
+		"1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "10m5": 605 * time.Second, "x": 0, "5x": 0, "99999999999999999999w": 0, "7000000000s7000000000": 0, "-5": 0,
 	} {
 		if got := parseSeconds(in); got != want {
 			t.Errorf("%q gives %v", in, got)
+		}
+	}
+}
+
+// ssh refuses these, and so does who reads its configuration where it is not installed.
+func TestNumbersThatAreNoneAreRefused(t *testing.T) {
+	installed, err := exec.LookPath("ssh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for option, good := range map[string]bool{
+		"ServerAliveInterval=-5": false, "ServerAliveInterval=5x": false, "ServerAliveInterval=m": false, "ServerAliveInterval=1m30s": true,
+		"ServerAliveCountMax=-1": false, "ServerAliveCountMax=many": false, "ServerAliveCountMax=99999": true,
+		"ConnectTimeout=-3": false, "ConnectTimeout=none": true, "ConnectTimeout=7": true,
+	} {
+		for _, program := range []string{installed, ""} {
+			_, err := configSource{ssh: program, file: "none", options: []string{option}}.resolve(ctxOf(t), target{host: "srv"})
+			if (err == nil) != good {
+				t.Errorf("%s with ssh %q: %v", option, program, err)
+			}
+			var permanent *transport.PermanentError
+			if err != nil && !errors.As(err, &permanent) {
+				t.Errorf("%s with ssh %q: %v is not permanent", option, program, err)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kevinburke/ssh_config"
@@ -85,6 +86,9 @@ func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
 			c.values[key] = []string{value}
 		}
 	}
+	if err := c.checkNumbers(); err != nil {
+		return nil, err
+	}
 	if c.get("user") == "" {
 		c.values["user"] = []string{localUser()}
 	}
@@ -100,6 +104,23 @@ func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
 		}
 	}
 	return c, nil
+}
+
+// checkNumbers refuses what ssh would: a misprint must not come to the default in silence.
+func (c *hostConfig) checkNumbers() error {
+	for _, key := range []string{"serveraliveinterval", "connecttimeout"} {
+		if v := c.getUnlessNone(key); v != "" {
+			if _, ok := parseTime(v); !ok {
+				return permanent("ssh's configuration for %s cannot be used: %s %q is no time", c.alias, key, v)
+			}
+		}
+	}
+	for _, key := range []string{"serveralivecountmax", "connectionattempts", "numberofpasswordprompts"} {
+		if n, err := strconv.Atoi(c.get(key)); err != nil || n < 0 {
+			return permanent("ssh's configuration for %s cannot be used: %s %q is no number from 0", c.alias, key, c.get(key))
+		}
+	}
+	return nil
 }
 
 // multiple reports that a key may be given several times, and all of them count.
