@@ -191,6 +191,7 @@ func (c *Cache) forgetPages(n *Node) {
 	n.file.pagesOld, n.file.mustForgetPages, n.file.held, n.file.hides = true, len(n.file.handles) > 0, false, false
 	c.dropKept(n)
 	if !n.file.opening {
+		n.doubted = true
 		c.notifyContent(n.id)
 	}
 }

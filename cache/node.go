@@ -21,8 +21,10 @@ type Node struct {
 	unlinked bool
 
 	refs uint64 // references that the kernel holds
-	told uint64 // the size that the kernel believes: what it was told last, and what it has had written since
 	pins int    // handles, listings and requests that use the node
+
+	told    uint64 // the size that the kernel believes, where it is a file (told.go)
+	doubted bool   // a notice that went out beside what it was told may have kept it from believing that
 
 	going int          // removals of a name of it under way: it is opened on the server now, or not at all
 	sent  int          // changes of its attributes answered here and not yet done on the server (-o async)

@@ -64,6 +64,28 @@ func TestAFileThatGrewIsCopiedToItsEnd(t *testing.T) {
 	}
 }
 
+// The kernel does not believe attributes beside which it is told that the pages are out of date.
+func TestAFileThatWasSeenToGrowIsCopiedToItsEnd(t *testing.T) {
+	m := mount(t)
+	for i := range 50 {
+		check(t, os.WriteFile(m.path("file"), noise(1, 5000), 0o644))
+		check(t, os.Truncate(m.path("file"), 4000)) // the time of which is the server's to tell, so the stat will ask
+		want := noise(2, 300_000+i)
+		check(t, os.WriteFile(m.server("file"), want, 0o644))
+		_, err := os.Stat(m.path("file"))
+		check(t, err)
+		in, err := os.Open(m.path("file"))
+		check(t, err)
+		out, err := os.Create(m.path("copy"))
+		check(t, err)
+		if n, err := io.Copy(out, in); n != int64(len(want)) || err != nil {
+			t.Fatalf("%d bytes of %d are copied; %v", n, len(want), err)
+		}
+		check(t, out.Close())
+		check(t, in.Close())
+	}
+}
+
 // backdate makes the next change visible in the mtime, whose unit is a second.
 func backdate(t *testing.T, path string) {
 	t.Helper()

@@ -88,6 +88,25 @@ func TestAFileThatShrankEndsWhereItEnds(t *testing.T) {
 	}
 }
 
+// A large read is several READs. The first short answer to one of them tells the kernel the size, and those that come after it are not
+// believed: where the one in which the file ends is among them, the kernel shows zeros up to where another began.
+func TestAFileThatShrankHasNothingBehindItsEnd(t *testing.T) {
+	m := mount(t, func(s *setup) { s.Mount.MaxRead = 64 << 10 })
+	long, short := bytes.Repeat([]byte("x"), 900_000), bytes.Repeat([]byte("y"), 1000)
+	got := make([]byte, 800_000)
+	for range 100 {
+		check(t, os.WriteFile(m.path("f"), long, 0o644))
+		same(t, m.path("f"), long)
+		check(t, os.WriteFile(m.server("f"), short, 0o644))
+		f, err := os.Open(m.path("f"))
+		check(t, err)
+		if n, err := f.ReadAt(got, 5000); n != 0 || !errors.Is(err, io.EOF) {
+			t.Fatalf("%d bytes were read behind the end; %v", n, err)
+		}
+		check(t, f.Close())
+	}
+}
+
 func TestTheAppendFlagMayBeTakenAway(t *testing.T) {
 	m := mount(t)
 	check(t, os.WriteFile(m.server("f"), []byte("content"), 0o644))

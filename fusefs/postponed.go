@@ -7,7 +7,7 @@ import (
 	"sshmount/cache"
 )
 
-// postponed are openings that were answered with ESTALE, because the kernel believes the file to be shorter than it is: it looks the
+// postponed are openings that were answered with ESTALE, because the kernel believes the file to have another size: it looks the
 // name up then, which tells it the size, and opens once more. That opening gets the handle which the first has made, and costs no
 // round trip.
 type postponed struct {
@@ -37,9 +37,7 @@ func (p *postponed) put(id uint64, flags uint32, h *cache.Handle, keep bool) boo
 	if p.files == nil {
 		p.files = map[uint64]opening{}
 	}
-	if !keep {
-		h.Postpone()
-	}
+	h.Postpone(keep)
 	p.files[id] = opening{h, keep, flags, time.AfterFunc(postponedFor, func() {
 		if o, ok := p.remove(id, flags); ok {
 			o.h.Release()
@@ -51,8 +49,8 @@ func (p *postponed) put(id uint64, flags uint32, h *cache.Handle, keep bool) boo
 // take gives the opening of a node with these flags that was postponed, to be answered now.
 func (p *postponed) take(id uint64, flags uint32) (h *cache.Handle, keep, ok bool) {
 	o, ok := p.remove(id, flags)
-	if ok && !o.keep {
-		o.h.Resume()
+	if ok {
+		o.h.Resume(o.keep)
 	}
 	return o.h, o.keep, ok
 }
