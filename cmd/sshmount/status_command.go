@@ -153,7 +153,7 @@ func notMounted(name string) error {
 func findServed(name string) (control.Record, error) {
 	r, err := findMount(name)
 	if err == nil && !r.Alive() {
-		err = failed(exitNotMounted, fmt.Errorf("process %d of %s is gone, and the mount is dead; 'sshmount umount %s' takes it away", r.PID, r.Mountpoint, r.Mountpoint))
+		err = failed(exitNotMounted, fmt.Errorf("process %d of %s is gone, and the mount is dead; this takes it away: sshmount umount %s", r.PID, r.Mountpoint, mountpoint.Word(r.Mountpoint)))
 	}
 	return r, err
 }

@@ -94,7 +94,7 @@ func umount(name string, wish control.UmountRequest) error {
 		}
 		return outcomeError(r.Mountpoint, o)
 	case ctx.Err() != nil:
-		say("the mount goes on saving and ends then; see 'sshmount status %s'", r.Mountpoint)
+		say("the mount goes on saving and ends then; see: sshmount status %s", mountpoint.Word(r.Mountpoint))
 		return errInterrupted
 	}
 	awaitEnd(r) // the socket closes a moment before the process ends

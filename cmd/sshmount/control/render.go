@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"sshmount/cmd/sshmount/mountpoint"
 )
 
 // shownFiles is how many unsaved files are named one by one.
@@ -14,6 +16,7 @@ const shownFiles = 10
 
 // Write tells a status in words, as of now.
 func (s Status) Write(w io.Writer, now time.Time) error {
+	point := mountpoint.Word(s.Mountpoint) // for a command
 	s = s.plain()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  from %s\n", s.Mountpoint, s.Source)
@@ -23,7 +26,7 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	if s.Ending {
 		b.WriteString("  ENDING: it is unmounted, and the process ends when everything is saved, or the time for that is over\n")
 	}
-	s.writeState(&b, now)
+	s.writeState(&b, now, point)
 	if s.State != Dead && s.State != Silent {
 		s.writeLine(&b)
 		s.writeUnsaved(&b, now)
@@ -44,11 +47,11 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	return err
 }
 
-func (s Status) writeState(b *strings.Builder, now time.Time) {
+func (s Status) writeState(b *strings.Builder, now time.Time, point string) {
 	since := fmt.Sprintf("since %s (%s)", s.Since.Format(time.DateTime), Ago(now.Sub(s.Since)))
 	switch s.State {
 	case Dead:
-		fmt.Fprintf(b, "  DEAD: %s, and the mount is left; 'sshmount umount %s' takes it away\n", s.LastError, s.Mountpoint)
+		fmt.Fprintf(b, "  DEAD: %s, and the mount is left; this takes it away: sshmount umount %s\n", s.LastError, point)
 		return
 	case Silent:
 		fmt.Fprintf(b, "  SILENT: process %d does not answer: %s\n", s.PID, s.LastError)

@@ -166,11 +166,11 @@ func explain(name string, err error) error {
 	var where *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &Error{fmt.Sprintf("mount point %s does not exist; make it with: mkdir -p %s", name, name), fs.ErrNotExist}
+		return &Error{fmt.Sprintf("mount point %s does not exist; make it with: mkdir -p %s", name, Word(name)), fs.ErrNotExist}
 	case errors.Is(err, unix.ENOTDIR):
 		return refusef("mount point %s is not a directory", name)
 	case dead(err) && errors.As(err, &where):
-		return refusef("mount point %s: a dead mount hangs at %s; take it away with: fusermount3 -uz %s", name, where.Path, where.Path)
+		return refusef("mount point %s: a dead mount hangs at %s; take it away with: fusermount3 -uz %s", name, where.Path, Word(where.Path))
 	case errors.As(err, &where):
 		return refusef("mount point %s: %v", name, where.Err)
 	}

@@ -62,30 +62,30 @@ func clearDead(path string, o Options) (removed string, err error) {
 		mine := ofOurKind(m)
 		if mine && o.ServedBy != nil {
 			if pid, source := o.ServedBy(path); pid != 0 {
-				return removed, refusef("%s is already mounted from %s by process %d; end that with: sshmount umount %s", path, source, pid, path)
+				return removed, refusef("%s is already mounted from %s by process %d; end that with: sshmount umount %s", path, source, pid, Word(path))
 			}
 		}
 		asked := Ask(path)
 		switch {
 		case mine && asked == nil:
-			return removed, refusef("%s is already mounted from %s (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, path)
+			return removed, refusef("%s is already mounted from %s (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, Word(path))
 		case !dead(asked):
 			return removed, nil
 		case !mine:
-			return removed, refusef("a dead mount of type %s (from %s) hangs on %s; take it away with: fusermount3 -uz %s", m.FSType, m.Source, path, path)
+			return removed, refusef("a dead mount of type %s (from %s) hangs on %s; take it away with: fusermount3 -uz %s", m.FSType, m.Source, path, Word(path))
 		}
 		if err := Detach(path); err != nil {
 			return removed, refusef("a dead mount of %s hangs on %s and can't be taken away: %v", m.Source, path, err)
 		}
 		removed = m.Source
 	}
-	return removed, refusef("too many dead mounts lie on %s; take them away with: fusermount3 -uz %s", path, path)
+	return removed, refusef("too many dead mounts lie on %s; take them away with: fusermount3 -uz %s", path, Word(path))
 }
 
 // Free says whether nobody has mounted at path, as sshmount or sshfs does, since Check found that it would do.
 func Free(path string) error {
 	if m, err := topAt(path); err == nil && m != nil && ofOurKind(m) {
-		return refusef("%s was mounted from %s meanwhile (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, path)
+		return refusef("%s was mounted from %s meanwhile (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, Word(path))
 	}
 	return nil
 }
