@@ -35,7 +35,7 @@ func (m *mount) serveUntilEnded() int {
 		select {
 		case <-m.gone:
 			m.log.Info("the mount was ended")
-			return m.recordEnd(m.finish(nil, m.set.DrainTimeout))
+			return m.recordEnd(m.finish(nil, nil, m.set.DrainTimeout))
 		case s := <-m.signals:
 			m.log.Info("ending the mount", "signal", s.String())
 			outcome, _ := m.end(umountWish{force: true})
@@ -81,7 +81,7 @@ func (m *mount) recordEnd(o control.Outcome) int {
 func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	timeout := m.timeoutFor(w)
 	deadline := time.Now().Add(timeout)
-	failed, late := m.drain(timeout)
+	failed, late := m.drain(timeout, nil)
 	for _, l := range m.later {
 		w.lazy = w.lazy || l.lazy
 		if l.until.Before(deadline) {
@@ -95,7 +95,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 			return control.Outcome{Busy: true, Error: oneLine(errors.Join(err, failed, late)), Unsaved: failed != nil}, false
 		}
 		m.log.Warn("the mount stays, dead, until it is taken away", "reason", err)
-		return m.finish(failed, time.Until(deadline)), true
+		return m.finish(failed, late, time.Until(deadline)), true
 	case errors.Is(err, fusefs.ErrDetached):
 		m.log.Info("the mount is detached, and somebody else has done it")
 	case err != nil:
@@ -122,7 +122,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	if m.await(w, failed, late) {
 		deadline = time.Now().Add(m.set.DrainTimeout) // programs went on writing for as long as they liked
 	}
-	return m.finish(failed, time.Until(deadline)), true
+	return m.finish(failed, late, time.Until(deadline)), true
 }
 
 // inUse is the answer where programs hold the mount.
@@ -161,7 +161,7 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 		case <-m.signals:
 			m.hurry = true
 		case w = <-m.wishes:
-			failed, late = m.drain(m.timeoutFor(w))
+			failed, late = m.drain(m.timeoutFor(w), nil)
 		}
 	}
 	m.log.Warn("programs still have files of the mount open; they get errors from now on")
@@ -170,9 +170,10 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 
 // finish comes when no program can write any more: the last drain, then
 // rescue files for what could not be delivered. earlier is what has failed
-// before and was told to nobody yet.
-func (m *mount) finish(earlier error, timeout time.Duration) control.Outcome {
-	failed, late := m.drain(timeout)
+// before and was told to nobody yet, and waited is what an earlier drain had
+// to say of what was still unsaved.
+func (m *mount) finish(earlier, waited error, timeout time.Duration) control.Outcome {
+	failed, late := m.drain(timeout, waited)
 	err := errors.Join(earlier, failed, late, m.closeCache())
 	rescued := m.cache.Status().Rescued
 	m.closeConn()
@@ -222,12 +223,17 @@ func (m *mount) closeCache() error {
 // when the line is given up (one that was given up before is tried once more),
 // when a signal comes, or when the time of a further wish is over that waits
 // for less. failed is what went wrong with bytes and operations; late says that
-// some are still unsaved, and why.
-func (m *mount) drain(timeout time.Duration) (failed, late error) {
-	if m.hurry {
-		timeout = 0
+// some are still unsaved, and why: where no time is left that is the reason of
+// waited, with which an earlier drain has ended.
+func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) {
+	over := timeOver(timeout)
+	switch {
+	case m.hurry:
+		timeout, over = 0, errHurried
+	case timeout <= 0 && waited != nil:
+		over = errors.Unwrap(waited)
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), max(timeout, 0), timeOver(timeout))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), max(timeout, 0), over)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -253,7 +259,8 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 			m.log.Info("saving", "still", m.toGo())
 		case s := <-m.signals:
 			m.hurry = true
-			stop(fmt.Errorf("a signal (%v) while it was ending", s))
+			m.log.Info("not waiting any longer", "signal", s.String())
+			stop(errHurried)
 		case w := <-m.wishes:
 			patience := m.timeoutFor(w)
 			w.until = time.Now().Add(patience)
@@ -261,23 +268,6 @@ func (m *mount) drain(timeout time.Duration) (failed, late error) {
 			defer time.AfterFunc(patience, func() { stop(timeOver(patience)) }).Stop()
 		}
 	}
-}
-
-// timeOver is the cause of an end of waiting after that long.
-func timeOver(after time.Duration) error {
-	return fmt.Errorf("time is over (%v)", after.Round(time.Second))
-}
-
-// drained tells what became of a wait that ended with err: its own end, for cause, is late where something is left; anything else is what
-// was lost, and told to nobody before, also where the wait had been ended by then.
-func drained(err, cause error, left string) (failed, late error) {
-	if err == nil || cause == nil || !errors.Is(err, cause) {
-		return err, nil
-	}
-	if left != "" {
-		late = fmt.Errorf("%s not saved: %w", left, cause)
-	}
-	return nil, late
 }
 
 // unsaved says whether anything is left to go.

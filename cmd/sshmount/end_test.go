@@ -168,6 +168,28 @@ func TestWhoWaitsForLessShortensTheEndThatIsUnderWay(t *testing.T) {
 	w.ended(r)
 }
 
+// The end saves twice, and the second time none is left to wait.
+func TestWhatWasNotWaitedForIsToldWithTheReason(t *testing.T) {
+	t.Run("time", func(t *testing.T) {
+		w, r := unsavedBehindABrokenLine(t)
+		w.want(exitUnsaved, []string{"not saved: time is over (1s)"}, "umount", "--timeout", "1", w.mnt)
+		w.ended(r)
+	})
+	t.Run("signal", func(t *testing.T) {
+		w, r := unsavedBehindABrokenLine(t)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		var hurry sync.Once
+		o, err := control.Connect(r).Umount(ctx, control.UmountRequest{}, func(control.Progress) {
+			hurry.Do(func() { syscall.Kill(r.PID, syscall.SIGTERM) })
+		})
+		if err != nil || !o.Unsaved || !strings.Contains(o.Error, "not saved: a signal") {
+			t.Errorf("who waited is told %+v, %v", o, err)
+		}
+		w.ended(r)
+	})
+}
+
 func TestAllWhoAskForTheEndAreToldWhatWasRescued(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount("-o", "sshmount_async,drain_timeout=3")
