@@ -67,8 +67,12 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// connectCode tells a refused login from a line that is down or a server without SFTP.
+// connectCode tells a refused login from a line that is down or a server without SFTP, and from what went wrong before there was one.
 func connectCode(err error) int {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.code
+	}
 	var permanent *transport.PermanentError
 	if errors.As(err, &permanent) && !permanent.NoSFTP {
 		return exitLogin

@@ -152,6 +152,7 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 		{exitConnect, []string{"none-such", "sftp_server="}, []string{"try:", w.mnt, "-o", "sftp_server=none-such"}},
 		{exitLogin, []string{"login", "refused"}, []string{"try:", w.mnt, "-o", "PubkeyAuthentication=no"}},
 		{exitMountPoint, []string{"not empty"}, []string{"try:", w.data}},
+		{exitUsage, []string{"password_stdin", "no line"}, []string{"try:", w.mnt, "-o", "password_stdin"}},
 		{exitUsage, []string{"idmap"}, []string{"try:", w.mnt, "-o", "idmp=user"}},
 		{exitUsage, []string{"below the mount point"}, []string{"try:", w.mnt, "-o", "log_file=" + filepath.Join(w.mnt, "log")}},
 		{exitUsage, []string{"colon"}, []string{"try", w.mnt}},

@@ -168,7 +168,7 @@ func (m *mount) connect(ctx context.Context) error {
 	if m.set.PasswordFromStdin {
 		password, err := readPassword(os.Stdin)
 		if err != nil {
-			return err
+			return failed(exitUsage, err)
 		}
 		o.Password = password
 		defer clear(password)
