@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,6 +86,24 @@ func procStat(pid int) (state byte, born string) {
 	return fields[0][0], string(fields[19])
 }
 
+// listen makes the socket and the record, both or neither.
+func (r Record) listen() (*net.UnixListener, error) {
+	// What a process that is gone left there is in the way.
+	os.Remove(r.socket())
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.socket(), Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	// Somebody else's may be at that name when this one ends.
+	listener.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(r.socket(), 0o600), r.save()); err != nil {
+		listener.Close()
+		os.Remove(r.socket())
+		return nil, err
+	}
+	return listener, nil
+}
+
 func (r Record) save() error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -91,6 +111,7 @@ func (r Record) save() error {
 	}
 	tmp := r.file() + ".new"
 	if err := os.WriteFile(tmp, append(text, '\n'), 0o600); err != nil {
+		os.Remove(tmp)
 		return err
 	}
 	return os.Rename(tmp, r.file())

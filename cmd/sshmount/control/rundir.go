@@ -23,24 +23,36 @@ const longestDir = 80
 // MakeDir finds or makes the directory of the sockets. It prefers the places
 // that go away with the machine's run.
 func MakeDir() (string, error) {
+	var found string
+	err := useDir(func(dir string) error { found = dir; return nil })
+	return found, err
+}
+
+// useDir finds or makes the first directory for which use gives no error: one
+// that is there may be on a disk that is full.
+func useDir(use func(dir string) error) error {
 	var errs []error
 	for _, dir := range candidates() {
-		err := checkParent(filepath.Dir(dir))
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		err := makeDir(dir)
+		if err == nil {
+			err = use(dir)
 		}
-		err = os.Mkdir(dir, 0o700)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			errs = append(errs, err)
-			continue
-		}
-		if err = checkDir(dir); err == nil {
-			return dir, nil
+		if err == nil {
+			return nil
 		}
 		errs = append(errs, err)
 	}
-	return "", fmt.Errorf("no place for the control socket: %w", errors.Join(errs...))
+	return fmt.Errorf("no place for the control socket: %w", errors.Join(errs...))
+}
+
+func makeDir(dir string) error {
+	if err := checkParent(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return checkDir(dir)
 }
 
 // dirs are those of the candidates that are there and can be trusted.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -91,22 +90,15 @@ func listenAndWatch(r Record, b Backend, log *slog.Logger, interval time.Duratio
 
 // listen finds a place for the socket and the record, makes them, and serves there and nowhere else.
 func (s *Server) listen() error {
-	dir, err := MakeDir()
+	r := s.Record()
+	var listener *net.UnixListener
+	err := useDir(func(dir string) (err error) {
+		r = r.in(dir)
+		listener, err = r.listen()
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	r := s.Record().in(dir)
-	// What a process that is gone left there is in the way.
-	os.Remove(r.socket())
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.socket(), Net: "unix"})
-	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	// Somebody else's may be at that name when this one ends.
-	listener.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(r.socket(), 0o600), r.save()); err != nil {
-		listener.Close()
-		return fmt.Errorf("control socket: %w", err)
 	}
 	s.mu.Lock()
 	before := s.listener

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // watched starts a server that looks after itself all the time.
@@ -77,6 +79,27 @@ func TestAMountIsFoundAgainAfterALogout(t *testing.T) {
 	}
 	if _, err := os.Stat(r.socket()); err == nil {
 		t.Error("the socket outlives the mount")
+	}
+}
+
+// A runtime directory is small, and may be full.
+func TestAMountIsFoundWhereTheFirstPlaceIsFull(t *testing.T) {
+	dir := runtimeDir(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k,mode=700"); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	if err := os.WriteFile(filepath.Join(dir, "other"), make([]byte, 4<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	point := filepath.Join(dir, "mnt") // no other test's
+	listen(t, point, &backend{})
+	if r := answers(t, point); strings.HasPrefix(r.file(), dir) {
+		t.Errorf("the record is %s", r.file())
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "sshmount", "*")); len(left) > 0 {
+		t.Errorf("left over: %q", left)
 	}
 }
 
