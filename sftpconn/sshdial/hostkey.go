@@ -61,7 +61,11 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	if !h.mustKnow && h.cfg.yes("nohostauthenticationforlocalhost", false) && isLoopback(h.cfg.hostName(), remote) {
 		return nil
 	}
-	verdict, known := h.known.check(key)
+	verdict, known, fault := h.known.check(key)
+	because := ""
+	if fault != nil {
+		because = fmt.Sprintf("; its certificate does not count: %s", strings.TrimPrefix(fault.Error(), "ssh: "))
+	}
 	shown := key
 	if cert, ok := key.(*ssh.Certificate); ok && verdict != hostKeyKnown {
 		shown = cert.Key
@@ -98,14 +102,14 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	case off:
 		h.ask.notice(fmt.Sprintf("Warning: the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(shown)))
 	case h.mustKnow:
-		return permanent("the configuration leads to %s now, whose host key (%s) is not known: it gets no password that was given for another; compare the key with the server's and add it to %s",
-			h.cfg.name(), keyName(shown), h.known.fileOrNone())
+		return permanent("the configuration leads to %s now, whose host key (%s) is not known: it gets no password that was given for another; compare the key with the server's and add it to %s%s",
+			h.cfg.name(), keyName(shown), h.known.fileOrNone(), because)
 	case mode == "accept-new":
 	case mode == "yes" || mode == "true":
-		return permanent("the host key of %s (%s) is not known, and StrictHostKeyChecking is on; compare it with the server's and add it to %s",
-			h.cfg.name(), keyName(shown), h.known.fileOrNone())
+		return permanent("the host key of %s (%s) is not known, and StrictHostKeyChecking is on; compare it with the server's and add it to %s%s",
+			h.cfg.name(), keyName(shown), h.known.fileOrNone(), because)
 	default:
-		if err := h.askUser(shown, known, remote); err != nil {
+		if err := h.askUser(shown, known, remote, because); err != nil {
 			return err
 		}
 	}
@@ -125,12 +129,15 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 }
 
 // askUser shows an unknown key and waits for a yes, or for the fingerprint that
-// the user has from elsewhere.
-func (h *hostKeyCheck) askUser(key ssh.PublicKey, others []xknownhosts.KnownKey, remote net.Addr) error {
+// the user has from elsewhere. because is what is to be said of its certificate.
+func (h *hostKeyCheck) askUser(key ssh.PublicKey, others []xknownhosts.KnownKey, remote net.Addr, because string) error {
 	name := h.cfg.name()
 	if !h.ask.possible() {
-		return permanent("the host key of %s (%s) is not known, and there is no terminal to ask on: connect once with ssh and compare the key, or give -o StrictHostKeyChecking=accept-new",
-			name, keyName(key))
+		return permanent("the host key of %s (%s) is not known, and there is no terminal to ask on: connect once with ssh and compare the key, or give -o StrictHostKeyChecking=accept-new%s",
+			name, keyName(key), because)
+	}
+	if because != "" {
+		h.ask.notice(fmt.Sprintf("The host key of %s is not known%s.", name, because))
 	}
 	for _, o := range others {
 		h.ask.notice(fmt.Sprintf("A key of another type is known for it: %s (%s:%d).", keyName(o.Key), o.Filename, o.Line))

@@ -115,6 +115,28 @@ func TestHostKeys(t *testing.T) {
 		msg, _ := refused(t, with(knownAs(t, "@cert-authority * "+authority, "@revoked * "+authority)))
 		says(t, msg, "revoked")
 	})
+	t.Run("certificate that does not count", func(t *testing.T) {
+		for what, validity := range map[string][]string{
+			"expired":    {"-n", "127.0.0.1", "-V", "-2d:-1d"},
+			"principals": {"-n", "other.example"},
+		} {
+			cs := &server{dir: t.TempDir(), port: freePort(t)}
+			cs.hostKey = keygen(t, cs.dir, "host", "ed25519", "")
+			run(t, "ssh-keygen", append(append([]string{"-q", "-h", "-s", ca, "-I", "host"}, validity...), cs.hostKey+".pub")...)
+			cs.start(t, []string{key}, "HostCertificate "+cs.hostKey+"-cert.pub")
+			for _, mode := range []string{"yes", "ask"} {
+				o := cs.options(t, key)
+				o.SSHOptions = append([]string{"UserKnownHostsFile=" + knownAs(t, "@cert-authority * "+authority), "StrictHostKeyChecking=" + mode}, o.SSHOptions...)
+				msg, _ := refused(t, o)
+				says(t, msg, "not known", "certificate does not count", what)
+				u := &fakeUser{answers: [][2]string{{"authenticity", "no"}}}
+				if o.Prompt = u; mode == "ask" {
+					refused(t, o)
+					says(t, u.heard(), "certificate does not count", what)
+				}
+			}
+		}
+	})
 	t.Run("unknown, strict", func(t *testing.T) {
 		msg, _ := refused(t, with(knownAs(t, ""), "StrictHostKeyChecking=yes"))
 		says(t, msg, "not known", "StrictHostKeyChecking", fingerprint(t, s.hostKey))

@@ -114,21 +114,25 @@ func (k *knownHosts) names(c *hostConfig, key, otherwise string) []string {
 }
 
 // check looks a key up. For a changed key, known holds the entries that speak
-// against it; for an unknown one, those of other types.
-func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownhosts.KnownKey) {
+// against it; for an unknown one, those of other types. fault says why a
+// certificate does not count that an authority of this host has signed.
+func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownhosts.KnownKey, fault error) {
 	if cert, ok := key.(*ssh.Certificate); ok {
 		// An authority that is named without a port counts on every port of the host, as a key does.
 		for _, address := range k.addresses() {
 			var revoked *xknownhosts.RevokedError
 			err := k.db.HostKeyCallback()(address, noAddress, key)
 			if err == nil && !k.signing(cert.Signature.Format) {
-				return hostKeyBadlySigned, nil
+				return hostKeyBadlySigned, nil, nil
 			}
 			if err == nil {
-				return hostKeyKnown, nil
+				return hostKeyKnown, nil, nil
 			}
 			if errors.As(err, &revoked) || strings.Contains(err.Error(), "revoked") {
-				return hostKeyRevoked, k.real(nil)
+				return hostKeyRevoked, k.real(nil), nil
+			}
+			if !strings.Contains(err.Error(), "no authorities for hostname") {
+				fault = err
 			}
 		}
 		// No authority signs for this host, or not like this: the key in the
@@ -139,10 +143,10 @@ func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownh
 	if v == hostKeyUnknown && k.plain != "" {
 		// A server that moved to another port still has its key.
 		if pv, _ := k.look(k.plain, key); pv == hostKeyKnown || pv == hostKeyRevoked {
-			return pv, nil
+			return pv, nil, fault
 		}
 	}
-	return v, known
+	return v, known, fault
 }
 
 // addresses are those by which the host is looked up in turn: the one with its port, then the one without.
