@@ -59,16 +59,19 @@ func TestAMountIsFoundAgainAfterALogout(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	point := filepath.Join(dir, "mnt") // no other test's
 	s := watched(t, point)
-	for _, gone := range []string{s.Record().socket(), s.Record().file(), filepath.Join(dir, "sshmount")} {
-		if err := os.RemoveAll(gone); err != nil {
+	// At once, by a new name: while it is removed the server may make something in it.
+	takeAway := func(name string) {
+		t.Helper()
+		if err := os.Rename(name, filepath.Join(t.TempDir(), "gone")); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, gone := range []string{s.Record().socket(), s.Record().file(), filepath.Join(dir, "sshmount")} {
+		takeAway(gone)
 		answers(t, point)
 	}
 	// The place itself is gone: another one is found.
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
+	takeAway(dir)
 	r := answers(t, point)
 	if filepath.Dir(r.file()) == filepath.Join(dir, "sshmount") {
 		t.Errorf("the record is %s", r.file())
