@@ -127,6 +127,8 @@ func findMount(name string) (control.Record, error) {
 		why := "it is another program's"
 		if other := otherOwner(path); other != "" {
 			why = "it belongs to " + other
+		} else if fstype == "fuse.sshmount" {
+			why = "there is no control socket of it where yours are looked for (XDG_RUNTIME_DIR, TMPDIR); its log tells more, and 'sshmount umount' ends it"
 		}
 		return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is a mount of %s (%s) that does not answer to you: %s", path, source, fstype, why))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
@@ -48,6 +49,19 @@ func TestAStatusThatCannotBeWrittenIsNoFaultOfTheCommandLine(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != exitFailure {
 			t.Errorf("%q ends with %d, want %d", args, code, exitFailure)
 		}
+	}
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
+func TestAMountThatHasNoSocketIsNotTakenForAnotherPrograms(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	if err := os.Rename(filepath.Join(w.runtime(), "sshmount"), filepath.Join(w.dir, "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.want(exitNotMounted, []string{"no control socket", "XDG_RUNTIME_DIR"}, "sync", w.mnt); strings.Contains(out, "another program") {
+		t.Errorf("it says:\n%s", out)
 	}
 	w.want(exitOK, nil, "umount", w.mnt)
 	w.ended(r)
