@@ -163,6 +163,13 @@ func (c *Cache) found(n *Node) Found {
 	return Found{Node: n, Attr: c.tell(n), TTL: c.ttl(n), AttrTTL: c.attrTTL(n)}
 }
 
+// foundAt is found for one of a node's names. Called with mu held.
+func (c *Cache) foundAt(n *Node, at place) Found {
+	f := c.found(n)
+	f.TTL = min(f.TTL, max(0, time.Duration(n.nameUntil(at)-c.now())))
+	return f
+}
+
 // attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime of a directory is a guess of our clock.
 // Called with mu held.
 func (c *Cache) attrTTL(n *Node) time.Duration {
@@ -224,14 +231,17 @@ func (c *Cache) notThere(n *Node, p string) {
 // replaced notes that something else may have a node's name now: the next question about the name goes to the server. Called with
 // mu held.
 func (c *Cache) replaced(n *Node) {
-	dir, name := n.parent, n.name
-	if dir == nil {
-		return
+	if n.parent != nil {
+		c.anothers(place{n.parent, n.name})
 	}
-	c.forgetChild(dir, name)
-	if e := dir.dir.list.named(name); e != nil {
+}
+
+// anothers is replaced for one of a node's names. Called with mu held.
+func (c *Cache) anothers(at place) {
+	c.forgetChild(at.dir, at.name)
+	if e := at.dir.dir.list.named(at.name); e != nil {
 		e.attr = session.Attr{} // of what type it is now only a look-up tells
 	}
-	c.doubtName(dir, name)
-	c.notifyName(dir.id, name)
+	c.doubtName(at.dir, at.name)
+	c.notifyName(at.dir.id, at.name)
 }

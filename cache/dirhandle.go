@@ -155,7 +155,7 @@ func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
 	if state != present || n.looks || n.id != e.Ino || n.file != nil && n.file.mustForgetPages {
 		return Found{}, false
 	}
-	return c.found(n), true
+	return c.foundAt(n, place{d.n, e.Name}), true
 }
 
 // maxOwners is how many entries Owners looks at: some more than fit into a reply to the kernel.

@@ -16,7 +16,11 @@ func (n *Node) names() []place {
 	if n.parent == nil {
 		return nil
 	}
-	return append([]place{{n.parent, n.name}}, n.also...)
+	list := []place{{n.parent, n.name}}
+	for _, p := range n.also {
+		list = append(list, p.place)
+	}
+	return list
 }
 
 // giveName gives a node one more name. Called with mu held.
@@ -24,8 +28,12 @@ func (c *Cache) giveName(n *Node, dir *Node, name string) {
 	if n.parent == nil {
 		n.parent, n.name = dir, name
 	} else {
-		n.also = append(n.also, place{dir, name})
+		if len(n.also) == 0 {
+			n.sure = n.until
+		}
+		n.also = append(n.also, linkName{place: place{dir, name}})
 	}
+	c.nameTold(n, place{dir, name})
 	dir.dir.children[name] = n
 	c.idle.Remove(dir.id)
 }
@@ -98,16 +106,36 @@ func (n *Node) anotherAt(a session.Attr) bool {
 	return a.Flags&session.HasSize != 0 && (a.Size != n.attr.Size || a.Mtime != n.attr.Mtime)
 }
 
-// sureOfName asks the server about a node of several names before it is changed by one of them, where what is known of it has
-// had its time.
-func (c *Cache) sureOfName(ctx context.Context, n *Node) error {
-	c.mu.Lock()
-	sure := !n.severalNames() || c.valid(n)
-	c.mu.Unlock()
-	if sure {
-		return nil
+// nameTold notes that a name is a node's own: the server has told of it, or it was made here. Called with mu held.
+func (c *Cache) nameTold(n *Node, at place) {
+	until := c.now() + int64(c.timeout)
+	if n.parent == at.dir && n.name == at.name {
+		n.sure = until
+		return
 	}
-	return c.refresh(ctx, n, nil)
+	for i := range n.also {
+		if n.also[i].place == at {
+			n.also[i].sure = until
+			return
+		}
+	}
+}
+
+// nameUntil is until when a name of a node may be trusted, with what is known of the node: what is told of one name says nothing of
+// another. Called with mu held.
+func (n *Node) nameUntil(at place) int64 {
+	if len(n.also) == 0 {
+		return n.until
+	}
+	if n.parent == at.dir && n.name == at.name {
+		return min(n.until, n.sure)
+	}
+	for _, p := range n.also {
+		if p.place == at {
+			return min(n.until, p.sure)
+		}
+	}
+	return 0
 }
 
 // tellNames asks by an open handle whether the name by which a node was asked for still is its own, which the answer a leaves open.

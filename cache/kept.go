@@ -78,11 +78,16 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 		k.b.close()
 		return nil, false, err
 	}
+	sure := c.allNames(ctx, n)
 	a, err := c.statPath(ctx, p)
+	if e := sure(); e != nil {
+		k.b.close()
+		return nil, false, e
+	}
 	if err != nil {
 		k.b.close()
 		if err = c.errno(ctx, "open", p, err); errors.Is(err, syscall.ENOENT) {
-			err = c.goneUnder(n, p, err)
+			err = c.goneUnder(ctx, n, p, err)
 		}
 		return nil, false, err
 	}

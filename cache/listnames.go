@@ -77,6 +77,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		link = nil // made anew: it may lead elsewhere
 	}
 	c.keepAttr(n, e.Attr)
+	c.nameTold(n, place{dir, e.Name})
 	n.link = link
 }
 
@@ -95,7 +96,7 @@ func (c *Cache) inoFor(dir *Node, name string) uint64 {
 func (c *Cache) forgetMissing(dir *Node, l *listing) {
 	var gone []string
 	for name, n := range dir.dir.children {
-		if i, ok := l.index[name]; (!ok || l.ents[i].gone) && n.until < l.until-int64(c.timeout) {
+		if i, ok := l.index[name]; (!ok || l.ents[i].gone) && n.nameUntil(place{dir, name}) < l.until-int64(c.timeout) {
 			gone = append(gone, name)
 		}
 	}

@@ -105,10 +105,11 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 		return c.lookup(ctx, dir, name, tries-1)
 	case now != nil && asked.dirty && sameType(now, a):
 		c.keepAsked(now, asked, a)
+		c.nameTold(now, place{dir, name})
 	default:
 		now = c.learn(dir, name, a)
 	}
-	return c.found(now), nil
+	return c.foundAt(now, place{dir, name}), nil
 }
 
 // known answers a look-up from what is known. Where the name is known not to be there the error is ENOENT.
@@ -119,7 +120,7 @@ func (c *Cache) known(dir *Node, name string) (f Found, ok bool, err error) {
 	n, ttl, state := c.peek(dir, name)
 	switch state {
 	case present:
-		return c.found(n), true, nil
+		return c.foundAt(n, place{dir, name}), true, nil
 	case absent:
 		return Found{TTL: ttl}, true, fail("lookup", name, syscall.ENOENT, nil)
 	}
@@ -140,8 +141,8 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 	now := c.now()
 	d := dir.dir
 	if n := d.children[name]; n != nil {
-		if n.until > now && !n.mtimeUnknown() {
-			return n, time.Duration(n.until - now), present
+		if until := n.nameUntil(place{dir, name}); until > now && !n.mtimeUnknown() {
+			return n, time.Duration(until - now), present
 		}
 		return n, 0, unknown
 	}
@@ -213,6 +214,7 @@ func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 	}
 	delete(dir.dir.missing, name)
 	c.keepAttr(n, a)
+	c.nameTold(n, place{dir, name})
 	c.retireIfUnheld(n)
 	return n
 }

@@ -86,6 +86,9 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	if err := c.mustBeFree(dir, name, op); err != nil {
 		return Found{}, err
 	}
+	if err := c.sureOfNames(ctx, n); err != nil {
+		return Found{}, err
+	}
 	var from, p string
 	var found Found
 	named := func() {
@@ -94,7 +97,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			c.giveName(n, dir, name)
 		}
 		c.nameAdded(dir, name, n)
-		found = c.found(n)
+		found = c.foundAt(n, place{dir, name})
 	}
 	done, err := c.queue.submit(ctx, change{
 		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
@@ -125,7 +128,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	})
 	if err != nil {
 		c.notMade(dir, name, err)
-		return Found{}, err
+		return Found{}, c.byAName(ctx, n, err)
 	}
 	if done {
 		c.mu.Lock()

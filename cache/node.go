@@ -12,8 +12,9 @@ type Node struct {
 
 	parent *Node // the directory it is in; nil for the root and for what has no name any more
 	name   string
-	also   []place // further names: hard links made here
-	was    string  // the path that a file with content had before it lost its last name, for people
+	sure   int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
+	also   []linkName // further names: hard links made here
+	was    string     // the path that a file with content had before it lost its last name, for people
 	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
 	pendingRemovals []place
 	pendingNames    []place // that the server has still to give it, by a hard link or a rename (-o async)
@@ -46,6 +47,12 @@ type Node struct {
 type place struct {
 	dir  *Node
 	name string
+}
+
+// linkName is a further name of a node, and until when it may be trusted to be its own (Cache.now).
+type linkName struct {
+	place
+	sure int64
 }
 
 // ID is the inode number, stable while the node is known. The root's is 1.
@@ -177,7 +184,7 @@ func (c *Cache) unname(n *Node, dir *Node, name string) {
 		}
 		n.parent, n.name = nil, ""
 		if k := len(n.also); k > 0 {
-			n.parent, n.name = n.also[k-1].dir, n.also[k-1].name
+			n.parent, n.name, n.sure = n.also[k-1].dir, n.also[k-1].name, n.also[k-1].sure
 			n.also = n.also[:k-1]
 		}
 		return

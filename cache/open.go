@@ -168,10 +168,20 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 	c.mu.Lock()
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
 	c.mu.Unlock()
+	sure := func() error { return nil }
+	if pflags&session.OpenTrunc == 0 && *self == nil {
+		sure = c.allNames(ctx, n)
+	}
 	f, a, err := c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
 		Check: c.checkOf(self), Lost: c.lostOf(self), Size: size,
 	})
+	if e := sure(); e != nil {
+		if err == nil {
+			f.Close()
+		}
+		return nil, a, e
+	}
 	c.mu.Lock()
 	strayed := c.path(n) != "" && c.strayed(n, moved, p, false)
 	c.mu.Unlock()
@@ -201,7 +211,7 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 					return c.openRemote(ctx, n, now, pflags, size, self)
 				}
 			}
-			err = c.goneUnder(n, p, err)
+			err = c.goneUnder(ctx, n, p, err)
 		}
 		return nil, a, err
 	}
@@ -229,7 +239,10 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 }
 
 // goneUnder notes that a file is not at p any more. Whoever opens it by another of its names finds it after ESTALE.
-func (c *Cache) goneUnder(n *Node, p string, err error) error {
+func (c *Cache) goneUnder(ctx context.Context, n *Node, p string, err error) error {
+	if e := c.allNames(ctx, n)(); e != nil {
+		return e
+	}
 	c.notThere(n, p)
 	if c.pathOf(n) != "" {
 		return fail("open", p, syscall.ESTALE, err)

@@ -16,7 +16,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	if err := c.waitForChanges(ctx, n, "open"); err != nil {
 		return nil, false, err
 	}
-	if err := c.sureOfName(ctx, n); err != nil {
+	if err := c.sureOfNames(ctx, n); err != nil {
 		return nil, false, err
 	}
 	var self *Handle

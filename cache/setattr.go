@@ -23,7 +23,7 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 	if s.Size != nil && *s.Size >= 1<<63 {
 		return Attr{}, 0, fail("setattr", "", syscall.EFBIG, nil)
 	}
-	if err := c.sureOfName(ctx, n); err != nil {
+	if err := c.sureOfNames(ctx, n); err != nil {
 		return Attr{}, 0, err
 	}
 	a, err := c.wish(ctx, n, h, s)
@@ -219,7 +219,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	done, err := c.queue.submit(ctx, ch)
 	if err != nil {
 		c.refusedInPart(n, a)
-		return c.whyNotStored(ctx, "setattr", p, err)
+		return c.byAName(ctx, n, c.whyNotStored(ctx, "setattr", p, err))
 	}
 	if !done {
 		c.mu.Lock()

@@ -27,7 +27,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	})
 	if err != nil {
 		c.refusedInPart(n, a)
-		return c.explainWrite(ctx, n, "truncate", int64(a.Size), err)
+		return c.byAName(ctx, n, c.explainWrite(ctx, n, "truncate", int64(a.Size), err))
 	}
 	return nil
 }

@@ -1,0 +1,109 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+
+	"sshmount/sftpconn/session"
+)
+
+// nameAsked is a question whether a name of a node still is its own, and the answer.
+type nameAsked struct {
+	place
+	path  string
+	moved uint64 // the last rename above the name when it was asked about
+	attr  session.Attr
+	err   error
+}
+
+// sureOfNames asks the server about a node of several names before it is changed by one of them, where what is known of a name has had
+// its time.
+func (c *Cache) sureOfNames(ctx context.Context, n *Node) error {
+	c.mu.Lock()
+	now := c.now()
+	wait := c.askNames(ctx, n, func(at place) bool { return n.nameUntil(at) <= now })
+	c.mu.Unlock()
+	return wait()
+}
+
+// allNames asks about all names of a node that has several.
+func (c *Cache) allNames(ctx context.Context, n *Node) (wait func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.askNames(ctx, n, func(place) bool { return true })
+}
+
+// byAName is for the refusal of a change that went by one of a node's names: where the server has nothing there, it may be that this name
+// alone is gone.
+func (c *Cache) byAName(ctx context.Context, n *Node, err error) error {
+	if errors.Is(err, syscall.ENOENT) {
+		if e := c.allNames(ctx, n)(); e != nil {
+			return e
+		}
+	}
+	return err
+}
+
+// askNames asks in one flight about those names of a node for which want is true. Whoever changes or opens a node names no name here:
+// the kernel gives the node that it found by one of them. So where a name is found to be another file's, wait gives ESTALE: then the
+// kernel looks up once more the name that its program gave. One answer by which a name goes is enough for that, so all must be asked
+// about before: the kernel tries once more, and not again. Called with mu held; wait without it.
+func (c *Cache) askNames(ctx context.Context, n *Node, want func(place) bool) (wait func() error) {
+	none := func() error { return nil }
+	if !n.severalNames() {
+		return none
+	}
+	var list []*nameAsked
+	for _, at := range n.names() {
+		if !want(at) {
+			continue
+		}
+		if p, err := c.namePath(at.dir, at.name); err == nil {
+			list = append(list, &nameAsked{place: at, path: p, moved: c.lastMove(at.dir)})
+		}
+	}
+	if len(list) == 0 {
+		return none
+	}
+	asked := c.stamp(n)
+	var all sync.WaitGroup
+	for _, q := range list {
+		all.Go(func() {
+			waiting, stop := c.bounded(ctx)
+			q.err = c.queue.wait(waiting, q.path)
+			stop()
+			if q.err == nil {
+				q.attr, q.err = c.statPath(ctx, q.path)
+			}
+		})
+	}
+	return func() error {
+		all.Wait()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.namesAnswered(n, asked, list)
+	}
+}
+
+// namesAnswered enters the answers about names of a node that was as asked says. Called with mu held.
+func (c *Cache) namesAnswered(n *Node, asked stamp, list []*nameAsked) (err error) {
+	if n.gen != asked.gen {
+		return nil // a change made here crossed with the answers
+	}
+	for _, q := range list {
+		answer := c.errno(c.ctx, "find", q.path, q.err)
+		gone := errors.Is(answer, syscall.ENOENT) || errors.Is(answer, syscall.ENOTDIR)
+		switch {
+		case c.child(q.dir, q.name) != n || c.strayed(q.dir, q.moved, q.path, gone):
+		case answer != nil && !gone:
+		case gone || !sameType(n, q.attr) || n.anotherAt(q.attr):
+			c.anothers(q.place)
+			err = fail("find", q.path, syscall.ESTALE, errors.New("the name is another file's now, or gone"))
+		default:
+			c.nameTold(n, q.place)
+		}
+	}
+	return err
+}

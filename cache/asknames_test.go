@@ -1,0 +1,186 @@
+package cache
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// linkedNames is a rig with a file that has these names, made by hard links here.
+func linkedNames(t *testing.T, first string, more ...string) (*rig, *Node) {
+	t.Helper()
+	r := newRig(t, nil)
+	r.put(first, "linked")
+	n := r.mustFind(first).Node
+	for _, name := range more {
+		if _, err := r.Link(ctxOf(t), n, r.Root(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r, n
+}
+
+// pass makes everything that is known as much older.
+func (r *rig) pass(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch = r.epoch.Add(-d)
+}
+
+// asTheKernel does something with a name's node, and after ESTALE once more with what is found then.
+func (r *rig) asTheKernel(name string, do func(*Node) error) error {
+	err := error(syscall.ESTALE)
+	for tries := 0; tries < 2 && errors.Is(err, syscall.ESTALE); tries++ {
+		f, e := r.find(name)
+		if e != nil {
+			return e
+		}
+		err = do(f.Node)
+	}
+	return err
+}
+
+func (r *rig) read(name string) (content string, err error) {
+	err = r.asTheKernel(name, func(n *Node) error {
+		h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		defer h.Release()
+		content = r.readOpen(h)
+		return nil
+	})
+	return content, err
+}
+
+func (r *rig) removeRemote(names ...string) {
+	r.t.Helper()
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(r.dir, name)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// A file is asked for by one of its names, and may be opened by any.
+func TestOfAHardLinkEachNameThatWasReplacedIsSeenAtTheNextOpen(t *testing.T) {
+	for _, name := range []string{"a", "b", "c"} {
+		r, _ := linkedNames(t, "a", "b", "c")
+		for _, other := range []string{"a", "b", "c"} { // they are read, and may be kept open on the server
+			if got, err := r.read(other); got != "linked" || err != nil {
+				t.Fatal(got, err)
+			}
+		}
+		r.replace(name, "another file")
+		for _, other := range []string{"a", "b", "c"} {
+			want := "linked"
+			if other == name {
+				want = "another file"
+			}
+			if got, err := r.read(other); got != want || err != nil {
+				t.Errorf("%s was replaced, %s reads %q, %v", name, other, got, err)
+			}
+		}
+	}
+}
+
+// changesByName are changes that go by one of a node's names.
+func changesByName() map[string]func(r *rig, n *Node) error {
+	mode := uint32(0o600)
+	size := uint64(3)
+	return map[string]func(r *rig, n *Node) error{
+		"chmod": func(r *rig, n *Node) error {
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Mode: &mode})
+			return err
+		},
+		"truncate": func(r *rig, n *Node) error {
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Size: &size})
+			return err
+		},
+		"truncated by opening": func(r *rig, n *Node) error {
+			h, _, err := r.Open(ctxOf(r.t), n, syscall.O_WRONLY|syscall.O_TRUNC)
+			if err == nil {
+				h.Release()
+			}
+			return err
+		},
+		"link": func(r *rig, n *Node) error {
+			_, err := r.Link(ctxOf(r.t), n, r.Root(), "new")
+			return err
+		},
+	}
+}
+
+// The kernel looks a name up once more after ESTALE, and not again.
+func TestAHardLinkIsFoundByTheNameThatIsLeft(t *testing.T) {
+	uses := changesByName()
+	uses["read"] = func(r *rig, n *Node) error {
+		h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
+		if err == nil {
+			h.Release()
+		}
+		return err
+	}
+	for what, use := range uses {
+		for age, after := range map[string]time.Duration{"at once": 0, "later": 25 * time.Second} {
+			t.Run(what+" "+age, func(t *testing.T) {
+				r, _ := linkedNames(t, "a", "b", "c", "d", "e")
+				r.removeRemote("a", "b", "d", "e")
+				r.pass(after)
+				if err := r.asTheKernel("c", func(n *Node) error { return use(r, n) }); err != nil {
+					t.Errorf("by the name that is left: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// What is told of one name is told of that name: another may be another file's by now.
+func TestLookingAtOneNameOfAHardLinkKeepsNoOther(t *testing.T) {
+	uses := changesByName()
+	state := func(r *rig, name string) string {
+		fi, err := os.Stat(filepath.Join(r.dir, name))
+		if err != nil {
+			return err.Error()
+		}
+		st := fi.Sys().(*syscall.Stat_t)
+		return fi.Mode().String() + " " + r.remote(name) + " " + string(rune('0'+st.Nlink))
+	}
+	for what, use := range uses {
+		for _, gone := range []string{"a", "b"} {
+			used := map[string]string{"a": "b", "b": "a"}[gone]
+			for _, by := range []string{gone, used} {
+				t.Run(what+" "+by+", replaced "+gone, func(t *testing.T) {
+					r, _ := linkedNames(t, "a", "b")
+					r.replace(gone, "another file")
+					r.pass(25 * time.Second)
+					r.mustFind(used)
+					r.pass(15 * time.Second)
+					other := map[string]string{"a": "b", "b": "a"}[by]
+					before := state(r, other)
+					if err := r.asTheKernel(by, func(n *Node) error { return use(r, n) }); err != nil {
+						t.Fatal(err)
+					}
+					if after := state(r, other); after != before {
+						t.Errorf("%s was %s, and is %s", other, before, after)
+					}
+				})
+			}
+		}
+	}
+}
+
+// The questions about a file's names go out with its opening.
+func TestOpeningAHardLinkCostsNoFurtherFlight(t *testing.T) {
+	r, n := linkedNames(t, "a", "b", "c", "d")
+	r.costs("open", 1, func() {
+		h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(h.Release)
+	})
+}
