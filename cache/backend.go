@@ -24,6 +24,9 @@ type backend struct {
 	self **Handle // where the checks of f find the handle it belongs to, guarded by Cache.mu; nil where it has but one
 
 	closed atomic.Bool
+	// Counts the backends of one remote file that are not closed; nil where this is the only one. Set with Cache.mu held, while the
+	// handle of the backend is among those of its file.
+	users *atomic.Int32
 }
 
 func (b *backend) set(f *sftpconn.File) {
@@ -109,9 +112,24 @@ func (b *backend) close() {
 	if b.closed.Swap(true) {
 		return
 	}
+	if b.users != nil && b.users.Add(-1) > 0 {
+		return
+	}
 	if f := b.f.Load(); f != nil {
 		f.Close()
 	}
+}
+
+// share makes one more backend of a remote file that is open. Called with Cache.mu held.
+func (b *backend) share() *backend {
+	if b.users == nil {
+		b.users = new(atomic.Int32)
+		b.users.Store(1)
+	}
+	b.users.Add(1)
+	s := &backend{c: b.c, turn: make(chan struct{}, 1), users: b.users}
+	s.set(b.f.Load())
+	return s
 }
 
 func (b *backend) MaxRead() int { return b.c.conn.MaxRead() }

@@ -17,6 +17,7 @@ type Handle struct {
 	b           *backend
 	fd          *filedata.Handle
 	writable    bool
+	readable    bool
 	bypassPages bool // see BypassPages
 	askedBehind bool // see learnBehind; guarded by Cache.mu
 
@@ -40,7 +41,8 @@ func (h *Handle) BypassPages() bool { return h.bypassPages }
 // newHandle enters an opening. Called with mu held.
 func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	f := c.content(n)
-	h := &Handle{c: c, n: n, b: b, writable: flags&syscall.O_ACCMODE != syscall.O_RDONLY}
+	access := flags & syscall.O_ACCMODE
+	h := &Handle{c: c, n: n, b: b, writable: access != syscall.O_RDONLY, readable: access != syscall.O_WRONLY}
 	h.fd = f.data.Open(b)
 	h.bypassPages = f.data.Divided() || f.data.Short()
 	h.size, h.mtime = n.attr.Size, n.attr.Mtime

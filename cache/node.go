@@ -20,6 +20,8 @@ type Node struct {
 	pendingNames    []place // that the server has still to give it, by a hard link or a rename (-o async)
 	// The server has refused a hard link that was to be the last name of the node: what it still has there must not be taken away.
 	unlinked bool
+	// Its last name was taken away from here: whoever opens it now has it open already.
+	removed bool
 
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node

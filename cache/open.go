@@ -28,6 +28,9 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	}
 	p, err := c.pathToOpen(ctx, n)
 	if err != nil {
+		if h, keep := c.openNameless(ctx, n, flags); h != nil {
+			return h, keep, c.truncateOpened(ctx, h, flags)
+		}
 		return nil, false, err
 	}
 	if flags&syscall.O_TRUNC != 0 {

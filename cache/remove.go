@@ -161,6 +161,9 @@ func (c *Cache) removed(dir *Node, name string, err error) {
 	if err != nil && !errors.Is(err, syscall.ENOENT) {
 		return
 	}
+	if n := c.child(dir, name); n != nil && err == nil {
+		n.removed = len(n.also) == 0
+	}
 	c.forgetName(dir, name)
 	c.absent(dir, name)
 	c.touched(dir)

@@ -159,6 +159,11 @@ func TestUnlinkedOpenFileStaysUsable(t *testing.T) {
 	if string(got[:n]) != "before and after" || !errors.Is(err, io.EOF) {
 		t.Errorf("reads %q, %v", got[:n], err)
 	}
+	// As by /dev/stdin.
+	again, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if string(again) != "before and after" || err != nil {
+		t.Errorf("opened once more it reads %q, %v", again, err)
+	}
 	st, err := f.Stat()
 	must(t, err)
 	if st.Size() != 16 {
