@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -228,6 +229,37 @@ func TestRescuedBytesAreNotWrittenOver(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, []string{"second", "the long first"}) {
 		t.Errorf("rescued: %q", got)
+	}
+}
+
+// Where this disk is full, too, there is no rescue file to look for bytes in.
+func TestBytesThatCouldNotBeRescuedAreNotCalledRescued(t *testing.T) {
+	disk := smallDisk(t)
+	r := newRig(t, func(o *Options) { o.RescueDir = filepath.Join(disk, "rescue") })
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	lose := r.losing("f")
+	lose("lost")
+	if got := r.rescued("f"); len(got) > 0 {
+		t.Errorf("there are rescue files of %q", got)
+	}
+	if got := r.rescue.list(); len(got) > 0 {
+		t.Errorf("the status calls rescued: %q", got)
+	}
+	if err := r.Sync(ctxOf(t)); err == nil || !strings.Contains(err.Error(), "lost") {
+		t.Errorf("sync reports: %v", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	lose("kept")
+	if got := r.rescued("f"); !slices.Equal(got, []string{"kept"}) {
+		t.Errorf("rescued when there was room again: %q", got)
+	}
+	if got := r.rescue.list(); len(got) != 1 {
+		t.Errorf("and the status: %q", got)
 	}
 }
 
