@@ -172,7 +172,9 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 		if first { // nothing is kept in it, and its room may do for a smaller piece
 			os.Remove(name)
 			os.Remove(name + noteEnding)
-			r.files[n] = before
+			if delete(r.files, n); before != nil {
+				r.files[n] = before
+			}
 		}
 		return "", false, err
 	}
@@ -181,29 +183,6 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	}
 	r.syncSoon(name)
 	return name, first, nil
-}
-
-// noteEnding is what the name of the list beside a rescue file has more than the name of that.
-const noteEnding = ".txt"
-
-// note adds a line to the list beside a rescue file, whole or not at all, and gives what takes it back.
-func (r *rescue) note(name, line string) (takeBack func()) {
-	list := name + noteEnding
-	var size int64
-	if info, err := os.Stat(list); err == nil {
-		size = info.Size()
-	}
-	takeBack = func() { os.Truncate(list, size) }
-	f, err := os.OpenFile(list, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err == nil {
-		_, err = f.WriteString(line)
-		err = errors.Join(err, f.Close())
-	}
-	if err != nil { // the bytes are kept all the same
-		takeBack()
-		r.log.Error("the list of what a rescue file holds lacks a line", "line", strings.TrimSpace(line), "err", err)
-	}
-	return takeBack
 }
 
 // open opens the rescue file of a node for some bytes, and makes one where there is none, it holds such bytes already, or the user
