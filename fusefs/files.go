@@ -16,7 +16,7 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	if !st.Ok() {
 		return st
 	}
-	if h, keep, ok := fs.later.take(in.NodeId, in.Flags); ok {
+	if h, keep, ok := fs.later.take(&in.InHeader, in.Flags); ok {
 		fs.opened(h, in.Flags, keep, out)
 		return fuse.OK
 	}
@@ -29,7 +29,7 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	if !keep && in.Flags&syscall.O_TRUNC == 0 {
 		fs.forgetSize(in.NodeId)
 	}
-	if in.Flags&syscall.O_ACCMODE != syscall.O_WRONLY && h.Mistold() && fs.later.put(in.NodeId, in.Flags, h, keep) {
+	if in.Flags&syscall.O_ACCMODE != syscall.O_WRONLY && h.Mistold() && fs.later.put(&in.InHeader, in.Flags, h, keep) {
 		return fuse.Status(syscall.ESTALE)
 	}
 	fs.opened(h, in.Flags, keep, out)

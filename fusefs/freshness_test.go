@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,6 +84,36 @@ func TestAFileThatWasSeenToGrowIsCopiedToItsEnd(t *testing.T) {
 		}
 		check(t, out.Close())
 		check(t, in.Close())
+	}
+}
+
+// Who is put off once, so that the kernel learns the size, is not put off again by the next change.
+func TestAFileThatIsReplacedAllTheTimeIsOpened(t *testing.T) {
+	m := mount(t)
+	put(t, m.server("file"), "x")
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for range 200 {
+				f, err := os.Open(m.path("file"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				f.Close()
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { readers.Wait(); close(done) }()
+	for size := 1; ; size = size%9000 + 37 {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		check(t, os.WriteFile(m.server("next"), noise(1, size), 0o644))
+		check(t, os.Rename(m.server("next"), m.server("file")))
 	}
 }
 

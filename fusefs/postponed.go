@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
+
 	"sshmount/cache"
 )
 
@@ -12,8 +14,15 @@ import (
 // round trip.
 type postponed struct {
 	mu    sync.Mutex // guards the rest; cache's locks come after it
-	files map[uint64]opening
+	files map[opener]*opening
 	ended bool
+}
+
+// opener is a thread that opens a file: it comes again for what it was to be given, and is not put off twice where the file changes all
+// the time.
+type opener struct {
+	node   uint64
+	thread uint32 // 0 for all that this process can't see
 }
 
 // opening is one that was answered with ESTALE, by the flags that it was asked for.
@@ -24,47 +33,54 @@ type opening struct {
 	given *time.Timer // gives the handle back where the kernel does not come again
 }
 
-// postponedFor is how long the kernel may take to come again. Not all of it does: who opens a file without its path is told of ESTALE.
-const postponedFor = time.Second
+// postponedFor is how long the kernel may take to come again, with what it has to ask on the way. A program may have been killed by then.
+const postponedFor = 10 * time.Second
 
-// put postpones an opening of a node. False: one was a moment ago, and the kernel is not asked to come again for ever.
-func (p *postponed) put(id uint64, flags uint32, h *cache.Handle, keep bool) bool {
+// put postpones an opening. False: one of that thread was a moment ago, and the kernel is not asked to come again for ever.
+func (p *postponed) put(in *fuse.InHeader, flags uint32, h *cache.Handle, keep bool) bool {
+	by := opener{in.NodeId, in.Pid}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, waits := p.files[id]; waits || p.ended {
+	if _, waits := p.files[by]; waits || p.ended {
 		return false
 	}
 	if p.files == nil {
-		p.files = map[uint64]opening{}
+		p.files = map[opener]*opening{}
 	}
 	h.Postpone(keep)
-	p.files[id] = opening{h, keep, flags, time.AfterFunc(postponedFor, func() {
-		if o, ok := p.remove(id, flags); ok {
+	o := &opening{h: h, keep: keep, flags: flags}
+	o.given = time.AfterFunc(postponedFor, func() {
+		if p.removed(by, o) {
 			o.h.Release()
 		}
-	})}
+	})
+	p.files[by] = o
 	return true
 }
 
-// take gives the opening of a node with these flags that was postponed, to be answered now.
-func (p *postponed) take(id uint64, flags uint32) (h *cache.Handle, keep, ok bool) {
-	o, ok := p.remove(id, flags)
-	if ok {
-		o.h.Resume(o.keep)
+// take gives the opening that was postponed, to be answered now.
+func (p *postponed) take(in *fuse.InHeader, flags uint32) (h *cache.Handle, keep, ok bool) {
+	by := opener{in.NodeId, in.Pid}
+	p.mu.Lock()
+	o := p.files[by]
+	p.mu.Unlock()
+	if o == nil || o.flags != flags || !p.removed(by, o) {
+		return nil, false, false
 	}
-	return o.h, o.keep, ok
+	o.given.Stop()
+	o.h.Resume(o.keep)
+	return o.h, o.keep, true
 }
 
-func (p *postponed) remove(id uint64, flags uint32) (opening, bool) {
+// removed says whether an opening was still waiting, and takes it out: its handle is the caller's then.
+func (p *postponed) removed(by opener, o *opening) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	o, ok := p.files[id]
-	if !ok || o.flags != flags {
-		return opening{}, false
+	if p.files[by] != o {
+		return false
 	}
-	delete(p.files, id)
-	o.given.Stop()
-	return o, true
+	delete(p.files, by)
+	return true
 }
 
 // end gives back what the kernel will not come for.
