@@ -177,8 +177,12 @@ func TestBudgetOfChanges(t *testing.T) {
 		return os.Chtimes(in("file", 0), time.Unix(int64(n+1), 0), time.Unix(int64(n+1), 0))
 	})
 	single("truncate", func(n int) error { return os.Truncate(in("file", 0), int64(n+2)) })
-	single("rename", func(n int) error { return os.Rename(in("hard", n), in("renamed", n)) })
-	single("rename over a file", func(n int) error { return os.Rename(in("renamed", n), in("file", 0)) })
+	m.costs("rename", 1,
+		func(n int) { must(t, os.Link(in("file", 0), in("linked", n))) },
+		func(n int) { must(t, os.Rename(in("linked", n), in("renamed", n))) })
+	m.costs("rename over a file", 1,
+		func(n int) { must(t, os.WriteFile(in("moving", n), nil, 0o644)) },
+		func(n int) { must(t, os.Rename(in("moving", n), in("file", 0))) })
 	m.costs("unlink", 1,
 		func(n int) { must(t, os.WriteFile(in("gone", n), nil, 0o644)) },
 		func(n int) { must(t, os.Remove(in("gone", n))) })
