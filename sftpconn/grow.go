@@ -126,7 +126,7 @@ func (l *link) openCopies() {
 		l.copies = ch
 	})
 	if errors.Is(err, transport.ErrNoMoreChannels) {
-		l.yield()
+		l.yield(false)
 	}
 }
 

@@ -74,7 +74,7 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 		l.stuckPause = time.Now().Add(refusedPause)
 		switch {
 		case l.cause() != nil:
-		case errors.Is(err, transport.ErrNoMoreChannels) && l.yield():
+		case errors.Is(err, transport.ErrNoMoreChannels) && l.yield(true):
 			l.stuckPause = time.Now().Add(leaving)
 		default:
 			c.o.Logger.Warn("names wait for one request, and no other channel for them is to be had", "for", age.Round(time.Second), "cause", err)

@@ -164,6 +164,7 @@ func TestAFileReadAheadThatCannotBeOpenedIsGivenUp(t *testing.T) {
 func TestNamesGetAroundAnOpeningThatTakesLong(t *testing.T) {
 	t.Run("channels are to be had", func(t *testing.T) { namesGetAround(t, 0) })
 	t.Run("bulk data has them all", func(t *testing.T) { namesGetAround(t, 2) })
+	t.Run("bulk data has the only other one", func(t *testing.T) { namesGetAround(t, 1) })
 }
 
 // namesGetAround has that happen on a connection whose server grants no more channels than the one of names and so many for
@@ -227,4 +228,23 @@ func namesGetAround(t *testing.T, bulk int) {
 	if n := srv.Dials(); n != 1 || c.Status().Reconnects != 0 {
 		t.Errorf("%d dials", n)
 	}
+}
+
+// Who reads or writes a file over the only channel for bulk data would have to go on over the one that is stuck.
+func TestTheLastChannelForBulkDataIsGivenUpOnlyWhereNoFileIsOpenOnIt(t *testing.T) {
+	srv := sftptest.New(t, sftptest.MaxChannels(2))
+	c := connect(t, srv)
+	l := c.allLinks()[0]
+	l.grow(1)
+	eventually(t, "the channel is open", func() bool { return len(l.bulkChannels()) == 1 })
+	f := openFile(t, c, file(t, srv, "f", []byte("x")), rd)
+	eventually(t, "the file is open on it", func() bool { return f.spread(l.bulkChannels()[0], reading) })
+	if l.yield(true) {
+		t.Error("given up although a file is open on it")
+	}
+	f.Close()
+	if l.yield(false) {
+		t.Error("given up for something else than names")
+	}
+	eventually(t, "it is given up", func() bool { return l.yield(true) })
 }

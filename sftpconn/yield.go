@@ -7,15 +7,19 @@ import (
 
 // yield closes a channel for bulk data where there are several, so that the server grants another in its place for what bulk
 // data must not keep away; the link has one fewer from then on. It says whether it has closed one. What is in flight on it is
-// sent again on others. Called without mu.
-func (l *link) yield() bool {
+// sent again on others. With last it closes also the only one there is, if no file is open on it. Called without mu.
+func (l *link) yield(last bool) bool {
 	channels := slices.Clone(l.bulkChannels())
+	kept := (*File).needs
 	if len(channels) < 2 {
-		return false
+		if !last {
+			return false
+		}
+		kept = (*File).uses
 	}
 	slices.SortFunc(channels, func(a, b *channel) int { return cmp.Compare(a.s.InFlight(), b.s.InFlight()) })
 	for _, ch := range channels {
-		if !slices.ContainsFunc(l.c.openFiles(), func(f *File) bool { return f.needs(ch) }) {
+		if !slices.ContainsFunc(l.c.openFiles(), func(f *File) bool { return kept(f, ch) }) {
 			l.most.Store(int32(len(channels) - 1))
 			ch.s.Close()
 			return true
@@ -30,6 +34,14 @@ func (f *File) needs(ch *channel) bool {
 	defer f.mu.Unlock()
 	h := f.handles[ch]
 	return h != nil && h.open() && !f.elsewhere(ch)
+}
+
+// uses says whether the file is open on ch, or is being opened there.
+func (f *File) uses(ch *channel) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := f.handles[ch]
+	return h != nil && (!h.openDone() || h.open())
 }
 
 // elsewhere says whether the file is open on another channel than ch, for all that it is open for. With mu held.
