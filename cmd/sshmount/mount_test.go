@@ -109,6 +109,20 @@ func inUse(t *testing.T) (*world, control.Record) {
 	return w, r
 }
 
+func TestAMountThatLiesInAMountIsNamedWhereItKeepsThatInUse(t *testing.T) {
+	w := newWorld(t)
+	if err := os.Mkdir(filepath.Join(w.data, "inner"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	outer := w.mount()
+	at := filepath.Join(w.mnt, "inner")
+	w.want(exitOK, nil, "-F", w.client.Config, "-o", "nonempty", "try:", at)
+	w.want(exitBusy, []string{"in use by the mount at " + at}, "umount", w.mnt)
+	w.want(exitOK, nil, "umount", at)
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(outer)
+}
+
 func TestASignalEndsAMountThatIsInUse(t *testing.T) {
 	w, r := inUse(t)
 	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {

@@ -8,17 +8,37 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 // usersPatience is how long the look at the processes may take.
 const usersPatience = 5 * time.Second
 
-// Users names the processes that hold a mount busy: those that work in it,
-// have a file of it open or run a program from it, as far as this user may see
-// them. It reads links of /proc alone, which never touch the mount. A process
-// in the middle of an exec can hold up even that, so each is looked at apart,
-// and those that take too long are left out.
+// Users names what holds a mount busy: processes, and the mounts that lie in it.
 func Users(path string) []string {
+	return append(programs(path), within(path)...)
+}
+
+// within names the mounts that lie in the one at path.
+func within(path string) []string {
+	mounts, _ := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Mountpoint == path || !Within(m.Mountpoint, path), false
+	})
+	var names []string
+	for _, m := range mounts {
+		names = append(names, "the mount at "+m.Mountpoint)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// programs names the processes that work in a mount, have a file of it open or
+// run a program from it, as far as this user may see them. It reads links of
+// /proc alone, which never touch the mount. A process in the middle of an exec
+// can hold up even that, so each is looked at apart, and those that take too
+// long are left out.
+func programs(path string) []string {
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	found := make(chan string, len(procs)) // room for all: those who are late find nobody
 	for _, proc := range procs {
