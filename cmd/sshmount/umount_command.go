@@ -50,6 +50,10 @@ func syncCommand() *cobra.Command {
 			p := newProgress()
 			o, err := control.Connect(r).Sync(ctx, p.show)
 			p.done()
+			if err != nil && ctx.Err() != nil {
+				say("not waiting any longer; the mount goes on saving, see: sshmount status %s", mountpoint.Word(r.Mountpoint))
+				return errInterrupted
+			}
 			if err != nil {
 				return failed(exitUnsaved, fmt.Errorf("%s: %w", r.Mountpoint, err))
 			}
