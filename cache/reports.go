@@ -9,8 +9,8 @@ import (
 // maxReports bounds the errors that wait to be told.
 const maxReports = 100
 
-// reports are errors that no program was told when it could have been: of changes answered before the server
-// had, and of bytes that could not be delivered.
+// reports are errors for the next Sync or Close: of changes answered before the server had, and of bytes that could not be delivered,
+// also where a close or fsync has told its program.
 type reports struct {
 	mu    sync.Mutex // guards the rest; a leaf
 	list  []error    // handed to nobody before it is taken: an *undelivered in it may still grow

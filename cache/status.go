@@ -13,7 +13,7 @@ type Status struct {
 	UnsavedFiles  []UnsavedFile // the first 100 of them
 	UnsavedOps    int
 	OldestUnsaved time.Time // zero where nothing is unsaved
-	Errors        []string  // not yet reported to a program
+	Errors        []string  // since the last Sync; of bytes not delivered also where a close or fsync was told
 	Rescued       []string  // files with rescued bytes, and why
 	PrefetchHits  uint64    // files opened that had been fetched ahead
 	PrefetchMiss  uint64    // files fetched ahead in vain

@@ -338,7 +338,7 @@ func TestStatusInWords(t *testing.T) {
 			cache.Status{UnsavedBytes: 3 << 20, UnsavedCount: 2, UnsavedFiles: []cache.UnsavedFile{{Path: "/d/a"}, {Path: "/d/\x1b[2J"}}, UnsavedOps: 1, OldestUnsaved: now.Add(-40 * time.Second),
 				Errors: []string{"/d/e: quota"}, Rescued: []string{"/r/1: gone"}},
 			[]string{"in flight: 1 request, the oldest for 1.5 s", "NOT SAVED YET: 2 files, 3 MiB, 1 operation, the oldest for 40 s", "    /d/a\n", `"/d/\x1b[2J"`,
-				"errors that no program has been told yet:\n    /d/e: quota", "kept in:\n    /r/1: gone"}},
+				"errors since the last `sshmount sync`:\n    /d/e: quota", "kept in:\n    /r/1: gone"}},
 		{"much unsaved", sftpconn.Status{Connected: true, Since: now},
 			cache.Status{UnsavedBytes: 5000, UnsavedCount: 5000, UnsavedFiles: make([]cache.UnsavedFile, 100)},
 			[]string{"NOT SAVED YET: 5000 files, 4.88 KiB", "    (removed, and still open)\n", "and 4990 more"}},

@@ -33,7 +33,7 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 		fmt.Fprintf(&b, "  cache: %s, %s, %s of content; %d of %d files fetched ahead were used\n",
 			count(s.Cache.Names, "name"), count(s.Cache.OpenFiles, "open file"), Bytes(s.Cache.CleanBytes), s.Cache.PrefetchHits, s.Cache.PrefetchHits+s.Cache.PrefetchMiss)
 	}
-	writeList(&b, "errors that no program has been told yet", s.Errors)
+	writeList(&b, "errors since the last `sshmount sync`", s.Errors)
 	writeList(&b, "rescued: what could not be delivered is kept in", s.Rescued)
 	fmt.Fprintf(&b, "  process %d, since %s", s.PID, s.Started.Format(time.DateTime))
 	if s.Log != "" {

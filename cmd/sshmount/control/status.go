@@ -32,7 +32,7 @@ type Status struct {
 	Login      Login     `json:"login"`
 	Line       Line      `json:"line"`
 	Unsaved    Unsaved   `json:"unsaved"`
-	Errors     []string  `json:"errors"`  // not yet reported to a program
+	Errors     []string  `json:"errors"`  // since the last sync; of bytes not delivered also where a close or fsync was told
 	Rescued    []string  `json:"rescued"` // files that hold what could not be delivered, and why
 	Cache      Cache     `json:"cache"`
 	Process    Process   `json:"process"`
