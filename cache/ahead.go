@@ -36,7 +36,7 @@ func (a *ahead) contradicts(now session.Attr) bool {
 }
 
 // openAhead opens a file whose content was fetched ahead a moment ago, or was seen to be unchanged then, without asking the server;
-// nil where there is none.
+// nil where there is none. The bool is Open's keep.
 func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, bool) {
 	if flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY {
 		c.mu.Lock()

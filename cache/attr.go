@@ -120,12 +120,12 @@ func sameType(n *Node, a session.Attr) bool {
 // expire makes the next question about a node go to the server. Called with mu held.
 func (n *Node) expire() { n.until, n.ours = 0, 0 }
 
-// touched notes a change of a directory's names made here: its times are the server's to say.
-// Called with mu held.
+// touched notes a change of a directory's names made here. The mtime that this gives the directory is the server's to say: our clock's
+// time stands in for it until somebody asks for the attributes. With Async nobody waits for the server, so it stands for as long as
+// attributes are trusted. Called with mu held.
 func (c *Cache) touched(dir *Node) {
 	c.changed(dir)
 	dir.attr.Mtime = uint32(time.Now().Unix())
-	// Nobody waits for the server with Async: our clock's time stands until the attributes have had their time.
 	dir.looks = !c.o.Async
 }
 

@@ -15,8 +15,8 @@ type backend struct {
 	c *Cache
 	// turn is held by who opens the file; a channel, as opening takes a round trip and waiting for it must end with a context.
 	turn chan struct{}
-	f    atomic.Pointer[sftpconn.File] // set once
-	open func(ctx context.Context) (*sftpconn.File, error)
+	f    atomic.Pointer[sftpconn.File]                     // set once
+	open func(ctx context.Context) (*sftpconn.File, error) // nil where f is there from the start, or comes of a creation
 
 	created chan struct{} // nil, or closed by the creation when it has set f or failed
 	failed  error         // set before created is closed

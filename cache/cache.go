@@ -38,11 +38,11 @@ type Options struct {
 	SyncReads                               bool  // no reading ahead
 	DirectIO                                bool  // every open starts without cached bytes
 
-	FollowSymlinks    bool
+	FollowSymlinks    bool   // the server follows links: programs see what they lead to (follow_symlinks)
 	TransformSymlinks bool   // absolute targets become relative, wherever they lead
 	FreeSymlinks      bool   // targets are handed on as they are (no_contain_symlinks)
 	SeenAt            string // absolute path at which programs of this machine see the root; "" where it is not known
-	DisableHardlink   bool
+	DisableHardlink   bool   // link(2) is refused (disable_hardlink)
 
 	RescueDir string // where undeliverable bytes go; "" loses them, with a line in the log
 	Logger    *slog.Logger
@@ -226,7 +226,7 @@ func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string,
 // now is the time since the cache began, in nanoseconds, on the monotonic clock.
 func (c *Cache) now() int64 { return int64(time.Since(c.epoch)) }
 
-// background runs f in a goroutine that Close waits for. It must end when c.ctx does. False where the cache is closed.
+// background runs f in a goroutine that Close waits for. f must end when its ctx does. False where the cache is closed.
 func (c *Cache) background(f func(ctx context.Context)) bool {
 	c.mu.Lock()
 	if c.closed {
@@ -242,7 +242,7 @@ func (c *Cache) background(f func(ctx context.Context)) bool {
 	return true
 }
 
-// Sync waits until nothing of before the call is unacknowledged, bytes or changes, and returns the errors not yet reported, joined.
+// Sync waits until the server has answered for all bytes and changes of before the call, and returns the errors not yet reported, joined.
 func (c *Cache) Sync(ctx context.Context) error {
 	if err := c.queue.drain(ctx); err != nil {
 		return c.errno(ctx, "sync", "", err)
@@ -254,7 +254,8 @@ func (c *Cache) Sync(ctx context.Context) error {
 }
 
 // Close ends all work without waiting for the server: unacknowledged bytes go to the rescue
-// directory, changes not yet sent are reported in the log. See Sync for an end without loss.
+// directory, changes not yet sent are reported in the log. It returns the errors not yet reported, joined. See Sync for an end
+// without loss.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -279,7 +280,8 @@ func (c *Cache) Close() error {
 // Root is the node of the directory that is mounted. It is there for as long as the cache.
 func (c *Cache) Root() *Node { return c.root }
 
-// Statfs asks how full the server's file system is; EOPNOTSUPP where it can't tell.
+// Statfs asks how full the server's file system is; EOPNOTSUPP where the server can't tell. For a node that has no name any more it is
+// the file system of the root.
 func (c *Cache) Statfs(ctx context.Context, n *Node) (sftpconn.StatVFS, error) {
 	p, err := c.pathWait(ctx, n)
 	if err != nil {

@@ -11,17 +11,17 @@ import (
 
 const (
 	maxBacklog  = 10_000 // changes answered and not yet confirmed; who adds one more waits
-	maxUnderWay = 64     // changes sent at a time
+	maxUnderWay = 64     // of these, changes sent at a time
 )
 
-// change is one operation on names or attributes, as the server is to carry it out. Its hooks are called with Cache.mu held,
-// but run.
+// change is one operation on names or attributes, as the server is to carry it out. All of its hooks but run are called with Cache.mu
+// held.
 type change struct {
 	op    string
 	paths []string                    // the names it is about; with locate they are what it said last
 	names []place                     // the same, in the tree; none where it is about attributes
 	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
-	moves bool                        // what is under its paths has others afterwards
+	moves bool                        // it is a rename: what is under its paths has other paths afterwards
 	free  bool                        // it takes no room in the backlog: nobody may wait
 	node  *Node                       // whose attributes become unknown when it can't be told what became of the change; may be nil
 	run   func(context.Context) error // asks the server
@@ -91,8 +91,8 @@ func (q *queue) takeRoom(ctx context.Context) error {
 	}
 }
 
-// register gives a change its turn, and says which earlier ones must be done before it is sent. One that is sure has entered
-// the tree when register returns; any other has waited for those.
+// register gives a change its turn, and says which earlier ones must be done before it is sent. A change that is sure has entered
+// the tree when register returns; for any other, register has waited until the earlier ones were done.
 func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, error) {
 	c := q.c
 	for {
@@ -144,8 +144,8 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 	}
 }
 
-// attend runs a change for a program that waits for it, and then over. A program that gives up is answered at once; what the
-// server may have been told by then is seen to its end all the same, and until then over is not called: nobody could
+// attend runs a change for a program that waits for it, and calls over when it is done. A program that gives up is answered at once;
+// what the server may have been told by then is seen to its end all the same, and until then over is not called: nobody could
 // say what has the name.
 func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 	c := q.c
@@ -210,7 +210,7 @@ func (ch *change) path() string {
 	return ch.paths[0]
 }
 
-// unanswered says whether err leaves open if the server has done what it was asked for.
+// unanswered says whether err leaves open whether the server has done what it was asked for.
 func unanswered(err error) bool {
 	return errors.Is(err, syscall.EINTR) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, sftpconn.ErrUnreachable) || errors.Is(err, sftpconn.ErrUncertain) || errors.Is(err, sftpconn.ErrClosed)

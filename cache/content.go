@@ -94,8 +94,8 @@ func (f *fileState) writes(doubtful bool) {
 	f.wrote, f.ownTimes = true, nil
 }
 
-// writesInto is writes where bytes are written to a file that was looked at when it was opened, and maybe since: long ago, or long enough
-// for one that is read again for nothing. Called with mu held.
+// writesInto is writes for bytes that are written into a file. What is held of it is doubtful where the server was last asked about it
+// more than justWritten ago; of a small file it always is, as reading that again costs nothing (cheapAgain). Called with mu held.
 func (c *Cache) writesInto(n *Node) {
 	f, looked := n.file, n.until-int64(c.timeout)
 	f.writes(f.size > 0 && (!f.known || f.size <= cheapAgain || c.now()-looked > int64(justWritten)))

@@ -9,8 +9,8 @@ import (
 	"sshmount/sftpconn"
 )
 
-// Copy copies within the server (copy-data), and little that is here from here; EOPNOTSUPP where it must be done by reading and writing.
-// It returns the number of bytes copied, 0 at the end of the source.
+// Copy has the server copy n bytes (copy-data), or writes them from here where they are few and held here; EOPNOTSUPP where it must be
+// done by reading and writing. It returns the number of bytes copied, 0 at the end of the source.
 func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff int64, n int64) (int64, error) {
 	const op = "copy"
 	if !c.conn.Has("copy-data") || src.n == dst.n {

@@ -137,8 +137,8 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 	return f, a, nil
 }
 
-// created enters a file that the server has made, or opened where it was not to be made anew. before had the name, and was in the state
-// asked, when it was asked to. Called with mu held.
+// created enters a file that the server has made, or opened where it was not to be made anew. before is the node that had the name when
+// the server was asked to, nil for none, and asked its stamp from then. Called with mu held.
 func (c *Cache) created(dir *Node, name string, a session.Attr, excl bool, before *Node, asked stamp) *Node {
 	if excl {
 		c.forgetName(dir, name) // what had the name before is not what was made now
@@ -195,7 +195,7 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 				return f, a, false, err
 			}
 			req.SetPerm = ours // the server's umask may have taken bits from it
-		case failure(err) && !excl:
+		case failure(err) && !excl: // something may have come there, which the program did not rule out
 		default:
 			return f, a, false, err
 		}

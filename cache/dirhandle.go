@@ -161,8 +161,8 @@ func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
 // maxOwners is how many entries Owners looks at: some more than fit into a reply to the kernel.
 const maxOwners = 2000
 
-// Owners are the users and groups, each once, of e and of the entries behind it that are there already, the last of which has the
-// offset to.
+// Owners are the users and groups, each once, of e and of the entries behind it that are there already, as many as maxOwners. to is the
+// Off of the last of these entries.
 func (d *DirHandle) Owners(e DirEntry) (uids, gids []uint32, to uint64) {
 	if e.Off < 3 {
 		return nil, nil, e.Off
@@ -184,7 +184,7 @@ func (d *DirHandle) Owners(e DirEntry) (uids, gids []uint32, to uint64) {
 	return slices.Collect(maps.Keys(users)), slices.Collect(maps.Keys(groups)), max(uint64(last)+2, e.Off)
 }
 
-// justOpened is for how long what the opening of a directory has found is what a listing shows that begins then.
+// justOpened is how long after opendir(3) the first readdir(3) may show the listing that the opening has found, whatever the timeouts.
 const justOpened = time.Second
 
 // Begin is for the first reading: names made and removed since the opening count, and a listing that is too old by now, or no longer

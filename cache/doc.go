@@ -43,6 +43,6 @@
 //
 // # Errors
 //
-// Every error that a program may see carries a syscall.Errno (errors.As); which one is decided in
-// errno.go alone.
+// Every error that a program may see carries a syscall.Errno (errors.As). What a refusal of the
+// server stands for is decided in errno.go, and for a write too long for any file in explainWrite.
 package cache

@@ -141,7 +141,7 @@ func (q *queue) failed(p *pending, err error) {
 		n := q.c.child(at.dir, at.name)
 		q.c.doubtName(at.dir, at.name)
 		switch {
-		case p.undo != nil:
+		case p.undo != nil: // it has taken the prediction back
 		case n != p.has[i]: // a later change has given the name away, and will tell how it ends
 		case n != nil && n.isDir() && errors.Is(err, syscall.EEXIST):
 			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.

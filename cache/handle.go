@@ -27,7 +27,7 @@ type Handle struct {
 	// The same before our own last change of it: the look of a reopening may have come to the server before that.
 	formerSize  uint64
 	formerMtime uint32
-	// The two were not told by the opening: what is open may be another file than the one that the name leads to now.
+	// Size and mtime are not those that the opening told: what is open may be another file than the one that the name leads to now.
 	unsure bool
 }
 
@@ -120,6 +120,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 	} else {
 		err = h.fd.Write(ctx, p, off)
 	}
+	// Once more: the answer to a question put while the write waited does not know of it.
 	if err != nil {
 		h.written(0)
 		return 0, h.c.explainWrite(ctx, h.n, "write", off+int64(len(p)), err)

@@ -74,12 +74,12 @@ func (c *Cache) linked(n *Node, at place, err error) {
 	n.unlinked = false
 }
 
-// isThere says whether the server knows a node by another name than one of its names. Called with mu held.
+// isThere says whether the server knows a node by a name besides but. Called with mu held.
 func (n *Node) isThere(but place) bool {
 	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.pendingNames, p) })
 }
 
-// without takes the first place of these out.
+// without takes p out of a list, once; the list is changed in place.
 func without(list []place, p place) []place {
 	if i := slices.Index(list, p); i >= 0 {
 		return slices.Delete(list, i, i+1)

@@ -58,6 +58,7 @@ func (c *Cache) dropKept(n *Node) {
 }
 
 // openKept opens a file for reading by the remote file that its last close left; nil where there is none, or it is another file now.
+// keep is Open's.
 func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool, err error) {
 	if flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY {
 		return nil, false, nil

@@ -16,7 +16,7 @@ type listing struct {
 	ents        []listEnt
 	index       map[string]int32 // position in ents of each name
 	done        bool             // nothing more comes
-	err         error            // why not, where done
+	err         error            // where done: why the listing is not whole; nil where it is
 	until       int64            // it may be trusted until then
 	more        chan struct{}    // closed, by whoever changes ents or done while fetching, and made anew
 	changedHere map[string]bool  // while fetching: names changed here, of which the server's word is older; true: taken away

@@ -92,7 +92,8 @@ func (c *Cache) inoFor(dir *Node, name string) uint64 {
 	return c.newID()
 }
 
-// forgetMissing drops nodes that a whole new listing no longer has. Called with mu held.
+// forgetMissing drops the nodes that a whole new listing does not have and that are not trusted any more either: others may have got
+// their names while it was on its way. Called with mu held.
 func (c *Cache) forgetMissing(dir *Node, l *listing) {
 	var gone []string
 	for name, n := range dir.dir.children {

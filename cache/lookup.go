@@ -99,7 +99,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	case now == nil && dir.gen != gen && c.removedHere(dir, name):
 		return Found{}, fail("lookup", p, syscall.ENOENT, nil)
 	case now == nil && dir.gen != gen && c.keepsNoAbsence() && tries > 0:
-		// It may be gone since, and nothing here would know.
+		// It may have been removed here since: absences are not kept, so nothing tells.
 		c.mu.Unlock()
 		defer c.mu.Lock()
 		return c.lookup(ctx, dir, name, tries-1)
@@ -127,7 +127,7 @@ func (c *Cache) known(dir *Node, name string) (f Found, ok bool, err error) {
 	return Found{}, false, nil
 }
 
-// what peek knows of a name.
+// knowledge is what peek knows of a name.
 type knowledge int
 
 const (

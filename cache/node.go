@@ -6,7 +6,8 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// Node is one file, directory or link of the remote side. All fields but id are guarded by Cache.mu.
+// Node is one file, directory or link of the remote side. All fields are guarded by Cache.mu but for id, and for whether dir is nil:
+// these never change.
 type Node struct {
 	id uint64 // inode number and the kernel's node id
 
@@ -116,13 +117,13 @@ func (c *Cache) newID() uint64 {
 	return c.lastID
 }
 
-// pin keeps a node until unpin. Called with mu held.
+// pin keeps a node in the tree's memory until unpin. Called with mu held.
 func (c *Cache) pin(n *Node) {
 	n.pins++
 	c.idle.Remove(n.id)
 }
 
-// unpin takes mu.
+// unpin gives a pin back. It takes mu.
 func (c *Cache) unpin(n *Node) {
 	c.mu.Lock()
 	n.pins--

@@ -9,7 +9,8 @@ type notice struct {
 }
 
 // notices are those of one kind that the Notifier has not been given yet. One goroutine gives them, as the Notifier may wait for
-// the kernel, and the kernel for who holds a lock here; each kind has its own, so that names don't wait for inodes.
+// the kernel, and the kernel for who holds a lock here; each kind has its own, so that names don't wait for inodes. It ends when
+// nothing is left to give, and Close does not wait for that.
 type notices struct {
 	mu      sync.Mutex // guards the rest; a leaf, which may be taken with Cache.mu held
 	pending map[notice]struct{}

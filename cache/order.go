@@ -115,7 +115,8 @@ func (it *treeIter) begin(dir *Node, name string) {
 	}
 }
 
-// next gives the next entry that is no directory. A directory on the way whose listing is not known is asked for, and passed by.
+// next gives the next entry that is no directory; false at the end of what is known. A directory on the way whose listing is not known
+// is such an end: its listing is asked for, and another iterator goes on when that is there.
 func (it *treeIter) next() (*Node, *listEnt, bool) {
 	for len(it.stack) > 0 {
 		top := &it.stack[len(it.stack)-1]
@@ -141,7 +142,7 @@ func (it *treeIter) next() (*Node, *listEnt, bool) {
 			if it.c.walk.underWay < walkUnderWay {
 				it.c.fetchAhead(sub)
 			}
-			return nil, nil, false // go on when it is there
+			return nil, nil, false
 		case !sl.whole() || it.byName && !it.c.sorted(sl):
 			return nil, nil, false
 		default:

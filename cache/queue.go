@@ -16,11 +16,11 @@ import (
 type queue struct {
 	c     *Cache
 	count atomic.Int64  // changes pending; 0 is the fast path of wait
-	slots chan struct{} // one token for each change under way
+	slots chan struct{} // one token for each change being sent whose program has its answer already
 	room  chan struct{} // one token for each change of the backlog
 
-	mu    sync.Mutex // guards at and under; taken after Cache.mu where both are
-	at    map[string][]*pending
+	mu    sync.Mutex                       // guards at and under; taken after Cache.mu where both are
+	at    map[string][]*pending            // by path, oldest first
 	under map[string]map[*pending]struct{} // by each directory above a pending change's path
 }
 

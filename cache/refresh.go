@@ -148,7 +148,7 @@ func (c *Cache) keepAsked(n *Node, asked stamp, a session.Attr) {
 	n.until = c.now() + int64(c.timeout)
 }
 
-// lstat is statPath for a node, of which the root may be a link.
+// lstat is statPath for a node. The root may be a link to the directory that is mounted, so it is followed.
 func (c *Cache) lstat(ctx context.Context, n *Node, p string) (session.Attr, error) {
 	if n == c.root {
 		return c.conn.Stat(ctx, p)

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Unlink takes a name of something that is not a directory away.
+// Unlink takes away a name of something that is no directory.
 func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	const op = "unlink"
 	c.mu.Lock()
@@ -34,7 +34,7 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	})
 }
 
-// Rmdir takes an empty directory away.
+// Rmdir takes away an empty directory.
 func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	const op = "rmdir"
 	c.mu.Lock()

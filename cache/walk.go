@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	walkBegins   = 2 // listed children of one directory that make a walk
-	walkDeep     = 2 // levels that a program goes down, listing each at once, make one too
-	walkAtOnce   = 300 * time.Millisecond
-	walkWithin   = 10 * time.Second // within which they must follow each other
-	walkWindow   = 32               // listings ahead at the beginning; each that is used doubles it,
-	walkMost     = 256              // up to here
-	walkUnderWay = 32               // listings fetched at a time
-	walkSteps    = 256              // subdirectories looked at before others get at the tree again
+	walkBegins   = 2                      // listed children of one directory that make a walk
+	walkDeep     = 2                      // levels that a program goes down, listing each at once, make one too
+	walkAtOnce   = 300 * time.Millisecond // from one such listing to the next: faster than people are
+	walkWithin   = 10 * time.Second       // within which they must follow each other
+	walkWindow   = 32                     // listings ahead at the beginning; each that is used doubles it,
+	walkMost     = 256                    // up to here
+	walkUnderWay = 32                     // listings fetched at a time
+	walkSteps    = 256                    // subdirectories looked at before others get at the tree again
 )
 
 // walk fetches the listings of directories that a program walking a tree will ask for next: when two children of one directory have
-// been listed, or had so many names looked up that they were, the others are fetched, and then what is in them, breadth first. So
-// they are when a program lists a directory, one in it and one in that faster than people do. A listing that was fetched in vain
-// costs its request and is forgotten like any other. Guarded by Cache.mu.
+// been listed, or had so many names looked up that they were, the others are fetched, and then what is in them, breadth first. The
+// same is done when a program lists a directory, one in it and one in that, each at once (walkAtOnce). A listing that was fetched in
+// vain costs its request and is forgotten like any other. Guarded by Cache.mu.
 type walk struct {
 	run       uint64     // the number of the walk; 0: there was none
 	last      int64      // when it was last seen to go on
