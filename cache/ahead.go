@@ -87,7 +87,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	}
 	c.scan.hits++
 	*a.window = min(max(*a.window, scanWindow)*2, scanMost)
-	c.release(a)
+	c.releaseAhead(a)
 	f.ahead = nil
 	var self *Handle
 	self = c.newHandle(n, &backend{c: c, turn: make(chan struct{}, 1), open: func(ctx context.Context) (*sftpconn.File, error) {
@@ -127,11 +127,11 @@ func (c *Cache) dropAhead(n *Node) {
 	a := n.file.ahead
 	n.file.ahead = nil
 	c.scan.misses++
-	c.release(a)
+	c.releaseAhead(a)
 }
 
-// release gives back what content fetched ahead holds. Called with mu held, once.
-func (c *Cache) release(a *ahead) {
+// releaseAhead gives back what content fetched ahead holds. Called with mu held, once.
+func (c *Cache) releaseAhead(a *ahead) {
 	c.scan.unused--
 	c.scan.bytes -= a.size
 	a.size = 0
@@ -188,7 +188,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 		}
 		s.underWay--
 		if failure(err) {
-			c.lack()
+			c.pauseGuesses()
 		}
 		a.data, a.attr, a.readAt = data, attr, c.now()
 		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && (a.look || uint64(len(data)) == attr.Size) &&

@@ -43,7 +43,7 @@ func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	c.modeSeen(n, a.Mode)
 	n.attr = a
 	n.until = c.now() + int64(c.timeout)
-	n.looks = false
+	n.mtimeGuessed = false
 	n.link = nil
 }
 
@@ -95,7 +95,7 @@ func (c *Cache) applied(n *Node, a session.Attr) {
 	}
 	if a.Flags&session.HasTimes != 0 {
 		n.attr.Atime, n.attr.Mtime = a.Atime, a.Mtime
-		n.looks = false
+		n.mtimeGuessed = false
 	}
 	if n.parent != nil && n.parent.dir.list != nil {
 		if l := n.parent.dir.list; l.done {
@@ -126,7 +126,7 @@ func (n *Node) expire() { n.until, n.ours = 0, 0 }
 func (c *Cache) touched(dir *Node) {
 	c.changed(dir)
 	dir.attr.Mtime = uint32(time.Now().Unix())
-	dir.looks = !c.o.Async
+	dir.mtimeGuessed = !c.o.Async
 }
 
 // shown is what programs see of a node. Called with mu held.
@@ -173,7 +173,7 @@ func (c *Cache) foundAt(n *Node, at place) Found {
 // attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime of a directory is a guess of our clock.
 // Called with mu held.
 func (c *Cache) attrTTL(n *Node) time.Duration {
-	if n.looks {
+	if n.mtimeGuessed {
 		return 0
 	}
 	return c.ttl(n)
@@ -190,7 +190,7 @@ func (c *Cache) ttl(n *Node) time.Duration {
 // Getattr answers with a node's attributes. h may be nil; with it a file that has no name any more is asked for by its handle.
 func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Duration, error) {
 	c.mu.Lock()
-	if c.valid(n) && !n.looks && !n.mtimeUnknown() {
+	if c.valid(n) && !n.mtimeGuessed && !n.mtimeUnknown() {
 		a, ttl := c.tell(n), c.ttl(n)
 		c.mu.Unlock()
 		return a, ttl, nil

@@ -87,18 +87,18 @@ func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 	}
 }
 
-// writes notes that a file is written here: it is ours to tell about until the server has been asked again. doubtful says that what was held
+// noteWrite notes that a file is written here: it is ours to tell about until the server has been asked again. doubtful says that what was held
 // of it may have been out of date. Called with mu held.
-func (f *fileState) writes(doubtful bool) {
+func (f *fileState) noteWrite(doubtful bool) {
 	f.hides = f.hides || !f.wrote && doubtful
 	f.wrote, f.ownTimes = true, nil
 }
 
-// writesInto is writes for bytes that are written into a file. What is held of it is doubtful where the server was last asked about it
+// noteWriteInto is noteWrite for bytes that are written into a file. What is held of it is doubtful where the server was last asked about it
 // more than justWritten ago; of a small file it always is, as reading that again costs nothing (cheapAgain). Called with mu held.
-func (c *Cache) writesInto(n *Node) {
+func (c *Cache) noteWriteInto(n *Node) {
 	f, looked := n.file, n.until-int64(c.timeout)
-	f.writes(f.size > 0 && (!f.known || f.size <= cheapAgain || c.now()-looked > int64(justWritten)))
+	f.noteWrite(f.size > 0 && (!f.known || f.size <= cheapAgain || c.now()-looked > int64(justWritten)))
 }
 
 // mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not

@@ -100,7 +100,7 @@ func (c *Cache) copied(src, dst *Node, off, copied, n int64) {
 	to.Grown(end, off+n)
 	dst.told = max(dst.told, uint64(end))
 	c.changed(dst)
-	c.writesInto(dst)
+	c.noteWriteInto(dst)
 	c.dropAhead(dst)
 	if size, _ := to.Size(); uint64(size) > dst.attr.Size {
 		dst.attr.Size = uint64(size)

@@ -150,7 +150,7 @@ func (h *Handle) written(end int64) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	h.c.changed(h.n)
-	h.c.writesInto(h.n)
+	h.c.noteWriteInto(h.n)
 	h.c.dropAhead(h.n)
 	h.n.told = max(h.n.told, uint64(end))
 }

@@ -61,7 +61,7 @@ func (c *Cache) linked(n *Node, at place, err error) {
 	n.pendingNames = without(n.pendingNames, at)
 	switch {
 	case err != nil:
-		n.unlinked = n.unlinked || predicted && !n.isThere(at)
+		n.linkRefused = n.linkRefused || predicted && !n.isThere(at)
 		return
 	case n.parent == at.dir:
 		for d := at.dir; d != nil; d = d.parent {
@@ -71,7 +71,7 @@ func (c *Cache) linked(n *Node, at place, err error) {
 			}
 		}
 	}
-	n.unlinked = false
+	n.linkRefused = false
 }
 
 // isThere says whether the server knows a node by a name besides but. Called with mu held.

@@ -72,7 +72,7 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 		c.mu.Unlock()
 		err = c.listAt(ctx, dir, l, p, since)
 		c.mu.Lock()
-		c.notGuessed(l) // to begin again it waits for changes
+		c.endGuess(l) // to begin again it waits for changes
 		c.mu.Unlock()
 	}
 	c.mu.Lock()
@@ -105,7 +105,7 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		asking = sftpconn.Guess(ctx)
 	}
 	err := c.conn.List(asking, p, take)
-	if failure(err) && c.noGuess(l) && c.dropGuesses(ctx, asked) ||
+	if failure(err) && c.isAskedFor(l) && c.dropGuesses(ctx, asked) ||
 		errors.Is(err, sftpconn.ErrEndsSession) && asking != ctx && c.isRead(l) {
 		c.mu.Lock()
 		l.restart()
@@ -141,27 +141,28 @@ func (c *Cache) isRead(l *listing) bool {
 	return l.users > 0
 }
 
-// noGuess says whether a program waits for a listing, which then counts as asked for by it.
-func (c *Cache) noGuess(l *listing) bool {
+// isAskedFor says whether a program has asked for a listing. One that was fetched ahead, and that a program reads by now, counts as asked for
+// from then on.
+func (c *Cache) isAskedFor(l *listing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.users > 0 {
-		c.notEarly(l)
+		c.endEarly(l)
 	}
 	return !l.early
 }
 
-// notEarly ends the counting of a listing that was begun before anybody asked. Called with mu held.
-func (c *Cache) notEarly(l *listing) {
+// endEarly ends the counting of a listing that was begun before anybody asked. Called with mu held.
+func (c *Cache) endEarly(l *listing) {
 	if l.early {
 		l.early = false
 		c.walk.underWay--
 	}
-	c.notGuessed(l)
+	c.endGuess(l)
 }
 
-// notGuessed ends the counting of a request that no program waits for. Called with mu held.
-func (c *Cache) notGuessed(l *listing) {
+// endGuess ends the counting of a request that no program waits for. Called with mu held.
+func (c *Cache) endGuess(l *listing) {
 	if l.guess {
 		l.guess = false
 		c.guess.end(c.now())
@@ -187,7 +188,7 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	c.trimListings()
 	dir.pins--
 	c.retireIfUnheld(dir)
-	c.notEarly(l)
+	c.endEarly(l)
 	c.walkListed(dir)
 	c.scanListed()
 }

@@ -96,7 +96,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	switch {
 	case now != nil && (now != child || now.gen != asked.gen):
 		// Made or changed here while the question was on its way: what we know is newer.
-	case now == nil && dir.gen != gen && c.removedHere(dir, name):
+	case now == nil && dir.gen != gen && c.knownMissing(dir, name):
 		return Found{}, fail("lookup", p, syscall.ENOENT, nil)
 	case now == nil && dir.gen != gen && c.keepsNoAbsence() && tries > 0:
 		// It may have been removed here since: absences are not kept, so nothing tells.
@@ -242,8 +242,8 @@ func (c *Cache) absent(dir *Node, name string) {
 // keepsNoAbsence says that each question for a name which is not there goes to the server.
 func (c *Cache) keepsNoAbsence() bool { return c.timeout == 0 || c.o.NoAbsence }
 
-// removedHere says whether this side has taken the name away. Called with mu held.
-func (c *Cache) removedHere(dir *Node, name string) bool {
+// knownMissing says whether a name is known not to be there by now: as after its removal here. Called with mu held.
+func (c *Cache) knownMissing(dir *Node, name string) bool {
 	return dir.dir.missing[name] > c.now()
 }
 

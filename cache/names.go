@@ -91,7 +91,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	}
 	var from, p string
 	var found Found
-	named := func() {
+	enterName := func() {
 		if dir.dir.children[name] != n {
 			c.forgetName(dir, name)
 			c.giveName(n, dir, name)
@@ -102,7 +102,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	done, err := c.queue.submit(ctx, change{
 		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
 		predict: func(*change) {
-			named()
+			enterName()
 			n.pendingNames = append(n.pendingNames, place{dir, name})
 		},
 		locate: func() (paths []string, err error) {
@@ -133,7 +133,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	if done {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		named()
+		enterName()
 	}
 	return found, nil
 }

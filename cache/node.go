@@ -19,8 +19,8 @@ type Node struct {
 	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
 	pendingRemovals []place
 	pendingNames    []place // that the server has still to give it, by a hard link or a rename (-o async)
-	// The server has refused a hard link that was to be the last name of the node: what it still has there must not be taken away.
-	unlinked bool
+	// The server has refused a hard link that was to be the last name of the node: the name that it still has there must not be taken away.
+	linkRefused bool
 	// Its last name was taken away from here: whoever opens it now has it open already.
 	removed bool
 
@@ -30,15 +30,15 @@ type Node struct {
 	told    uint64 // the size that the kernel believes, where it is a file (told.go)
 	doubted bool   // a notice that went out beside what it was told may have kept it from believing that
 
-	going int          // removals of a name of it under way: it is opened on the server now, or not at all
-	sent  int          // changes of its attributes answered here and not yet done on the server (-o async)
-	asked int          // changes of it that a program waits for, or has given up, and that the server has not answered
-	gen   uint64       // counts changes made here; see the package comment
-	moved uint64       // which of all renames was the last of this node (Cache.moves); 0 for none
-	attr  session.Attr // as the server said, with our changes
-	until int64        // attr may be trusted until then (Cache.now)
-	ours  int64        // made here: until then nobody else is thought to have changed its mode and owner
-	looks bool         // attr's times are out of date for an explicit question: something in the directory changed
+	going        int          // removals of a name of it under way: it is opened on the server now, or not at all
+	sent         int          // changes of its attributes answered here and not yet done on the server (-o async)
+	asked        int          // changes of it that a program waits for, or has given up, and that the server has not answered
+	gen          uint64       // counts changes made here; see the package comment
+	moved        uint64       // which of all renames was the last of this node (Cache.moves); 0 for none
+	attr         session.Attr // as the server said, with our changes
+	until        int64        // attr may be trusted until then (Cache.now)
+	ours         int64        // made here: until then nobody else is thought to have changed its mode and owner
+	mtimeGuessed bool         // attr's mtime is a guess of our clock (touched): who asks for attributes has the server asked
 
 	dir    *dirState  // directories only
 	wasted uint8      // times that it was fetched ahead in vain since it was opened last

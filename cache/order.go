@@ -89,7 +89,6 @@ func (l *listing) entry(i int, byName bool) *listEnt {
 type treeIter struct {
 	c      *Cache
 	byName bool
-	root   *Node
 	stack  []treePos
 }
 

@@ -81,7 +81,7 @@ func (c *Cache) lastName(nodes []*Node, at []place) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, n := range nodes {
-		if n != nil && n.unlinked {
+		if n != nil && n.linkRefused {
 			return fail("unlink", at[i].name, syscall.EBUSY, errors.New("the hard link that was made of it before was refused"))
 		}
 	}

@@ -194,7 +194,7 @@ func (c *Cache) scanPump() {
 			}
 		}
 	}
-	it := treeIter{c: c, byName: s.byName, root: c.root}
+	it := treeIter{c: c, byName: s.byName}
 	it.begin(s.dir, s.dir.dir.opened)
 	for range scanSteps {
 		dir, e, ok := it.next()

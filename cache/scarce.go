@@ -39,8 +39,8 @@ func (c *Cache) mayGuess() bool {
 	return !c.o.NoPrefetch && c.timeout > 0 && !c.closed && c.now() >= c.scarce
 }
 
-// lack pauses all guessing: the server may have no handles left for it. Called with mu held.
-func (c *Cache) lack() { c.scarce = c.now() + int64(scarceFor) }
+// pauseGuesses stops all guessing for scarceFor: the server may have no handles left for it. Called with mu held.
+func (c *Cache) pauseGuesses() { c.scarce = c.now() + int64(scarceFor) }
 
 // open is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
 // reason for an error.
@@ -57,7 +57,7 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.Fil
 // request that it refuses was asked.
 func (c *Cache) dropGuesses(ctx context.Context, asked int64) bool {
 	c.mu.Lock()
-	c.lack()
+	c.pauseGuesses()
 	some := len(c.kept) > 0 || c.guess.freed >= asked
 	for n := range c.kept {
 		c.dropKept(n)

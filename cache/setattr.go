@@ -96,7 +96,7 @@ func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (sessio
 	c.mu.Lock()
 	known := c.valid(n)
 	if s.Atime != nil && s.Mtime == nil {
-		known = known && !n.looks && !n.mtimeUnknown()
+		known = known && !n.mtimeGuessed && !n.mtimeUnknown()
 	}
 	c.mu.Unlock()
 	halves := (s.UID == nil) != (s.GID == nil) || (s.Atime == nil) != (s.Mtime == nil)

@@ -19,7 +19,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	}
 	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) error { return c.send(ctx, n, h, a, p) }, func(fs *fileState) {
 		c.applied(n, a)
-		fs.writes(min(fs.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before
+		fs.noteWrite(min(fs.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before
 		if _, dirty := fs.data.Size(); a.Flags&session.HasTimes != 0 && !dirty {
 			fs.wrote = false
 			c.markOwn(fs, n.attr.Size, n.attr.Mtime)
