@@ -16,6 +16,8 @@ const aheadFor = 5 * time.Second // for so long content fetched ahead counts as 
 type ahead struct {
 	n       *Node
 	gen     uint64        // of the node when the fetch began
+	path    string        // by which it is asked for
+	moves   uint64        // Cache.dirMoves when the fetch began
 	look    bool          // only the attributes are asked for
 	window  *int          // scan.window or scan.windowAgain: the one that grows when it is used
 	size    int64         // bytes counted in the budget
@@ -162,60 +164,65 @@ func (c *Cache) lookAtFile(n *Node, window *int) {
 // goAhead asks for what a will be. Called with mu held.
 func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.Attr, error)) {
 	s := &c.scan
-	a.n, a.gen, a.askedAt, a.done = n, n.gen, c.serverNow(), make(chan struct{})
+	a.n, a.gen, a.path, a.moves = n, n.gen, c.path(n), c.dirMoves
+	a.askedAt, a.done = c.serverNow(), make(chan struct{})
 	c.content(n).ahead = a
 	c.pin(n)
 	s.fetched = append(s.fetched, a)
 	s.unused++
 	s.underWay++
 	s.bytes += a.size
-	p, moves := c.path(n), c.dirMoves
 	c.wg.Add(1)
 	go func() {
 		defer c.wg.Done()
-		data, attr, err := []byte(nil), session.Attr{}, c.queue.wait(c.ctx, p)
-		asks := err == nil
-		if asks {
-			c.mu.Lock()
-			c.guess.begin()
-			c.mu.Unlock()
-			data, attr, err = ask(p)
-		}
+		err := c.queue.wait(c.ctx, a.path)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if asks {
-			c.guess.end(c.now())
+		if err != nil {
+			c.aheadCame(a, nil, session.Attr{}, err)
+			return
 		}
-		s.underWay--
-		if failure(err) {
-			c.pauseGuesses()
-		}
-		a.data, a.attr, a.readAt = data, attr, c.now()
-		a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && (a.look || uint64(len(data)) == attr.Size) &&
-			c.path(n) == p && c.dirMoves == moves // else another file may have had the path
-		if a.ok && a.crossed != nil && a.contradicts(*a.crossed) {
-			a.ok = false // read before the change that is known by now
-		}
-		close(a.done)
-		if !a.ok {
-			a.failed(err)
-		}
-		if f := n.file; f != nil && f.ahead == a {
-			changed := a.ok && a.look && !f.good(attr)
-			if changed || !a.ok {
-				c.dropAhead(n)
-			}
-			if changed && n.gen == a.gen && n.parent != nil && attr.Size <= smallFile && c.mayGuess() {
-				c.fetchFile(n, int64(attr.Size), a.window)
-			}
-		}
-		if s.sweeper == nil && !c.closed {
-			s.sweeper = time.AfterFunc(aheadFor+time.Second, c.sweep)
-		}
-		if a.ok {
-			c.scanPump() // not after a failure: the same file would be the next again, at once
-		}
+		c.guess.begin()
+		c.mu.Unlock()
+		data, attr, err := ask(a.path)
+		c.mu.Lock()
+		c.guess.end(c.now())
+		c.aheadCame(a, data, attr, err)
 	}()
+}
+
+// aheadCame takes in the answer to what goAhead has asked. Called with mu held.
+func (c *Cache) aheadCame(a *ahead, data []byte, attr session.Attr, err error) {
+	s, n := &c.scan, a.n
+	s.underWay--
+	if failure(err) {
+		c.pauseGuesses()
+	}
+	a.data, a.attr, a.readAt = data, attr, c.now()
+	a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && (a.look || uint64(len(data)) == attr.Size) &&
+		c.path(n) == a.path && c.dirMoves == a.moves // else another file may have had the path
+	if a.ok && a.crossed != nil && a.contradicts(*a.crossed) {
+		a.ok = false // read before the change that is known by now
+	}
+	close(a.done)
+	if !a.ok {
+		a.failed(err)
+	}
+	if f := n.file; f != nil && f.ahead == a {
+		changed := a.ok && a.look && !f.good(attr)
+		if changed || !a.ok {
+			c.dropAhead(n)
+		}
+		if changed && n.gen == a.gen && n.parent != nil && attr.Size <= smallFile && c.mayGuess() {
+			c.fetchFile(n, int64(attr.Size), a.window)
+		}
+	}
+	if s.sweeper == nil && !c.closed {
+		s.sweeper = time.AfterFunc(aheadFor+time.Second, c.sweep)
+	}
+	if a.ok {
+		c.scanPump() // not after a failure: the same file would be the next again, at once
+	}
 }
 
 // failed notes that a file could not be fetched or looked at. After scanMaxWasted times it is left alone until a program has opened it;

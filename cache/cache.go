@@ -2,15 +2,10 @@ package cache
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"path"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -18,7 +13,6 @@ import (
 
 	"sshmount/cache/filedata"
 	"sshmount/sftpconn"
-	"sshmount/sftpconn/session"
 )
 
 // Options of a cache. The zero value of a field means its default unless said otherwise.
@@ -165,62 +159,6 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	c.keepAttr(c.root, attr)
 	c.mu.Unlock()
 	return c, nil
-}
-
-// resolveRoot turns what the user wrote into an absolute path, and checks that it is a directory.
-func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string, session.Attr, error) {
-	shown := root
-	if shown == "" {
-		shown = "the login directory"
-	}
-	ask := root
-	switch {
-	case root == "":
-		ask = "."
-	case strings.HasPrefix(root, "~"):
-		full, err := conn.Expand(ctx, root)
-		if err == nil {
-			ask = full
-		} else if se := (*session.StatusError)(nil); errors.As(err, &se) {
-			return "", session.Attr{}, fmt.Errorf("remote directory %s: %w; a directory that is called so is written ./%s", shown, err, root)
-		} else if !errors.Is(err, sftpconn.ErrUnsupported) {
-			return "", session.Attr{}, fmt.Errorf("remote directory %s: %w", shown, err)
-		} else if rest, ok := strings.CutPrefix(root, "~/"); ok {
-			ask = "./" + rest
-		} else if root == "~" {
-			ask = "."
-		}
-	}
-	// Both questions go out in one flight.
-	var abs string
-	resolved := make(chan error, 1)
-	go func() {
-		var err error
-		abs, err = conn.Realpath(ctx, ask)
-		resolved <- err
-	}()
-	attr, err := conn.Stat(ctx, ask)
-	resolveErr := <-resolved
-	if err != nil {
-		var se *session.StatusError
-		if errors.As(err, &se) && se.Code == session.StatusNoSuchFile {
-			return "", attr, fmt.Errorf("remote directory %s does not exist: %w", shown, syscall.ENOENT)
-		}
-		if errors.As(err, &se) && se.Code == session.StatusPermissionDenied {
-			return "", attr, fmt.Errorf("remote directory %s: permission denied: %w", shown, syscall.EACCES)
-		}
-		return "", attr, fmt.Errorf("looking at the remote directory %s: %w", shown, err)
-	}
-	if attr.Flags&session.HasMode != 0 && attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
-		return "", attr, fmt.Errorf("%s is not a directory on the server: %w", shown, syscall.ENOTDIR)
-	}
-	if resolveErr != nil {
-		return "", attr, fmt.Errorf("resolving the remote directory %s: %w", shown, resolveErr)
-	}
-	if !path.IsAbs(abs) {
-		abs = "/" + abs
-	}
-	return path.Clean(abs), attr, nil
 }
 
 // now is the time since the cache began, in nanoseconds, on the monotonic clock.

@@ -12,10 +12,9 @@ import (
 
 // Create makes a regular file (with O_EXCL only if it isn't there) and opens it. A mknod is a Create and a Release.
 func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
-	const op = "create"
 	excl := flags&syscall.O_EXCL != 0
 	if excl {
-		if err := c.mustBeFree(dir, name, op); err != nil {
+		if err := c.mustBeFree(dir, name, "create"); err != nil {
 			return Found{}, nil, err
 		}
 	}
@@ -28,6 +27,12 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 			return found, h, err
 		}
 	}
+	return c.createWaited(ctx, dir, name, flags, perm, sure)
+}
+
+// createWaited is Create with the server's answer. sure says that the name is known to be free.
+func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags, perm uint32, sure bool) (Found, *Handle, error) {
+	excl := flags&syscall.O_EXCL != 0
 	var p string
 	var before *Node // what had the name when the change had its turn
 	var asked stamp
@@ -37,7 +42,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	var found Found
 	unwanted := false
 	_, err := c.queue.submit(ctx, change{
-		op: op, names: []place{{dir, name}},
+		op: "create", names: []place{{dir, name}},
 		locate: func() (_ []string, err error) {
 			if p, err = c.namePath(dir, name); err != nil {
 				return nil, err

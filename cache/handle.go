@@ -216,27 +216,13 @@ func (h *Handle) Release() {
 	if h.writable {
 		f.writers--
 	}
-	last := f.writers == 0 && h.writable
 	wrote := f.wrote
-	f.learning = f.learning || last && wrote
+	last := wrote && h.writable && f.writers == 0 // of those who have written: it learns the mtime
+	f.learning = f.learning || last
 	_, dirty := f.data.Size()
 	p := c.path(n)
 	c.openFiles--
 	c.mu.Unlock()
-	finish := func(ctx context.Context) error {
-		err := h.learnBehind(ctx, h.fd.Delivered) // what others write from now on is theirs to deliver
-		if err == nil && last && wrote {
-			c.learnMtime(ctx, h)
-		}
-		if last && wrote {
-			c.mu.Lock()
-			f.learning = false
-			c.mu.Unlock()
-		}
-		h.b.close()
-		c.unpin(n)
-		return err
-	}
 	switch {
 	case !h.writable || !dirty && !wrote && !h.b.uncreated():
 		c.mu.Lock()
@@ -249,17 +235,35 @@ func (h *Handle) Release() {
 	case c.o.Async && p != "":
 		// It has its turn among the changes, as those of the name must not overtake the bytes.
 		_, err := c.queue.submit(c.ctx, change{op: "close", paths: []string{p}, sure: true, free: true, run: func(ctx context.Context) error {
-			if err := finish(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			if err := h.finish(ctx, last); err != nil && !errors.Is(err, context.Canceled) {
 				return err
 			}
 			return nil
 		}})
 		if err != nil {
-			_ = finish(c.ctx) // the mount is being ended; the error is known from the bytes' own report
+			_ = h.finish(c.ctx, last) // the mount is being ended; the error is known from the bytes' own report
 		}
 	default:
-		if !c.background(func(ctx context.Context) { _ = finish(ctx) }) {
-			_ = finish(c.ctx)
+		if !c.background(func(ctx context.Context) { _ = h.finish(ctx, last) }) {
+			_ = h.finish(c.ctx, last)
 		}
 	}
+}
+
+// finish waits until what was written through the handle is delivered, and gives the remote file back; with last it then learns the mtime
+// of the file first.
+func (h *Handle) finish(ctx context.Context, last bool) error {
+	c := h.c
+	err := h.learnBehind(ctx, h.fd.Delivered) // what others write from now on is theirs to deliver
+	if err == nil && last {
+		c.learnMtime(ctx, h)
+	}
+	if last {
+		c.mu.Lock()
+		h.n.file.learning = false
+		c.mu.Unlock()
+	}
+	h.b.close()
+	c.unpin(h.n)
+	return err
 }

@@ -27,9 +27,13 @@ type kept struct {
 // keepRemote keeps a closed handle's remote file for a while; false where it must be closed. Called with mu held.
 func (c *Cache) keepRemote(h *Handle) bool {
 	f := h.n.file
-	if c.closed || c.timeout == 0 || c.now() < c.scarce || h.writable || f.wrote || f.kept != nil || h.b.self == nil || h.b.f.Load() == nil || f.racy ||
-		h.n.parent == nil || len(c.kept) >= keptMost || h.unsure || h.size != f.size || h.mtime != f.mtime || f.data.Short() {
-		return false
+	switch {
+	case c.closed, c.timeout == 0, c.now() < c.scarce, len(c.kept) >= keptMost:
+		return false // nothing more is kept
+	case h.writable, h.b.self == nil, h.b.f.Load() == nil, f.kept != nil:
+		return false // it is no file that another handle could read from, or there is one already
+	case h.n.parent == nil, f.wrote, f.racy, f.data.Short(), h.unsure, h.size != f.size, h.mtime != f.mtime:
+		return false // the next open would find no use for it
 	}
 	k := &kept{n: h.n, b: h.b, size: h.size, mtime: h.mtime}
 	f.kept = k

@@ -69,11 +69,9 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	}
 	c.mu.Lock()
 	c.noteLookup(dir)
-	gen := dir.gen
-	var asked stamp
-	child := c.child(dir, name)
-	if child != nil {
-		asked = c.stamp(child)
+	before := nameStamp{gen: dir.gen, child: c.child(dir, name)}
+	if before.child != nil {
+		before.asked = c.stamp(before.child)
 	}
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)
@@ -86,30 +84,44 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	}
 	if err != nil {
 		if errors.Is(err, syscall.ENOENT) {
-			return c.lookupMissed(dir, name, gen, err)
+			return c.lookupMissed(dir, name, before.gen, err)
 		}
 		return Found{}, err
 	}
+	f, again, err := c.lookupMet(dir, name, p, before, a, tries == 0)
+	if again {
+		return c.lookup(ctx, dir, name, tries-1)
+	}
+	return f, err
+}
+
+// nameStamp is what a name in a directory was when a question about it went out.
+type nameStamp struct {
+	gen   uint64 // of the directory
+	child *Node  // what had the name; nil where the tree held nothing there
+	asked stamp  // of child
+}
+
+// lookupMet takes in the attributes that the server told of a name. again says that it has to be asked once more; with last it never does.
+func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session.Attr, last bool) (f Found, again bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.child(dir, name)
+	n := c.child(dir, name)
+	crossed := dir.gen != before.gen
 	switch {
-	case now != nil && (now != child || now.gen != asked.gen):
+	case n != nil && (n != before.child || n.gen != before.asked.gen):
 		// Made or changed here while the question was on its way: what we know is newer.
-	case now == nil && dir.gen != gen && c.knownMissing(dir, name):
-		return Found{}, fail("lookup", p, syscall.ENOENT, nil)
-	case now == nil && dir.gen != gen && c.keepsNoAbsence() && tries > 0:
-		// It may have been removed here since: absences are not kept, so nothing tells.
-		c.mu.Unlock()
-		defer c.mu.Lock()
-		return c.lookup(ctx, dir, name, tries-1)
-	case now != nil && asked.dirty && sameType(now, a):
-		c.keepAsked(now, asked, a)
-		c.nameTold(now, place{dir, name})
+	case n == nil && crossed && c.knownMissing(dir, name):
+		return Found{}, false, fail("lookup", p, syscall.ENOENT, nil)
+	case n == nil && crossed && c.keepsNoAbsence() && !last:
+		return Found{}, true, nil // it may have been removed here since: absences are not kept, so nothing tells
+	case n != nil && before.asked.dirty && sameType(n, a):
+		c.keepAsked(n, before.asked, a)
+		c.nameTold(n, place{dir, name})
 	default:
-		now = c.learn(dir, name, a)
+		n = c.learn(dir, name, a)
 	}
-	return c.foundAt(now, place{dir, name}), nil
+	return c.foundAt(n, place{dir, name}), false, nil
 }
 
 // known answers a look-up from what is known. Where the name is known not to be there the error is ENOENT.

@@ -201,22 +201,14 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 	}
 	if err != nil {
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
-		if errors.Is(err, syscall.ENOENT) {
-			if asked != p || c.serverPathOf(n) != asked {
-				// It was asked for by a name that a change under way takes away (-o async).
-				waiting, stop := c.bounded(ctx)
-				e := c.queue.wait(waiting, asked)
-				stop()
-				if e != nil {
-					return nil, a, c.errno(ctx, "open", p, e)
-				}
-				if now := c.pathOf(n); now != "" {
-					return c.openRemote(ctx, n, now, pflags, size, self)
-				}
-			}
-			err = c.goneUnder(ctx, n, p, err)
+		if !errors.Is(err, syscall.ENOENT) {
+			return nil, a, err
 		}
-		return nil, a, err
+		now, err := c.otherPath(ctx, n, p, asked, err)
+		if err != nil {
+			return nil, a, err
+		}
+		return c.openRemote(ctx, n, now, pflags, size, self)
 	}
 	if c.o.FollowSymlinks {
 		if a, err = f.Stat(ctx); err != nil {
@@ -239,6 +231,23 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		return nil, a, fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
 	return f, a, nil
+}
+
+// otherPath gives the path by which to open a file that was not found: it was asked for by a name that a change under way takes away
+// (-o async). asked is the path that the file had on the server then. Where there is no such change the error is absent, or what it means.
+func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent error) (string, error) {
+	if asked != p || c.serverPathOf(n) != asked {
+		waiting, stop := c.bounded(ctx)
+		err := c.queue.wait(waiting, asked)
+		stop()
+		if err != nil {
+			return "", c.errno(ctx, "open", p, err)
+		}
+		if now := c.pathOf(n); now != "" {
+			return now, nil
+		}
+	}
+	return "", c.goneUnder(ctx, n, p, absent)
 }
 
 // goneUnder notes that a file is not at p any more. Whoever opens it by another of its names finds it after ESTALE.

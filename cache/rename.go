@@ -30,24 +30,14 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	}
 	src, _, srcState := c.peek(dir, name)
 	dst, _, dstState := c.peek(newdir, newname)
-	known := syscall.Errno(0)
-	switch {
-	case srcState == absent:
-		known = syscall.ENOENT
-	case noReplace && dstState == present:
-		known = syscall.EEXIST
-	case srcState == present && dstState == present && src == dst:
-		c.mu.Unlock()
-		return nil // two names of one file: rename(2) does nothing
-	case srcState == present && dstState == present && dst.isDir() && !src.isDir():
-		known = syscall.EISDIR
-	case srcState == present && dstState == present && src.isDir() && !dst.isDir():
-		known = syscall.ENOTDIR
-	}
+	known := renameRefused(src, srcState, dst, dstState, noReplace)
 	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace)
 	c.mu.Unlock()
-	if known != 0 {
+	switch {
+	case known != 0:
 		return fail(op, from, known, nil)
+	case srcState == present && dstState == present && src == dst:
+		return nil // two names of one file: rename(2) does nothing
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
 	var moved *Node
@@ -86,6 +76,22 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			}
 		},
 	})
+}
+
+// renameRefused is the errno of a rename that can't succeed by what is known of the two names; 0 where it may.
+func renameRefused(src *Node, srcState knowledge, dst *Node, dstState knowledge, noReplace bool) syscall.Errno {
+	both := srcState == present && dstState == present
+	switch {
+	case srcState == absent:
+		return syscall.ENOENT
+	case noReplace && dstState == present:
+		return syscall.EEXIST
+	case both && dst.isDir() && !src.isDir():
+		return syscall.EISDIR
+	case both && src.isDir() && !dst.isDir():
+		return syscall.ENOTDIR
+	}
+	return 0
 }
 
 // move brings the tree up to date with a rename. Called with mu held.
