@@ -39,7 +39,7 @@ func (p *Pool) alloc(n int, dirty bool) *buffer {
 	return b
 }
 
-// wrap makes a clean buffer of memory from elsewhere.
+// wrap makes a clean buffer of memory of the heap.
 func (p *Pool) wrap(data []byte) *buffer {
 	b := bufferStructs.Get().(*buffer)
 	b.pool, b.dirty, b.slab, b.data = p, false, nil, data

@@ -14,10 +14,10 @@ type span struct {
 	file *File
 	in   *blocks // where it is while it is kept
 
-	// What the server is asked for: bytes that begin at off when the span is made. They don't change.
+	// What the server is asked for. They don't change.
 	handle *Handle // whose backend is asked; nil where nobody was
-	start  int64
-	want   int
+	start  int64   // offset of the first byte
+	want   int     // bytes
 	buf    *buffer
 	grown  uint64 // File.grown when the request began
 
@@ -78,20 +78,11 @@ func (h *Handle) nextGap(x, hi int64) (lo, end int64) {
 			x = s.end
 			continue
 		}
-		end = min(hi, next)
-		if e, ok, next := f.pending.at(x); ok {
-			x = e.end
-			continue
-		} else {
-			end = min(end, next)
+		e, until := f.unacknowledged(x)
+		if e == nil {
+			return x, min(hi, next, until)
 		}
-		if e, ok, next := f.flying.at(x); ok {
-			x = e.end
-			continue
-		} else {
-			end = min(end, next)
-		}
-		return x, end
+		x = until
 	}
 	return hi, hi
 }

@@ -29,8 +29,13 @@
 //
 // # Locks
 //
-// File.mu comes before Pool.mu. No two files' locks are held together, and no
-// lock is held while the server, a program or a function of Options is waited for.
+// File.mu comes before Pool.mu; latency.mu is a leaf. No two files' locks are held
+// together, and no lock is held while the server, a program or a function of
+// Options is waited for.
+//
+// A method that is not exported, and that touches what File.mu guards without taking
+// it, is called with it held. Those that wait for the server or call a function of
+// Options (fetch, send, sendTimes, deliver, insist, timesRefused) are called with no lock.
 package filedata
 
 import (

@@ -14,6 +14,7 @@ type epoch struct {
 	sending bool           // times are in flight
 }
 
+// addEpoch begins a new epoch, to which the next writes belong. With the first the file is dirty.
 func (f *File) addEpoch() *epoch {
 	if len(f.epochs) == 0 {
 		f.pool.setDirty(f, true)

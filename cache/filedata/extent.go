@@ -17,6 +17,20 @@ func (e *extent) bounds() (off, end int64) { return e.off, e.end }
 
 func (e *extent) data() []byte { return e.buf.data[e.off-e.base : e.end-e.base] }
 
+// unacknowledged gives the extent whose byte at x a read sees, the pending before the flying; nil where none has it. It is the same up to
+// until.
+func (f *File) unacknowledged(x int64) (e *extent, until int64) {
+	e, ok, next := f.pending.at(x)
+	if ok {
+		return e, e.end
+	}
+	e, ok, begin := f.flying.at(x)
+	if ok {
+		return e, min(next, e.end)
+	}
+	return nil, min(next, begin)
+}
+
 // changeable says whether h may write into the buffer of e, which is pending: nobody else looks at it, and no times
 // come between what is there and what is written.
 func (f *File) changeable(e *extent, h *Handle) bool {

@@ -44,11 +44,11 @@ type File struct {
 	idleSet   bool        // and it is running
 
 	barred    bool          // see Bar
-	wake      chan struct{} // closed when epochs shrink, or the bar goes; nil where nobody waits
+	wake      chan struct{} // closed when epochs shrink, pending gets empty, or the bar goes; nil where nobody waits
 	lastEpoch uint64        // the id of the newest epoch
 }
 
-// NewFile makes the content of a file of which nothing is here yet. tag comes back in Options.Lost.
+// NewFile makes the content of a file of which nothing is here yet. tag comes back in Options.Lost and TimesRefused.
 func (p *Pool) NewFile(tag any, remoteSize int64) *File {
 	return &File{
 		pool:    p,
@@ -194,7 +194,7 @@ func (f *File) Release() {
 // dirty says whether anything is unacknowledged, bytes or times.
 func (f *File) dirty() bool { return len(f.epochs) > 0 }
 
-// waitLocked is a channel that is closed at the next event that a waiter may want.
+// waitLocked is a channel that is closed at the next event that a waiter may want (see File.wake).
 func (f *File) waitLocked() <-chan struct{} {
 	if f.wake == nil {
 		f.wake = make(chan struct{})
@@ -210,8 +210,8 @@ func (f *File) wakeLocked() {
 }
 
 // SetTimes sends times after the bytes that are unacknowledged now, in the same flight as the last of them where that can be.
-// False: nothing is unacknowledged, nothing was done, send them yourself. A program's later write discards them no more than
-// the server would: writes that follow change the mtime again. a has HasTimes.
+// False: nothing is unacknowledged, nothing was done, send them yourself. Bytes that are written later go out after them and change
+// the mtime again, as they would without this package. a has HasTimes.
 func (f *File) SetTimes(a sftpconn.Attr) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,6 +15,7 @@ type latency struct {
 	begun             time.Time     // when the current period began
 }
 
+// add takes in how long one request took.
 func (l *latency) add(d time.Duration) {
 	now := time.Now()
 	l.mu.Lock()

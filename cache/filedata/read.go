@@ -84,20 +84,9 @@ func (h *Handle) read(ctx context.Context, a *assembly, off int64, n int) (View,
 func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
 	f := h.file
 	for x := off; x < end; {
-		e, ok, next := f.pending.at(x)
-		if !ok {
-			var n int64
-			limit := next
-			if e, ok, n = f.flying.at(x); ok {
-				next = min(limit, e.end)
-			} else {
-				next = min(limit, n)
-			}
-		} else {
-			next = e.end
-		}
+		e, next := f.unacknowledged(x)
 		next = min(next, end)
-		if ok {
+		if e != nil {
 			e.buf.ref()
 			a.parts = append(a.parts, part{off: x, end: next, buf: e.buf, base: e.base})
 			x = next

@@ -250,7 +250,7 @@ func (f *File) acknowledged(e *extent) {
 		return
 	}
 	switch {
-	case f.pending.overlaps(e.off, e.end) || in.overlaps(e.off, e.end):
+	case f.pending.overlaps(e.off, e.end) || in.overlaps(e.off, e.end): // other spans and extents have the bytes already
 	case len(e.buf.data) <= keepWritten:
 		e.buf.ref()
 		e.buf.acknowledged()
