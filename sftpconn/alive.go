@@ -16,8 +16,8 @@ const (
 
 	// busyFactor lengthens the patience with a transport that has no probe of its
 	// own while each of its channels has requests waiting: the probe is then a request
-	// behind them, and a slow answer looks like silence. So it does with a server that has said
-	// nothing behind the login: what sshd begins a session with (PAM) keeps it from the answers to probes, too.
+	// behind them, and a slow answer looks like silence. It does so, too, for a server that has said
+	// nothing since the login: what sshd does at the beginning of a session (PAM) keeps it from answering probes.
 	busyFactor = 4
 
 	// leastAlive is how many intervals of silence end a connection at least: one until it is probed, one for the answer.

@@ -33,7 +33,8 @@ func (c *Conn) backoff(tries int) time.Duration {
 // spread gives a time between half of d and one and a half.
 func spread(d time.Duration) time.Duration { return d/2 + time.Duration(rand.Int64N(int64(d))) }
 
-// pause waits for d or a kick, or until a nudge counts that came too early. It says false when c is closed.
+// pause waits for d or a kick, or until a nudge that came too early counts (noNudgeBefore). It says false when c is closed. patience
+// is when to give up; it is nil from then on.
 func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -15,7 +15,8 @@ type owing struct {
 	taken *uint32  // what openAgain has taken from the file and not given back; nil where the file has its bits
 }
 
-// owe sends a look at the file, or what is as good as one, and has noted from then on what programs set.
+// owe sends a look at the file, or what is as good as one; from then on what programs set is noted. What they have set since the last
+// look takes the place of what openAgain has taken: the file is to have that.
 func (c *Conn) owe(o *owing, path string, look func() *session.Call) *session.Call {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
@@ -108,7 +109,8 @@ func (c *Conn) repay(o *owing, send func(bits uint32) *session.Call) *session.Ca
 	return send(o.due())
 }
 
-// due gives the bits that the file is to have, by what is known now. With bitsMu held, and taken not nil.
+// due gives the bits that the file is to have: those that a program has set since the look, or else those that were taken. With bitsMu
+// held, and taken not nil.
 func (o *owing) due() uint32 {
 	if o.since != nil {
 		o.taken, o.since = o.since, nil

@@ -1,6 +1,7 @@
 package sftpconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,10 +36,10 @@ type Conn struct {
 	mu            sync.Mutex    // guards what follows
 	changed       chan struct{} // closed and replaced whenever what follows changes for those who wait
 	closed        bool
-	names         *channel // nil while there is no connection
-	links         []*link  // the first is that of names
-	extra         int      // further links, up or being dialled
-	extraAfter    time.Time
+	names         *channel  // nil while there is no connection
+	links         []*link   // the first is that of names; replaced as a whole, never changed
+	extra         int       // further links, up or being dialled
+	extraAfter    time.Time // no further link is dialled before
 	extraRefused  int       // of those that were dialled since one was made, how many were refused for good
 	noFurther     bool      // the server refuses logins beside the first
 	final         error     // no connection ever again
@@ -47,14 +48,14 @@ type Conn struct {
 	trial         bool      // a loss now is final (Options.Trial)
 	gaveUp        bool      // there has been none for ReconnectTimeout, and requests fail until there is
 	since         time.Time // when the connection was made, or lost where there is none
-	lastErr       error
+	lastErr       error     // why the last connection ended, or the last attempt failed
 	nextTry       time.Time // when the pause between two attempts ends; zero while there is a connection
 	failures      int       // attempts to connect that have failed
 	reconnects    int
-	bounded       map[*context.CancelCauseFunc]struct{}
-	info          transport.Info // of the last connection
-	past          [2]uint64      // bytes moved by links that are gone, by direction
-	doubts        map[*doubt]struct{}
+	bounded       map[*context.CancelCauseFunc]struct{} // of the contexts of Bounded that have not ended
+	info          transport.Info                        // of the last connection
+	past          [2]uint64                             // bytes moved by links that are gone, by direction
+	doubts        map[*doubt]struct{}                   // changes of names whose outcome is not known
 
 	bitsMu sync.Mutex // guards owings and what they are; after File.mu, before the sessions' locks
 	owings map[*owing]struct{}
@@ -113,7 +114,7 @@ func newConn(o Options) *Conn {
 	return c
 }
 
-// Close ends the connection and every goroutine of it; waiting calls fail with ErrClosed.
+// Close ends the connection and every goroutine of it; waiting calls fail with ErrClosed. The error is always nil.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -196,12 +197,10 @@ func (c *Conn) unreachable() error {
 // channel gives the channel of names, waiting for a connection as ctx allows.
 func (c *Conn) channel(ctx context.Context) (*channel, error) {
 	asker := askerOf(ctx)
-	for _, who := range []context.Context{ctx, asker} {
-		if who.Err() != nil {
-			return nil, context.Cause(who)
-		}
-	}
 	for first := true; ; first = false {
+		if err := cmp.Or(ended(ctx), ended(asker)); err != nil {
+			return nil, err
+		}
 		c.mu.Lock()
 		ch, changed := c.names, c.changed
 		err := c.unreachable()
@@ -223,11 +222,6 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 		case <-asker.Done():
 		}
 		c.waiting.Add(-1)
-		for _, who := range []context.Context{ctx, asker} {
-			if who.Err() != nil {
-				return nil, context.Cause(who)
-			}
-		}
 	}
 }
 

@@ -30,6 +30,14 @@ func OnBehalf(ctx, asker context.Context) context.Context {
 	return context.WithValue(ctx, askerKey{}, asker)
 }
 
+// ended is the cause of ctx's end; nil while it lasts.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
 // askerOf is who may give up waiting for a connection: ctx itself, but for OnBehalf.
 func askerOf(ctx context.Context) context.Context {
 	if asker, ok := ctx.Value(askerKey{}).(context.Context); ok {

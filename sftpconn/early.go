@@ -36,9 +36,9 @@ func (f *File) confirm(ctx context.Context, h *handle) (bool, error) {
 // headMost is how much of a file is read in the flight of its opening at most, in bytes: what the kernel asks for first.
 const headMost = 128 << 10
 
-// HeadNear is how much that is within lanRTT, in bytes, and of longer files nothing: a round trip costs less there than the server
-// takes for more, and who opens a database for a page of it would wait for that. Where the server takes READs of this size,
-// a file of up to HeadNear bytes comes with its opening at any distance.
+// HeadNear takes the place of headMost within lanRTT, in bytes, and nothing is read there of what is believed to be longer: a round trip
+// costs less than the server takes for more, and who opens a database for a page of it would wait for that. So where the server takes
+// READs of this size, a file of up to HeadNear bytes comes with its opening at any distance.
 const HeadNear = 64 << 10
 
 // head is the READ of a file's beginning in the flight of its OPEN. Of a file so long that it may be read over several

@@ -16,7 +16,8 @@ type exposed struct {
 	acks uint64 // how often something was acknowledged, ever
 }
 
-// stored notes that the server has stored what was acknowledged when acks was what it says. With mu held.
+// stored notes that the server has stored what was acknowledged when e.acks was acks: where more was acknowledged since, that may be what
+// reaches furthest. With mu held.
 func (e *exposed) stored(acks uint64) {
 	if e.acks == acks {
 		e.end = 0

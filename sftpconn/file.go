@@ -67,7 +67,7 @@ type File struct {
 
 	pending atomic.Int64 // bytes asked for and not answered
 
-	owing owing // for a reopening
+	owing owing // bits that a reopening has taken; guarded by Conn.bitsMu
 }
 
 func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
@@ -220,7 +220,7 @@ func (f *File) best(dir, n int, on *link) *handle {
 		switch names := ch.names && !ch.former.Load(); {
 		case names && n > 0 && ch.pacer(dir).lent.Load():
 			load += float64(max(ch.pacer(dir).shareNow()-lentBytes, 0))
-		case names == (n != 0):
+		case names == (n != 0): // data or what is lengthy on that of names, or a small request on another
 			load += loadOfLastResort
 		}
 		if ch.stuck.Load() {

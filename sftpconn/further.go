@@ -10,7 +10,7 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// allLinks gives the links that are up; the slice is not to be changed.
+// allLinks gives the links that are up, that of names first; the slice is not to be changed.
 func (c *Conn) allLinks() []*link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -18,7 +18,7 @@ func (c *Conn) allLinks() []*link {
 }
 
 // widen makes a further connection in the background where the user asked for
-// more and bulk data would use it.
+// more and it is not known that none is to be had.
 func (c *Conn) widen() {
 	if c.o.MaxConns == 1 {
 		return

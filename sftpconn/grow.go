@@ -71,9 +71,9 @@ func (l *link) openBulk() {
 	l.write.pump()
 }
 
-// openCounted opens a channel that is counted in opening already, so that silence meanwhile ends the link. put gets it
-// with mu held when it is counted there no more, or learns why there is none. On a link that is over by then it is closed.
-// like is as with openChannel.
+// openCounted opens a channel, which the caller has counted in link.opening: so silence meanwhile ends the link. put is called with mu
+// held, when the count is taken back, and gets the channel or why there is none. Where the link is over by then, the channel is closed
+// and put gets why. like is as with openChannel.
 func (l *link) openCounted(like *session.Session, put func(ch *channel, err error)) error {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()

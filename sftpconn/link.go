@@ -49,7 +49,7 @@ const (
 	// than that no more are granted, does not ask for one.
 	refusedPause = 20 * time.Second
 
-	// slowStart is how much longer than round trips take the greeting of a server comes that has its programs started slowly,
+	// slowStart is how much longer than two round trips the greeting of a server takes whose programs are started slowly,
 	// as by a login shell that reads much.
 	slowStart = 500 * time.Millisecond
 
@@ -79,7 +79,7 @@ type link struct {
 
 	mu        sync.Mutex // guards what follows
 	err       error      // why it is over
-	names     *channel   // nil in a further link
+	names     *channel   // nil in a further link; set by the manager's goroutine (or before it), which so may look at it without mu
 	former    []*channel // those of names that got stuck
 	bulk      []*channel // those for data; replaced as a whole, never changed
 	opening   int        // channels of any kind that are being opened: a place on the server each, and an answer that is outstanding
@@ -100,9 +100,10 @@ type channel struct {
 	since time.Time
 
 	former atomic.Bool // another is the channel of names now
-	stuck  atomic.Bool // and for as long as this one does not come to an end with a request
+	stuck  atomic.Bool // the server does not come to an end with a request on it: that is why it is former
 
-	started uint32    // what s.Started said when it was last looked at; of shrink, as usedAt
+	// Of the goroutine of watchIdle.
+	started uint32    // what s.Started said when it was last looked at
 	usedAt  time.Time // when it last was found in use
 
 	load [2]atomic.Int64 // bytes in flight, by direction

@@ -27,6 +27,23 @@ var (
 // entrySize is what a name takes besides its bytes, in bytes.
 const entrySize = int(unsafe.Sizeof(Entry{}))
 
+// tally counts what a listing has brought.
+type tally struct{ names, bytes int }
+
+// add counts one answer. The error ends the listing.
+func (t *tally) add(names []Entry) error {
+	if t.names += len(names); t.names > listMost {
+		return fmt.Errorf("the server lists more than %d names", listMost)
+	}
+	for _, e := range names {
+		t.bytes += entrySize + len(e.Name)
+	}
+	if t.bytes > listMostBytes {
+		return fmt.Errorf("the server lists more names than fit into %d bytes", listMostBytes)
+	}
+	return nil
+}
+
 // errStop carries the error of a yield out of a listing.
 type errStop struct{ error }
 
@@ -75,7 +92,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 	}()
 
 	size, most, ended := listWindowFirst, listFullAnswer, false
-	all, bytes := 0, 0
+	var all tally
 	short := false // the last answer was less than the server can give: the end is near
 	for {
 		for !ended && len(flight) < size && !(short && len(flight) > 0) {
@@ -93,7 +110,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		// of order may have put names there.
 		err := ch.wait(ctx, call)
 		none := errors.Is(err, io.EOF) || err == nil && len(call.Entries()) == 0
-		if wasEarly && (refused(err) || all == 0 && none) {
+		if wasEarly && (refused(err) || all.names == 0 && none) {
 			continue // a server that answers out of order may have come to it before the OPENDIR
 		}
 		if err != nil {
@@ -111,14 +128,8 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 			ended = true // some servers end a directory so, and OpenSSH's own client takes it for the end
 			continue
 		}
-		if all += len(names); all > listMost {
-			return fmt.Errorf("the server lists more than %d names", listMost)
-		}
-		for _, e := range names {
-			bytes += entrySize + len(e.Name)
-		}
-		if bytes > listMostBytes {
-			return fmt.Errorf("the server lists more names than fit into %d bytes", listMostBytes)
+		if err := all.add(names); err != nil {
+			return err
 		}
 		short = len(names) < most
 		most = len(names)

@@ -87,8 +87,8 @@ type pacer struct {
 	sentAt      time.Time           // when that was granted which was delivered last
 	rates       [rateRounds]float64 // highest of each round, bytes/s
 	round       int
-	last        mark    // when the round began: it ends with the first that was sent when delivered was this
-	former      mark    // when the one before did
+	last        mark    // where the round began: it ends with the first delivery of what was granted after that
+	former      mark    // where the round before it began
 	starting    bool    // the rate still grows with what is in flight, so that is startGain times as much
 	stretch     float64 // 1 and more: what is in flight beyond rate × smallest round trip, because it proved useful
 	probing     int     // 0; 1 in the first round with more in flight; 2 in the second, whose rate tells
@@ -261,8 +261,8 @@ func (p *pacer) pump() {
 	p.serve()
 }
 
-// serve hands out what may be in flight. It returns how many channels are wanted,
-// where more than there may be, and 0 else. With mu held.
+// serve hands out what may be in flight. It returns how many channels are wanted for the rest;
+// 0 where the windows of those there are will do. With mu held.
 func (p *pacer) serve() (channels int) {
 	if p.stopped || p.waiting == 0 {
 		return 0

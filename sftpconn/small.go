@@ -14,15 +14,15 @@ import (
 // a channel is opened for them.
 const smallBeforeBulk = 4
 
-// ReadSmall opens, reads up to max bytes and closes, in two flights at most, without a
-// File: the content and the attributes (LSTAT before the opening, as with Open). size is what the
-// caller believes its size to be. Files that are no regular files, or are longer
-// than max, give an error. It yields to whatever a program waits for.
+// ReadSmall opens a file, reads it and closes it, in two flights as a rule, without a
+// File: the content and the attributes (LSTAT before the opening, as with Open). A file that is
+// no regular one, or is longer than most bytes, gives an error. It yields to whatever a program waits for.
 // The name must be known to lead to a regular file: opening a FIFO blocks the server.
-func (c *Conn) ReadSmall(ctx context.Context, path string, size int, max int) (content []byte, a Attr, err error) {
+// The size that the caller believes the file to have is not used: LSTAT tells it in time.
+func (c *Conn) ReadSmall(ctx context.Context, path string, _, most int) (content []byte, a Attr, err error) {
 	err = c.retry(ctx, "read", path, func(names *channel, _ bool) error {
 		var err error
-		content, a, err = c.readSmall(ctx, c.aside(names, path), path, min(size, max), max)
+		content, a, err = c.readSmall(ctx, c.aside(names, path), path, most)
 		return err
 	})
 	if err != nil {
@@ -49,7 +49,8 @@ func (c *Conn) aside(names *channel, path string) *channel {
 	return least
 }
 
-func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, max int) ([]byte, Attr, error) {
+// readSmall is ReadSmall on ch, once.
+func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, most int) ([]byte, Attr, error) {
 	stat, open := ch.s.LookAndOpen(path, session.OpenRead, Attr{})
 	// A FIFO may have got the name meanwhile: what nobody waits for must not block others for long.
 	soon, cancel := context.WithTimeout(ctx, stuckAfter)
@@ -70,8 +71,8 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, ma
 	switch {
 	case !isRegular(a):
 		return nil, Attr{}, errors.New("no regular file")
-	case a.Size > uint64(max):
-		return nil, Attr{}, fmt.Errorf("file of %d bytes is longer than %d", a.Size, max)
+	case a.Size > uint64(most):
+		return nil, Attr{}, fmt.Errorf("file of %d bytes is longer than %d", a.Size, most)
 	}
 	// One byte more than there should be: where it isn't there, the file ends.
 	buf := make([]byte, int(a.Size)+1)
@@ -84,12 +85,12 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, size, ma
 			return buf[:n:n], a, nil
 		case err != nil:
 			return nil, Attr{}, err
-		case n > max:
-			return nil, Attr{}, fmt.Errorf("file has become longer than %d bytes", max)
+		case n > most:
+			return nil, Attr{}, fmt.Errorf("file has become longer than %d bytes", most)
 		case n == int(a.Size) && got > 0:
 			return buf[:n:n], a, nil
 		case n == len(buf):
-			buf = append(buf, make([]byte, min(len(buf), max+1-n))...)
+			buf = append(buf, make([]byte, min(len(buf), most+1-n))...)
 		}
 	}
 }

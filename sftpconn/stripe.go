@@ -10,6 +10,9 @@ import (
 // the file goes on over the channels it has.
 var errStripe = errors.New("file is not opened on a further channel")
 
+// A file is opened on further channels in the background, by stripe: when bulk data of it is moved (widen), when requests for that wait
+// for room (crowd) or a channel has just been opened (join), and when a copy wants two files on one channel (spread).
+
 // widen has the file opened on further channels for data in direction dir, where it
 // moves enough of it. With mu held.
 func (f *File) widen(dir int) {

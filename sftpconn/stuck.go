@@ -39,7 +39,7 @@ func (c *Conn) freeStuck(l *link) {
 		case ch == l.names && (stuck && stall.Behind > 0 || giveUp):
 			c.replaceStuck(l, stall.Age)
 		case ch.former.Load() && !stuck && !unwanted:
-			l.release(ch)
+			l.makeBulk(ch)
 		}
 	}
 }
@@ -89,8 +89,8 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	c.mu.Unlock()
 }
 
-// release makes a former channel of names, which is stuck no longer, one for bulk data.
-func (l *link) release(ch *channel) {
+// makeBulk makes a former channel of names on which the server goes on again one for bulk data.
+func (l *link) makeBulk(ch *channel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.former, ch)
