@@ -36,7 +36,7 @@ type Call struct {
 
 	// Guarded by Session.mu until done is closed.
 	id      uint32
-	frame   *sshfx.Buffer // the request, but for its payload; nil once the writer has taken it
+	frame   *sshfx.Buffer // the request, but for its payload; the writer's from the queue on, nil once it has copied it
 	payload []byte        // of WRITE; nil once given up
 	dst     []byte        // of READ; nil once given up
 	asked   int           // bytes a READ asks for
@@ -44,7 +44,7 @@ type Call struct {
 	sent    bool          // the writer has begun with it
 	givenUp bool          // nobody waits for it
 	ended   bool          // err is final
-	held    uint8
+	held    uint8         // who touches the buffer: heldByReader, heldByWriter
 	sentAt  time.Time
 	err     error
 
@@ -53,10 +53,10 @@ type Call struct {
 	peeks       string // of READDIR with a handle that is only foreseen: that handle; not changed after start
 	lists       bool   // of OPENDIR: it is that of OpendirAndRead; not changed after start
 	began       uint64 // of OPEN and OPENDIR: how many of them have been started in the session, this one included
-	untouched   bool   // see Untouched
+	untouched   bool   // of OPENDIR: see Untouched
 	foreseen    string // of OPEN and OPENDIR: see Foreseen; not changed after start
 	takenBefore uint64 // of these, how many handles will have been given out before, as known at start
-	asForeseen  bool
+	asForeseen  bool   // of OPEN and OPENDIR: see AsForeseen
 
 	// Set by the reader before done is closed, not changed after.
 	n       int

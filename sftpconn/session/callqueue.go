@@ -1,6 +1,6 @@
 package session
 
-// callQueue is a first-in first-out queue.
+// callQueue is a first-in first-out queue, guarded by Session.mu.
 type callQueue struct {
 	calls []*Call
 	head  int
@@ -17,6 +17,7 @@ func (q *callQueue) push(c *Call) {
 	q.calls = append(q.calls, c)
 }
 
+// pop takes the oldest call; nil where there is none.
 func (q *callQueue) pop() *Call {
 	if q.head == len(q.calls) {
 		return nil

@@ -22,7 +22,7 @@ type handles struct {
 	peekEnded map[string]uint64 // the value of began when the last of them was answered
 
 	may   bool // the server may be OpenSSH's, by its extensions
-	wrong bool // a handle was not the expected one: it has another way
+	wrong bool // a handle was not the expected one: the server gives them out in another way, and nothing is foreseen any more
 }
 
 // expected is the number that comes when others more have been taken.
@@ -76,7 +76,7 @@ func (h *handles) foreseeDir() string {
 	return id
 }
 
-// take notes a handle that was given out.
+// take notes a handle that the server gave out.
 func (h *handles) take(handle string) {
 	h.taken++
 	if h.wrong {
@@ -136,7 +136,7 @@ func (h *handles) moved(c *Call, err error) {
 	}
 }
 
-// end notes its outcome. With Session.mu held.
+// end notes the outcome of a request that begin has noted. With Session.mu held.
 func (h *handles) end(c *Call, err error) {
 	switch {
 	case c.want == answerHandle:

@@ -30,13 +30,13 @@ type Session struct {
 	ch  transport.Channel
 	log *slog.Logger
 
-	greeted    chan error    // one value: how the greeting went; sent by the reader
-	wake       chan struct{} // capacity 1: there may be something in queue for the writer
-	done       chan struct{} // closed by fail, once
-	extensions atomic.Pointer[map[string]string]
-	limits     *Call        // nil where the server has no limits@openssh.com; set before greeted, or that of Options.Like
-	known      bool         // the limits are those of Options.Like
-	maxPacket  atomic.Int64 // longest packet either way, in bytes without its length field
+	greeted    chan error                        // one value: how the greeting went; sent by the reader
+	wake       chan struct{}                     // capacity 1: there may be something in queue for the writer
+	done       chan struct{}                     // closed by fail, once
+	extensions atomic.Pointer[map[string]string] // by name, with their values; never nil, empty before the greeting
+	limits     *Call                             // nil where the server has no limits@openssh.com; set before greeted, or that of Options.Like
+	known      bool                              // what Options.Like was told is taken over, so limits are not asked for; set before the goroutines start
+	maxPacket  atomic.Int64                      // longest packet either way, in bytes without its length field
 
 	mu        sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
 	err       error      // why the session is over
@@ -280,7 +280,7 @@ func (c *Call) lost(first bool, err error) *LostError {
 	return e
 }
 
-// newFrame begins the request of c. Buffers come from a pool, to which the writer gives them back.
+// newFrame begins a request of type t. Buffers come from a pool, to which the writer gives them back.
 func newFrame(t sshfx.PacketType) *sshfx.Buffer {
 	b := frames.Get().(*sshfx.Buffer)
 	b.StartPacket(t, 0)
@@ -292,6 +292,7 @@ var frames = sync.Pool{New: func() any { return sshfx.NewMarshalBuffer(128) }}
 // maxPooledFrame keeps a buffer that a long path has grown out of the pool. Bytes.
 const maxPooledFrame = 1 << 10
 
+// recycle gives a buffer of newFrame back.
 func recycle(b *sshfx.Buffer) {
 	if b.Cap() <= maxPooledFrame {
 		frames.Put(b)

@@ -102,6 +102,7 @@ func (s *Session) send(c *Call, piece []byte) ([]byte, bool) {
 	return piece[:0], ok
 }
 
+// unhold ends the writer's hold of c's payload, if it has one.
 func (s *Session) unhold(c *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
