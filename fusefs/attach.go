@@ -86,6 +86,7 @@ func attach(o Options) (fd int, direct bool, stays *helper, err error) {
 	return fd, false, stays, err
 }
 
+// mountDirect is mount(2), which only root may call; it returns the open /dev/fuse.
 func mountDirect(o Options) (int, error) {
 	st, err := os.Stat(o.Mountpoint)
 	if err != nil {

@@ -58,11 +58,11 @@ func (fs *filesystem) forgetPages(op *operation, n *cache.Node) {
 		defer close(told)
 		fs.server.InodeNotify(n.ID(), 0, -1)
 	}()
-	patience := time.NewTimer(noticePatience)
-	defer patience.Stop()
+	timer := time.NewTimer(noticePatience)
+	defer timer.Stop()
 	select {
 	case <-told:
-	case <-patience.C:
+	case <-timer.C:
 	case <-op.Done():
 	}
 }

@@ -10,6 +10,7 @@ type table[T any] struct {
 	last uint64
 }
 
+// put gives a handle its number.
 func (t *table[T]) put(h T) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -113,18 +113,10 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 	complaint := os.NewFile(uintptr(memory), "complaint")
 	defer complaint.Close()
 
-	words := append(o.words(), "fsname="+o.FsName, "subtype="+o.Subtype)
-	words = slices.DeleteFunc(words, func(w string) bool { return w == "rw" })
-	for i, w := range words {
-		words[i] = strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(w)
+	if _, err := os.Stat(mtab); o.AutoUnmount && errors.Is(err, fs.ErrNotExist) {
+		o.Logger.Warn("auto_unmount has no effect here: "+program+" takes away only what "+mtab+" lists", "missing", mtab, "to do", makeMtab)
 	}
-	if o.AutoUnmount {
-		words = append(words, "auto_unmount")
-		if _, err := os.Stat(mtab); errors.Is(err, fs.ErrNotExist) {
-			o.Logger.Warn("auto_unmount has no effect here: "+program+" takes away only what "+mtab+" lists", "missing", mtab, "to do", makeMtab)
-		}
-	}
-	cmd := exec.Command(program, "-o", strings.Join(words, ","), "--", o.Mountpoint)
+	cmd := exec.Command(program, "-o", o.helperWords(), "--", o.Mountpoint)
 	cmd.Env = append(os.Environ(), "_FUSE_COMMFD=3")
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stderr = complaint
@@ -140,9 +132,7 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 		if err == nil {
 			unix.Close(fd)
 		}
-		text := make([]byte, 4<<10)
-		n, _ := complaint.ReadAt(text, 0)
-		if said := strings.TrimSpace(string(text[:n])); said != "" {
+		if said := beginning(complaint); said != "" {
 			return -1, nil, errors.New(said + advice(said))
 		}
 		return -1, nil, fmt.Errorf("%s: %w", program, failed)
@@ -158,6 +148,26 @@ const (
 	mtab     = "/etc/mtab"
 	makeMtab = "have root run ln -s /proc/self/mounts " + mtab
 )
+
+// helperWords are the options of the mount as the helper takes them.
+func (o *Options) helperWords() string {
+	words := append(o.words(), "fsname="+o.FsName, "subtype="+o.Subtype)
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "rw" })
+	for i, w := range words {
+		words[i] = strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(w)
+	}
+	if o.AutoUnmount {
+		words = append(words, "auto_unmount")
+	}
+	return strings.Join(words, ",")
+}
+
+// beginning is the text at the beginning of a file.
+func beginning(f *os.File) string {
+	text := make([]byte, 4<<10)
+	n, _ := f.ReadAt(text, 0)
+	return strings.TrimSpace(string(text[:n]))
+}
 
 // advice is what to do about a complaint of the helper, where that does not say it.
 func advice(said string) string {

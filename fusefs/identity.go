@@ -52,6 +52,7 @@ type fileMap struct {
 	ignoreUnmapped bool // else an id outside the tables is neither shown nor set
 }
 
+// idTable translates ids both ways; nil maps stand for a table that was left out.
 type idTable struct{ toLocal, toRemote map[uint32]uint32 }
 
 // NewFileMap reads tables of lines "name:id" (idmap=file): the local user or
@@ -71,6 +72,7 @@ func NewFileMap(uidfile, gidfile string, ignoreUnmapped bool) (IDMapper, error) 
 	return m, nil
 }
 
+// readTable reads one table; local gives the id that a name, or number, has here.
 func readTable(path string, local func(name string) (uint32, error)) (idTable, error) {
 	if path == "" {
 		return idTable{}, nil
@@ -168,6 +170,7 @@ func (m fileMap) ToRemote(uid, gid *uint32) (*uint32, *uint32, error) {
 	return uid, gid, nil
 }
 
+// remote is the id on the other side; nil for nil.
 func (m fileMap) remote(t idTable, kind string, id *uint32) (*uint32, error) {
 	if id == nil || t.toRemote == nil {
 		return id, nil

@@ -49,10 +49,10 @@ func (m *nameMap) Learn(ctx context.Context, uids, gids []uint32) error {
 		return fmt.Errorf("the server was asked for the names of %d users and %d groups, and gave %d and %d", len(uids), len(gids), len(users), len(groups))
 	}
 	for i, uid := range uids {
-		m.learn(&m.users, uid, users[i], localUser, hasUser)
+		m.enter(&m.users, uid, users[i], localUser, hasUser)
 	}
 	for i, gid := range gids {
-		m.learn(&m.groups, gid, groups[i], localGroup, hasGroup)
+		m.enter(&m.groups, gid, groups[i], localGroup, hasGroup)
 	}
 	return nil
 }
@@ -81,8 +81,8 @@ func (m *nameMap) ToLocal(uid, gid uint32) (uint32, uint32) {
 	return uid, gid
 }
 
-// learn enters what a remote id is here.
-func (m *nameMap) learn(t *idTable, remote uint32, name string, local func(string) (uint32, error), taken func(uint32) bool) {
+// enter notes what a remote id of that name is here. local finds the id of a name, and taken says whether an id is somebody's.
+func (m *nameMap) enter(t *idTable, remote uint32, name string, local func(string) (uint32, error), taken func(uint32) bool) {
 	id, same := remote, false
 	if name != "" && !isNumber(name) { // a name of digits would be taken for an id
 		if found, err := local(name); err == nil {
@@ -132,6 +132,7 @@ func (m *nameMap) ToRemote(uid, gid *uint32) (*uint32, *uint32, error) {
 	return uid, gid, nil
 }
 
+// named is the id that the owner of a local one has on the server.
 func (t *idTable) named(kind string, id *uint32) (*uint32, error) {
 	if id == nil {
 		return nil, nil

@@ -17,6 +17,7 @@ type kernel interface {
 	EntryNotify(parent uint64, name string) fuse.Status
 }
 
+// dirName is a name in a directory, by the directory's node id.
 type dirName struct {
 	dir  uint64
 	name string
@@ -70,6 +71,7 @@ func (q *queue[K]) start() {
 	q.pending = make(map[K]struct{})
 }
 
+// put adds k; it waits while the queue is full. Before start and after close it does nothing.
 func (q *queue[K]) put(k K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -110,6 +112,7 @@ func (q *queue[K]) take() map[K]struct{} {
 	return batch
 }
 
+// deliver hands on what is put, until close.
 func (q *queue[K]) deliver(to func(K)) {
 	for batch := q.take(); batch != nil; batch = q.take() {
 		for k := range batch {
