@@ -117,6 +117,7 @@ func program() string {
 	return name
 }
 
+// finishStart looks at what has come of the second process: err is that of readReady.
 func finishStart(set *cmdline.Settings, cmd *exec.Cmd, err error) error {
 	if errors.Is(err, io.EOF) {
 		err := cmd.Wait()
@@ -137,6 +138,7 @@ func finishStart(set *cmdline.Settings, cmd *exec.Cmd, err error) error {
 	return nil
 }
 
+// readReady waits for the message, and makes an error of it. The error is io.EOF where the process ends without a whole message.
 func readReady(r io.Reader) error {
 	var m ready
 	if err := json.NewDecoder(r).Decode(&m); err != nil {

@@ -101,7 +101,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	case err != nil:
 		busy := errors.Is(err, unix.EBUSY)
 		switch {
-		case w.lazy || w.force:
+		case w.lazy || w.force: // it is detached
 		case busy:
 			return m.inUse(failed, late), false
 		default:

@@ -49,6 +49,7 @@ func openLog(name string) (*logFile, error) {
 	return l, l.open()
 }
 
+// open opens the file by its name. With mu held, or before anybody else has l.
 func (l *logFile) open() error {
 	f, err := os.OpenFile(l.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -31,7 +31,7 @@ func main() { os.Exit(run(os.Args)) }
 
 func run(argv []string) int {
 	if os.Getenv("PATH") == "" {
-		// A service may have no PATH. This is about where execvp(3), with which sshfs finds ssh, looks then. Without ssh less of
+		// A service may have no PATH. sshfs finds ssh by execvp(3), which looks in about these directories then. Without ssh less of
 		// the user's configuration would count.
 		os.Setenv("PATH", "/usr/local/bin:/usr/bin:/bin")
 	}

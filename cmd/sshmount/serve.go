@@ -47,7 +47,7 @@ type mount struct {
 	over    chan struct{}    // closed by recordEnd when the mount has ended
 	outcome control.Outcome  // how it ended; written before over is closed, and read after
 	control *control.Server  // nil where there could be none
-	signals <-chan os.Signal // the user's wishes to end it
+	signals <-chan os.Signal // the user's wishes to end it; read by one goroutine at a time
 
 	// Of the goroutine that ends the mount.
 	hurry bool         // a second signal came: no more waiting
@@ -55,7 +55,7 @@ type mount struct {
 	later []umountWish // that came while another was being met
 }
 
-// where the log goes.
+// logPlace is where the log goes.
 type logPlace int
 
 const (
@@ -276,7 +276,7 @@ func openLogger(set *cmdline.Settings, where logPlace, hushed <-chan struct{}) (
 	return slog.New(slog.NewMultiHandler(newLogger(file, level), terminal)), nil
 }
 
-// readPassword reads one line, and nothing behind it.
+// readPassword reads one line. What comes behind it on r may be read, too, and is dropped.
 func readPassword(r io.Reader) ([]byte, error) {
 	line, err := bufio.NewReaderSize(io.LimitReader(r, maxPassword), maxPassword).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -85,8 +85,8 @@ func advise(at, n uintptr, advice int) {
 }
 
 // tuneScheduler gives Go's scheduler one processor more than there are. A goroutine that waits in read(2) for the kernel's next
-// request keeps the one it had, until a thread that looks for such takes it away: on a machine with two that thread ran three
-// times for each request, and small reads took a third longer. Whoever set GOMAXPROCS knows better.
+// request keeps the one it had, until the runtime's monitor thread (sysmon) takes it away: on a machine with two processors that
+// thread ran three times for each request, and small reads took a third longer. Whoever set GOMAXPROCS knows better.
 func tuneScheduler() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -94,13 +94,13 @@ func tuneScheduler() {
 	slowWatch()
 }
 
-// watchSlack is how late the thread that looks for such may wake, in nanoseconds. It is also what a goroutine may wait longer for
-// a processor, where all are with goroutines that wait for the kernel.
+// watchSlack is how late the monitor thread may wake, in nanoseconds. It is also what a goroutine may wait longer for a processor,
+// where all are with goroutines that wait for the kernel.
 const watchSlack = 1_000_000
 
-// slowWatch has the thread that takes processors away look a thousand times a second, in place of 15,000 times: that is what
-// it does while requests come, and it cost a tenth to a fifth of what the process takes. It is the first that the runtime starts. The
-// system lets only who has CAP_SYS_NICE do so; without, all is as it is with any program in Go.
+// slowWatch has the monitor thread look for such processors a thousand times a second, in place of 15,000 times: so often it looks
+// while requests come, which cost a tenth to a fifth of the processor time of this process. It is the first thread that the runtime
+// starts. The system lets only who has CAP_SYS_NICE do so; without, all is as it is with any program in Go.
 func slowWatch() {
 	self, first := os.Getpid(), 0
 	threads, _ := os.ReadDir("/proc/self/task")

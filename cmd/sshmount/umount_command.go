@@ -160,6 +160,7 @@ func awaitEnd(r control.Record) {
 	}
 }
 
+// outcomeError tells where rescued bytes are, and gives the error with which the command ends.
 func outcomeError(path string, o control.Outcome) error {
 	for _, r := range o.Rescued {
 		say("not saved on the server, but here: %s", r)
@@ -176,6 +177,7 @@ func outcomeError(path string, o control.Outcome) error {
 	return nil
 }
 
+// untilSignal makes a context that ends when the user wants the command to.
 func untilSignal() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), heeded(unix.SIGINT, unix.SIGTERM)...)
 }
