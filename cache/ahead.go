@@ -52,19 +52,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		return nil, false
 	}
 	a := n.file.ahead
-	select {
-	case <-a.done:
-	default:
-		// On its way: it went out before a question of ours could.
-		c.mu.Unlock()
-		waiting, stop := c.bounded(ctx)
-		select {
-		case <-a.done:
-		case <-waiting.Done():
-		}
-		stop()
-		c.mu.Lock()
-	}
+	c.waitAhead(ctx, a) // it went out before a question of ours could
 	f := n.file
 	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.readAt > int64(aheadFor) || f.wrote {
 		c.dropAhead(n)
@@ -97,6 +85,23 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	}}, flags)
 	c.scanOpened(n)
 	return self, f.keepPages(keep)
+}
+
+// waitAhead waits for what is on its way, as long as ctx and the line allow. Called with mu held, but not while it waits.
+func (c *Cache) waitAhead(ctx context.Context, a *ahead) {
+	select {
+	case <-a.done:
+		return
+	default:
+	}
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	ctx, stop := c.bounded(ctx)
+	defer stop()
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+	}
 }
 
 // openOnDemand opens on the server what a handle was given without: the first opening of its file, only late. What the file has

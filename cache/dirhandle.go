@@ -203,7 +203,7 @@ func (d *DirHandle) Begin() {
 	d.seeEnd()
 }
 
-// Rewind: the next Next(0) shows the directory as it is then (rewinddir(3)).
+// Rewind has the next Next(0) show the directory as it is then (rewinddir(3)).
 func (d *DirHandle) Rewind() {
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()

@@ -21,14 +21,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	asked := c.stamp(n)
 	c.mu.Unlock()
 	if nameless {
-		if h == nil {
-			// An open directory whose name is gone: what was known of it stands, as the kernel holds it.
-			if n.isDir() {
-				return nil
-			}
-			return fail("stat", "", syscall.ENOENT, nil)
-		}
-		return c.refreshOpen(ctx, n, h)
+		return c.refreshNameless(ctx, n, h)
 	}
 	p, err := c.pathWait(ctx, n)
 	if err != nil && h != nil && c.pathOf(n) == "" {
@@ -72,6 +65,17 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return c.tellNames(ctx, n, h, asked, a)
 	}
 	return c.refreshOpen(ctx, n, h) // what is open is still there, though something else has its name
+}
+
+// refreshNameless is refresh for a node that has no name any more.
+func (c *Cache) refreshNameless(ctx context.Context, n *Node, h *Handle) error {
+	switch {
+	case h != nil:
+		return c.refreshOpen(ctx, n, h)
+	case n.isDir():
+		return nil // it is open: what was known of it stands, as the kernel holds it
+	}
+	return fail("stat", "", syscall.ENOENT, nil)
 }
 
 // refreshOtherwise goes on where the question by the name p was refused with err.

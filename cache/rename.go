@@ -11,18 +11,7 @@ import (
 func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node, newname string, noReplace bool) error {
 	const op = "rename"
 	var from, to string
-	locate := func() (_ []string, err error) {
-		if from, err = c.namePath(dir, name); err != nil {
-			return nil, err
-		}
-		if to, err = c.namePath(newdir, newname); err != nil {
-			return nil, err
-		}
-		if strings.HasPrefix(to, from+"/") {
-			return nil, fail(op, from, syscall.EINVAL, errors.New("into itself")) // the tree would have no way out of a circle
-		}
-		return []string{from, to}, nil
-	}
+	locate := c.locateRename(&from, &to, place{dir, name}, place{newdir, newname})
 	c.mu.Lock()
 	if _, err := locate(); err != nil {
 		c.mu.Unlock()
@@ -76,6 +65,22 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			}
 		},
 	})
+}
+
+// locateRename is the locate of a rename.
+func (c *Cache) locateRename(from, to *string, src, dst place) func() ([]string, error) {
+	return func() (_ []string, err error) {
+		if *from, err = c.namePath(src.dir, src.name); err != nil {
+			return nil, err
+		}
+		if *to, err = c.namePath(dst.dir, dst.name); err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(*to, *from+"/") {
+			return nil, fail("rename", *from, syscall.EINVAL, errors.New("into itself")) // the tree would have no way out of a circle
+		}
+		return []string{*from, *to}, nil
+	}
 }
 
 // renameRefused is the errno of a rename that can't succeed by what is known of the two names; 0 where it may.

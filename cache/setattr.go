@@ -174,18 +174,10 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	c.mu.Lock()
 	fs := n.file
 	c.mu.Unlock()
-	switch {
-	case fs == nil:
-	case a.Flags&session.HasTimes != 0 || a.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0:
-		// Bytes on their way would change the mtime again after it is set, and clear these bits.
-		bounded, stop := c.conn.Bounded(ctx)
-		err := fs.data.Flushed(bounded)
-		stop()
-		if err != nil {
+	if fs != nil {
+		if err := c.bytesBefore(ctx, fs, a); err != nil {
 			return c.errno(ctx, "setattr", c.pathOf(n), err)
 		}
-	default:
-		fs.data.Push() // so that the close that follows finds them acknowledged
 	}
 	fresh := fs != nil && time.Since(fs.data.LastAck()) < justWritten
 	p := c.pathOf(n)
@@ -227,6 +219,18 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		c.othersSet(n, a, fresh)
 	}
 	return nil
+}
+
+// bytesBefore has the bytes of a file that are on their way go to the server before attributes a of it, and waits for their answers where
+// the bytes would undo the attributes: a write changes the mtime, and clears set-user-ID and set-group-ID bits.
+func (c *Cache) bytesBefore(ctx context.Context, fs *fileState, a session.Attr) error {
+	if a.Flags&session.HasTimes == 0 && a.Mode&(syscall.S_ISUID|syscall.S_ISGID) == 0 {
+		fs.data.Push() // so that the close that follows finds them acknowledged
+		return nil
+	}
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	return fs.data.Flushed(ctx)
 }
 
 // refusedInPart has the server asked what became of a wish that it has refused: it sets one thing after the other, and of a wish for

@@ -31,7 +31,7 @@ type Handle struct {
 	turn        *sftpconn.Turn // of the last of those; nil before
 }
 
-// Open: b is used for what this handle reads and writes. It must stay open until Close and Delivered have returned.
+// Open makes a handle that reads and writes through b, which must stay open until Close and Delivered have returned.
 func (f *File) Open(b Backend) *Handle {
 	h := &Handle{
 		file:     f,
