@@ -35,7 +35,8 @@ func (fs *filesystem) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *f
 }
 
 // SetAttr changes mode, owner, size and times. What the kernel does not mention
-// (the other half of a chown, a time of UTIME_OMIT) stays as it is.
+// (the other half of a chown, a time of UTIME_OMIT) stays as it is. It needs no
+// forgetPages: where this reply tells another size, the kernel drops the pages itself.
 func (fs *filesystem) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
 	n, st := fs.admit(&in.InHeader)
 	if !st.Ok() {
