@@ -33,7 +33,7 @@ type Options struct {
 	DirectIO                                bool  // every open starts without cached bytes
 
 	FollowSymlinks    bool   // the server follows links: programs see what they lead to (follow_symlinks)
-	TransformSymlinks bool   // absolute targets become relative, wherever they lead
+	TransformSymlinks bool   // absolute targets inside the root become relative also with FreeSymlinks (transform_symlinks)
 	FreeSymlinks      bool   // targets are handed on as they are (no_contain_symlinks)
 	SeenAt            string // absolute path at which programs of this machine see the root; "" where it is not known
 	DisableHardlink   bool   // link(2) is refused (disable_hardlink)
@@ -102,7 +102,7 @@ type Cache struct {
 	kept      map[*Node]struct{} // those that have the remote file of a closed handle
 	guess     guesses
 	owner     owner
-	scarce    int64 // nothing is asked for on a guess until then
+	scarce    int64 // nothing is asked for on a guess until then (Cache.now)
 	explained explanation
 
 	explaining singleflight.Group // by node: at most one search at a time for the reason of its refusals (whyLost)

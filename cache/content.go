@@ -66,9 +66,9 @@ func (f *fileState) mark(size uint64, mtime uint32, looked int64) {
 	f.racy = looked-int64(mtime) < 2
 }
 
-// markOwn is mark for bytes that were written here: they are of the second in which that was. What was just written is read again
-// only where it costs no round trip: others rarely change a file in the same second, and a build reads what it has written. Open
-// handles must find the state again after a reconnect. Called with mu held.
+// markOwn is mark for a state that came about here, when the last bytes were written. What was just written is read again only where
+// that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. The open handles take
+// the state over, as they must find it again after a reconnect. Called with mu held.
 func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
 	written := c.serverNow()
 	if at := f.data.LastWrite(); !at.IsZero() {

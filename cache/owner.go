@@ -79,7 +79,7 @@ func (c *Cache) learnOwner(dir *Node, a session.Attr) {
 }
 
 // surelyMade says whether all is known of something that a program wants to make: that the name is free, in a directory that is
-// there, and whose it will be. A program that is shown another owner is refused what it may do, or leaves as it is what is not.
+// there, and whose it will be. A program that is shown a wrong owner is refused what it may do, or does not set right what is wrong.
 func (c *Cache) surelyMade(dir *Node, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -37,8 +37,8 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	c.keepLost(n, func(context.Context) error { return why })
 }
 
-// sendInTurn sends a wish that has its turn in the queue by path p: what takes that away comes behind it. Other names of a hard link
-// have turns of their own.
+// sendInTurn sends a wish that has its turn in the queue by path p: a change that takes p away has its turn behind it. Other names of a
+// hard link have turns of their own.
 func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
 	c.mu.Lock()
 	if p != "" && !c.isAt(n, p) {

@@ -142,8 +142,8 @@ func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (sessio
 // seconds fits a time into SFTP v3's 32 bits: 1970 to 2106.
 func seconds(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-1)) }
 
-// waitForChanges waits for the changes of names and attributes under way that concern a node, for a request that has no turn among
-// them where the node has no path any more: it overtakes none that was there before.
+// waitForChanges waits for the changes of names and attributes under way that concern a node. The request that follows has no turn among
+// them where the node has no path any more; so at least it overtakes none that was there before.
 func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	ctx, stop := c.bounded(ctx)
 	defer stop()

@@ -20,8 +20,8 @@ func (f *File) readEarly(h *handle, open *session.Call) {
 }
 
 // confirm says whether what was read early through h is the file's: its handle was as foreseen, and what was opened has
-// proved to be the file. It waits until that is known, which is before or with the answer to any READ but for what the
-// proof takes on another channel.
+// proved to be the file. It waits until that is known: as a rule it is when a READ through h is answered, and later only
+// where the proof takes a request on another channel.
 func (f *File) confirm(ctx context.Context, h *handle) (bool, error) {
 	select {
 	case <-h.done:
