@@ -27,7 +27,7 @@ type Node struct {
 	refs uint64 // references that the kernel holds
 	pins int    // handles, listings and requests that use the node
 
-	told    uint64 // the size that the kernel believes, where it is a file (told.go)
+	told    uint64 // the size that the kernel believes, in bytes, where it is a file (told.go)
 	doubted bool   // a notice that went out beside what it was told may have kept it from believing that
 
 	going        int          // removals of a name of it under way: it is opened on the server now, or not at all

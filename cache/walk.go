@@ -64,17 +64,8 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 		}
 	}
 	n.dir.deep = 0
-	if l := p.dir.list; !byName && l != nil && l.whole() && now-(l.until-int64(c.timeout)) < int64(walkAtOnce) {
-		n.dir.deep = p.dir.deep + 1
-	}
-	if n.dir.deep >= walkDeep {
-		// What was counted before a rename may be more than there are now.
-		for at, i := n, 0; i < n.dir.deep && at.parent != nil; at, i = at.parent, i+1 {
-			if dir := at.parent; dir.dir.walked < walkBegins {
-				dir.dir.walked, dir.dir.walkedAt = walkBegins, now
-				from = append(from, place{dir, at.name})
-			}
-		}
+	if !byName {
+		from = append(from, c.countDeep(n, now)...)
 	}
 	if len(from) == 0 && p.dir.walked < walkBegins {
 		return
@@ -89,6 +80,26 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 		c.walkFrom(at.dir)
 	}
 	c.walkPump()
+}
+
+// countDeep counts the levels that a program came down to n, listing each at once. Where they make a walk it gives the directories on the
+// way that were none yet, each with the name by which the program went on. Called with mu held.
+func (c *Cache) countDeep(n *Node, now int64) (from []place) {
+	p := n.parent
+	if l := p.dir.list; l != nil && l.whole() && now-(l.until-int64(c.timeout)) < int64(walkAtOnce) {
+		n.dir.deep = p.dir.deep + 1
+	}
+	if n.dir.deep < walkDeep {
+		return nil
+	}
+	// What was counted before a rename may be more than there are now.
+	for at, i := n, 0; i < n.dir.deep && at.parent != nil; at, i = at.parent, i+1 {
+		if dir := at.parent; dir.dir.walked < walkBegins {
+			dir.dir.walked, dir.dir.walkedAt = walkBegins, now
+			from = append(from, place{dir, at.name})
+		}
+	}
+	return from
 }
 
 // countWalked counts a child that a program walks through, once, and says whether it makes a walk. Called with mu held.
