@@ -29,8 +29,13 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	if !keep && in.Flags&syscall.O_TRUNC == 0 {
 		fs.forgetSize(in.NodeId)
 	}
-	if in.Flags&syscall.O_ACCMODE != syscall.O_WRONLY && h.Mistold() && fs.later.put(&in.InHeader, in.Flags, h, keep) {
-		return fuse.Status(syscall.ESTALE)
+	if in.Flags&syscall.O_ACCMODE != syscall.O_WRONLY && h.Mistold() {
+		if in.Flags&syscall.O_TRUNC == 0 {
+			fs.forgetPages(op, n) // the look-up that follows must not: a notice that goes out beside its answer has the kernel doubt that
+		}
+		if fs.later.put(&in.InHeader, in.Flags, h, keep) {
+			return fuse.Status(syscall.ESTALE)
+		}
 	}
 	fs.opened(h, in.Flags, keep, out)
 	return fuse.OK
@@ -46,7 +51,7 @@ func (fs *filesystem) forgetSize(id uint64) {
 }
 
 // forgetPages has the kernel forget the pages of a file that was seen to change, before a reply tells of a new size. Like forgetSize it
-// is given for a request: one that looks at attributes, for which the kernel holds no page. It waits for reads of the file that are
+// is given for a request: one that looks at attributes or opens, for which the kernel holds no page. It waits for reads of the file that are
 // under way, which need a goroutine of their own for their answers, and the request does not wait for it any longer than that takes
 // on a line that is well.
 func (fs *filesystem) forgetPages(op *operation, n *cache.Node) {

@@ -87,6 +87,29 @@ func TestAFileThatWasSeenToGrowIsCopiedToItsEnd(t *testing.T) {
 	}
 }
 
+// Then the pages that the other program has read are to be forgotten first.
+func TestAFileThatGrewWhileAnotherHasItOpenIsCopiedToItsEnd(t *testing.T) {
+	m := mount(t)
+	check(t, os.WriteFile(m.path("file"), noise(1, 5000), 0o644))
+	backdate(t, m.server("file"))
+	other, err := os.Open(m.path("file"))
+	check(t, err)
+	defer other.Close()
+	_, err = io.ReadAll(other)
+	check(t, err)
+	want := noise(2, 300_000)
+	check(t, os.WriteFile(m.server("file"), want, 0o644))
+	in, err := os.Open(m.path("file"))
+	check(t, err)
+	defer in.Close()
+	out, err := os.Create(m.path("copy"))
+	check(t, err)
+	if n, err := io.Copy(out, in); n != int64(len(want)) || err != nil {
+		t.Errorf("%d bytes of %d are copied; %v", n, len(want), err)
+	}
+	check(t, out.Close())
+}
+
 // Who is put off once, so that the kernel learns the size, is not put off again by the next change.
 func TestAFileThatIsReplacedAllTheTimeIsOpened(t *testing.T) {
 	m := mount(t)
