@@ -115,3 +115,40 @@ func TestAReplacedLinkIsReadAgain(t *testing.T) {
 		return err == nil && got == "v22"
 	})
 }
+
+// What was known of a file that is forgotten goes to the listings that have its names.
+func TestAForgottenHardLinkIsShownWithTheSizeThatItHas(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.MaxNames = 1 })
+	root := r.Root()
+	r.put("other", "x")
+	r.put("another", "x")
+	n := r.create(root, "a", "12345").Node
+	r.list(root)
+	if _, err := r.Link(ctxOf(t), n, root, "b"); err != nil {
+		t.Fatal(err)
+	}
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("1234567890"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.learnt(n)
+	h.Release()
+	r.Forget(n.ID(), 100)
+	for _, name := range []string{"other", "another"} {
+		r.Forget(r.mustFind(name).Node.ID(), 1)
+	}
+	if r.Node(n.ID()) != nil {
+		t.Fatal("it is known still")
+	}
+	for _, name := range []string{"a", "b"} {
+		if got := r.mustFind(name).Attr.Size; got != 10 {
+			t.Errorf("%s is shown with %d bytes", name, got)
+		}
+	}
+}

@@ -185,17 +185,19 @@ func (c *Cache) trimListings() {
 	}
 }
 
-// keepInListing hands what a node knew back to its directory's listing, for the next who asks. Called with mu held, before it loses
-// its name.
+// keepInListing hands what a node knew back to the listings that have its names, for the next who asks. Called with mu held, before it
+// loses them.
 func (c *Cache) keepInListing(n *Node) {
-	if n.parent == nil || n.parent.dir.list == nil {
-		return
-	}
-	l := n.parent.dir.list
-	if i, ok := l.index[n.name]; ok && !l.ents[i].gone {
-		l.ents[i].attr, l.ents[i].until = n.attr, n.until
-		if n.mtimeUnknown() {
-			l.ents[i].until = 0
+	for _, at := range n.names() {
+		l := at.dir.dir.list
+		if l == nil {
+			continue
+		}
+		if i, ok := l.index[at.name]; ok && !l.ents[i].gone {
+			l.ents[i].attr, l.ents[i].until = n.attr, n.nameUntil(at)
+			if n.mtimeUnknown() {
+				l.ents[i].until = 0
+			}
 		}
 	}
 }
