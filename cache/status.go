@@ -46,7 +46,7 @@ func (c *Cache) Status() Status {
 			}
 			s.UnsavedCount++
 			if len(s.UnsavedFiles) < maxUnsavedListed {
-				s.UnsavedFiles = append(s.UnsavedFiles, UnsavedFile{Path: c.path(n)})
+				s.UnsavedFiles = append(s.UnsavedFiles, UnsavedFile{Path: c.nameOf(n)})
 			}
 		}
 	}

@@ -33,3 +33,20 @@ func TestStatusCountsMoreUnsavedFilesThanItNames(t *testing.T) {
 		t.Errorf("%d files are called unsaved behind a sync", s.UnsavedCount)
 	}
 }
+
+func TestStatusNamesAnUnsavedFileThatHasNoNameAnyMore(t *testing.T) {
+	r := newRig(t, nil)
+	n := r.create(r.Root(), "f", "").Node
+	h := r.opened(n, syscall.O_WRONLY)
+	if err := r.Unlink(ctxOf(t), r.Root(), "f"); err != nil {
+		t.Fatal(err)
+	}
+	r.srv.Freeze()
+	defer r.srv.Thaw()
+	if _, err := h.Write(ctxOf(t), []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Status(); len(s.UnsavedFiles) != 1 || s.UnsavedFiles[0].Path == "" {
+		t.Errorf("unsaved are %q", s.UnsavedFiles)
+	}
+}
