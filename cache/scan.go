@@ -149,7 +149,7 @@ func (c *Cache) follows(n *Node) bool {
 	s, d := &c.scan, n.parent.dir
 	if !c.readLately(n.parent) {
 		// The first file of another directory. No order tells, so it is taken to follow where fetching ahead has been of use before.
-		return s.streak >= scanBegins && n.file != nil && c.scan.hits > 0
+		return s.streak >= scanBegins && s.hits > 0
 	}
 	l := d.list
 	if l == nil {

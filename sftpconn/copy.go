@@ -43,9 +43,10 @@ func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *Fi
 		part := min(piece, n-done)
 		var copied int64
 		var took time.Duration
-		limit := copyTimeNames
+		var limit time.Duration
 		err := c.retry(ctx, "copy", src.r.Path(), func(names *channel, _ bool) error {
 			ch := names
+			limit = copyTimeNames
 			if aside {
 				if own := names.link.copyChannel(); own != nil && spreadTo(own, src, dst) {
 					ch, limit = own, copyTimeOwn

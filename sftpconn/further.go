@@ -73,7 +73,8 @@ func (c *Conn) further(first *link) error {
 	c.mu.Lock()
 	if c.names == nil || c.names.link != first {
 		c.mu.Unlock()
-		return errors.New("the first connection was lost meanwhile")
+		err = errors.New("the first connection was lost meanwhile")
+		return err
 	}
 	c.links = append(append([]*link{}, c.links...), l)
 	c.extraRefused = 0
