@@ -79,6 +79,29 @@ func TestAFileWithoutANameIsTruncatedByOpening(t *testing.T) {
 	}
 }
 
+// A rename over a file takes its name away as a removal does.
+func TestAFileThatWasReplacedByARenameIsOpenedOnceMore(t *testing.T) {
+	for name, change := range map[string]func(*Options){"default": nil, "async": async} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, change)
+			r.put("f", "old")
+			r.put("new", "new")
+			n := r.mustFind("f").Node
+			r.mustFind("new")
+			r.opened(n, syscall.O_RDONLY)
+			if err := r.Rename(ctxOf(t), r.Root(), "new", r.Root(), "f", false); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.readOpen(r.opened(n, syscall.O_RDONLY)); got != "old" {
+				t.Errorf("it reads %q", got)
+			}
+			if got, err := r.read("f"); got != "new" || err != nil {
+				t.Errorf("what has its name reads %q, %v", got, err)
+			}
+		})
+	}
+}
+
 // What took the name of an open file on the server is found by it.
 func TestAnOpenFileThatWasReplacedOnTheServerIsNotOpenedByItsName(t *testing.T) {
 	r := newRig(t, nil)

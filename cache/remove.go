@@ -161,10 +161,17 @@ func (c *Cache) removed(dir *Node, name string, err error) {
 	if err != nil && !errors.Is(err, syscall.ENOENT) {
 		return
 	}
-	if n := c.child(dir, name); n != nil && err == nil {
-		n.removed = len(n.also) == 0
+	if err == nil {
+		c.noteRemoved(dir, name)
 	}
 	c.forgetName(dir, name)
 	c.absent(dir, name)
 	c.touched(dir)
+}
+
+// noteRemoved notes that a name is taken away from here, before it is forgotten. Called with mu held.
+func (c *Cache) noteRemoved(dir *Node, name string) {
+	if n := c.child(dir, name); n != nil {
+		n.removed = len(n.also) == 0
+	}
 }

@@ -117,6 +117,7 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	c.absent(dir, name)
 	c.touched(dir)
 	replaced := newdir.dir.list.named(newname)
+	c.noteRemoved(newdir, newname)
 	c.forgetName(newdir, newname)
 	if n == nil {
 		// Only the server knows what it was: the new name is asked for when somebody wants it.
