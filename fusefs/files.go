@@ -16,6 +16,7 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	if !st.Ok() {
 		return st
 	}
+	lastTry := fs.later.lastTry(&in.InHeader)
 	if h, keep, ok := fs.later.take(&in.InHeader, in.Flags); ok {
 		fs.opened(h, in.Flags, keep, out)
 		return fuse.OK
@@ -24,7 +25,7 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	defer op.end()
 	h, keep, err := fs.cache.Open(op, n, in.Flags&^fuse.FMODE_EXEC)
 	if err != nil {
-		return fs.status("open", in.NodeId, "", err)
+		return fs.later.answered(&in.InHeader, fs.status("open", in.NodeId, "", err))
 	}
 	if !keep && in.Flags&syscall.O_TRUNC == 0 {
 		fs.forgetSize(in.NodeId)
@@ -33,7 +34,7 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 		if in.Flags&syscall.O_TRUNC == 0 {
 			fs.forgetPages(op, n) // the look-up that follows must not: a notice that goes out beside its answer has the kernel doubt that
 		}
-		if fs.later.put(&in.InHeader, in.Flags, h, keep) {
+		if !lastTry && fs.later.put(&in.InHeader, in.Flags, h, keep) {
 			return fuse.Status(syscall.ESTALE)
 		}
 	}

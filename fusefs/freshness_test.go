@@ -140,6 +140,40 @@ func TestAFileThatIsReplacedAllTheTimeIsOpened(t *testing.T) {
 	}
 }
 
+// A hard link that was changed elsewhere is looked up by its name once more before it is opened. The kernel does that once, and whoever
+// opens it is not put off a second time because it has grown meanwhile.
+func TestAHardLinkThatGrowsAllTheTimeIsOpened(t *testing.T) {
+	m := mount(t)
+	put(t, m.path("file"), "x")
+	f, err := os.OpenFile(m.server("file"), os.O_WRONLY|os.O_APPEND, 0)
+	check(t, err)
+	defer f.Close()
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	done := make(chan struct{})
+	defer close(done)
+	writer.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if _, err := f.WriteString("x"); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 50 {
+		check(t, os.Link(m.path("file"), m.path("link")))
+		in, err := os.Open(m.path("file"))
+		check(t, err)
+		check(t, in.Close())
+		check(t, os.Remove(m.path("link")))
+	}
+}
+
 // backdate makes the next change visible in the mtime, whose unit is a second.
 func backdate(t *testing.T, path string) {
 	t.Helper()

@@ -44,10 +44,10 @@ func (fs *filesystem) Readlink(cancel <-chan struct{}, in *fuse.InHeader) ([]byt
 	target, err := fs.cache.Readlink(op, n)
 	if errors.Is(err, syscall.EINVAL) {
 		// It was a link when the kernel looked it up, and isn't one now. After ESTALE it looks again.
-		return nil, fuse.Status(syscall.ESTALE)
+		return nil, fs.later.answered(in, fuse.Status(syscall.ESTALE))
 	}
 	if err != nil {
-		return nil, fs.status("readlink", in.NodeId, "", err)
+		return nil, fs.later.answered(in, fs.status("readlink", in.NodeId, "", err))
 	}
 	return []byte(target), fuse.OK
 }

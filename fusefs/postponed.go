@@ -1,7 +1,9 @@
 package fusefs
 
 import (
+	"maps"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -15,6 +17,7 @@ import (
 type postponed struct {
 	mu    sync.Mutex // guards the rest; cache's locks come after it
 	files map[opener]*opening
+	stale map[uint32]time.Time // threads whose last walk to a file ended with ESTALE, for whatever reason, and when it did
 	ended bool
 }
 
@@ -36,6 +39,34 @@ type opening struct {
 // postponedFor is how long the kernel may take to come again, with what it has to ask on the way. A program may have been killed by then.
 const postponedFor = 10 * time.Second
 
+// answered notes what a request is answered with on the way to a file.
+func (p *postponed) answered(in *fuse.InHeader, st fuse.Status) fuse.Status {
+	if st == fuse.Status(syscall.ESTALE) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.noteStale(in.Pid)
+	}
+	return st
+}
+
+// noteStale notes an answer of ESTALE to a thread. Called with mu held.
+func (p *postponed) noteStale(thread uint32) {
+	if p.stale == nil {
+		p.stale = map[uint32]time.Time{}
+	}
+	maps.DeleteFunc(p.stale, func(_ uint32, at time.Time) bool { return time.Since(at) > postponedFor }) // those that have opened nothing since
+	p.stale[thread] = time.Now()
+}
+
+// lastTry says whether an opening is the one that follows ESTALE: that answer to it would be its program's.
+func (p *postponed) lastTry(in *fuse.InHeader) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, is := p.stale[in.Pid]
+	delete(p.stale, in.Pid)
+	return is && time.Since(at) <= postponedFor
+}
+
 // put postpones an opening. False: one of that thread was a moment ago, and the kernel is not asked to come again for ever.
 func (p *postponed) put(in *fuse.InHeader, flags uint32, h *cache.Handle, keep bool) bool {
 	by := opener{in.NodeId, in.Pid}
@@ -44,6 +75,7 @@ func (p *postponed) put(in *fuse.InHeader, flags uint32, h *cache.Handle, keep b
 	if _, waits := p.files[by]; waits || p.ended {
 		return false
 	}
+	p.noteStale(in.Pid)
 	if p.files == nil {
 		p.files = map[opener]*opening{}
 	}
