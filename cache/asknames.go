@@ -19,20 +19,33 @@ type nameAsked struct {
 }
 
 // sureOfNames asks the server about a node of several names before it is changed by one of them, where what is known of a name has had
-// its time.
+// its time. Where the node is open its handle is asked as well: a name that tells the same is its own still, though others have written to
+// the file. Whoever has opened it may change it by its descriptor, and after ESTALE the kernel would look nothing up.
 func (c *Cache) sureOfNames(ctx context.Context, n *Node) error {
 	c.mu.Lock()
 	now := c.now()
-	wait := c.askNames(ctx, n, func(at place) bool { return n.nameUntil(at) <= now })
+	wait := c.askNames(ctx, n, n.openThere(), func(at place) bool { return n.nameUntil(at) <= now })
 	c.mu.Unlock()
 	return wait()
+}
+
+// openThere gives a handle of a node that the server has open; nil where there is none. Called with mu held.
+func (n *Node) openThere() *Handle {
+	if n.file != nil {
+		for h := range n.file.handles {
+			if h.b.f.Load() != nil {
+				return h
+			}
+		}
+	}
+	return nil
 }
 
 // allNames asks about all names of a node that has several.
 func (c *Cache) allNames(ctx context.Context, n *Node) (wait func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.askNames(ctx, n, func(place) bool { return true })
+	return c.askNames(ctx, n, nil, func(place) bool { return true })
 }
 
 // byAName is for the refusal of a change that went by one of a node's names: where the server has nothing there, it may be that this name
@@ -46,11 +59,11 @@ func (c *Cache) byAName(ctx context.Context, n *Node, err error) error {
 	return err
 }
 
-// askNames asks in one flight about those names of a node for which want is true. Whoever changes or opens a node names no name here:
+// askNames asks in one flight about those names of a node for which want is true, and by h, where it is not nil. Whoever changes or opens a node names no name here:
 // the kernel gives the node that it found by one of them. So where a name is found to be another file's, wait gives ESTALE: then the
 // kernel looks up once more the name that its program gave. One answer by which a name goes is enough for that, so all must be asked
 // about before: the kernel tries once more, and not again. Called with mu held; wait without it.
-func (c *Cache) askNames(ctx context.Context, n *Node, want func(place) bool) (wait func() error) {
+func (c *Cache) askNames(ctx context.Context, n *Node, h *Handle, want func(place) bool) (wait func() error) {
 	none := func() error { return nil }
 	if !n.severalNames() {
 		return none
@@ -69,6 +82,14 @@ func (c *Cache) askNames(ctx context.Context, n *Node, want func(place) bool) (w
 	}
 	asked := c.stamp(n)
 	var all sync.WaitGroup
+	var open *session.Attr // what h tells, set before all has ended
+	if h != nil {
+		all.Go(func() {
+			if _, a, err := c.statOpen(ctx, n, h); err == nil {
+				open = &a
+			}
+		})
+	}
 	for _, q := range list {
 		all.Go(func() {
 			waiting, stop := c.bounded(ctx)
@@ -83,14 +104,18 @@ func (c *Cache) askNames(ctx context.Context, n *Node, want func(place) bool) (w
 		all.Wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.namesAnswered(n, asked, list)
+		return c.namesAnswered(n, asked, open, list)
 	}
 }
 
-// namesAnswered enters the answers about names of a node that was as asked says. Called with mu held.
-func (c *Cache) namesAnswered(n *Node, asked stamp, list []*nameAsked) (err error) {
+// namesAnswered enters the answers about names of a node that was as asked says; open, where it is not nil, is the answer of a handle.
+// Called with mu held.
+func (c *Cache) namesAnswered(n *Node, asked stamp, open *session.Attr, list []*nameAsked) (err error) {
 	if n.gen != asked.gen {
 		return nil // a change made here crossed with the answers
+	}
+	if open != nil && sameType(n, *open) {
+		c.keepAsked(n, asked, *open)
 	}
 	for _, q := range list {
 		answer := c.errno(c.ctx, "find", q.path, q.err)

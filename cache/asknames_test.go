@@ -184,3 +184,65 @@ func TestOpeningAHardLinkCostsNoFurtherFlight(t *testing.T) {
 		t.Cleanup(h.Release)
 	})
 }
+
+// Who has it open means that file, and names no name: the kernel can't look for another.
+func TestAnOpenHardLinkThatWasChangedElsewhereIsChangedByItsDescriptor(t *testing.T) {
+	mode, size, then := uint32(0o600), uint64(3), time.Unix(1e9, 0)
+	for what, wish := range map[string]SetAttr{"ftruncate": {Size: &size}, "fchmod": {Mode: &mode}, "futimens": {Mtime: &then}} {
+		t.Run(what, func(t *testing.T) {
+			r, n := linkedNames(t, "a", "b")
+			h := r.opened(n, syscall.O_RDWR)
+			r.pass(25 * time.Second)
+			f, err := os.OpenFile(filepath.Join(r.dir, "a"), os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := f.WriteString(", and longer"); err != nil {
+				t.Fatal(err)
+			}
+			if wish.Size == nil {
+				h = nil // the kernel tells it of ftruncate(2) alone
+			}
+			if _, _, err := r.Setattr(ctxOf(t), n, h, wish); err != nil {
+				t.Fatal(err)
+			}
+			fi, err := os.Stat(filepath.Join(r.dir, "b"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wish.Size != nil && fi.Size() != 3 || wish.Mode != nil && fi.Mode() != 0o600 || wish.Mtime != nil && !fi.ModTime().Equal(then) {
+				t.Errorf("it has %d bytes, %v, %v", fi.Size(), fi.Mode(), fi.ModTime())
+			}
+		})
+	}
+}
+
+func TestAnOpenHardLinkWithoutItsNamesIsTruncatedByItsDescriptor(t *testing.T) {
+	for _, left := range []string{"a", "b", ""} {
+		r, n := linkedNames(t, "a", "b")
+		h := r.opened(n, syscall.O_RDWR)
+		for _, name := range []string{"a", "b"} {
+			if name != left {
+				r.replace(name, "another file")
+			}
+		}
+		r.pass(25 * time.Second)
+		size := uint64(3)
+		if _, _, err := r.Setattr(ctxOf(t), n, h, SetAttr{Size: &size}); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.readOpen(h); got != "lin" {
+			t.Errorf("it reads %q", got)
+		}
+		for _, name := range []string{"a", "b"} {
+			want := "another file"
+			if name == left {
+				want = "lin"
+			}
+			if got := r.remote(name); got != want {
+				t.Errorf("%s has %q", name, got)
+			}
+		}
+	}
+}

@@ -23,7 +23,7 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 	if s.Size != nil && *s.Size >= 1<<63 {
 		return Attr{}, 0, fail("setattr", "", syscall.EFBIG, nil)
 	}
-	if err := c.sureOfNames(ctx, n); err != nil {
+	if err := c.sureOfNames(ctx, n); err != nil && h == nil { // with a handle it goes by that, or by a name that is left
 		return Attr{}, 0, err
 	}
 	a, err := c.wish(ctx, n, h, s)
