@@ -88,6 +88,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 			deadline = l.until
 		}
 	}
+	w.force = w.force || m.hurry // a signal that came meanwhile is the wish for an end at any cost
 	err := m.fuse.Unmount(false)
 	switch {
 	case errors.Is(err, fusefs.ErrPassed), errors.Is(err, fusefs.ErrNotInPlace):

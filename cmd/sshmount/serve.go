@@ -50,7 +50,7 @@ type mount struct {
 	signals <-chan os.Signal // the user's wishes to end it; read by one goroutine at a time
 
 	// Of the goroutine that ends the mount.
-	hurry bool         // a second signal came: no more waiting
+	hurry bool         // a signal came while it was ending: no more waiting
 	tried time.Time    // when drain last ended: until then the line was tried
 	later []umountWish // that came while another was being met
 }

@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"sshmount/cmd/sshmount/control"
 )
@@ -71,4 +74,24 @@ func TestSignalsThatWereIgnoredAtTheStartStayIgnored(t *testing.T) {
 			w.ended(r)
 		})
 	}
+}
+
+// The signal is the wish of systemd or of the user that the mount end, whatever somebody else has asked for before.
+func TestASignalEndsAMountAlsoWhereSomebodyAskedForAnEndThatItsUseForbids(t *testing.T) {
+	w, r := unsavedBehindABrokenLine(t)
+	held, err := unix.Open(w.mnt, unix.O_PATH|unix.O_CLOEXEC, 0) // without a question to the server
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(held)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var once sync.Once
+	o, err := control.Connect(r).Umount(ctx, control.UmountRequest{}, func(control.Progress) {
+		once.Do(func() { syscall.Kill(r.PID, syscall.SIGTERM) })
+	})
+	if err != nil || o.Busy || !o.Unsaved || len(o.Rescued) != 1 {
+		t.Errorf("who asked is told %+v, %v", o, err)
+	}
+	w.ended(r)
 }
