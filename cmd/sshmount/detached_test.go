@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"os"
@@ -137,4 +138,79 @@ func TestAnEndThatNobodyToldOfIsNoDeadMount(t *testing.T) {
 		t.Errorf("it ends with %d, want %d, and says:\n%s", code, exitNotMounted, said.String())
 	}
 	w.ended(r)
+}
+
+// A service has the record of its mount where a login session does not look, and sshfs has none.
+func TestALiveMountInThePlaceOfADeadOneIsNotTakenForDead(t *testing.T) {
+	w := newWorld(t)
+	w.write(filepath.Join(w.data, "f"), "x")
+	dead := w.mount()
+	if err := syscall.Kill(dead.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process is gone", func() bool { return !dead.Alive() })
+	if err := mountpoint.Detach(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(w.dir, "elsewhere")
+	if err := os.Mkdir(elsewhere, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := w.command(t.Context(), "sshmount", "-F", w.client.Config, "try:", w.mnt)
+	cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+elsewhere)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	held, err := os.Open(filepath.Join(w.mnt, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := w.want(exitNotMounted, []string{"does not answer to you"}, "status", w.mnt); strings.Contains(out, "DEAD") {
+		t.Errorf("status says:\n%s", out)
+	}
+	if out := w.want(exitOK, nil, "status"); strings.Contains(out, w.mnt) {
+		t.Errorf("status of all says:\n%s", out)
+	}
+	w.want(exitBusy, nil, "umount", w.mnt)
+	held.Close()
+	w.want(exitOK, nil, "umount", w.mnt)
+}
+
+// The command waits for the end of one mount, and has no business with the next.
+func TestAnUmountWhoseProcessIsKilledLeavesTheNextMountAlone(t *testing.T) {
+	w, old := unsavedBehindABrokenLine(t)
+	if err := mountpoint.Unmount(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), old).Ending })
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := w.command(ctx, "sshmount", "umount", w.mnt)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	if !lines.Scan() || !strings.Contains(lines.Text(), "to go") {
+		t.Fatalf("it says %q", lines.Text())
+	}
+	other := newWorld(t)
+	w.want(exitOK, nil, "-F", other.client.Config, "try:", w.mnt)
+	if err := syscall.Kill(old.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "taken away") {
+			t.Errorf("it says %q", lines.Text())
+		}
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitNotMounted {
+		t.Errorf("it ends with %d", code)
+	}
+	w.want(exitOK, []string{"connected since"}, "status", w.mnt)
+	w.want(exitOK, nil, "umount", w.mnt)
 }

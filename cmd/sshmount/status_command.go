@@ -92,14 +92,14 @@ func escapeControls(text string) string {
 }
 
 // mounts are the records of this user's mounts, of one mount point the newest first. What a process has left whose mount is gone too,
-// or is a newer one's, is taken away: of one mount point there may be several records, as each process put its own where its variables
-// said, and as a mount that is detached or still saving goes on beside a new one.
+// or has another in its place, is taken away: of one mount point there may be several records, as each process put its own where its
+// variables said, and as a mount that is detached or still saving goes on beside a new one. The other need not have a record that is
+// found here.
 func mounts() []control.Record {
 	var list []control.Record
 	newer := map[string]bool{} // mount points of which a newer record was seen
 	for _, r := range control.Records() {
-		_, _, mounted := mountpoint.Mounted(r.Mountpoint)
-		if r.Alive() || mounted && !newer[r.Mountpoint] {
+		if r.Alive() || !newer[r.Mountpoint] && mountpoint.Dead(r.Mountpoint) {
 			list = append(list, r)
 		} else {
 			control.Forget(r)

@@ -105,7 +105,7 @@ func umount(name string, wish control.UmountRequest) error {
 	if r.Alive() {
 		return failed(exitFailure, fmt.Errorf("%s: process %d does not answer: %w", r.Mountpoint, r.PID, err))
 	}
-	if _, _, mounted := mountpoint.Mounted(r.Mountpoint); !mounted {
+	if !mountpoint.Dead(r.Mountpoint) { // another may be there
 		control.Forget(r)
 		log := "its log"
 		if r.Log != "" {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -106,6 +107,24 @@ func Ask(path string) error {
 // dead says of the error of a request to a mount that nobody serves it any more. ECONNABORTED is of a request that was
 // under way when the process went: the last of one that was killed may go a while after it counts as gone.
 func dead(err error) bool { return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED) }
+
+// askPatience is how long a mount that is dead may take to say so: a process that was killed may be a while about its end.
+const askPatience = 5 * time.Second
+
+// Dead says whether a FUSE mount is at path that nobody serves any more. One that does not answer is not dead: its server may be slow.
+func Dead(path string) bool {
+	if _, _, mounted := Mounted(path); !mounted {
+		return false
+	}
+	answer := make(chan error, 1)
+	go func() { answer <- Ask(path) }()
+	select {
+	case err := <-answer:
+		return dead(err)
+	case <-time.After(askPatience):
+		return false
+	}
+}
 
 // ignoringEINTR repeats a call that a signal cut short: the runtime sends some to its own threads.
 func ignoringEINTR(call func() error) error {
