@@ -93,8 +93,17 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 
 	m := &mount{set: set, log: log, started: time.Now(), gone: make(chan struct{}), wishes: make(chan umountWish),
 		over: make(chan struct{}), signals: signals}
-	if err := m.startInterruptibly(signals); err != nil {
+	interrupted, err := m.startInterruptibly(signals)
+	if err != nil {
 		return exitCode(err), err
+	}
+	if interrupted {
+		outcome, _ := m.end(umountWish{force: true})
+		code := m.recordEnd(outcome)
+		if where == logBackground {
+			return code, errInterrupted // who has started it was not told of a mount yet
+		}
+		return code, nil
 	}
 	if err := ready(); err != nil {
 		outcome, _ := m.end(umountWish{force: true})
@@ -106,8 +115,9 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 	return m.serveUntilEnded(), nil
 }
 
-// startInterruptibly gives the login up at the first signal.
-func (m *mount) startInterruptibly(signals <-chan os.Signal) error {
+// startInterruptibly gives the login up at the first signal. interrupted says of a mount that came about all the same, as it was made
+// by then, that it is to be ended.
+func (m *mount) startInterruptibly(signals <-chan os.Signal) (interrupted bool, err error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	started := make(chan error, 1)
@@ -115,14 +125,11 @@ func (m *mount) startInterruptibly(signals <-chan os.Signal) error {
 	for {
 		select {
 		case err := <-started:
-			if context.Cause(ctx) != errInterrupted {
-				return err
+			interrupted := context.Cause(ctx) == errInterrupted
+			if interrupted && err != nil {
+				err = errInterrupted
 			}
-			if err == nil {
-				outcome, _ := m.end(umountWish{force: true})
-				m.recordEnd(outcome)
-			}
-			return errInterrupted
+			return interrupted, err
 		case <-signals:
 			cancel(errInterrupted)
 		}

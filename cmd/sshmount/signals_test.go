@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -16,14 +17,14 @@ import (
 	"sshmount/cmd/sshmount/control"
 )
 
-// ignoredSignals are those that a process ignores: bit n-1 for signal n.
-func ignoredSignals(t *testing.T, pid int) uint64 {
+// signalSet is a set of signals of a process, by its name in /proc: bit n-1 for signal n.
+func signalSet(t *testing.T, pid int, name string) uint64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, set, _ := strings.Cut(string(status), "SigIgn:")
+	_, set, _ := strings.Cut(string(status), name)
 	set, _, _ = strings.Cut(set, "\n")
 	n, err := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
 	if err != nil {
@@ -57,7 +58,7 @@ func TestSignalsThatWereIgnoredAtTheStartStayIgnored(t *testing.T) {
 				return ok
 			})
 			// The record is made when the process has long asked for the signals that it wants.
-			ignored := ignoredSignals(t, r.PID)
+			ignored := signalSet(t, r.PID, "SigIgn:")
 			for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
 				if ignored&(1<<(s-1)) == 0 {
 					t.Errorf("%v is not ignored any more", s)
@@ -92,6 +93,48 @@ func TestASignalEndsAMountAlsoWhereSomebodyAskedForAnEndThatItsUseForbids(t *tes
 	})
 	if err != nil || o.Busy || !o.Unsaved || len(o.Rescued) != 1 {
 		t.Errorf("who asked is told %+v, %v", o, err)
+	}
+	w.ended(r)
+}
+
+// Programs may have used the mount by then, and a service that is stopped has not failed.
+func TestASignalBetweenTheRecordAndTheEndOfTheStartEndsTheMountInPeace(t *testing.T) {
+	w := newWorld(t)
+	said, says, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	size, err := unix.FcntlInt(says.Fd(), unix.F_SETPIPE_SZ, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The line that says 'mounted' finds no room, and the start does not get beyond it.
+	if _, err := says.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := w.command(ctx, "sshmount", "-f", "-F", w.client.Config, "try:", w.mnt)
+	cmd.Stdout, cmd.Stderr = says, says
+	err = cmd.Start()
+	says.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", w.runtime())
+	var r control.Record
+	eventually(t, "the mount has a record", func() (ok bool) {
+		r, ok = control.Find(w.mnt)
+		return ok
+	})
+	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process has taken the signal", func() bool { return signalSet(t, r.PID, "ShdPnd:") == 0 })
+	go io.Copy(io.Discard, said)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ends with %v", err)
 	}
 	w.ended(r)
 }
