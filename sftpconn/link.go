@@ -70,7 +70,9 @@ type link struct {
 	most      atomic.Int32  // channels for bulk data that it may have
 	greeting  atomic.Int64  // how long the last greeting took that was waited for, in nanoseconds
 
-	stuckPause time.Time // don't ask for another channel of names before; of the goroutine that watches the link
+	// Of the goroutine that watches the link.
+	stuckPause time.Time // don't ask for another channel of names before
+	yielded    bool      // most is one less, for the names that are stuck
 
 	rtt         minRTT
 	nBulk       atomic.Int32 // len(bulk), for the pacers

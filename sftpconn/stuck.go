@@ -75,7 +75,7 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 		switch {
 		case l.cause() != nil:
 		case errors.Is(err, transport.ErrNoMoreChannels) && l.yield(true):
-			l.stuckPause = time.Now().Add(leaving)
+			l.stuckPause, l.yielded = time.Now().Add(leaving), true
 		default:
 			c.o.Logger.Warn("names wait for one request, and no other channel for them is to be had", "for", age.Round(time.Second), "cause", err)
 		}
@@ -89,7 +89,8 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	c.mu.Unlock()
 }
 
-// makeBulk makes a former channel of names on which the server goes on again one for bulk data.
+// makeBulk makes a former channel of names on which the server goes on again one for bulk data. Bulk data gets back what it has yielded
+// to names, also where the channel is closed by now.
 func (l *link) makeBulk(ch *channel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +100,12 @@ func (l *link) makeBulk(ch *channel) {
 	}
 	ch.stuck.Store(false)
 	l.former = slices.Delete(slices.Clone(l.former), i, i+1)
+	if l.yielded {
+		l.yielded = false
+		l.most.Add(1)
+	}
 	if ch.over() {
+		l.full, l.droppedAt = false, time.Now() // its place may be granted again
 		return
 	}
 	l.addBulk(ch)

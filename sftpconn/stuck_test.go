@@ -248,3 +248,43 @@ func TestTheLastChannelForBulkDataIsGivenUpOnlyWhereNoFileIsOpenOnIt(t *testing.
 	}
 	eventually(t, "it is given up", func() bool { return l.yield(true) })
 }
+
+// What was stuck comes to its end, and the server has a place again.
+func TestBulkDataHasAChannelOfItsOwnAgainAfterOneWasGivenUpForNames(t *testing.T) {
+	sooner(t, 200*time.Millisecond, 200*time.Millisecond)
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.MaxChannels(2))
+	c := connect(t, srv)
+	l := c.allLinks()[0]
+	l.grow(1)
+	eventually(t, "the channel is open", func() bool { return len(l.bulkChannels()) == 1 })
+	path := fifo(t, srv)
+	ctx, cancel := context.WithCancel(limited(t))
+	opened, behind := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, _, err := c.Open(ctx, OpenRequest{Path: at(path), Pflags: rd})
+		opened <- err
+	}()
+	stuck := c.newest.Load()
+	eventually(t, "the server is at the opening", func() bool { return tap.Count("OPEN") == 1 && stuck.Stall().Opening })
+	go func() {
+		_, err := c.Lstat(limited(t), srv.Dir())
+		behind <- err
+	}()
+	eventually(t, "there is another channel of names", func() bool { return c.newest.Load() != stuck })
+	cancel()
+	if err := <-opened; err == nil {
+		t.Error("the FIFO was opened")
+	}
+	if err := <-behind; err != nil {
+		t.Errorf("what was asked behind it: %v", err)
+	}
+	<-stuck.Done()
+	eventually(t, "there is a channel for bulk data again", func() bool {
+		l.mu.Lock()
+		l.openAfter = time.Time{} // the test has no time to wait after a refusal
+		l.mu.Unlock()
+		l.grow(1)
+		return len(l.bulkChannels()) == 1
+	})
+}
