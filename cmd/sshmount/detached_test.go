@@ -214,3 +214,22 @@ func TestAnUmountWhoseProcessIsKilledLeavesTheNextMountAlone(t *testing.T) {
 	w.want(exitOK, []string{"connected since"}, "status", w.mnt)
 	w.want(exitOK, nil, "umount", w.mnt)
 }
+
+func TestADeadMountIsTakenAwayAlsoWhereAnOlderOneOfItsPlaceIsStillSaving(t *testing.T) {
+	w, old := unsavedBehindABrokenLine(t)
+	if err := mountpoint.Unmount(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), old).Ending })
+	other := newWorld(t)
+	w.want(exitOK, nil, "-F", other.client.Config, "try:", w.mnt)
+	dead := w.record()
+	if err := syscall.Kill(dead.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process is gone", func() bool { return !dead.Alive() })
+	w.want(exitOK, []string{"took away a dead mount"}, "-F", other.client.Config, "try:", w.mnt)
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.want(exitUnsaved, nil, "umount", "--timeout", "0", w.mnt)
+	w.ended(old)
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -28,10 +29,14 @@ func prepare(set *cmdline.Settings) error {
 	return err
 }
 
-// servedBy says who serves a mount of ours, by its record.
+// servedBy says who serves the mount of ours at path, by its record. A process whose mount is detached or unmounted, and which goes on,
+// does not serve what is there now.
 func servedBy(path string) (pid int, source string) {
 	r, ok := control.Find(path)
 	if !ok || !r.Alive() {
+		return 0, ""
+	}
+	if s := control.StatusOf(context.Background(), r); s.Ending || s.Detached {
 		return 0, ""
 	}
 	return r.PID, r.Source
