@@ -59,10 +59,10 @@ func (c *Cache) byAName(ctx context.Context, n *Node, err error) error {
 	return err
 }
 
-// askNames asks in one flight about those names of a node for which want is true, and by h, where it is not nil. Whoever changes or opens a node names no name here:
-// the kernel gives the node that it found by one of them. So where a name is found to be another file's, wait gives ESTALE: then the
-// kernel looks up once more the name that its program gave. One answer by which a name goes is enough for that, so all must be asked
-// about before: the kernel tries once more, and not again. Called with mu held; wait without it.
+// askNames asks in one flight about those names of a node for which want is true, and h, where it is not nil, about what it has open.
+// Whoever changes or opens a node names no name here: the kernel gives the node that it found by one of them. So where a name is found to
+// be another file's, wait gives ESTALE: then the kernel looks up once more the name that its program gave. One answer by which a name goes
+// is enough for that, so all must be asked about before: the kernel tries once more, and not again. Called with mu held; wait without it.
 func (c *Cache) askNames(ctx context.Context, n *Node, h *Handle, want func(place) bool) (wait func() error) {
 	none := func() error { return nil }
 	if !n.severalNames() {

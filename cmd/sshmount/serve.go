@@ -115,27 +115,6 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 	return m.serveUntilEnded(), nil
 }
 
-// startInterruptibly gives the login up at the first signal. interrupted says of a mount that came about all the same, as it was made
-// by then, that it is to be ended.
-func (m *mount) startInterruptibly(signals <-chan os.Signal) (interrupted bool, err error) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	started := make(chan error, 1)
-	go func() { started <- m.start(ctx) }()
-	for {
-		select {
-		case err := <-started:
-			interrupted := context.Cause(ctx) == errInterrupted
-			if interrupted && err != nil {
-				err = errInterrupted
-			}
-			return interrupted, err
-		case <-signals:
-			cancel(errInterrupted)
-		}
-	}
-}
-
 // start logs in and mounts.
 func (m *mount) start(ctx context.Context) error {
 	if err := m.connect(ctx); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"slices"
@@ -19,3 +20,24 @@ func heeded(signals ...os.Signal) []os.Signal {
 // ends. The runtime ends the process at it otherwise, and what is unsaved with it: a mount in the foreground whose output goes
 // through tee loses that reader to the same Ctrl-C. Not signal.Ignore, which the programs started from here would inherit.
 func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
+// startInterruptibly gives the login up at the first signal. interrupted says of a mount that came about all the same, as it was made
+// by then, that it is to be ended.
+func (m *mount) startInterruptibly(signals <-chan os.Signal) (interrupted bool, err error) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	started := make(chan error, 1)
+	go func() { started <- m.start(ctx) }()
+	for {
+		select {
+		case err := <-started:
+			interrupted := context.Cause(ctx) == errInterrupted
+			if interrupted && err != nil {
+				err = errInterrupted
+			}
+			return interrupted, err
+		case <-signals:
+			cancel(errInterrupted)
+		}
+	}
+}
