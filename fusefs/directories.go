@@ -99,8 +99,8 @@ func kernelEntry(e cache.DirEntry) fuse.DirEntry {
 	return fuse.DirEntry{Name: e.Name, Ino: e.Ino, Mode: e.Mode, Off: e.Off}
 }
 
-// list adds entries until the reply is full (add says false) or the listing at its end. what is the request, for the log. An error after some entries is kept for the
-// next request: the entries are good, and their references are taken.
+// list adds entries until the reply is full (add says false) or the listing at its end. what is the request, for the log. An error after
+// some entries is kept for the next request: the entries are good, and their references are taken.
 func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, what string, add func(context.Context, *dirHandle, cache.DirEntry) bool) fuse.Status {
 	d, ok := fs.dirs.get(in.Fh)
 	if !ok {

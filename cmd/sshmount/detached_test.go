@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"os"
@@ -15,12 +14,19 @@ import (
 	"sshmount/cmd/sshmount/mountpoint"
 )
 
-func TestTheStatusOfAnUnmountedMountThatIsStillSavingSaysSo(t *testing.T) {
+// unmountedAndSaving is a mount that was unmounted, and whose process goes on because a file is not saved yet.
+func unmountedAndSaving(t *testing.T) (*world, control.Record) {
+	t.Helper()
 	w, r := unsavedBehindABrokenLine(t)
 	if err := mountpoint.Unmount(w.mnt); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), r).Ending })
+	return w, r
+}
+
+func TestTheStatusOfAnUnmountedMountThatIsStillSavingSaysSo(t *testing.T) {
+	w, r := unmountedAndSaving(t)
 	if out := w.want(exitOK, []string{"ENDING", "NOT SAVED YET", "report"}, "status", w.mnt); strings.Contains(out, "DETACHED") {
 		t.Errorf("it says that the mount is in use:\n%s", out)
 	}
@@ -30,11 +36,7 @@ func TestTheStatusOfAnUnmountedMountThatIsStillSavingSaysSo(t *testing.T) {
 
 // Who unmounts by fusermount3 and mounts anew at once must not lose sight of what is not saved yet.
 func TestAMountThatIsStillSavingIsToldOfBesideANewOneAtItsPlace(t *testing.T) {
-	w, old := unsavedBehindABrokenLine(t)
-	if err := mountpoint.Unmount(w.mnt); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), old).Ending })
+	w, old := unmountedAndSaving(t)
 	other := newWorld(t)
 	w.want(exitOK, nil, "-F", other.client.Config, "try:", w.mnt)
 	w.want(exitOK, []string{"connected since", "ENDING", "NOT SAVED YET"}, "status")
@@ -178,25 +180,8 @@ func TestALiveMountInThePlaceOfADeadOneIsNotTakenForDead(t *testing.T) {
 
 // The command waits for the end of one mount, and has no business with the next.
 func TestAnUmountWhoseProcessIsKilledLeavesTheNextMountAlone(t *testing.T) {
-	w, old := unsavedBehindABrokenLine(t)
-	if err := mountpoint.Unmount(w.mnt); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), old).Ending })
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	cmd := w.command(ctx, "sshmount", "umount", w.mnt)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
-	if !lines.Scan() || !strings.Contains(lines.Text(), "to go") {
-		t.Fatalf("it says %q", lines.Text())
-	}
+	w, old := unmountedAndSaving(t)
+	cmd, lines := w.waiting("umount", w.mnt)
 	other := newWorld(t)
 	w.want(exitOK, nil, "-F", other.client.Config, "try:", w.mnt)
 	if err := syscall.Kill(old.PID, syscall.SIGKILL); err != nil {
@@ -216,11 +201,7 @@ func TestAnUmountWhoseProcessIsKilledLeavesTheNextMountAlone(t *testing.T) {
 }
 
 func TestADeadMountIsTakenAwayAlsoWhereAnOlderOneOfItsPlaceIsStillSaving(t *testing.T) {
-	w, old := unsavedBehindABrokenLine(t)
-	if err := mountpoint.Unmount(w.mnt); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the process knows that it is unmounted", func() bool { return control.StatusOf(t.Context(), old).Ending })
+	w, old := unmountedAndSaving(t)
 	other := newWorld(t)
 	w.want(exitOK, nil, "-F", other.client.Config, "try:", w.mnt)
 	dead := w.record()
