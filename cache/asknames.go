@@ -92,10 +92,7 @@ func (c *Cache) askNames(ctx context.Context, n *Node, h *Handle, want func(plac
 	}
 	for _, q := range list {
 		all.Go(func() {
-			waiting, stop := c.bounded(ctx)
-			q.err = c.queue.wait(waiting, q.path)
-			stop()
-			if q.err == nil {
+			if q.err = c.settled(ctx, q.path); q.err == nil {
 				q.attr, q.err = c.statPath(ctx, q.path)
 			}
 		})

@@ -237,10 +237,7 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 // (-o async). asked is the path that the file had on the server then. Where there is no such change the error is absent, or what it means.
 func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent error) (string, error) {
 	if asked != p || c.serverPathOf(n) != asked {
-		waiting, stop := c.bounded(ctx)
-		err := c.queue.wait(waiting, asked)
-		stop()
-		if err != nil {
+		if err := c.settled(ctx, asked); err != nil {
 			return "", c.errno(ctx, "open", p, err)
 		}
 		if now := c.pathOf(n); now != "" {
