@@ -153,7 +153,7 @@ func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 		return false
 	}
 	c.goAhead(n, &ahead{size: size, window: window}, func(p string) ([]byte, session.Attr, error) {
-		return c.conn.ReadSmall(sftpconn.Guess(c.ctx), p, int(size), smallFile)
+		return c.conn.ReadSmall(sftpconn.Guess(c.ctx), p, smallFile)
 	})
 	return true
 }

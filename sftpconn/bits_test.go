@@ -149,7 +149,7 @@ func TestAFileJustMadeIsReadBehindTheRequestForItsBits(t *testing.T) {
 	if !tap.WaitHeld(1, patience) {
 		t.Fatal("the bits that the umask has taken are not set")
 	}
-	if _, _, err := c.ReadSmall(limited(t), path, 0, 100); err != nil {
+	if _, _, err := c.ReadSmall(limited(t), path, 100); err != nil {
 		t.Error(err)
 	}
 	if ch := on.Load(); ch != 1 { // that of names
@@ -158,7 +158,7 @@ func TestAFileJustMadeIsReadBehindTheRequestForItsBits(t *testing.T) {
 	tap.Release()
 	settled(t, c)
 	hasBits(t, path, 0o644)
-	if _, a, err := c.ReadSmall(limited(t), path, 0, 100); err != nil || a.Mode&modePerm != 0o644 {
+	if _, a, err := c.ReadSmall(limited(t), path, 100); err != nil || a.Mode&modePerm != 0o644 {
 		t.Errorf("it is shown with the bits %o; %v", a.Mode&modePerm, err)
 	}
 	if ch := on.Load(); ch == 1 {

@@ -58,7 +58,7 @@ func TestFlightsAndRequestsStayWithinTheirBudgets(t *testing.T) {
 			f.Close()
 		}},
 		{"read a small file ahead", 2, 3, func() {
-			b, _, err := c.ReadSmall(ctx, small, 200<<10, 1<<20)
+			b, _, err := c.ReadSmall(ctx, small, 1<<20)
 			never(err)
 			if !bytes.Equal(b, content(1, 200<<10)) {
 				t.Error("wrong bytes")

@@ -117,7 +117,7 @@ func TestAServerThatTellsNoTypesHasRegularFiles(t *testing.T) {
 	c := connect(t, srv)
 	changeModes(tap, func(_ string, mode uint32) uint32 { return mode & modePerm })
 	path := file(t, srv, "f", []byte("old"))
-	if b, _, err := c.ReadSmall(limited(t), path, 3, 100); err != nil || string(b) != "old" {
+	if b, _, err := c.ReadSmall(limited(t), path, 100); err != nil || string(b) != "old" {
 		t.Errorf("read aside: %q, %v", b, err)
 	}
 	f := openFile(t, c, path, rd)

@@ -167,7 +167,7 @@ func TestGuessesAreNotSentAgainWhenTheSessionEnds(t *testing.T) {
 		})
 	}
 	all.Go(func() {
-		if _, _, err := c.ReadSmall(ctx, path, 10, 100); !errors.Is(err, ErrEndsSession) {
+		if _, _, err := c.ReadSmall(ctx, path, 100); !errors.Is(err, ErrEndsSession) {
 			t.Errorf("a file: %v", err)
 		}
 	})

@@ -98,7 +98,7 @@ func TestAttributesAreNeverNewerThanTheContent(t *testing.T) {
 		{"open that would make one", 2, through(rd | wr | cre)},
 		{"open that would make one, later", 3, through(rd | wr | cre)},
 		{"read of a small file", 2, func(ctx context.Context, c *Conn, path string) found {
-			b, a, err := c.ReadSmall(ctx, path, 3, 100)
+			b, a, err := c.ReadSmall(ctx, path, 100)
 			return found{b, a, err}
 		}},
 	} {

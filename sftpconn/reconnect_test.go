@@ -237,7 +237,7 @@ func TestEveryHandleIsGivenBack(t *testing.T) {
 			}
 		}
 		f.Close()
-		c.ReadSmall(ctx, path, 10, 10)
+		c.ReadSmall(ctx, path, 10)
 		c.List(ctx, srv.Dir(), func([]Entry, bool) error { return io.EOF })
 	}
 	eventually(t, "as many handles are closed as opened", func() bool {

@@ -18,8 +18,7 @@ const smallBeforeBulk = 4
 // File: the content and the attributes (LSTAT before the opening, as with Open). A file that is
 // no regular one, or is longer than most bytes, gives an error. It yields to whatever a program waits for.
 // The name must be known to lead to a regular file: opening a FIFO blocks the server.
-// The size that the caller believes the file to have is not used: LSTAT tells it in time.
-func (c *Conn) ReadSmall(ctx context.Context, path string, _, most int) (content []byte, a Attr, err error) {
+func (c *Conn) ReadSmall(ctx context.Context, path string, most int) (content []byte, a Attr, err error) {
 	err = c.retry(ctx, "read", path, func(names *channel, _ bool) error {
 		var err error
 		content, a, err = c.readSmall(ctx, c.aside(names, path), path, most)

@@ -21,7 +21,7 @@ func TestAnAnswerThatNobodyWantsAnyMoreKeepsItsPlaceOnTheLine(t *testing.T) {
 	ctx, cancel := context.WithCancel(limited(t))
 	done := make(chan error, 1)
 	go func() {
-		_, _, err := c.ReadSmall(ctx, path, 1000, 1<<20)
+		_, _, err := c.ReadSmall(ctx, path, 1<<20)
 		done <- err
 	}()
 	if !tap.WaitHeld(1, 10*time.Second) {

@@ -37,7 +37,7 @@ func TestAnOpeningThatNobodyWantsAnyMoreDoesNotBlockNames(t *testing.T) {
 			return err
 		},
 		"read of a small file": func(ctx context.Context, c *Conn, path string) error {
-			_, _, err := c.ReadSmall(ctx, path, 10, 100)
+			_, _, err := c.ReadSmall(ctx, path, 100)
 			return err
 		},
 	} {
@@ -147,7 +147,7 @@ func TestAFileReadAheadThatCannotBeOpenedIsGivenUp(t *testing.T) {
 	done, behind := make(chan error, 1), make(chan error, 1)
 	path := fifo(t, srv)
 	go func() {
-		_, _, err := c.ReadSmall(context.Background(), path, 10, 100)
+		_, _, err := c.ReadSmall(context.Background(), path, 100)
 		done <- err
 	}()
 	eventually(t, "the server is at the opening", func() bool { return tap.Count("OPEN") == 1 && bulk.s.Stall().Opening })
