@@ -76,9 +76,7 @@ func TestAsyncFsyncIsStrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Write(ctxOf(t), []byte("stored"), 0); err != nil {
-		t.Fatal(err)
-	}
+	r.fill(h, "stored")
 	if err := h.Fsync(ctxOf(t)); err != nil {
 		t.Fatal(err)
 	}

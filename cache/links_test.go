@@ -131,9 +131,7 @@ func TestAForgottenHardLinkIsShownWithTheSizeThatItHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Write(ctxOf(t), []byte("1234567890"), 0); err != nil {
-		t.Fatal(err)
-	}
+	r.fill(h, "1234567890")
 	if err := h.Flush(ctxOf(t)); err != nil {
 		t.Fatal(err)
 	}

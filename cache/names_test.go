@@ -312,13 +312,8 @@ func TestAReaderOutlivesACutAfterAnotherHandleWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writer.Write(ctxOf(t), []byte("CONTENT!"), 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := writer.Flush(ctxOf(t)); err != nil {
-		t.Fatal(err)
-	}
-	writer.Release()
+	r.fill(writer, "CONTENT!")
+	r.finish(writer)
 	waitFor(t, "the mtime is learnt", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()

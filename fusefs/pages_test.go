@@ -69,17 +69,24 @@ func TestAReaderAtTheEndOfAGrowingFileSeesNoZeros(t *testing.T) {
 	}
 }
 
+// openShrunk opens a file whose bytes were read here when it was long, and that the server has made short since.
+func openShrunk(t *testing.T, m *mounted, long, short []byte) *os.File {
+	t.Helper()
+	check(t, os.WriteFile(m.path("f"), long, 0o644))
+	same(t, m.path("f"), long)
+	check(t, os.WriteFile(m.server("f"), short, 0o644))
+	f, err := os.Open(m.path("f"))
+	check(t, err)
+	return f
+}
+
 // The kernel is told of the new size by the short answer to the READ, which it does not believe where it is told of a change meanwhile.
 func TestAFileThatShrankEndsWhereItEnds(t *testing.T) {
 	m := mount(t)
 	long, short := bytes.Repeat([]byte("x"), 60_000), bytes.Repeat([]byte("y"), 800)
 	got := make([]byte, 16_000)
 	for range 40 {
-		check(t, os.WriteFile(m.path("f"), long, 0o644))
-		same(t, m.path("f"), long)
-		check(t, os.WriteFile(m.server("f"), short, 0o644))
-		f, err := os.Open(m.path("f"))
-		check(t, err)
+		f := openShrunk(t, m, long, short)
 		n, err := f.ReadAt(got, 600)
 		if n != 200 || !errors.Is(err, io.EOF) {
 			t.Fatalf("%d bytes were read of the last 200; %v", n, err)
@@ -95,11 +102,7 @@ func TestAFileThatShrankHasNothingBehindItsEnd(t *testing.T) {
 	long, short := bytes.Repeat([]byte("x"), 900_000), bytes.Repeat([]byte("y"), 1000)
 	got := make([]byte, 800_000)
 	for range 100 {
-		check(t, os.WriteFile(m.path("f"), long, 0o644))
-		same(t, m.path("f"), long)
-		check(t, os.WriteFile(m.server("f"), short, 0o644))
-		f, err := os.Open(m.path("f"))
-		check(t, err)
+		f := openShrunk(t, m, long, short)
 		if n, err := f.ReadAt(got, 5000); n != 0 || !errors.Is(err, io.EOF) {
 			t.Fatalf("%d bytes were read behind the end; %v", n, err)
 		}
