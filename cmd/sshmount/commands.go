@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,13 +16,14 @@ import (
 // The commands besides mounting are made with cobra; mounting has the command
 // line of sshfs, which cobra's rules don't fit.
 
-func rootCommand() *cobra.Command {
+func rootCommand(out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "sshmount",
 		Short:         "Mounts a directory of an SSH server",
 		SilenceErrors: true, // report says them
 		SilenceUsage:  true,
 	}
+	root.SetOut(out)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
 		if c != root {
 			fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", c.Short, c.UsageString())
@@ -30,30 +33,69 @@ func rootCommand() *cobra.Command {
 	})
 	root.AddCommand(statusCommand(), syncCommand(), umountCommand(), kickCommand(), serveCommand(), &cobra.Command{
 		Use: "version", Short: "Prints the version", Args: cobra.NoArgs,
-		Run: func(*cobra.Command, []string) { printVersion() },
+		Run: func(c *cobra.Command, _ []string) { printVersion(c.OutOrStdout()) },
 	})
 	root.InitDefaultCompletionCmd("status") // its arguments only say that there are commands
+	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpCmd()
 	return root
 }
 
+// helpCommand is cobra's, but that what it does not know is an error.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Tells how a command is used",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return commandNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return fmt.Errorf("there is no command %q; sshmount --help names those there are", strings.Join(args, " "))
+			}
+			return c.Help()
+		},
+	}
+}
+
 func commandNames() []string {
 	var names []string
-	for _, c := range rootCommand().Commands() {
+	for _, c := range rootCommand(io.Discard).Commands() {
 		names = append(append(names, c.Name()), c.Aliases...)
 	}
 	return names
 }
 
 func runCommand(args []string) int {
-	root := rootCommand()
+	out := &output{w: os.Stdout}
+	root := rootCommand(out)
 	root.SetArgs(args)
 	err := root.Execute()
 	var f *failure
-	if err != nil && !errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
+	case out.err != nil:
+		err = failed(exitFailure, fmt.Errorf("cannot print all of it: %w", out.err))
+	case err != nil:
 		err = failed(exitUsage, err)
 	}
 	return report(err)
+}
+
+// output is where a command prints. Who reads it must not take a part for all (the disk of a redirection is full): the first write that
+// fails is remembered, so that the command ends with an error.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // oneMountpoint wants the one argument that a command takes.

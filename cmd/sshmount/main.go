@@ -15,6 +15,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,13 +65,9 @@ func runMount(name string, args []string) int {
 	}
 	switch {
 	case set.Help:
-		if err := cmdline.Usage(os.Stdout); err != nil {
-			return report(err)
-		}
-		return exitOK
+		return report(cmdline.Usage(os.Stdout))
 	case set.Version:
-		printVersion()
-		return exitOK
+		return report(printVersion(os.Stdout))
 	}
 	if inBackground() {
 		return serveBackground(set)
@@ -99,6 +96,7 @@ func report(err error) int {
 	return code
 }
 
-func printVersion() {
-	fmt.Printf("sshmount %s (takes the options of SSHFS version 3.7.6)\n", version)
+func printVersion(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "sshmount %s (takes the options of SSHFS version 3.7.6)\n", version)
+	return err
 }

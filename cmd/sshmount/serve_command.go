@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -19,13 +20,13 @@ func serveCommand() *cobra.Command {
 		Use:   "serve [--dir DIR] (--client-dir NEWDIR | --authorized-keys FILE)",
 		Short: "Serves SFTP over SSH, on loopback, until it is interrupted: for trying things out without an sshd",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			level := slog.LevelWarn
 			if verbose {
 				level = slog.LevelInfo
 			}
 			o.Logger = slog.New(newLogger(os.Stderr, level))
-			return serveSFTP(o, hostKey, users, client)
+			return serveSFTP(c.OutOrStdout(), o, hostKey, users, client)
 		},
 	}
 	f := c.Flags()
@@ -39,7 +40,7 @@ func serveCommand() *cobra.Command {
 	return c
 }
 
-func serveSFTP(o sftpserve.Options, hostKey, users, clientDir string) error {
+func serveSFTP(out io.Writer, o sftpserve.Options, hostKey, users, clientDir string) error {
 	if users == "" && clientDir == "" {
 		return failed(exitUsage, errors.New("who may log in? give --authorized-keys FILE, or --client-dir NEWDIR for a new key"))
 	}
@@ -73,7 +74,9 @@ func serveSFTP(o sftpserve.Options, hostKey, users, clientDir string) error {
 		}
 	}
 	// Whoever starts this in a script reads the line to learn the port, and that all is ready.
-	fmt.Printf("listening on %s\n", s.Addr())
+	if _, err := fmt.Fprintf(out, "listening on %s\n", s.Addr()); err != nil {
+		return failed(exitFailure, errors.Join(fmt.Errorf("cannot say where it listens: %w", err), s.Close()))
+	}
 	<-ctx.Done()
 	return failed(exitFailure, s.Close())
 }

@@ -38,17 +38,18 @@ func statusCommand() *cobra.Command {
 					list = append(list, control.StatusOf(c.Context(), r))
 				}
 			}
+			out := c.OutOrStdout()
 			if asJSON {
-				return failed(exitFailure, writeJSON(os.Stdout, list, len(args) == 1))
+				return failed(exitFailure, writeJSON(out, list, len(args) == 1))
 			}
 			if len(list) == 0 {
-				fmt.Println("no mounts")
+				fmt.Fprintln(out, "no mounts")
 			}
 			for i, s := range list {
 				if i > 0 {
-					fmt.Println()
+					fmt.Fprintln(out)
 				}
-				if err := s.Write(os.Stdout, time.Now()); err != nil {
+				if err := s.Write(out, time.Now()); err != nil {
 					return failed(exitFailure, err)
 				}
 			}

@@ -34,10 +34,13 @@ func TestJSONDoesNothingToATerminal(t *testing.T) {
 	}
 }
 
-func TestAStatusThatCannotBeWrittenIsNoFaultOfTheCommandLine(t *testing.T) {
+func TestWhatCannotBePrintedIsAnErrorAndNoFaultOfTheCommandLine(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount()
-	for _, args := range [][]string{{"status", w.mnt}, {"status", "--json"}} {
+	for _, args := range [][]string{
+		{"status", w.mnt}, {"status", "--json"}, {"status", "--help"}, {"help"}, {"--help"}, {"help", "umount"}, {"version"}, {"--version"},
+		{"completion", "bash"}, {"serve", "--client-dir", filepath.Join(w.dir, "newclient")},
+	} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
 			t.Skipf("no device that is always full: %v", err)
@@ -52,6 +55,13 @@ func TestAStatusThatCannotBeWrittenIsNoFaultOfTheCommandLine(t *testing.T) {
 	}
 	w.want(exitOK, nil, "umount", w.mnt)
 	w.ended(r)
+}
+
+func TestHelpForACommandThatThereIsNotIsAnError(t *testing.T) {
+	w := newWorld(t)
+	w.want(exitOK, []string{"--lazy", "MOUNTPOINT"}, "help", "umount")
+	w.want(exitUsage, []string{`no command "nope"`, "sshmount --help"}, "help", "nope")
+	w.want(exitUsage, []string{`no command "status nope"`}, "help", "status", "nope")
 }
 
 func TestAMountThatHasNoSocketIsNotTakenForAnotherPrograms(t *testing.T) {
