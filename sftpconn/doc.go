@@ -34,11 +34,39 @@
 // Handles belong to a channel; a File opens new ones when it is next used (see File). A request at
 // which sessions end again and again is given up (see losses).
 //
-// # In-flight control
+// # The way of a request
 //
-// All data of files passes a pacer for each link and direction, which keeps the bytes in flight
-// near rate × smallest round trip: enough to fill the line, too little to fill its queues. Requests
-// that nobody waits for come second there.
+// A request about names takes the channel of names, waiting for a connection where there is none
+// (Conn.channel), is queued in its session, and is asked again when the connection is lost (retry).
+// Nothing else holds it back. A small request on an open file (File.small) does the same, but for a handle.
+//
+// A READ or WRITE of an open file passes, in this order,
+//
+//  1. its Turn, where its caller has given it one: then it goes out behind those that were asked for
+//     before it;
+//  2. the room of the file (room.go): no more is in flight than the windows of the channels carry on
+//     which the file is open;
+//  3. a handle on the least loaded channel on which the file is open (File.use), or one that is opened
+//     for it where there is none;
+//  4. the pacer of the link, one for each direction (pace.go): the bytes in flight stay near rate ×
+//     smallest round trip, enough to fill the line and too little to fill its queues. What no program
+//     waits for comes second here;
+//  5. the queue of the session, whose writer sends it.
+//
+// File.pass cuts what was asked for into such requests. A ticket is what one has when it is past the
+// pacer, and finish gives everything back when it is answered or lost; move sends it again where it was
+// lost. What is read without a handle of a File (ReadSmall, and the head of a file in the flight of its
+// opening) passes the pacer and the queue alone.
+//
+// # How many channels
+//
+// A pacer learns how much the line holds (rate.go, rtt.go), and says from that how much may be in flight
+// and how many channels would carry it (pressure.go). Where requests wait, or a file is asked for much of
+// what its channels carry (crowd), the link opens further channels in the background (grow), and a further
+// link is made where the user allows several (addLink). A file that moves much is then opened on the
+// channels that there are (widen, stripe); a handle there must prove to be of the same file (identity.go).
+// Channels that nobody uses are closed again (shrink), and one is given up where the server grants no more
+// and something else needs it (yield).
 //
 // # Locks
 //

@@ -17,9 +17,9 @@ func (c *Conn) allLinks() []*link {
 	return c.links
 }
 
-// widen makes a further connection in the background where the user asked for
+// addLink makes a further connection in the background where the user asked for
 // more and it is not known that none is to be had.
-func (c *Conn) widen() {
+func (c *Conn) addLink() {
 	if c.o.MaxConns == 1 {
 		return
 	}

@@ -68,13 +68,13 @@ func refusedFurther(t *testing.T, refusal *transport.PermanentError) (c *Conn, d
 	return c, dialled, log
 }
 
-// widenNow asks for a further connection as if the pause were over, and gives the next pause.
-func widenNow(t *testing.T, c *Conn) time.Duration {
+// addLinkNow asks for a further connection as if the pause were over, and gives the next pause.
+func addLinkNow(t *testing.T, c *Conn) time.Duration {
 	t.Helper()
 	c.mu.Lock()
 	c.extraAfter = time.Time{}
 	c.mu.Unlock()
-	c.widen()
+	c.addLink()
 	var pause time.Duration
 	eventually(t, "the attempt is over", func() bool {
 		c.mu.Lock()
@@ -88,7 +88,7 @@ func widenNow(t *testing.T, c *Conn) time.Duration {
 func TestAFurtherLoginThatTheServerHasJudgedIsNotTriedAgain(t *testing.T) {
 	c, dialled, log := refusedFurther(t, &transport.PermanentError{Err: errors.New("login refused"), Login: true})
 	for range 3 {
-		widenNow(t, c)
+		addLinkNow(t, c)
 	}
 	if n := dialled.Load(); n != 1 {
 		t.Errorf("%d logins", n)
@@ -102,7 +102,7 @@ func TestAFurtherLoginThatTheServerHasJudgedIsNotTriedAgain(t *testing.T) {
 func TestAFurtherConnectionThatIsRefusedForGoodIsTriedMoreAndMoreSeldom(t *testing.T) {
 	c, dialled, _ := refusedFurther(t, &transport.PermanentError{Err: errors.New("no such thing")})
 	for i, want := range []time.Duration{refusedPause, 2 * refusedPause, 4 * refusedPause} {
-		if got := widenNow(t, c); got != want {
+		if got := addLinkNow(t, c); got != want {
 			t.Errorf("the pause after %d refusals is %v, and not %v", i+1, got, want)
 		}
 	}

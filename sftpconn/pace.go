@@ -63,9 +63,9 @@ const (
 	// taken for when measured in a hurry.
 	firstRate = 150e6
 
-	// widenAfter is what one connection must have carried, in bytes, before a further
+	// addLinkAfter is what one link must have carried in a direction, in bytes, before a further
 	// one is made where the user asked for several.
-	widenAfter = 8 << 20
+	addLinkAfter = 8 << 20
 )
 
 // pacer keeps the bytes in flight of one link and direction near rate × smallest
@@ -159,13 +159,13 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 	*q = inLine(*q, w)
 	p.waiting += int64(w.n)
 	more := p.serve()
-	wide := p.waiting > 0 && p.delivered > widenAfter
+	full := p.waiting > 0 && p.delivered > addLinkAfter
 	p.mu.Unlock()
 	if more > 0 {
 		p.l.grow(more)
 	}
-	if wide {
-		p.l.c.widen()
+	if full {
+		p.l.c.addLink()
 	}
 	if ask.waits != nil && len(w.ready) == 0 {
 		ask.waits()

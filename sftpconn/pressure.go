@@ -1,15 +1,15 @@
 package sftpconn
 
 // wanted is how many channels are wanted by those who have so much to move that they will
-// be held up by the windows; 0 where no more than there are. wide says whether so much was
-// moved that a further connection is worth its login.
-func (p *pacer) wanted() (channels int, wide bool) {
+// be held up by the windows; 0 where no more than there are. link says whether so much was
+// moved that a further link is worth its login.
+func (p *pacer) wanted() (channels int, link bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
 		return 0, false
 	}
-	return p.channels(), p.delivered > widenAfter
+	return p.channels(), p.delivered > addLinkAfter
 }
 
 // begins says how many channels may be wanted soon as far as is known, which is not much yet; 0 where something speaks against more.

@@ -114,7 +114,7 @@ func (f *File) capacity(dir int) int64 {
 // called for requests that still wait for room.
 func (f *File) crowd(dir int) {
 	f.mu.Lock()
-	f.spreadOut(dir)
+	f.tryWiden(dir)
 	capacity := f.capacity(dir)
 	f.mu.Unlock()
 	pending := f.pending.Load()
@@ -126,7 +126,7 @@ func (f *File) crowd(dir int) {
 		return
 	}
 	for _, l := range f.c.allLinks() {
-		n, wide := l.pacer(dir).wanted()
+		n, link := l.pacer(dir).wanted()
 		if n == 0 && dir == writing && l.rtt.get() > distantRTT {
 			n = min(l.pacer(dir).begins(), int(pending/window))
 		}
@@ -135,8 +135,8 @@ func (f *File) crowd(dir int) {
 		} else {
 			l.reserve(l.pacer(dir))
 		}
-		if wide && pending > capacity {
-			f.c.widen()
+		if link && pending > capacity {
+			f.c.addLink()
 		}
 	}
 }

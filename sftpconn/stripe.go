@@ -46,8 +46,8 @@ func (f *File) widen(dir int) {
 	}
 }
 
-// spreadOut is widen for a file that may have ended (over) or have handles of lost channels. With mu held.
-func (f *File) spreadOut(dir int) {
+// tryWiden is widen for a file that may have ended (over) or have handles of lost channels. With mu held.
+func (f *File) tryWiden(dir int) {
 	if f.over() == nil {
 		f.purge()
 		f.widen(dir)
@@ -60,7 +60,7 @@ func (f *File) join() {
 	defer f.mu.Unlock()
 	for dir := range f.room {
 		if len(f.room[dir].queue) > 0 {
-			f.spreadOut(dir)
+			f.tryWiden(dir)
 		}
 	}
 }
