@@ -54,7 +54,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	a := n.file.ahead
 	c.waitAhead(ctx, a) // it went out before a question of ours could
 	f := n.file
-	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.readAt > int64(aheadFor) || f.wrote {
+	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.readAt > int64(aheadFor) || f.written.untold {
 		c.dropAhead(n)
 		return nil, false
 	}
@@ -63,9 +63,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		c.dropAhead(n) // it has to be read
 		return nil, false
 	}
-	f.opening = true
-	c.keepAttr(n, a.attr)
-	f.opening = false
+	f.pages.enterOpening(func() { c.keepAttr(n, a.attr) })
 	n.until = min(n.until, a.readAt+int64(c.timeout))
 	if !keep {
 		f.data.Drop()

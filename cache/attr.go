@@ -65,16 +65,16 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 	c.applied(n, a)
 	if f := n.file; f != nil && a.Flags&session.HasTimes != 0 {
 		if _, dirty := f.data.Size(); !dirty {
-			if f.wrote {
+			if f.written.untold {
 				size, _ := f.data.Size()
 				n.attr.Size = uint64(size)
 			}
 			// What was just written here is still what is held here, for all that costs something to read again. Of anything
 			// else the time that would have told of a change on the server is gone: the next open reads it again.
-			ours := fresh && (f.wrote || f.known && f.own)
+			ours := fresh && (f.written.untold || f.version.known && f.version.own)
 			c.markOwn(f, n.attr.Size, n.attr.Mtime)
-			f.known, f.racy = ours, f.racy || n.attr.Size <= cheapAgain
-			f.wrote, f.ownTimes = false, nil
+			f.version.known, f.version.racy = ours, f.version.racy || n.attr.Size <= cheapAgain
+			f.written.settle()
 		}
 	}
 }
@@ -140,17 +140,17 @@ func (c *Cache) shown(n *Node) Attr {
 	}
 	if f := n.file; f != nil && f.data != nil {
 		size, dirty := f.data.Size()
-		if dirty || f.wrote || f.data.Short() {
+		if dirty || f.written.untold || f.data.Short() {
 			a.Size = uint64(size)
 		}
-		if dirty || f.wrote {
-			if w := f.data.LastWrite(); f.ownTimes == nil && !w.IsZero() {
+		if dirty || f.written.untold {
+			if w := f.data.LastWrite(); f.written.times == nil && !w.IsZero() {
 				a.Mtime = max(a.Mtime, w.Unix())
 			}
 		}
 	}
-	if f := n.file; f != nil && f.ownTimes != nil {
-		a.Atime, a.Mtime = int64(f.ownTimes.Atime), int64(f.ownTimes.Mtime)
+	if f := n.file; f != nil && f.written.times != nil {
+		a.Atime, a.Mtime = int64(f.written.times.Atime), int64(f.written.times.Mtime)
 	}
 	a.Ctime = a.Mtime
 	return a

@@ -66,7 +66,7 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 				if flags&syscall.O_TRUNC != 0 && n.file != nil {
 					n.file.data.Drop()
 				}
-				if fs := c.content(n); !fs.known && !fs.wrote && !fs.held {
+				if fs := c.content(n); !fs.version.known && !fs.written.untold && !fs.held {
 					fs.mark(a.Size, a.Mtime, c.serverNow())
 				}
 				self = c.newHandle(n, c.openBackend(f, nil), flags)

@@ -152,7 +152,7 @@ func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, _, state := c.peek(d.n, e.Name)
-	if state != present || n.mtimeGuessed || n.id != e.Ino || n.file != nil && n.file.mustForgetPages {
+	if state != present || n.mtimeGuessed || n.id != e.Ino || n.file != nil && n.file.pages.mustForget {
 		return Found{}, false
 	}
 	return c.foundAt(n, place{d.n, e.Name}), true

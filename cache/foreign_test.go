@@ -125,7 +125,7 @@ func TestAForeignChangeIsSeenWithoutCachedNames(t *testing.T) {
 	waitFor(t, "the mtime is learnt", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return !n.file.wrote
+		return !n.file.written.untold
 	})
 	r.putAt("f", strings.Repeat("n", len(content)), time.Now().Add(-time.Hour))
 	r.mustFind("f")

@@ -241,7 +241,7 @@ func TestATruncationThatIsRefusedLeavesOldPagesOld(t *testing.T) {
 	n := r.mustFind("f").Node
 	r.opened(n, syscall.O_RDONLY).Release()
 	r.mu.Lock()
-	n.file.pagesOld = true // as by who has read on in what the file was before
+	n.file.pages.old = true // as by who has read on in what the file was before
 	r.mu.Unlock()
 	r.refuse("OPEN")
 	_, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_TRUNC)

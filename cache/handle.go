@@ -63,7 +63,7 @@ func (h *Handle) check(a session.Attr) error {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	f := h.n.file
-	if f == nil || f.wrote || f.writers > 0 || h.n.sent > 0 || h.n.asked > 0 {
+	if f == nil || f.written.untold || f.writers > 0 || h.n.sent > 0 || h.n.asked > 0 {
 		return nil
 	}
 	is, was := a.Size == h.size && a.Mtime == h.mtime, a.Size == h.formerSize && a.Mtime == h.formerMtime
@@ -133,7 +133,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 func (h *Handle) endUnknown() bool {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	return h.n.file.cutLost || h.n.file.data.Short()
+	return h.n.file.written.cutLost || h.n.file.data.Short()
 }
 
 // believeSize has a file that was seen to end early end where the server says: who appends must not write over what is there.
@@ -216,9 +216,9 @@ func (h *Handle) Release() {
 	if h.writable {
 		f.writers--
 	}
-	wrote := f.wrote
+	wrote := f.written.untold
 	last := wrote && h.writable && f.writers == 0 // of those who have written: it learns the mtime
-	f.learning = f.learning || last
+	f.written.learning = f.written.learning || last
 	_, dirty := f.data.Size()
 	p := c.path(n)
 	c.openFiles--
@@ -260,7 +260,7 @@ func (h *Handle) finish(ctx context.Context, last bool) error {
 	}
 	if last {
 		c.mu.Lock()
-		h.n.file.learning = false
+		h.n.file.written.learning = false
 		c.mu.Unlock()
 	}
 	h.b.close()

@@ -32,7 +32,7 @@ func (c *Cache) keepRemote(h *Handle) bool {
 		return false // nothing more is kept
 	case h.writable, h.b.self == nil, h.b.f.Load() == nil, f.kept != nil:
 		return false // it is no file that another handle could read from, or there is one already
-	case h.n.parent == nil, f.wrote, f.racy, f.data.Short(), h.unsure, h.size != f.size, h.mtime != f.mtime:
+	case h.n.parent == nil, f.written.untold, f.version.racy, f.data.Short(), h.unsure, h.size != f.version.size, h.mtime != f.version.mtime:
 		return false // the next open would find no use for it
 	}
 	k := &kept{n: h.n, b: h.b, size: h.size, mtime: h.mtime}
@@ -99,7 +99,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fs := c.content(n)
-	if n.gen != gen || fs.wrote || !fs.good(a) ||
+	if n.gen != gen || fs.written.untold || !fs.good(a) ||
 		k.size != a.Size || k.mtime != a.Mtime || !sameType(n, a) {
 		k.b.close()
 		return nil, false, nil // opened anew, by its name

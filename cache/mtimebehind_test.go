@@ -27,7 +27,7 @@ func TestTheAnswerBehindAFailedWriteIsNotBelieved(t *testing.T) {
 		t.Errorf("the server was asked for the attributes %d times", got)
 	}
 	r.mu.Lock()
-	unknown := f.Node.file.wrote
+	unknown := f.Node.file.written.untold
 	r.mu.Unlock()
 	if !unknown {
 		t.Error("the attributes of the file are taken to be known")

@@ -317,7 +317,7 @@ func TestAReaderOutlivesACutAfterAnotherHandleWrote(t *testing.T) {
 	waitFor(t, "the mtime is learnt", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return !n.file.wrote
+		return !n.file.written.untold
 	})
 	r.srv.Cut()
 	n.file.data.Drop()

@@ -57,11 +57,9 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	dirty = dirty || asked.dirty
 	crossed := n.gen != asked.gen
 	keep = c.stillGood(fs, a, dirty, crossed)
-	fs.hides = fs.hides && keep
+	fs.written.hides = fs.written.hides && keep
 	if !crossed {
-		fs.opening = true
-		c.keepAsked(n, asked, a)
-		fs.opening = false
+		fs.pages.enterOpening(func() { c.keepAsked(n, asked, a) })
 	}
 	head := f.Head()
 	if dirty || asked != first || n.sent > 0 || n.going > 0 {
@@ -78,11 +76,11 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 // dirty: bytes of it were on their way then; crossed: a change made here has crossed with the answer. Called with mu held.
 func (c *Cache) stillGood(fs *fileState, a session.Attr, dirty, crossed bool) bool {
 	switch {
-	case dirty || crossed && fs.wrote:
+	case dirty || crossed && fs.written.untold:
 		return true // written here at this moment: the kernel's pages hold it
-	case fs.wrote:
+	case fs.written.untold:
 		size, _ := fs.data.Size()
-		return uint64(size) == a.Size && size > cheapAgain && !fs.hides && (fs.writers > 0 || fs.learning) && !c.laterThanOurs(fs, a)
+		return uint64(size) == a.Size && size > cheapAgain && !fs.written.hides && (fs.writers > 0 || fs.written.learning) && !c.laterThanOurs(fs, a)
 	}
 	return fs.good(a)
 }
@@ -99,11 +97,11 @@ func (c *Cache) takeOpened(fs *fileState, a session.Attr, keep, crossed bool, he
 			return
 		}
 	case crossed:
-		fs.known = false // what is read from now on may be of before the change that crossed, or of after it
+		fs.version.known = false // what is read from now on may be of before the change that crossed, or of after it
 		fs.data.Changed()
 		return
 	default:
-		if fs.racy {
+		if fs.version.racy {
 			fs.data.SetRemoteSize(int64(a.Size)) // it may have been short for a moment only, while it was being written
 		}
 		fs.mark(a.Size, a.Mtime, c.serverNow())
@@ -120,7 +118,7 @@ func (c *Cache) headOf(n *Node, flags uint32) int64 {
 	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 {
 		return 0
 	}
-	if f := n.file; f != nil && (f.known && !f.racy && !f.data.Lacking() || f.data.Short()) {
+	if f := n.file; f != nil && (f.version.known && !f.version.racy && !f.data.Lacking() || f.data.Short()) {
 		return 0
 	}
 	return int64(n.attr.Size)
@@ -135,7 +133,7 @@ func (c *Cache) askCrossed(ctx context.Context, n *Node, f *sftpconn.File, flags
 		c.mu.Lock()
 		fs := c.content(n)
 		_, dirty := fs.data.Size()
-		if n.gen == asked.gen || dirty || n.sent > 0 || fs.wrote && flags&syscall.O_APPEND == 0 {
+		if n.gen == asked.gen || dirty || n.sent > 0 || fs.written.untold && flags&syscall.O_APPEND == 0 {
 			c.mu.Unlock()
 			break
 		}

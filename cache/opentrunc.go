@@ -30,9 +30,9 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, 0, &self)
 		return err
 	}, func(fs *fileState) {
-		fs.wrote, fs.known = false, false
-		fs.held = false // nothing of before the truncation is
-		a.Size = 0      // a server that answers in any order may have looked before
+		fs.written.settle()
+		fs.version.known, fs.held = false, false // nothing of before the truncation is
+		a.Size = 0                               // a server that answers in any order may have looked before
 		c.keepAttr(n, a)
 		n.told = 0
 		c.markOwn(fs, a.Size, a.Mtime)

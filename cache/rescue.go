@@ -78,7 +78,7 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 		c.changed(n)
 		n.expire()
 		if n.file != nil {
-			n.file.known = false
+			n.file.version.known = false
 			c.contentChanged(n) // what programs see from now on is what the server has
 		}
 	}

@@ -98,7 +98,7 @@ func (r *rig) learnt(n *Node) {
 	waitFor(r.t, "the mtime is learnt", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return !n.mtimeUnknown() && !n.file.learning
+		return !n.mtimeUnknown() && !n.file.written.learning
 	})
 }
 

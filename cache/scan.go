@@ -246,7 +246,7 @@ func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
 		return true
 	}
 	f := n.file
-	used := f != nil && (f.wrote || len(f.handles) > 0)
+	used := f != nil && (f.written.untold || len(f.handles) > 0)
 	here := used || f != nil && f.held && f.good(n.attr) && !f.data.Lacking()
 	if f != nil && f.held && !again {
 		return true

@@ -17,7 +17,7 @@ func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 		return false
 	}
 	c.changed(n)
-	f.ownTimes = &a
+	f.written.times = &a
 	return true
 }
 
@@ -26,8 +26,8 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	n := tag.(*Node)
 	c.mu.Lock()
 	p, name := c.path(n), c.nameOf(n)
-	if f := n.file; f != nil && f.ownTimes != nil && *f.ownTimes == times {
-		f.ownTimes = nil
+	if f := n.file; f != nil && f.written.times != nil && *f.written.times == times {
+		f.written.times = nil
 	}
 	c.changed(n)
 	n.expire()

@@ -27,7 +27,7 @@ func (h *Handle) Postpone(keep bool) {
 	defer h.c.mu.Unlock()
 	h.n.doubted = false
 	if !keep {
-		h.n.file.pagesOld = true
+		h.n.file.pages.old = true
 	}
 }
 

@@ -19,9 +19,9 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	}
 	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) error { return c.send(ctx, n, h, a, p) }, func(fs *fileState) {
 		c.applied(n, a)
-		fs.noteWrite(min(fs.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before
+		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before
 		if _, dirty := fs.data.Size(); a.Flags&session.HasTimes != 0 && !dirty {
-			fs.wrote = false
+			fs.written.settle()
 			c.markOwn(fs, n.attr.Size, n.attr.Mtime)
 		}
 	})
@@ -46,11 +46,11 @@ func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send fu
 			fs.data.Truncated(size, err == nil)
 			c.changed(n)
 			if err != nil {
-				fs.cutLost = fs.cutLost || unanswered(err)
+				fs.written.cutLost = fs.written.cutLost || unanswered(err)
 				return
 			}
 			c.dropAhead(n)
-			fs.ownTimes = nil
+			fs.written.times = nil
 			enter(fs)
 		},
 	})
