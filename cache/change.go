@@ -15,23 +15,23 @@ const (
 )
 
 // change is one operation on names or attributes, as the server is to carry it out. All of its hooks but run are called with Cache.mu
-// held.
+// held; see queue for when. Those that are nil have nothing to do.
 type change struct {
 	op    string
 	paths []string                    // the names it is about; with locate they are what it said last
 	names []place                     // the same, in the tree; none where it is about attributes
 	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
 	moves bool                        // it is a rename: what is under its paths has other paths afterwards
-	free  bool                        // it takes no room in the backlog: nobody may wait
+	free  bool                        // it takes no room in the backlog, as nobody may wait for that: the closing of a file
 	node  *Node                       // whose attributes become unknown when it can't be told what became of the change; may be nil
 	run   func(context.Context) error // asks the server
 
 	// locate says the paths as they are now; nil where they don't depend on the tree. It is called in the same hold of the lock
 	// in which the change takes its turn, so that no rename gets in between, and again where one had to be waited for.
 	locate  func() ([]string, error)
-	predict func(*change)   // enters the outcome of a change that is answered before the server has; may set node
-	undo    func()          // takes back what predict has entered, where the change then fails; nil: its names are forgotten
-	enter   func(err error) // enters the server's answer; nil where the program that waits for it does
+	predict func(*change)   // only where it is sure: enters its outcome before the server has answered; may set node
+	undo    func()          // only where it is sure: takes back what predict has entered, as the change has failed; nil: its names are forgotten
+	enter   func(err error) // only where it is not sure: enters the server's answer; nil where the program that waits for it does
 }
 
 // pending is a change not yet confirmed.
@@ -39,7 +39,7 @@ type pending struct {
 	change
 	entered bool          // the tree is what it will be when the change is done; guarded by Cache.mu
 	has     []*Node       // what its names had when it had entered the tree, nil for nothing; guarded by Cache.mu
-	done    chan struct{} // closed by whoever ran it
+	done    chan struct{} // closed by leave
 }
 
 // submit carries a change out. done is false where it was only accepted: its outcome has then been predicted.
@@ -104,7 +104,7 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 		paths := ch.paths
 		p := &pending{change: ch, done: make(chan struct{})}
 		var err error
-		before := q.enter(p)
+		before := q.add(p)
 		first := before
 		switch {
 		case ch.sure && ch.locate == nil:

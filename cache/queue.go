@@ -13,6 +13,17 @@ import (
 // is known are answered at once and run in the background; any other is waited for by the program that wants it.
 // Without Async they have their turn all the same: a question about a name has to wait until it is known what
 // has the name, and a rename until what is under it has been done by the old path.
+//
+// A change that a program waits for is submitted; it is added, which gives it its turn, and waits for the earlier ones that
+// it conflicts with (register); it is sent, its answer is entered in the tree (enter), and it leaves (attend). A program that
+// is killed meanwhile has its answer at once; the change goes on to its end all the same.
+//
+// With Async and a known outcome (sure) it takes room in the backlog first; as soon as what it depends on is in the
+// tree its outcome is entered there, too (predict), and the program has its answer. All the rest is done in the background: it
+// waits for the earlier ones, takes one of the slots, is sent, and leaves (runAnswered). Where it fails, the prediction
+// is taken back (undo) or its names are forgotten, and the error is kept for who makes sure of it (failed, failed.go).
+//
+// A change of the content of a file as a whole has a bar of that file besides, before its turn (attendBarred, truncate.go).
 type queue struct {
 	c     *Cache
 	count atomic.Int64  // changes pending; 0 is the fast path of wait
@@ -34,8 +45,8 @@ func newQueue(c *Cache) *queue {
 // busy says whether any change is pending.
 func (q *queue) busy() bool { return q.count.Load() > 0 }
 
-// enter registers a change and says which earlier ones it must wait for.
-func (q *queue) enter(p *pending) []*pending {
+// add registers a change and says which earlier ones it must wait for.
+func (q *queue) add(p *pending) []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.count.Add(1)
