@@ -53,7 +53,7 @@ func (c *Cache) modeSeen(n *Node, mode uint32) {
 		c.distrust(n) // the server may list all names now, or none
 	}
 	if n.isDir() && mode != n.attr.Mode {
-		n.dir.notAhead = false
+		n.dir.walk.notAhead = false
 	}
 	n.attr.Mode = mode
 }

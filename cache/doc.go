@@ -24,9 +24,18 @@
 //
 // Each open asks whether a file still is what is known of it. Where a program is seen to go from
 // file to file, the answer comes before the question: small files are fetched, those whose bytes
-// are here are looked at, and either counts as just opened for a few seconds. scan.go guesses which
-// ones, walk.go does the same for listings. A state that came about in the second in which it was
-// seen is not trusted at the next open: whole seconds would not tell of another behind it.
+// are here are looked at, and either counts as just opened for a few seconds. A state that came about
+// in the second in which it was seen is not trusted at the next open: whole seconds would not tell of
+// another behind it.
+//
+// Two guess what comes next. The scan (scan.go) is told of each file that is opened, and goes ahead
+// to the next files: along the listings, by the iterator of order.go, or as they were opened the last
+// time. The walk (walk.go) is told of each directory that is listed, or in which many names are looked
+// up, and goes ahead to the listings of those beside and below it. Each has a window, which grows by
+// what is used, and a pump, which asks for more whenever something is used or comes. What the scan
+// asks for waits at its file until it is opened, contradicted or too old (ahead.go); what the walk asks
+// for is a listing like any other. Both pause where the server may have nothing open to spare
+// for them (scarce.go).
 //
 // # Locks
 //

@@ -42,8 +42,7 @@ func fail(op, path string, errno syscall.Errno, err error) error {
 	return &opError{op: op, path: path, errno: errno, err: err}
 }
 
-// laterCodes are the status codes of SFTP v4 to v6 (draft-ietf-secsh-filexfer-13, section 9.1). Some servers send them whatever the
-// version.
+// laterCodes are the status codes of SFTP v4 to v6 (draft-ietf-secsh-filexfer-13, section 9.1), which some servers send in v3, too.
 var laterCodes = map[uint32]syscall.Errno{
 	session.StatusInvalidHandle:         syscall.EBADF,
 	session.StatusNoSuchPath:            syscall.ENOENT,

@@ -173,7 +173,7 @@ func (c *Cache) endGuess(l *listing) {
 func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	l.resolve()
 	l.done, l.err, l.changedHere = true, err, nil
-	dir.dir.notAhead = errors.Is(err, sftpconn.ErrEndsSession) || errors.Is(err, errUnwanted) || errors.Is(err, syscall.EACCES)
+	dir.dir.walk.notAhead = errors.Is(err, sftpconn.ErrEndsSession) || errors.Is(err, errUnwanted) || errors.Is(err, syscall.EACCES)
 	if c.timeout > 0 {
 		l.until = c.now() + int64(c.timeout)
 	}

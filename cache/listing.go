@@ -149,11 +149,11 @@ func (c *Cache) dropListing(dir *Node) {
 	}
 	c.listed -= len(d.list.ents)
 	d.list = nil
-	if d.ahead != 0 {
-		if d.ahead == c.walk.run {
+	if by := d.walk.fetchedBy; by != 0 {
+		if by == c.walk.run {
 			c.walk.unused--
 		}
-		d.ahead = 0
+		d.walk.fetchedBy = 0
 	}
 	c.lists.Remove(dir.id)
 }

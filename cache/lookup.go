@@ -26,21 +26,13 @@ type dirState struct {
 	list     *listing          // the newest listing, whole or on its way; nil where there is none
 	order    map[string]uint64 // inode numbers of the listing before, so that they stay the same
 
-	opened   string // the name of the file that was opened last
-	openedAt int64  // when (Cache.now, like the times below)
-	inOrder  int    // files opened here one after the other in the order that is followed
+	looked   int   // names asked for one by one since lookedAt
+	lookedAt int64 // when they began to be counted (Cache.now)
+	scan     dirScan
+	walk     dirWalk
 
-	looked   int    // names asked for one by one since lookedAt
-	lookedAt int64  // when they began to be counted
-	walked   int    // subdirectories that a program listed one after the other
-	walkedAt int64  // when it listed the last of them
-	walkedTo string // the one that made it a walk
-	counted  int64  // when it was last counted in its parent's walked; 0: never
-	deep     int    // levels that a program came down to it, listing each at once
-	ahead    uint64 // the walk that fetched the listing before anybody asked; 0 once somebody has
-	notAhead bool   // it is not listed ahead: the last listing ended the session, was refused, or had more names than anybody wanted
-	made     bool   // here: so it is on the file system of the directory that it is in
-	linked   bool   // that file system has hard links: the server has made one in it
+	made   bool // here: so it is on the file system of the directory that it is in
+	linked bool // that file system has hard links: the server has made one in it
 }
 
 // Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.
@@ -286,7 +278,7 @@ func (c *Cache) noteLookup(dir *Node) {
 	}
 	d.looked++
 	p := dir.parent
-	walking := p != nil && p.dir.walked >= walkBegins && now-p.dir.walkedAt < int64(walkWithin)
+	walking := p != nil && p.dir.walk.children >= walkBegins && now-p.dir.walk.at < int64(walkWithin)
 	byLookups := c.walk.byLookups > 0 && now-c.walk.byLookups < int64(byLookupsWithin)
 	if d.looked < lookupsBeforeListing && !walking && !byLookups || !c.mayGuess() || !c.unlisted(dir) {
 		return

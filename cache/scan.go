@@ -50,6 +50,13 @@ type scan struct {
 	hits, misses uint64 // what was used, and what was dropped
 }
 
+// dirScan is how far a program has come with the files of one directory. Guarded by Cache.mu.
+type dirScan struct {
+	opened   string // the name of the file that was opened last
+	openedAt int64  // when (Cache.now)
+	inOrder  int    // files opened here one after the other in the order that is followed
+}
+
 // scanOpened notes that a program opened a file for reading. Called with mu held.
 func (c *Cache) scanOpened(n *Node) {
 	if c.o.NoPrefetch || c.timeout == 0 || n.parent == nil {
@@ -60,7 +67,7 @@ func (c *Cache) scanOpened(n *Node) {
 	s.keepTime(n, c.now())
 	goesOn := s.dir != nil && c.readLately(s.dir)
 	c.scanSucceeds(n, goesOn)
-	d := n.parent.dir
+	d := &n.parent.dir.scan
 	switch {
 	case goesOn && c.follows(n):
 		s.streak++
@@ -121,7 +128,7 @@ func (s *scan) inTime() int {
 
 // readLately says whether a file was opened in a directory a short while ago. Called with mu held.
 func (c *Cache) readLately(dir *Node) bool {
-	return dir.dir.openedAt > 0 && c.now()-dir.dir.openedAt < int64(scanWithin)
+	return dir.dir.scan.openedAt > 0 && c.now()-dir.dir.scan.openedAt < int64(scanWithin)
 }
 
 // scanSucceeds notes that a file was opened after the last one, and whether it was so the last time. Called with mu held.
@@ -156,7 +163,7 @@ func (c *Cache) follows(n *Node) bool {
 		return false
 	}
 	for _, byName := range []bool{s.byName, !s.byName} {
-		from, ok1 := c.position(l, d.opened, byName)
+		from, ok1 := c.position(l, d.scan.opened, byName)
 		to, ok2 := c.position(l, n.name, byName)
 		if ok1 && ok2 && to > from && to-from <= scanNear {
 			s.byName = byName
@@ -186,7 +193,7 @@ func (c *Cache) scanPump() {
 	if s.streak < scanBegins {
 		return
 	}
-	ahead, most := 0, min(s.window, s.inTime(), scanWindow<<min(s.dir.dir.inOrder, 6)) // a program may read elsewhere, too, in no order
+	ahead, most := 0, min(s.window, s.inTime(), scanWindow<<min(s.dir.dir.scan.inOrder, 6)) // a program may read elsewhere, too, in no order
 	if l := s.dir.dir.list; l != nil && l.whole() && l.until > c.now() && len(l.ents) <= scanFew {
 		for i := range l.ents {
 			if e := &l.ents[i]; !e.gone && !c.scanTake(s.dir, e, false, &ahead, most) {
@@ -195,7 +202,7 @@ func (c *Cache) scanPump() {
 		}
 	}
 	it := treeIter{c: c, byName: s.byName}
-	it.begin(s.dir, s.dir.dir.opened)
+	it.begin(s.dir, s.dir.dir.scan.opened)
 	for range scanSteps {
 		dir, e, ok := it.next()
 		if !ok || s.aside && dir != s.dir || !c.scanTake(dir, e, true, &ahead, most) {

@@ -161,7 +161,7 @@ func TestWhatIsFetchedInVainIsLeftAlone(t *testing.T) {
 			a.readAt -= int64(aheadFor) + 1 // its time is over
 		}
 		r.scanSweep()
-		r.root.dir.openedAt -= int64(scanWithin) // and so is that of the program
+		r.root.dir.scan.openedAt -= int64(scanWithin) // and so is that of the program
 		return r.scan.misses - before
 	}
 	for i, want := range []uint64{3, 3, 0} {

@@ -38,6 +38,17 @@ type walkDir struct {
 	subs []string // those to come, in the order in which the program is thought to come to them
 }
 
+// dirWalk is how a program has gone through one directory and its subdirectories. Times are as of Cache.now. Guarded by Cache.mu.
+type dirWalk struct {
+	children  int    // subdirectories that were listed one after the other
+	at        int64  // when the last of them was
+	to        string // the one with which the walk began
+	countedAt int64  // when it was last counted among its parent's children; 0: never
+	deep      int    // levels that a program came down to it, listing each at once
+	fetchedBy uint64 // the walk (walk.run) that fetched the listing before anybody asked; 0 once somebody has
+	notAhead  bool   // it is not listed ahead: the last listing ended the session, was refused, or had more names than anybody wanted
+}
+
 // noteWalked notes that a program lists a directory, or, byName, looks up so many names in it that it might as well have.
 // Called with mu held.
 func (c *Cache) noteWalked(n *Node, byName bool) {
@@ -59,15 +70,15 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	count(n)
 	if byName {
 		// A program that looks names up comes to the files deep in the tree first, and to no directory but on the way to them.
-		for at := p; at.parent != nil && at.dir.walked == 1; at = at.parent {
+		for at := p; at.parent != nil && at.dir.walk.children == 1; at = at.parent {
 			count(at)
 		}
 	}
-	n.dir.deep = 0
+	n.dir.walk.deep = 0
 	if !byName {
 		from = append(from, c.countDeep(n, now)...)
 	}
-	if len(from) == 0 && p.dir.walked < walkBegins {
+	if len(from) == 0 && p.dir.walk.children < walkBegins {
 		return
 	}
 	w := &c.walk
@@ -76,7 +87,7 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	}
 	w.last, w.byName = now, byName
 	for _, at := range from {
-		at.dir.dir.walkedTo = at.name
+		at.dir.dir.walk.to = at.name
 		c.walkFrom(at.dir)
 	}
 	c.walkPump()
@@ -87,15 +98,15 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 func (c *Cache) countDeep(n *Node, now int64) (from []place) {
 	p := n.parent
 	if l := p.dir.list; l != nil && l.whole() && now-(l.until-int64(c.timeout)) < int64(walkAtOnce) {
-		n.dir.deep = p.dir.deep + 1
+		n.dir.walk.deep = p.dir.walk.deep + 1
 	}
-	if n.dir.deep < walkDeep {
+	if n.dir.walk.deep < walkDeep {
 		return nil
 	}
 	// What was counted before a rename may be more than there are now.
-	for at, i := n, 0; i < n.dir.deep && at.parent != nil; at, i = at.parent, i+1 {
-		if dir := at.parent; dir.dir.walked < walkBegins {
-			dir.dir.walked, dir.dir.walkedAt = walkBegins, now
+	for at, i := n, 0; i < n.dir.walk.deep && at.parent != nil; at, i = at.parent, i+1 {
+		if dir := at.parent; dir.dir.walk.children < walkBegins {
+			dir.dir.walk.children, dir.dir.walk.at = walkBegins, now
 			from = append(from, place{dir, at.name})
 		}
 	}
@@ -104,17 +115,17 @@ func (c *Cache) countDeep(n *Node, now int64) (from []place) {
 
 // countWalked counts a child that a program walks through, once, and says whether it makes a walk. Called with mu held.
 func (n *Node) countWalked(child *Node, now int64) bool {
-	d := n.dir
-	if now-d.walkedAt > int64(walkWithin) {
-		d.walked = 0
+	d := &n.dir.walk
+	if now-d.at > int64(walkWithin) {
+		d.children = 0
 	}
-	if d.walked > 0 && child.dir.counted > 0 && now-child.dir.counted < int64(walkWithin) {
+	if d.children > 0 && child.dir.walk.countedAt > 0 && now-child.dir.walk.countedAt < int64(walkWithin) {
 		return false
 	}
-	child.dir.counted = now
-	d.walked++
-	d.walkedAt = now
-	return d.walked == walkBegins
+	child.dir.walk.countedAt = now
+	d.children++
+	d.at = now
+	return d.children == walkBegins
 }
 
 // walkReset begins a new walk; what the last one fetched in vain no longer counts. Called with mu held.
@@ -130,15 +141,15 @@ func (c *Cache) walkReset() {
 // walkUsed notes that a program uses a directory's listing: one that was fetched ahead widens the window. Called with mu held.
 func (c *Cache) walkUsed(n *Node) {
 	w := &c.walk
-	if n.dir.ahead == 0 {
+	if n.dir.walk.fetchedBy == 0 {
 		return
 	}
-	if n.dir.ahead == w.run {
+	if n.dir.walk.fetchedBy == w.run {
 		w.unused--
 		w.window = min(w.window*2, walkMost)
 		w.last = c.now()
 	}
-	n.dir.ahead = 0
+	n.dir.walk.fetchedBy = 0
 	c.walkPump()
 }
 
@@ -166,7 +177,7 @@ func (c *Cache) walkAdd(n *Node) {
 	if c.walk.byName {
 		slices.Sort(d.subs)
 	}
-	if i := slices.Index(d.subs, n.dir.walkedTo); i >= 0 {
+	if i := slices.Index(d.subs, n.dir.walk.to); i >= 0 {
 		d.subs = append(d.subs[i+1:len(d.subs):len(d.subs)], d.subs[:i]...)
 	}
 	if len(d.subs) > 0 {
@@ -181,7 +192,7 @@ func (c *Cache) walkListed(n *Node) {
 	if w.run == 0 || c.now()-w.last > int64(walkWithin) || n.dir.list == nil {
 		return
 	}
-	if n.dir.ahead == w.run || n.dir.walked >= walkBegins || n.parent != nil && n.parent.dir.walked >= walkBegins {
+	if n.dir.walk.fetchedBy == w.run || n.dir.walk.children >= walkBegins || n.parent != nil && n.parent.dir.walk.children >= walkBegins {
 		c.walkAdd(n)
 	}
 	c.walkPump()
@@ -217,7 +228,7 @@ func (c *Cache) walkPump() {
 // unlisted says whether a directory's listing is neither known nor on its way, and may be fetched. Called with mu held.
 func (c *Cache) unlisted(n *Node) bool {
 	l := n.dir.list
-	return !n.dir.notAhead && (l == nil || l.done && l.until <= c.now())
+	return !n.dir.walk.notAhead && (l == nil || l.done && l.until <= c.now())
 }
 
 // fetchAhead fetches a listing that nobody has asked for. Called with mu held.
@@ -225,5 +236,5 @@ func (c *Cache) fetchAhead(n *Node) {
 	c.walk.underWay++
 	c.walk.unused++
 	c.startListing(n).early = true
-	n.dir.ahead = c.walk.run
+	n.dir.walk.fetchedBy = c.walk.run
 }
