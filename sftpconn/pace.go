@@ -68,40 +68,46 @@ const (
 	addLinkAfter = 8 << 20
 )
 
-// pacer keeps the bytes in flight of one link and direction near rate × smallest
-// round trip, as BBR does (draft-cardwell-iccrg-bbr-congestion-control): the rate is
-// the highest of late at which data was delivered. Who wants to send asks first, and
-// those whom a program waits for go first.
+// pacer keeps the bytes in flight of one link and direction near rate × smallest round trip, as BBR does
+// (draft-cardwell-iccrg-bbr-congestion-control): the rate is the highest of late at which data was delivered. Who wants to send
+// asks first (acquire), and those whom a program waits for go first. What it learns of the line is in rate.go, and what follows
+// for limits and channels in pressure.go.
 type pacer struct {
 	l *link
 
 	mu       sync.Mutex // guards what follows; a leaf but for minRTT.mu
 	stopped  bool
-	inFlight int64     // bytes granted and not released
-	waiting  int64     // bytes asked for and not granted
-	front    waitQueue // of those for whom a program waits
-	ahead    waitQueue // of the others
+	inFlight int64       // bytes granted and not released
+	waiting  int64       // bytes asked for and not granted
+	front    waitQueue   // of those for whom a program waits
+	ahead    waitQueue   // of the others
+	timer    *time.Timer // wakes those held back by a drain; nil where none is set
 
+	// The rate at which data was delivered, in rounds of about a round trip.
 	delivered   int64 // bytes, ever
 	deliveredAt time.Time
 	sentAt      time.Time           // when that was granted which was delivered last
 	rates       [rateRounds]float64 // highest of each round, bytes/s
 	round       int
-	last        mark    // where the round began: it ends with the first delivery of what was granted after that
-	former      mark    // where the round before it began
-	starting    bool    // the rate still grows with what is in flight, so that is startGain times as much
-	stretch     float64 // 1 and more: what is in flight beyond rate × smallest round trip, because it proved useful
-	probing     int     // 0; 1 in the first round with more in flight; 2 in the second, whose rate tells
-	probeAt     int     // the round from which on a probe may begin
-	roundRate   float64 // smoothed, of the last rounds without a probe
-	late        int     // late answers less those in time, kept from 0 to 2×lateMany
-	burst       burst
-	prompt      bool    // the last answer was there in full after little more than the smallest round trip: the line has room
-	fullRate    float64 // the rate that must be exceeded by a quarter for the start to go on
-	fullRounds  int
-	timer       *time.Timer // wakes those held back by a drain; nil where none is set
+	last        mark // where the round began: it ends with the first delivery of what was granted after that
+	former      mark // where the round before it began
+	meter       meter
 
-	meter meter
+	// The start of a stream, and of what it learns.
+	starting   bool    // the rate still grows with what is in flight, so that is startGain times as much
+	fullRate   float64 // the rate that must be exceeded by a quarter for the start to go on, in bytes/s
+	fullRounds int     // rounds in which it was not
+	burst      burst
+
+	// Then: does more in flight than rate × smallest round trip move more?
+	probing   probeState
+	probeAt   int     // the round from which on a probe may begin
+	roundRate float64 // smoothed, of the last rounds without a probe, in bytes/s
+	stretch   float64 // 1 and more: so many times as much is in flight, because it proved useful
+
+	// Whether answers come late, or with room to spare.
+	late   int  // late answers less those in time, kept from 0 to 2×lateMany
+	prompt bool // the last answer was there in full after little more than the smallest round trip: the line has room
 
 	lent atomic.Bool // see lend; written with mu held
 }

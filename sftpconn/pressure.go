@@ -1,5 +1,8 @@
 package sftpconn
 
+// A pacer may have in flight what the line would hold (target), but no more than the windows of the channels carry (capacity), and less
+// while the queues are to empty (allowed). How many channels there should be comes of what the line would hold, too (channels).
+
 // wanted is how many channels are wanted by those who have so much to move that they will
 // be held up by the windows; 0 where no more than there are. link says whether so much was
 // moved that a further link is worth its login.
@@ -43,7 +46,7 @@ func (p *pacer) channels() int {
 	if !held {
 		return 0
 	}
-	if p.probing > 0 {
+	if p.probing != notProbing {
 		target = int64(float64(target) / probeGain) // it opens nothing before it has proved useful
 	}
 	n := int(float64(target)*spareWindow/window) + 1

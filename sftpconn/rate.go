@@ -30,6 +30,15 @@ const (
 	rateRounds = 10
 )
 
+// probeState is how far a pacer is in trying more in flight than it takes to be useful.
+type probeState int
+
+const (
+	notProbing  probeState = iota
+	probeBegins            // more is in flight, and what comes was sent before
+	probeTells             // what comes was sent with more in flight: its rate tells
+)
+
 // mark is how far a pacer was at a moment.
 type mark struct {
 	delivered int64
@@ -104,24 +113,24 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 func (p *pacer) probe(rate float64) {
 	switch {
 	case p.target() > p.capacity():
-		p.probing = 0
-	case p.probing == 0:
+		p.probing = notProbing
+	case p.probing == notProbing:
 		if p.roundRate == 0 {
 			p.roundRate = rate
 		}
 		p.roundRate = (p.roundRate + rate) / 2
 		if p.round >= p.probeAt {
-			p.probing = 1
+			p.probing = probeBegins
 		}
-	case p.probing == 1:
-		p.probing = 2 // what has come so far was sent before
+	case p.probing == probeBegins:
+		p.probing = probeTells
 	case rate > max(p.roundRate, p.rate())*probeProof:
 		p.stretch = min(p.stretch*probeGain, stretchMost)
 		p.roundRate = rate
-		p.probing = 1
+		p.probing = probeBegins
 	default:
 		p.stretch = max(p.stretch*probeBack, 1)
-		p.probing = 0
+		p.probing = notProbing
 		p.probeAt = p.round + probeEvery
 	}
 }
@@ -146,7 +155,7 @@ func (p *pacer) target() int64 {
 		gain = min(max(startGain, p.burst.rate/rate), burstGain)
 	}
 	gain *= p.stretch
-	if p.probing > 0 {
+	if p.probing != notProbing {
 		gain *= probeGain
 	}
 	n := int64(rate * (gain*rtt.Seconds() + slack.Seconds()))
