@@ -144,7 +144,7 @@ func bothOn(ctx context.Context, src, dst *File, ch *channel) (from, to *handle,
 // on gives a handle of the file on ch that is good for dir, with a reference that drop gives back; errStripe where it can't be had.
 func (f *File) on(ctx context.Context, ch *channel, dir int) (*handle, error) {
 	// A handle must be open somewhere: after a reconnect the file is found again first.
-	found, err := f.use(ctx, f.main(), 0)
+	found, err := f.use(ctx, f.main(), forSmall)
 	if err != nil {
 		return nil, err
 	}

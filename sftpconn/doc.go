@@ -38,7 +38,7 @@
 //
 // A request about names takes the channel of names, waiting for a connection where there is none
 // (Conn.channel), is queued in its session, and is asked again when the connection is lost (retry).
-// Nothing else holds it back. A small request on an open file (File.small) does the same, but for a handle.
+// Nothing else holds it back. A small request on an open file (File.ask) does the same, but for a handle.
 //
 // A READ or WRITE of an open file passes, in this order,
 //

@@ -36,11 +36,9 @@ const (
 	stripePause = 5 * time.Second
 )
 
-// File is an open remote file that outlives its connection. It holds a handle for
-// each channel that it has used; handles die with their channel, and where none is
-// left the file is opened again by its present path when it is next used.
-// Methods may be called from several goroutines; reads and writes are spread over
-// the channels.
+// File is an open remote file that outlives its connection. It holds a handle for each channel that it has used; handles die with
+// their channel, and where none is left the file is opened again by its present path when it is next used. Methods may be called
+// from several goroutines; reads and writes are spread over the channels.
 type File struct {
 	c    *Conn
 	r    OpenRequest
@@ -110,13 +108,17 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 	return h
 }
 
-// lengthy is the n of use for a request that moves nothing and may take the server long: it keeps away from the channel of names.
-const lengthy = -1
+// purpose is what a request on an open file is for, which says what channel it is to go to.
+type purpose int
 
-// use gives an open handle that is good for direction dir, with a reference that drop
-// gives back. n is how many bytes are to be moved; 0 for a small request, which goes
-// to the channel of names where that has a handle; or lengthy.
-func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
+const (
+	forData    purpose = iota // a READ or WRITE: away from the channel of names where it can be
+	forSmall                  // what is answered at once: to the channel of names where that has a handle
+	forLengthy                // what moves nothing and may take the server long: as forData
+)
+
+// use gives an open handle that is good for direction dir and, as far as can be, for why, with a reference that drop gives back.
+func (f *File) use(ctx context.Context, dir int, why purpose) (*handle, error) {
 	var lost losses
 	for {
 		if ctx.Err() != nil {
@@ -128,9 +130,9 @@ func (f *File) use(ctx context.Context, dir, n int) (*handle, error) {
 			return nil, err
 		}
 		f.purge()
-		if h := f.best(dir, n, nil); h != nil {
+		if h := f.best(dir, why, nil); h != nil {
 			h.refs++
-			if n > 0 {
+			if why == forData {
 				f.widen(dir)
 			}
 			f.mu.Unlock()
@@ -204,23 +206,23 @@ func (f *File) purge() {
 	}
 }
 
-// best chooses among the open handles good for dir, those of on alone where it isn't
-// nil: for data, and what is lengthy, the least loaded channel, and that of names only where it is the only one. With mu held.
-func (f *File) best(dir, n int, on *link) *handle {
+// best chooses among the open handles good for dir, those of on alone where it isn't nil: for data, and what is lengthy, the least
+// loaded channel, and that of names only where it is the only one. With mu held.
+func (f *File) best(dir int, why purpose, on *link) *handle {
 	var best *handle
 	var bestLoad float64
 	for ch, h := range f.handles {
-		if !h.takes(dir, n) || on != nil && ch.link != on {
+		if !h.takes(dir, why) || on != nil && ch.link != on {
 			continue
 		}
 		load := float64(ch.load[dir].Load())
-		if n > 0 && len(f.c.allLinks()) > 1 && on == nil {
+		if why == forData && len(f.c.allLinks()) > 1 && on == nil {
 			load += ch.pacer(dir).pressure() * loadOfLink
 		}
 		switch names := ch.names && !ch.former.Load(); {
-		case names && n > 0 && ch.pacer(dir).lent.Load():
+		case names && why == forData && ch.pacer(dir).lent.Load():
 			load += float64(max(ch.pacer(dir).shareNow()-lentBytes, 0))
-		case names == (n != 0): // data or what is lengthy on that of names, or a small request on another
+		case names != (why == forSmall): // data or what is lengthy on that of names, or a small request on another
 			load += loadOfLastResort
 		}
 		if ch.stuck.Load() {
@@ -248,15 +250,15 @@ func (f *File) Close() {
 	}
 }
 
-// small runs a small request on a handle, again after a lost session. n is 0 or lengthy, as with use.
-func (f *File) small(ctx context.Context, op string, n int, ask func(h *handle) *session.Call) (*session.Call, error) {
+// ask runs a request that moves no data on a handle, again after a lost session; nil where send gives none.
+func (f *File) ask(ctx context.Context, op string, why purpose, send func(h *handle) *session.Call) (*session.Call, error) {
 	var lost losses
 	for {
-		h, err := f.use(ctx, f.main(), n)
+		h, err := f.use(ctx, f.main(), why)
 		if err != nil {
 			return nil, f.wrap(err, op)
 		}
-		call := ask(h)
+		call := send(h)
 		if call == nil {
 			f.drop(h)
 			return nil, nil
@@ -281,7 +283,7 @@ func (f *File) Setstat(ctx context.Context, a Attr) error {
 		f.shorten(a.Size)
 		f.c.shorten(f.r.Path(), a.Size) // for who else has it open
 	}
-	_, err := f.small(ctx, "fsetstat", 0, func(h *handle) *session.Call {
+	_, err := f.ask(ctx, "fsetstat", forSmall, func(h *handle) *session.Call {
 		return f.c.setBits(f, f.r.Path(), a, func() *session.Call { return h.ch.s.Fsetstat(h.id, a) })
 	})
 	return err
@@ -289,7 +291,7 @@ func (f *File) Setstat(ctx context.Context, a Attr) error {
 
 // Stat gives the attributes of the file, whatever has its name by now.
 func (f *File) Stat(ctx context.Context) (Attr, error) {
-	call, err := f.small(ctx, "fstat", 0, func(h *handle) *session.Call { return h.ch.s.Fstat(h.id) })
+	call, err := f.ask(ctx, "fstat", forSmall, func(h *handle) *session.Call { return h.ch.s.Fstat(h.id) })
 	if err != nil {
 		return Attr{}, err
 	}

@@ -15,7 +15,7 @@ func (f *File) Fsync(ctx context.Context) error {
 	}
 	acks := f.exposed.acks
 	f.mu.Unlock()
-	call, err := f.small(ctx, "fsync", lengthy, func(h *handle) *session.Call {
+	call, err := f.ask(ctx, "fsync", forLengthy, func(h *handle) *session.Call {
 		if !h.ch.s.Has("fsync@openssh.com") {
 			return nil
 		}
@@ -99,7 +99,7 @@ func (f *File) toStore() (handles []*handle, possible bool) {
 		}
 	}
 	if written && len(handles) == 0 {
-		handles = append(handles, f.best(f.main(), lengthy, nil)) // there is one: that which was written to
+		handles = append(handles, f.best(f.main(), forLengthy, nil)) // there is one: that which was written to
 	}
 	return handles, written
 }

@@ -36,13 +36,13 @@ func (h *handle) openDone() bool {
 // open says whether requests may use it. With File.mu held.
 func (h *handle) open() bool { return h.openDone() && h.err == nil && !h.closing && !h.ch.over() }
 
-// takes says whether a request for n bytes in direction dir may use h: one that is open, or a READ whose answer will be
-// looked at once h is (see confirm). With File.mu held.
-func (h *handle) takes(dir, n int) bool {
+// takes says whether a request in direction dir may use h: one that is open, or, for a READ, one whose opening will have to confirm
+// what was read (see confirm). With File.mu held.
+func (h *handle) takes(dir int, why purpose) bool {
 	if h.openDone() {
 		return h.open() && h.fits(dir)
 	}
-	return h.early != nil && dir == reading && n > 0 && !h.retired && !h.ch.over()
+	return h.early != nil && dir == reading && why == forData && !h.retired && !h.ch.over()
 }
 
 // drop gives back a reference of use.

@@ -230,7 +230,7 @@ func (f *File) look() (Attr, error) {
 		f.mu.Unlock()
 		return Attr{}, err
 	}
-	h := f.best(f.main(), 0, nil)
+	h := f.best(f.main(), forSmall, nil)
 	if h == nil {
 		f.mu.Unlock()
 		return Attr{}, errors.New("it is open nowhere")

@@ -89,7 +89,7 @@ func (f *File) capacity(dir int) int64 {
 	open, opening, size := 0, 0, int64(0)
 	for ch, h := range f.handles {
 		switch {
-		case !h.takes(dir, 1):
+		case !h.takes(dir, forData):
 			if h.fits(dir) && !h.openDone() {
 				opening++
 			}

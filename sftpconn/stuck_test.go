@@ -126,12 +126,12 @@ func TestAStuckChannelIsTheLastChoice(t *testing.T) {
 	names.former.Store(true)
 	names.stuck.Store(true)
 	bulk.load[reading].Add(1 << 20)
-	for _, n := range []int{0, 100, lengthy} {
+	for name, why := range map[string]purpose{"small": forSmall, "lengthy": forLengthy, "for data": forData} {
 		f.mu.Lock()
-		h := f.best(reading, n, nil)
+		h := f.best(reading, why, nil)
 		f.mu.Unlock()
 		if h == nil || h.ch != bulk {
-			t.Errorf("a request for %d bytes waits for the server to come to an end with another", n)
+			t.Errorf("a request that is %s waits for the server to come to an end with another", name)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
 // place is ticket for who has room in the file's own bounds.
 func (f *File) place(ctx context.Context, dir int, ask want) (ticket, error) {
 	for {
-		h, err := f.use(ctx, dir, ask.n)
+		h, err := f.use(ctx, dir, forData)
 		if err != nil {
 			return ticket{}, err
 		}
@@ -51,7 +51,7 @@ func (f *File) place(ctx context.Context, dir int, ask want) (ticket, error) {
 			return ticket{}, err
 		}
 		// Another channel of the link may have become the better one meanwhile.
-		if best := f.best(dir, ask.n, h.ch.link); best != nil && best != h {
+		if best := f.best(dir, forData, h.ch.link); best != nil && best != h {
 			h.refs--
 			f.giveBack(h)
 			best.refs++
