@@ -12,12 +12,12 @@ import (
 // Open takes the flags of open(2), O_TRUNC among them. keep says that the kernel's pages of the file are still good.
 // Size and mtime are looked at in the same flight, unless the content was fetched ahead a moment ago.
 func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool, err error) {
-	switch {
+	switch kind := c.typeOf(n); {
 	case n.isDir():
 		return nil, false, fail("open", "", syscall.EISDIR, nil)
-	case c.typeOf(n) == syscall.S_IFLNK:
+	case kind == syscall.S_IFLNK:
 		return nil, false, fail("open", "", syscall.ELOOP, nil)
-	case c.typeOf(n) != syscall.S_IFREG:
+	case kind != syscall.S_IFREG:
 		return nil, false, fail("open", "", syscall.ENXIO, nil)
 	}
 	if h, keep := c.openAhead(ctx, n, flags); h != nil {
@@ -36,6 +36,11 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	if flags&syscall.O_TRUNC != 0 {
 		return c.openTruncated(ctx, n, p, flags)
 	}
+	return c.openByName(ctx, n, p, flags)
+}
+
+// openByName opens a file by its path p, and sees from its attributes whether what is held of it is still good.
+func (c *Cache) openByName(ctx context.Context, n *Node, p string, flags uint32) (h *Handle, keep bool, err error) {
 	c.mu.Lock()
 	asked := c.stamp(n)
 	first := asked
@@ -66,10 +71,11 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 		head = nil
 	}
 	c.takeOpened(fs, a, keep, crossed, head)
-	*self = c.newHandle(n, c.openBackend(f, self), flags)
-	(*self).unsure = crossed || dirty
+	h = c.newHandle(n, c.openBackend(f, self), flags)
+	h.unsure = crossed || dirty
+	*self = h
 	c.scanOpened(n)
-	return *self, fs.keepPages(keep), nil
+	return h, fs.keepPages(keep), nil
 }
 
 // stillGood says whether what is held of a file, by the kernel too, is its content as the answer a to an opening tells of it.
@@ -163,72 +169,80 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 	return p, err
 }
 
-// openRemote opens an existing file on the server. size is that of OpenRequest. self is the handle that it will belong to, once
-// there is one.
+// openRemote opens an existing file on the server, by its path p or, where that leads to it no more, by the one that it has then. size
+// is that of OpenRequest. self is the handle that it will belong to, once there is one.
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
+	for {
+		f, a, now, err := c.openAt(ctx, n, p, pflags, size, self)
+		if now == "" {
+			return f, a, err
+		}
+		p = now
+	}
+}
+
+// openAt is openRemote by the path p alone. now is the path by which the file is to be opened instead; "" where it is open, or is not to be.
+func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (
+	f *sftpconn.File, a session.Attr, now string, err error) {
 	c.mu.Lock()
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
+	compares := pflags&session.OpenTrunc == 0 && *self == nil // a handle that is there goes on with what it finds
 	c.mu.Unlock()
 	sure := func() error { return nil }
-	if pflags&session.OpenTrunc == 0 && *self == nil {
+	if compares {
 		sure = c.allNames(ctx, n)
 	}
-	f, a, err := c.open(ctx, sftpconn.OpenRequest{
+	f, a, err = c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
 		Check: c.checkOf(self), Lost: c.lostOf(self), Size: size,
 	})
-	if e := sure(); e != nil {
-		if err == nil {
-			f.Close()
-		}
-		return nil, a, e
-	}
+	unsure := sure()
 	c.mu.Lock()
 	strayed := c.path(n) != "" && c.strayed(n, moved, p, false)
 	c.mu.Unlock()
-	if strayed {
-		// Another file may have had the path when the request came.
-		if err == nil {
-			f.Close()
-		}
-		now, err := c.pathToOpen(ctx, n)
-		if err != nil {
-			return nil, a, err
-		}
-		return c.openRemote(ctx, n, now, pflags, size, self)
+	if err == nil && (unsure != nil || strayed) {
+		f.Close()
 	}
-	if err != nil {
+	switch {
+	case unsure != nil:
+		return nil, a, "", unsure
+	case strayed: // another file may have had the path when the request came
+		now, err = c.pathToOpen(ctx, n)
+		return nil, a, now, err
+	case err != nil:
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
-		if !errors.Is(err, syscall.ENOENT) {
-			return nil, a, err
+		if errors.Is(err, syscall.ENOENT) {
+			now, err = c.otherPath(ctx, n, p, asked, err)
 		}
-		now, err := c.otherPath(ctx, n, p, asked, err)
-		if err != nil {
-			return nil, a, err
-		}
-		return c.openRemote(ctx, n, now, pflags, size, self)
+		return nil, a, now, err
 	}
 	if c.o.FollowSymlinks {
 		if a, err = f.Stat(ctx); err != nil {
 			f.Close()
-			return nil, a, c.errno(ctx, "open", p, err)
+			return nil, a, "", c.errno(ctx, "open", p, err)
 		}
 	}
+	if c.isAnother(n, a, before, compares) {
+		f.Close()
+		return nil, a, "", fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
+	}
+	return f, a, "", nil
+}
+
+// isAnother says whether what was opened, and has attributes a, is not the file that n is, and has its name looked up again then.
+// before is the stamp from before the opening. Without compares only what is no regular file is another.
+func (c *Cache) isAnother(n *Node, a session.Attr, before stamp, compares bool) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG
-	if pflags&session.OpenTrunc == 0 && *self == nil { // a handle that is there goes on with what it finds
+	if compares {
 		crossed := n.gen != before.gen || before.dirty // then it may look different by what was done here
 		another = another || !crossed && n.anotherAt(a)
 	}
 	if another {
 		c.replaced(n)
 	}
-	c.mu.Unlock()
-	if another {
-		f.Close()
-		return nil, a, fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
-	}
-	return f, a, nil
+	return another
 }
 
 // otherPath gives the path by which to open a file that was not found: it was asked for by a name that a change under way takes away
@@ -260,13 +274,10 @@ func (c *Cache) goneUnder(ctx context.Context, n *Node, p string, err error) err
 // checkOf looks at what a reopening has found, for the handle that self leads to once there is one.
 func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
 	return func(a session.Attr) error {
-		c.mu.Lock()
-		h := *self
-		c.mu.Unlock()
-		if h == nil {
-			return nil
+		if h := c.handleAt(self); h != nil {
+			return h.check(a)
 		}
-		return h.check(a)
+		return nil
 	}
 }
 
@@ -274,13 +285,16 @@ func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
 // once there is one.
 func (c *Cache) lostOf(self **Handle) func(error) {
 	return func(err error) {
-		c.mu.Lock()
-		h := *self
-		c.mu.Unlock()
-		if h == nil {
-			return
+		if h := c.handleAt(self); h != nil {
+			c.errs.add("write", c.pathOf(h.n), err)
+			h.fd.Fail(err)
 		}
-		c.errs.add("write", c.pathOf(h.n), err)
-		h.fd.Fail(err)
 	}
+}
+
+// handleAt gives the handle that self leads to; nil where there is none yet.
+func (c *Cache) handleAt(self **Handle) *Handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return *self
 }
