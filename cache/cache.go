@@ -85,27 +85,31 @@ type Cache struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // goroutines on ctx
 
-	mu        sync.Mutex // guards the tree; see the package comment
-	closed    bool
-	nodes     map[uint64]*Node
-	idle      *simplelru.LRU[uint64, *Node] // nodes that only the cache holds
-	root      *Node
-	lastID    uint64
-	moves     uint64                        // renames entered in the tree
-	failed    []*failedChange               // changes that failed after they were answered, oldest first
-	lists     *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
-	listed    int                           // names in those listings
-	walk      walk
-	scan      scan
-	dirMoves  uint64 // counts directories renamed here: paths below them lead to other files then
+	mu     sync.Mutex // guards the tree and what follows; see the package comment
+	closed bool
+
+	nodes    map[uint64]*Node
+	idle     *simplelru.LRU[uint64, *Node] // nodes that only the cache holds
+	root     *Node                         // never changed
+	lastID   uint64
+	moves    uint64                        // renames entered in the tree
+	dirMoves uint64                        // those of directories: paths below them lead to other files then
+	lists    *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
+	listed   int                           // names in those listings
+
 	openFiles int
 	kept      map[*Node]struct{} // those that have the remote file of a closed handle
-	guess     guesses
 	owner     owner
-	scarce    int64 // nothing is asked for on a guess until then (Cache.now)
+
+	walk   walk
+	scan   scan
+	guess  guesses
+	scarce int64 // nothing is asked for on a guess until then (Cache.now)
+
+	failed    []*failedChange // changes that failed after they were answered, oldest first
 	explained explanation
 
-	explaining singleflight.Group // by node: at most one search at a time for the reason of its refusals (whyLost)
+	explaining singleflight.Group // has a lock of its own; by node: at most one search at a time for the reason of its refusals (whyLost)
 }
 
 // New resolves the root and looks at it: it must be a directory.

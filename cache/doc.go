@@ -20,6 +20,23 @@
 // above them, and what a rename overtook is asked again. The mtime that a write gives to its file
 // is the server's: it is asked for in the flight of the last bytes (mtime.go).
 //
+// Changes of names and attributes have turns among each other; how one goes its way, and what -o async
+// makes of that, is told at the queue (queue.go).
+//
+// # An open file
+//
+// What a program has open is a Handle. Its bytes go through a filedata.Handle to the filedata.File that
+// all handles of the file share: reads find there what is here, and read ahead; writes stay there until
+// they are acknowledged, which close and fsync wait for (Handle.Flush, Handle.Fsync). What is not here
+// comes from the backend of the handle, which has the sftpconn.File or will have it: with content that
+// was fetched ahead the file is opened only when it is needed, and with -o async it is still to be
+// made. Release gives it back when all that was written through it has arrived. One that was only read
+// outlives that for a moment, for the next open (kept.go).
+//
+// What is known of the bytes as a whole is the fileState of the node (content.go): of which version of
+// the file they are (version.go), what the kernel has to be told of its pages (pages.go), and what was
+// written here that the server has not told of (written.go).
+//
 // # Ahead of the program
 //
 // Each open asks whether a file still is what is known of it. Where a program is seen to go from

@@ -11,39 +11,45 @@ import (
 type Node struct {
 	id uint64 // inode number and the kernel's node id
 
-	parent *Node // the directory it is in; nil for the root and for what has no name any more
-	name   string
-	sure   int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
-	also   []linkName // further names: hard links made here
-	was    string     // the path that a file with content had before it lost its last name, for people
-	// Names that the node has lost here and not yet on the server (-o async), oldest first: there it still has the first.
-	pendingRemovals []place
-	pendingNames    []place // that the server has still to give it, by a hard link or a rename (-o async)
-	// The server has refused a hard link that was to be the last name of the node: the name that it still has there must not be taken away.
-	linkRefused bool
-	// Its last name was taken away from here: whoever opens it now has it open already.
-	removed bool
+	// Its names, as programs see them.
+	parent  *Node // the directory it is in; nil for the root and for what has no name any more
+	name    string
+	sure    int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
+	also    []linkName // further names: hard links made here
+	was     string     // the path that a file with content had before it lost its last name, for people
+	removed bool       // its last name was taken away from here: whoever opens it now has it open already
+	moved   uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
 
-	refs uint64 // references that the kernel holds
-	pins int    // handles, listings and requests that use the node
+	// How its names on the server differ from these while changes are under way (-o async).
+	pendingRemovals []place // names that it has lost here and not yet there, oldest first: there it still has the first
+	pendingNames    []place // names that the server has still to give it, by a hard link or a rename
+	linkRefused     bool    // a hard link that was to be its last name was refused: the name that it still has there must not be taken away
 
-	told    uint64 // the size that the kernel believes, in bytes, where it is a file (told.go)
+	// Who holds it.
+	refs uint64 // references of the kernel
+	pins int    // handles, listings and requests that use it
+
+	// What the kernel believes of its size, where it is a file (told.go).
+	told    uint64 // what it was told last, in bytes
 	doubted bool   // a notice that went out beside what it was told may have kept it from believing that
 
-	going        int          // removals of a name of it under way: it is opened on the server now, or not at all
-	sent         int          // changes of its attributes answered here and not yet done on the server (-o async)
-	asked        int          // changes of it that a program waits for, or has given up, and that the server has not answered
-	gen          uint64       // counts changes made here; see the package comment
-	moved        uint64       // which of all renames was the last of this node (Cache.moves); 0 for none
+	// Changes of it under way.
+	going int    // removals of one of its names: it is opened on the server now, or not at all
+	sent  int    // changes of its attributes answered here and not yet done on the server (-o async)
+	asked int    // changes that a program waits for, or has given up, and that the server has not answered
+	gen   uint64 // counts changes made here; see the package comment
+
+	// Its attributes.
 	attr         session.Attr // as the server said, with our changes
 	until        int64        // attr may be trusted until then (Cache.now)
-	ours         int64        // made here: until then nobody else is thought to have changed its mode and owner
+	ours         int64        // made here: until then nobody else is thought to have changed its mode and owner (Cache.now)
 	mtimeGuessed bool         // attr's mtime is a guess of our clock (touched): who asks for attributes has the server asked
 
+	// What is in it.
 	dir    *dirState  // directories only
-	wasted uint8      // times that it was fetched ahead in vain since it was opened last
 	file   *fileState // regular files that were opened or fetched ahead
 	link   *string    // target of a symbolic link, trusted as long as attr
+	wasted uint8      // times that a file was fetched ahead in vain since it was opened last (scanMaxWasted)
 }
 
 // place is a name in a directory.
