@@ -84,45 +84,34 @@ func TestAGoodConnectionEndsTheBackOff(t *testing.T) {
 
 func TestEventsOfTheNetworkDoNotProvokeAServerThatRefusesLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var dials atomic.Int32
-		var refuses atomic.Bool
-		var line transport.Transport
-		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
-			dials.Add(1)
-			if refuses.Load() {
-				return nil, &transport.PermanentError{Err: errors.New("key refused"), Login: true}
-			}
-			var err error
-			line, err = stubDialer(ctx)
-			return line, err
-		})
-		refuses.Store(true)
-		line.Close()
+		var gate stubGate
+		c := underStub(t, gate.dial)
+		gate.shut(&transport.PermanentError{Err: errors.New("key refused"), Login: true})
 		const minutes = 5
 		for range minutes * 60 * 2 {
 			time.Sleep(500 * time.Millisecond)
 			c.nudge()
 		}
-		if n := dials.Load() - 1; n < 2 || n > 5 { // the pauses are 0.5, 1 and 2 min at least
+		if n := gate.dials.Load() - 1; n < 2 || n > 5 { // the pauses are 0.5, 1 and 2 min at least
 			t.Errorf("%d logins within %d minutes of events", n, minutes)
 		}
 		const days = 4
-		before := dials.Load()
+		before := gate.dials.Load()
 		time.Sleep(days * 24 * time.Hour)
-		if n := dials.Load() - before; n < days*24*2 || n > days*24*6 { // every 10 to 30 min
+		if n := gate.dials.Load() - before; n < days*24*2 || n > days*24*6 { // every 10 to 30 min
 			t.Errorf("%d logins within %d days", n, days)
 		}
-		before = dials.Load()
+		before = gate.dials.Load()
 		c.Kick()
 		synctest.Wait()
-		if dials.Load() != before+1 {
+		if gate.dials.Load() != before+1 {
 			t.Error("the user's wish does not count")
 		}
 
-		refuses.Store(false)
+		gate.open()
 		c.Kick()
 		synctest.Wait()
-		line.Close()
+		gate.line.Close()
 		synctest.Wait()
 		c.nudge()
 		synctest.Wait()
@@ -135,20 +124,11 @@ func TestEventsOfTheNetworkDoNotProvokeAServerThatRefusesLogins(t *testing.T) {
 // What is refused on this side, or by what answers in the place of the server, may be different in another network.
 func TestEventsOfTheNetworkEndThePauseWhereNoLoginWasJudged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var refuses atomic.Bool
-		var line transport.Transport
-		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
-			if refuses.Load() {
-				return nil, &transport.PermanentError{Err: errors.New("another host key")}
-			}
-			var err error
-			line, err = stubDialer(ctx)
-			return line, err
-		})
-		refuses.Store(true)
-		line.Close()
+		var gate stubGate
+		c := underStub(t, gate.dial)
+		gate.shut(&transport.PermanentError{Err: errors.New("another host key")})
 		time.Sleep(time.Hour)
-		refuses.Store(false)
+		gate.open()
 		time.Sleep(nudgeRefused + time.Second)
 		c.nudge()
 		synctest.Wait()
@@ -160,27 +140,16 @@ func TestEventsOfTheNetworkEndThePauseWhereNoLoginWasJudged(t *testing.T) {
 
 func TestAnEventThatComesTooEarlyCountsLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var refuses atomic.Bool
-		var dials atomic.Int32
-		var line transport.Transport
-		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
-			dials.Add(1)
-			if refuses.Load() {
-				return nil, &transport.PermanentError{Err: errors.New("another host key")}
-			}
-			var err error
-			line, err = stubDialer(ctx)
-			return line, err
-		})
-		refuses.Store(true)
-		line.Close()
+		var gate stubGate
+		c := underStub(t, gate.dial)
+		gate.shut(&transport.PermanentError{Err: errors.New("another host key")})
 		time.Sleep(backoffFirst) // the pause before the first attempt is shorter
-		before := dials.Load()
+		before := gate.dials.Load()
 		time.Sleep(time.Second)
-		refuses.Store(false)
+		gate.open()
 		c.nudge()
 		synctest.Wait()
-		if n := dials.Load(); n != before {
+		if n := gate.dials.Load(); n != before {
 			t.Errorf("%d attempts at once", n-before)
 		}
 		time.Sleep(nudgeRefused)
@@ -192,36 +161,26 @@ func TestAnEventThatComesTooEarlyCountsLater(t *testing.T) {
 
 func TestARefusedLoginHoldsNothingBackWhereTheWayLeadsElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var refuses, elsewhere atomic.Bool
-		var dials atomic.Int32
-		var line transport.Transport
-		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
-			dials.Add(1)
-			if refuses.Load() {
-				return nil, &transport.PermanentError{Err: errors.New("key refused"), Login: true}
-			}
-			var err error
-			line, err = stubDialer(ctx)
-			return line, err
-		})
+		var elsewhere atomic.Bool
+		var gate stubGate
+		c := underStub(t, gate.dial)
 		c.o.Elsewhere = func(context.Context) bool {
 			time.Sleep(time.Second)
 			return elsewhere.Load()
 		}
-		refuses.Store(true)
-		line.Close()
+		gate.shut(&transport.PermanentError{Err: errors.New("key refused"), Login: true})
 		time.Sleep(time.Hour)
-		before := dials.Load()
-		for dials.Load() == before {
+		before := gate.dials.Load()
+		for gate.dials.Load() == before {
 			time.Sleep(time.Second) // the pause that begins now is 10 min at least
 		}
 		before++
 		c.nudge()
 		time.Sleep(2 * time.Second)
-		if n := dials.Load() - before; n != 0 {
+		if n := gate.dials.Load() - before; n != 0 {
 			t.Errorf("%d attempts where the way is the same", n)
 		}
-		refuses.Store(false)
+		gate.open()
 		c.nudge()
 		time.Sleep(1500 * time.Millisecond)
 		c.nudge()

@@ -44,6 +44,32 @@ func stubDialer(context.Context) (transport.Transport, error) {
 // stubPipe is stubDialer where the line is a pipe to some program, which can't be asked whether the server is alive.
 func stubPipe(context.Context) (transport.Transport, error) { return newStub(true), nil }
 
+// stubGate makes stub lines for as long as it is not shut.
+type stubGate struct {
+	refusal atomic.Pointer[error] // what comes of dialling; nil where a line does
+	dials   atomic.Int32          // how often it was tried
+	line    transport.Transport   // the last that was made
+}
+
+func (g *stubGate) dial(ctx context.Context) (transport.Transport, error) {
+	g.dials.Add(1)
+	if err := g.refusal.Load(); err != nil {
+		return nil, *err
+	}
+	var err error
+	g.line, err = stubDialer(ctx)
+	return g.line, err
+}
+
+// shut cuts the line, and has err come of dialling from then on.
+func (g *stubGate) shut(err error) {
+	g.refusal.Store(&err)
+	g.line.Close()
+}
+
+// open has lines made again.
+func (g *stubGate) open() { g.refusal.Store(nil) }
+
 func newStub(pipe bool) *stubLine {
 	return &stubLine{pipe: pipe, born: time.Now(), done: make(chan struct{})}
 }

@@ -13,8 +13,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
-
-	"sshmount/sftpconn/transport"
 )
 
 // newNetwork makes a network of its own for the test, with nothing in it but a loopback interface that is down.
@@ -164,24 +162,15 @@ func TestAWakeUpIsNoticed(t *testing.T) {
 
 func TestARequestAfterASleepDoesNotWaitForTheBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var away atomic.Bool
-		var line transport.Transport
-		c := underStub(t, func(ctx context.Context) (transport.Transport, error) {
-			if away.Load() {
-				return nil, errors.New("the host is down")
-			}
-			var err error
-			line, err = stubDialer(ctx)
-			return line, err
-		})
-		away.Store(true)
-		line.Close()
+		var gate stubGate
+		c := underStub(t, gate.dial)
+		gate.shut(errors.New("the host is down"))
 		synctest.Wait()
 		for time.Until(c.Status().NextTry) < time.Second || c.pausesLong() {
 			time.Sleep(10 * time.Millisecond)
 		}
 		c.clock.sleep(time.Hour)
-		away.Store(false)
+		gate.open()
 		ctx, cancel := context.WithCancel(t.Context())
 		asked := make(chan struct{})
 		go func() {
