@@ -78,12 +78,7 @@ func TestListingHandsOutAttributesWithoutAQuestion(t *testing.T) {
 		}
 		defer d.Release()
 		seen := 0
-		for off := uint64(0); ; {
-			e, err := d.Next(ctxOf(t), off)
-			if err != nil {
-				break
-			}
-			off = e.Off
+		for e := range r.entries(d, 0) {
 			if f, ok := d.Found(e); ok {
 				seen++
 				if f.Attr.Size != 5 || f.Attr.Ino != e.Ino {

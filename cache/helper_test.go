@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -212,17 +213,30 @@ func (r *rig) list(n *Node) []DirEntry {
 	}
 	defer d.Release()
 	var all []DirEntry
-	for off := uint64(0); ; {
-		e, err := d.Next(ctxOf(r.t), off)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			r.t.Fatalf("readdir: %v", err)
-		}
-		off = e.Off
-		if off > 2 {
+	for e := range r.entries(d, 0) {
+		if e.Off > 2 {
 			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// entries gives the entries of an open directory from off on, "." and ".." among them, as readdir(3) does.
+func (r *rig) entries(d *DirHandle, off uint64) iter.Seq[DirEntry] {
+	return func(yield func(DirEntry) bool) {
+		for {
+			e, err := d.Next(ctxOf(r.t), off)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				r.t.Errorf("readdir: %v", err)
+				return
+			}
+			off = e.Off
+			if !yield(e) {
+				return
+			}
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -29,15 +28,11 @@ func TestAListingForgetsNamesThatAreGone(t *testing.T) {
 	}
 	read := func(off uint64, count int) (uint64, []string) {
 		var seen []string
-		for range count {
-			e, err := d.Next(ctxOf(t), off)
-			if errors.Is(err, io.EOF) {
+		for e := range r.entries(d, off) {
+			seen, off = append(seen, e.Name), e.Off
+			if len(seen) == count {
 				break
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			seen, off = append(seen, e.Name), e.Off
 		}
 		return off, seen
 	}
@@ -115,16 +110,7 @@ func TestANameThatIsReplacedWhileItsDirectoryIsReadShowsOnce(t *testing.T) {
 			}
 			defer d.Release()
 			count := map[string]int{}
-			off := uint64(0)
-			for {
-				e, err := d.Next(ctxOf(t), off)
-				if errors.Is(err, io.EOF) {
-					break
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				off = e.Off
+			for e := range r.entries(d, 0) {
 				count[e.Name]++
 				if e.Name == "a" || e.Name == "b" { // by now the reader is past both, or past the one that is replaced
 					if err := r.Rename(ctxOf(t), r.Root(), "new", r.Root(), e.Name, false); err == nil {

@@ -3,7 +3,6 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -93,17 +92,12 @@ func TestAListingThatBeginsAgainLosesNoName(t *testing.T) {
 	defer d.Release()
 	seen := map[string]bool{}
 	read := func(off uint64, most int) uint64 {
-		for range most {
-			e, err := d.Next(ctxOf(t), off)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Error(err)
-				break
-			}
+		for e := range r.entries(d, off) {
 			seen[e.Name] = true
 			off = e.Off
+			if most--; most == 0 {
+				break
+			}
 		}
 		return off
 	}
@@ -163,19 +157,13 @@ func TestReadingADirectoryEndsThoughEachNameMakesAnother(t *testing.T) {
 			}
 			defer d.Release()
 			var read []string
-			for off := uint64(0); len(read) < 20; {
-				e, err := d.Next(ctxOf(t), off)
-				if errors.Is(err, io.EOF) {
-					break
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				off = e.Off
+			for e := range r.entries(d, 0) {
 				if e.Name == "." || e.Name == ".." {
 					continue
 				}
-				read = append(read, e.Name)
+				if read = append(read, e.Name); len(read) == 20 {
+					break
+				}
 				if err := do(r, e.Name); err != nil {
 					t.Fatal(err)
 				}
@@ -185,12 +173,8 @@ func TestReadingADirectoryEndsThoughEachNameMakesAnother(t *testing.T) {
 			}
 			d.Rewind()
 			names := 0
-			for off := uint64(0); ; names++ {
-				e, err := d.Next(ctxOf(t), off)
-				if err != nil {
-					break
-				}
-				off = e.Off
+			for range r.entries(d, 0) {
+				names++
 			}
 			if want := map[bool]int{true: 2 + 6, false: 2 + 3}[name == "copied"]; names != want {
 				t.Errorf("after rewinddir there are %d entries, want %d", names, want)
