@@ -72,7 +72,7 @@ func (h *Handle) allUnderWay(until <-chan struct{}) (asked int64, ok bool) {
 	f.makeDue()
 	f.pump()
 	for len(f.pending.s) > 0 {
-		wake := f.waitLocked()
+		wake := f.nextEvent()
 		f.mu.Unlock()
 		select {
 		case <-wake:

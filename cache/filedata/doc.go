@@ -21,6 +21,26 @@
 // Nothing is kept of a file that was seen to end before the size that the server
 // tells (File.Short), as those of sysfs do: its content changes without a sign.
 //
+// # The way of a read
+//
+// Handle.read finds the parts of what is asked for in those lists (collect), and makes a span for each
+// gap (ask), and for what should be read ahead of the stream that the read belongs to (stream.go). Each
+// new span has a goroutine that reads it from the backend (fetch); they go out in the order in which
+// they were made (sftpconn.Turn). The reader waits for those of its own parts, and gets slices of all
+// parts (assemble). Read behind the known end, or of a short file, goes to the server and is not kept
+// (readBehind).
+//
+// # The way of a write
+//
+// Handle.write puts the bytes into a pending extent: one that is there (inPlace), or a new one, once the
+// budget has room for it (reserve, put). An extent becomes due when it is as large as a request may be,
+// when nothing more was written for a while (startIdle), or when somebody waits for it: a flush, or a
+// writer for whom the budget has no room. What is due, and neighbours with it, is sent as one request
+// (pump, launch), by a goroutine that repeats it for as long as only the line is to blame (deliver,
+// insist). What is acknowledged becomes clean, or is given back; what can't be delivered goes to
+// Options.Lost and is an error of all open handles (landed). A flush waits until the epoch in which it
+// was called, and those before, are over (flushed, epoch.go).
+//
 // # Memory
 //
 // All bytes live in counted, pooled buffers; a read hands out slices of them
@@ -34,8 +54,9 @@
 // Options is waited for.
 //
 // A method that is not exported, and that touches what File.mu guards without taking
-// it, is called with it held. Those that wait for the server or call a function of
-// Options (fetch, send, sendTimes, deliver, insist, timesRefused) are called with no lock.
+// it, is called with it held; the methods of Pool that end in Locked are called with
+// Pool.mu held. Those that wait for the server or call a function of Options (fetch,
+// send, sendTimes, deliver, insist, timesRefused) are called with no lock.
 package filedata
 
 import (

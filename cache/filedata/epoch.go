@@ -63,5 +63,5 @@ func (f *File) endEpochs() {
 		f.writer = nil
 		f.pool.setDirty(f, false)
 	}
-	f.wakeLocked()
+	f.wakeWaiters()
 }

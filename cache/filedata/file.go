@@ -194,15 +194,15 @@ func (f *File) Release() {
 // dirty says whether anything is unacknowledged, bytes or times.
 func (f *File) dirty() bool { return len(f.epochs) > 0 }
 
-// waitLocked is a channel that is closed at the next event that a waiter may want (see File.wake).
-func (f *File) waitLocked() <-chan struct{} {
+// nextEvent is a channel that is closed at the next event that a waiter may want (see File.wake).
+func (f *File) nextEvent() <-chan struct{} {
 	if f.wake == nil {
 		f.wake = make(chan struct{})
 	}
 	return f.wake
 }
 
-func (f *File) wakeLocked() {
+func (f *File) wakeWaiters() {
 	if f.wake != nil {
 		close(f.wake)
 		f.wake = nil

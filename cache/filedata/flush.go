@@ -26,7 +26,7 @@ func (f *File) flushed(ctx context.Context) error {
 
 // waitEvent lets go of f.mu until something has happened, or ctx ends, whose cause it returns.
 func (f *File) waitEvent(ctx context.Context) error {
-	wake := f.waitLocked()
+	wake := f.nextEvent()
 	f.mu.Unlock()
 	defer f.mu.Lock()
 	select {

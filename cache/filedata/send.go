@@ -149,7 +149,7 @@ func (f *File) launch(e *extent, i, j int) {
 	e.handle.asked += e.end - e.off
 	f.high = max(f.high, e.end)
 	if len(f.pending.s) == 0 {
-		f.wakeLocked() // see allUnderWay
+		f.wakeWaiters() // see allUnderWay
 	}
 	times := f.timesWith(e)
 	e.handle.turn = e.handle.turn.Next()

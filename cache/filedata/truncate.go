@@ -34,7 +34,7 @@ func (f *File) Unbar() {
 
 func (f *File) unbar() {
 	f.barred = false
-	f.wakeLocked()
+	f.wakeWaiters()
 }
 
 // Truncated notes that the server has made the size of a barred file n, or that nobody knows if it has. Blocks are cut; where the
