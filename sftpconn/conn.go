@@ -33,29 +33,37 @@ type Conn struct {
 	ended    bool           // Close waits: there must be no goroutine more
 	wg       sync.WaitGroup // every goroutine
 
-	mu            sync.Mutex    // guards what follows
-	changed       chan struct{} // closed and replaced whenever what follows changes for those who wait
-	closed        bool
-	names         *channel  // nil while there is no connection
-	links         []*link   // the first is that of names; replaced as a whole, never changed
-	extra         int       // further links, up or being dialled
-	extraAfter    time.Time // no further link is dialled before
-	extraRefused  int       // of those that were dialled since one was made, how many were refused for good
-	noFurther     bool      // the server refuses logins beside the first
-	final         error     // no connection ever again
+	mu      sync.Mutex    // guards what follows, down to doubts
+	changed chan struct{} // closed and replaced whenever what follows changes for those who wait
+	closed  bool
+	since   time.Time // when the connection was made, or lost where there is none
+
+	// The connection, where there is one.
+	names      *channel       // nil while there is none
+	links      []*link        // the first is that of names; replaced as a whole, never changed
+	info       transport.Info // of the last
+	past       [2]uint64      // bytes moved by links that are gone, by direction
+	reconnects int
+
+	// Further links (addLink).
+	extra        int       // those that are up or being dialled
+	extraAfter   time.Time // none is dialled before
+	extraRefused int       // of those that were dialled since one was made, how many were refused for good
+	noFurther    bool      // the server refuses logins beside the first
+
+	// Attempts to connect.
+	lastErr       error     // why the last connection ended, or the last attempt failed
+	failures      int       // attempts that have failed, ever
+	nextTry       time.Time // when the pause between two attempts ends; zero while there is a connection
 	noNudgeBefore time.Time // after a refusal: until then no nudge starts an attempt, by the clock of the day, so that sleep counts; zero: no refusal
 	nudged        bool      // there was a nudge before that time, which counts then
-	trial         bool      // a loss now is final (Options.Trial)
-	gaveUp        bool      // there has been none for ReconnectTimeout, and requests fail until there is
-	since         time.Time // when the connection was made, or lost where there is none
-	lastErr       error     // why the last connection ended, or the last attempt failed
-	nextTry       time.Time // when the pause between two attempts ends; zero while there is a connection
-	failures      int       // attempts to connect that have failed
-	reconnects    int
-	bounded       map[*context.CancelCauseFunc]struct{} // of the contexts of Bounded that have not ended
-	info          transport.Info                        // of the last connection
-	past          [2]uint64                             // bytes moved by links that are gone, by direction
-	doubts        map[*doubt]struct{}                   // changes of names whose outcome is not known
+
+	// Those who wait for a connection.
+	trial   bool                                  // a loss now is final (Options.Trial)
+	final   error                                 // there is no connection ever again, for this reason
+	gaveUp  bool                                  // there has been none for ReconnectTimeout, and requests fail until there is
+	bounded map[*context.CancelCauseFunc]struct{} // of the contexts of Bounded that have not ended
+	doubts  map[*doubt]struct{}                   // changes of names whose outcome is not known
 
 	bitsMu sync.Mutex // guards owings and what they are; after File.mu, before the sessions' locks
 	owings map[*owing]struct{}

@@ -49,19 +49,19 @@ type File struct {
 	looked *Attr  // its attributes through the handle, in the flight of its opening; nil where they were not asked for
 	mtime  uint32 // what had its name at the opening was last changed then
 
-	mu      sync.Mutex // guards what follows
-	handles map[*channel]*handle
-	stale   error // the file can't be found again: for ever
+	mu      sync.Mutex // guards what follows, down to deadly
 	closed  bool
-	moved   int64 // bytes asked for so far
+	stale   error                  // the file can't be found again: for ever
+	handles map[*channel]*handle   // those that are open, or are being opened
+	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
+	moved   int64                  // bytes asked for so far
+	room    [2]room                // of reading and writing
+
 	end     int64 // where the furthest write ends
 	acked   int64 // where the furthest ends that was acknowledged
 	exposed exposed
 	out     outbox
 	deadly  deadly
-	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
-
-	room [2]room // of reading and writing
 
 	pending atomic.Int64 // bytes asked for and not answered
 

@@ -209,19 +209,8 @@ func (c *Conn) redial(tries int) *link {
 		if errors.As(err, new(*muteError)) {
 			within *= 2
 		}
-		pause = c.backoff(tries)
-		var refusal *transport.PermanentError
 		var noNudgeBefore time.Time
-		if errors.As(err, &refusal) {
-			pause = spread(backoffRefused)
-			held := nudgeRefused
-			if refusal.Login {
-				pause = spread(min(backoffRefused<<min(refusals, 10), backoffRefusedMost))
-				refusals++
-				held = pause
-			}
-			noNudgeBefore = time.Now().Round(0).Add(held)
-		}
+		pause, noNudgeBefore = c.pauseAfter(err, tries, &refusals)
 		c.mu.Lock()
 		c.lastErr, c.noNudgeBefore, c.nudged = err, noNudgeBefore, false
 		c.failures++
@@ -229,6 +218,23 @@ func (c *Conn) redial(tries int) *link {
 		c.mu.Unlock()
 		c.o.Logger.Log(c.ctx, attemptLevel(tries), "cannot connect", "cause", err, "next", pause.Round(time.Millisecond))
 	}
+}
+
+// pauseAfter gives the pause after an attempt that has failed with err, and Conn.noNudgeBefore. tries counts the attempts, refusals
+// those of them whose login the server has refused.
+func (c *Conn) pauseAfter(err error, tries int, refusals *int) (pause time.Duration, noNudgeBefore time.Time) {
+	var refusal *transport.PermanentError
+	if !errors.As(err, &refusal) {
+		return c.backoff(tries), time.Time{}
+	}
+	pause = spread(backoffRefused)
+	held := nudgeRefused
+	if refusal.Login {
+		pause = spread(min(backoffRefused<<min(*refusals, 10), backoffRefusedMost))
+		*refusals++
+		held = pause
+	}
+	return pause, time.Now().Round(0).Add(held)
 }
 
 // attemptLevel keeps a long outage from filling the log.
