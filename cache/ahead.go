@@ -34,7 +34,7 @@ type ahead struct {
 
 // contradicts says whether the content that was read is not that of the file as the server tells of it.
 func (a *ahead) contradicts(now session.Attr) bool {
-	return a.attr.Size != now.Size || a.attr.Mtime != now.Mtime
+	return signatureOf(a.attr) != signatureOf(now)
 }
 
 // openAhead opens a file whose content was fetched ahead a moment ago, or was seen to be unchanged then, without asking the server;
@@ -69,7 +69,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		f.data.Drop()
 	}
 	if !a.look {
-		f.mark(a.attr.Size, a.attr.Mtime, a.askedAt)
+		f.mark(signatureOf(a.attr), a.askedAt)
 		f.data.SetRemoteSize(int64(len(a.data)))
 		f.data.Preload(a.data, int64(len(a.data)))
 	}
@@ -119,7 +119,7 @@ func (c *Cache) openOnDemand(ctx context.Context, self **Handle) (*sftpconn.File
 	if n.gen == asked.gen && n.sent == 0 {
 		c.keepAsked(n, asked, a)
 	}
-	h.size, h.mtime = a.Size, a.Mtime
+	h.content = signatureOf(a)
 	h.fd.Renew()
 	return f, nil
 }

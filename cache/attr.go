@@ -72,7 +72,7 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 			// What was just written here is still what is held here, for all that costs something to read again. Of anything
 			// else the time that would have told of a change on the server is gone: the next open reads it again.
 			ours := fresh && (f.written.untold || f.version.known && f.version.own)
-			c.markOwn(f, n.attr.Size, n.attr.Mtime)
+			c.markOwn(f, signatureOf(n.attr))
 			f.version.known, f.version.racy = ours, f.version.racy || n.attr.Size <= cheapAgain
 			f.written.settle()
 		}

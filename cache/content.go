@@ -73,7 +73,7 @@ func (c *Cache) noticeContent(n *Node, a session.Attr) {
 			c.contentInDoubt(n)
 		}
 		f.data.SetRemoteSize(int64(a.Size))
-		f.mark(a.Size, a.Mtime, c.serverNow())
+		f.mark(signatureOf(a), c.serverNow())
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 					n.file.data.Drop()
 				}
 				if fs := c.content(n); !fs.version.known && !fs.written.untold && !fs.held {
-					fs.mark(a.Size, a.Mtime, c.serverNow())
+					fs.mark(signatureOf(a), c.serverNow())
 				}
 				self = c.newHandle(n, c.openBackend(f, nil), flags)
 				found = c.found(n)

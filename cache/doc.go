@@ -41,9 +41,8 @@
 //
 // Each open asks whether a file still is what is known of it. Where a program is seen to go from
 // file to file, the answer comes before the question: small files are fetched, those whose bytes
-// are here are looked at, and either counts as just opened for a few seconds. A state that came about
-// in the second in which it was seen is not trusted at the next open: whole seconds would not tell of
-// another behind it.
+// are here are looked at, and either counts as just opened for a few seconds. A version that came about
+// in the second in which it was seen is not trusted at the next open (version.racy).
 //
 // Two guess what comes next. The scan (scan.go) is told of each file that is opened, and goes ahead
 // to the next files: along the listings, by the iterator of order.go, or as they were opened the last

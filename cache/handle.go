@@ -21,14 +21,10 @@ type Handle struct {
 	bypassPages bool // see BypassPages
 	askedBehind bool // see learnBehind; guarded by Cache.mu
 
-	// What the file was when this handle was opened, for the check at a reopening. Guarded by Cache.mu.
-	size  uint64
-	mtime uint32
-	// The same before our own last change of it: the look of a reopening may have come to the server before that.
-	formerSize  uint64
-	formerMtime uint32
-	// Size and mtime are not those that the opening told: what is open may be another file than the one that the name leads to now.
-	unsure bool
+	// For the check at a reopening. Guarded by Cache.mu.
+	content signature // what the file was when this handle was opened, with our own changes
+	former  signature // the same before the last of these: the look of a reopening may have come to the server before that
+	unsure  bool      // content is not what the opening told: what is open may be another file than the one that the name leads to now
 }
 
 // Node is the file that is open.
@@ -45,8 +41,8 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	h := &Handle{c: c, n: n, b: b, writable: access != syscall.O_RDONLY, readable: access != syscall.O_WRONLY}
 	h.fd = f.data.Open(b)
 	h.bypassPages = f.data.Divided() || f.data.Short()
-	h.size, h.mtime = n.attr.Size, n.attr.Mtime
-	h.formerSize, h.formerMtime = h.size, h.mtime
+	h.content = signatureOf(n.attr)
+	h.former = h.content
 	f.handles[h] = struct{}{}
 	f.held = true
 	if h.writable {
@@ -66,8 +62,7 @@ func (h *Handle) check(a session.Attr) error {
 	if f == nil || f.written.untold || f.writers > 0 || h.n.sent > 0 || h.n.asked > 0 {
 		return nil
 	}
-	is, was := a.Size == h.size && a.Mtime == h.mtime, a.Size == h.formerSize && a.Mtime == h.formerMtime
-	if !is && !was {
+	if found := signatureOf(a); found != h.content && found != h.former {
 		return sftpconn.ErrStale
 	}
 	return nil

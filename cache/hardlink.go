@@ -103,7 +103,7 @@ func (n *Node) anotherAt(a session.Attr) bool {
 			return false
 		}
 	}
-	return a.Flags&session.HasSize != 0 && (a.Size != n.attr.Size || a.Mtime != n.attr.Mtime)
+	return a.Flags&session.HasSize != 0 && signatureOf(a) != signatureOf(n.attr)
 }
 
 // nameTold notes that a name is a node's own: the server has told of it, or it was made here. Called with mu held.
@@ -151,7 +151,7 @@ func (c *Cache) tellNames(ctx context.Context, n *Node, h *Handle, asked stamp, 
 	if n.gen != asked.gen || !sameType(n, open) {
 		return nil
 	}
-	if open.Size != a.Size || open.Mtime != a.Mtime {
+	if signatureOf(open) != signatureOf(a) {
 		c.replaced(n)
 	}
 	c.keepAsked(n, asked, open)

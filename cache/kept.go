@@ -17,11 +17,10 @@ const (
 // kept is the remote file of a clean file that was just closed, for the next open of it, which then only asks
 // whether the file is still the same: the name may have come to lead to another one.
 type kept struct {
-	n     *Node
-	b     *backend
-	size  uint64 // what the file was when b was opened
-	mtime uint32
-	timer *time.Timer
+	n       *Node
+	b       *backend
+	content signature // what the file was when b was opened
+	timer   *time.Timer
 }
 
 // keepRemote keeps a closed handle's remote file for a while; false where it must be closed. Called with mu held.
@@ -32,10 +31,10 @@ func (c *Cache) keepRemote(h *Handle) bool {
 		return false // nothing more is kept
 	case h.writable, h.b.self == nil, h.b.f.Load() == nil, f.kept != nil:
 		return false // it is no file that another handle could read from, or there is one already
-	case h.n.parent == nil, f.written.untold, f.version.racy, f.data.Short(), h.unsure, h.size != f.version.size, h.mtime != f.version.mtime:
+	case h.n.parent == nil, f.written.untold, f.version.racy, f.data.Short(), h.unsure, h.content != f.version.signature:
 		return false // the next open would find no use for it
 	}
-	k := &kept{n: h.n, b: h.b, size: h.size, mtime: h.mtime}
+	k := &kept{n: h.n, b: h.b, content: h.content}
 	f.kept = k
 	c.kept[h.n] = struct{}{}
 	k.timer = time.AfterFunc(keptFor, func() {
@@ -99,8 +98,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fs := c.content(n)
-	if n.gen != gen || fs.written.untold || !fs.good(a) ||
-		k.size != a.Size || k.mtime != a.Mtime || !sameType(n, a) {
+	if n.gen != gen || fs.written.untold || !fs.good(a) || k.content != signatureOf(a) || !sameType(n, a) {
 		k.b.close()
 		return nil, false, nil // opened anew, by its name
 	}

@@ -73,7 +73,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		return
 	}
 	link := n.link
-	if n.attr.Size != e.Attr.Size || n.attr.Mtime != e.Attr.Mtime {
+	if signatureOf(n.attr) != signatureOf(e.Attr) {
 		link = nil // made anew: it may lead elsewhere
 	}
 	c.keepAttr(n, e.Attr)

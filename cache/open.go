@@ -110,7 +110,7 @@ func (c *Cache) takeOpened(fs *fileState, a session.Attr, keep, crossed bool, he
 		if fs.version.racy {
 			fs.data.SetRemoteSize(int64(a.Size)) // it may have been short for a moment only, while it was being written
 		}
-		fs.mark(a.Size, a.Mtime, c.serverNow())
+		fs.mark(signatureOf(a), c.serverNow())
 	}
 	if len(head) > 0 {
 		fs.data.Preload(head[:min(uint64(len(head)), a.Size)], int64(a.Size))

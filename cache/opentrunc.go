@@ -35,7 +35,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		a.Size = 0                               // a server that answers in any order may have looked before
 		c.keepAttr(n, a)
 		n.told = 0
-		c.markOwn(fs, a.Size, a.Mtime)
+		c.markOwn(fs, signatureOf(a))
 		if unwanted {
 			f.Close()
 			return

@@ -22,7 +22,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before
 		if _, dirty := fs.data.Size(); a.Flags&session.HasTimes != 0 && !dirty {
 			fs.written.settle()
-			c.markOwn(fs, n.attr.Size, n.attr.Mtime)
+			c.markOwn(fs, signatureOf(n.attr))
 		}
 	})
 	if err != nil {

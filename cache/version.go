@@ -7,46 +7,52 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// version is one of the contents that a file on the server has had, as far as SFTP can tell one from another: by size and mtime, in
-// whole seconds. Guarded by Cache.mu.
+// signature is what tells the contents that a file has had one from another. SFTP has nothing better: those of one length and one second
+// have the same.
+type signature struct {
+	size  uint64 // bytes
+	mtime uint32 // seconds since 1970, on the server's clock
+}
+
+func signatureOf(a session.Attr) signature { return signature{a.Size, a.Mtime} }
+
+// version is the content of a file at a time. Guarded by Cache.mu.
 type version struct {
-	known bool // size and mtime tell it; else what is held may be of any, and they are what was known last
-	size  uint64
-	mtime uint32
-	racy  bool // a change made elsewhere since then might not show in size and mtime: the next open reads the file again
-	own   bool // it is what writes made here have left
+	known bool // the signature is its; else what is held may be of any, and the signature is that of what was known last
+	signature
+	racy bool // a change made elsewhere since then might not show in the signature: the next open reads the file again
+	own  bool // it is what writes made here have left
 }
 
 // is says whether a file with these attributes has this version, for all that they tell.
-func (v *version) is(a session.Attr) bool { return v.known && v.size == a.Size && v.mtime == a.Mtime }
+func (v *version) is(a session.Attr) bool { return v.known && v.signature == signatureOf(a) }
 
 // cheapAgain is the size, in bytes, up to which a file is read again for nothing: within the flight of its opening, at any distance.
 const cheapAgain = sftpconn.HeadNear
 
 // mark notes of which version of a file the clean bytes are. One that came about in the second in which it was looked at (looked, on the
 // server's clock, in seconds since 1970) may have another behind it with the same mtime. Called with mu held.
-func (f *fileState) mark(size uint64, mtime uint32, looked int64) {
-	f.version = version{known: true, size: size, mtime: mtime, racy: looked-int64(mtime) < 2}
+func (f *fileState) mark(of signature, looked int64) {
+	f.version = version{known: true, signature: of, racy: looked-int64(of.mtime) < 2}
 	f.written.hides = false
 }
 
 // markOwn is mark for a version that came about here, when the last bytes were written. What was just written is read again only where
 // that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. The open handles take
 // the version over, as they must find it again after a reconnect. Called with mu held.
-func (c *Cache) markOwn(f *fileState, size uint64, mtime uint32) {
+func (c *Cache) markOwn(f *fileState, of signature) {
 	written := c.serverNow()
 	if at := f.data.LastWrite(); !at.IsZero() {
 		written -= int64(time.Since(at).Seconds())
 	}
 	hides := f.written.hides
-	f.mark(size, mtime, written)
+	f.mark(of, written)
 	f.version.own, f.written.hides = true, hides
-	f.version.racy = f.version.racy && size <= cheapAgain || hides
+	f.version.racy = f.version.racy && of.size <= cheapAgain || hides
 	for h := range f.handles {
-		if h.size != size || h.mtime != mtime {
+		if h.content != of {
 			h.unsure = true
-			h.formerSize, h.formerMtime = h.size, h.mtime
-			h.size, h.mtime = size, mtime
+			h.former, h.content = h.content, of
 		}
 	}
 }

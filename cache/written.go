@@ -49,9 +49,9 @@ func (c *Cache) noticeWritten(n *Node, a session.Attr) {
 	}
 	f.written.settle()
 	f.data.SetRemoteSize(int64(a.Size))
-	c.markOwn(f, a.Size, a.Mtime)
+	c.markOwn(f, signatureOf(a))
 	if theirs {
-		f.mark(a.Size, a.Mtime, c.serverNow()) // they may go on within the second
+		f.mark(signatureOf(a), c.serverNow()) // they may go on within the second
 	}
 }
 
@@ -98,6 +98,6 @@ func (c *Cache) takeAcknowledged(n *Node) {
 	if times != nil {
 		n.attr.Atime, n.attr.Mtime = times.Atime, times.Mtime
 		f.written.settle()
-		c.markOwn(f, n.attr.Size, n.attr.Mtime)
+		c.markOwn(f, signatureOf(n.attr))
 	}
 }
