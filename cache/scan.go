@@ -193,10 +193,10 @@ func (c *Cache) scanPump() {
 	if s.streak < scanBegins {
 		return
 	}
-	ahead, most := 0, min(s.window, s.inTime(), scanWindow<<min(s.dir.dir.scan.inOrder, 6)) // a program may read elsewhere, too, in no order
+	taken, most := 0, min(s.window, s.inTime(), scanWindow<<min(s.dir.dir.scan.inOrder, 6)) // a program may read elsewhere, too, in no order
 	if l := s.dir.dir.list; l != nil && l.whole() && l.until > c.now() && len(l.ents) <= scanFew {
 		for i := range l.ents {
-			if e := &l.ents[i]; !e.gone && !c.scanTake(s.dir, e, false, &ahead, most) {
+			if e := &l.ents[i]; !e.gone && !c.scanTake(s.dir, e, false, &taken, most) {
 				return
 			}
 		}
@@ -205,7 +205,7 @@ func (c *Cache) scanPump() {
 	it.begin(s.dir, s.dir.dir.scan.opened)
 	for range scanSteps {
 		dir, e, ok := it.next()
-		if !ok || s.aside && dir != s.dir || !c.scanTake(dir, e, true, &ahead, most) {
+		if !ok || s.aside && dir != s.dir || !c.scanTake(dir, e, true, &taken, most) {
 			return
 		}
 	}
@@ -214,21 +214,21 @@ func (c *Cache) scanPump() {
 // scanAgain goes along the files as they were opened the last time. Called with mu held.
 func (c *Cache) scanAgain() {
 	s := &c.scan
-	n, ahead := c.nodes[s.last], 0
+	n, taken := c.nodes[s.last], 0
 	for range scanMost {
-		if n == nil || n.file == nil || ahead >= min(s.windowAgain, s.inTime()) {
+		if n == nil || n.file == nil || taken >= min(s.windowAgain, s.inTime()) {
 			return
 		}
 		n = c.nodes[n.file.next]
-		if n == nil || n.parent == nil || n.id == s.last || !c.scanFile(n, true, &ahead, &s.windowAgain) {
+		if n == nil || n.parent == nil || n.id == s.last || !c.scanFile(n, true, &taken, &s.windowAgain) {
 			return
 		}
 	}
 }
 
-// scanTake is scanFile for a name in a listing. Called with mu held.
-func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int, most int) bool {
-	if *ahead >= most {
+// scanTake is scanFile for a name in a listing, where fewer than most are taken. Called with mu held.
+func (c *Cache) scanTake(dir *Node, e *listEnt, openedToo bool, taken *int, most int) bool {
+	if *taken >= most {
 		return false // also where names have to be passed by first
 	}
 	if e.attr.Mode&syscall.S_IFMT != syscall.S_IFREG || e.attr.Flags&session.HasSize == 0 {
@@ -238,14 +238,14 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, again bool, ahead *int, most int
 	if state != present || !n.isReg() {
 		return true
 	}
-	return c.scanFile(n, again, ahead, &c.scan.window)
+	return c.scanFile(n, openedToo, taken, &c.scan.window)
 }
 
-// scanFile fetches one of the files that come next, where it is not here yet, and counts it in ahead; window is what grows when it
-// is used. One that was open before is taken only with again: it is looked at where what is here may still be good. Both are for
-// small files: they are opened here without being open on the server, and who keeps a large one open would find another in its
+// scanFile fetches one of the files that come next, where it is not here yet, and counts it in taken; window is what grows when it
+// is used. One that was opened before is taken only with openedToo: it is looked at where what is here may still be good. Both are
+// for small files: they are opened here without being open on the server, and who keeps a large one open would find another in its
 // place when he reads on. False where no more are to be fetched now. Called with mu held.
-func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
+func (c *Cache) scanFile(n *Node, openedToo bool, taken, window *int) bool {
 	if c.scan.underWay >= scanUnderWay {
 		return false
 	}
@@ -255,10 +255,10 @@ func (c *Cache) scanFile(n *Node, again bool, ahead, window *int) bool {
 	f := n.file
 	used := f != nil && (f.written.untold || len(f.handles) > 0)
 	here := used || f != nil && f.held && f.good(n.attr) && !f.data.Lacking()
-	if f != nil && f.held && !again {
+	if f != nil && f.held && !openedToo {
 		return true
 	}
-	*ahead++
+	*taken++
 	switch {
 	case used || f != nil && f.ahead != nil:
 		return true
