@@ -82,18 +82,15 @@ func (f *File) find(ch *channel) (string, error) {
 		}
 		exposed := f.exposedEnd()
 		id, found, err := f.findAt(ch, path)
-		if err == nil && f.r.Path() != path {
+		switch {
+		case err == nil && f.r.Path() != path:
 			ch.s.CloseHandle(id) // of what was given the name when the file had left it
 			continue
-		}
-		if err == nil {
+		case err == nil:
 			f.lookForLoss(exposed, found)
-		}
-		if isAbsent(err) {
-			for f.r.Path() == path && time.Now().Before(lagEnds) && f.c.ctx.Err() == nil {
-				time.Sleep(10 * time.Millisecond)
-			}
-			if f.r.Path() != path {
+			return id, nil
+		case isAbsent(err):
+			if f.awaitRename(path, lagEnds) {
 				continue
 			}
 			if there {
@@ -103,8 +100,8 @@ func (f *File) find(ch *channel) (string, error) {
 			if there = f.directoryThere(ch, path); there {
 				continue
 			}
-		} else if status(err) != session.StatusPermissionDenied {
-			return id, err
+		case status(err) != session.StatusPermissionDenied:
+			return "", err
 		}
 		if time.Since(ch.since) > f.c.readyWithin() || !f.wanted() {
 			if isAbsent(err) {
@@ -121,6 +118,14 @@ func (f *File) find(ch *channel) (string, error) {
 		case <-f.c.ctx.Done():
 		}
 	}
+}
+
+// awaitRename waits until the file has another path than path, but no longer than until, and says whether it has.
+func (f *File) awaitRename(path string, until time.Time) bool {
+	for f.r.Path() == path && time.Now().Before(until) && f.c.ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return f.r.Path() != path
 }
 
 // readyWithin is how long after a connection was made its server may still be starting.
