@@ -68,6 +68,19 @@
 // Channels that nobody uses are closed again (shrink), and one is given up where the server grants no more
 // and something else needs it (yield).
 //
+// # Words
+//
+//   - A handle is a file opened on one channel (handle.go). A File has one for each channel that it uses; with
+//     several it is striped. A look asks what a handle or a name is of (looks.go, identity.go).
+//   - Early is what is read before the OPEN that it follows is answered (early.go).
+//   - Exposed are bytes that are acknowledged and that no fsync has followed: a crash of the server may take
+//     them (exposed.go). Deadly is from where on writing ends the session (losses.go).
+//   - A doubt is a change of names that was sent and not answered (doubt.go).
+//   - Owed are permission bits that this side has still to give to a file (bits.go).
+//   - Stuck is a channel on which the server does not come to an end with a request; former, one that was of
+//     names until then (stuck.go).
+//   - Ahead is what no program waits for. Asked for by a Guess, it is not sent to a second session (context.go).
+//
 // # Locks
 //
 // No lock is held over a round trip. The order is File.mu, Conn.mu, link.mu, pacer.mu, minRTT.mu.
