@@ -13,23 +13,23 @@ type ticket struct {
 	g     grant
 	id    string // of h
 	early bool   // id is only foreseen: what it brings must be confirmed
-	order uint64 // of want
+	order uint64 // want.order, for who has to ask again
 }
 
-// ticket waits for an open handle, and for room on its channels and its link.
+// ticket waits for room of the file, for an open handle and for a grant of its link, in this order. It may be for less than ask, unless ask is whole.
 func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
 	if err := f.takeRoom(ctx, dir, ask); err != nil {
 		return ticket{}, err
 	}
-	t, err := f.place(ctx, dir, ask)
-	if spare := int64(ask.n) - t.g.n; spare > 0 {
+	t, err := f.ticketWithRoom(ctx, dir, ask)
+	if spare := int64(ask.n) - t.g.n; spare > 0 { // all of it where there is no ticket
 		f.giveRoom(dir, spare)
 	}
 	return t, err
 }
 
-// place is ticket for who has room in the file's own bounds.
-func (f *File) place(ctx context.Context, dir int, ask want) (ticket, error) {
+// ticketWithRoom is ticket for who has room of the file.
+func (f *File) ticketWithRoom(ctx context.Context, dir int, ask want) (ticket, error) {
 	for {
 		h, err := f.use(ctx, dir, forData)
 		if err != nil {
