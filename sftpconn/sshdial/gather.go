@@ -43,6 +43,8 @@ type gatherConn struct {
 
 	first func() // called once, when the first bytes are there; may be nil
 
+	atOnce atomic.Bool // see acknowledgeAtOnce
+
 	headMu sync.Mutex // guards head
 	head   []byte     // the first bytes that came in
 
@@ -88,12 +90,32 @@ func (g *gatherConn) fill() error {
 			return err
 		}
 		g.received.Store(time.Now().UnixNano())
+		if g.atOnce.Load() {
+			g.acknowledge()
+		}
 		g.inR, g.inW = 0, n
 		if !g.headClosed {
 			g.keepHead(g.in[:n])
 		}
 	}
 	return nil
+}
+
+// acknowledgeAtOnce is for the line to a jump host. An sshd switches Nagle's algorithm off when a session begins, and a connection
+// that it only passes on is none: it keeps each small packet until the one before is acknowledged, and this machine's kernel takes
+// up to 40 ms for that where it has nothing else to send. On a short line that is hundreds of round trips.
+func (g *gatherConn) acknowledgeAtOnce() { g.atOnce.Store(true) }
+
+// acknowledge sends what the kernel owes the other end of a TCP connection. It falls back to its habit by itself, so this is
+// for each Read.
+func (g *gatherConn) acknowledge() {
+	tcp, isTCP := g.Conn.(*net.TCPConn)
+	if !isTCP {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
+	}
 }
 
 // keepHead notes the first bytes of the connection.

@@ -87,6 +87,45 @@ func TestGatherConnPassesEveryByteInOrder(t *testing.T) {
 	}
 }
 
+// A server that keeps a small packet until the one before is acknowledged, as Nagle's algorithm has it, says something twice, and is
+// answered: a kernel that takes its time for the acknowledgement delays each second packet by 40 ms.
+func TestGatherConnAcknowledgesAtOnce(t *testing.T) {
+	const rounds = 40
+	a, b := pair(t)
+	if err := b.(*net.TCPConn).SetNoDelay(false); err != nil {
+		t.Fatal(err)
+	}
+	g := newGatherConn(a)
+	defer g.Close()
+	g.acknowledgeAtOnce()
+	go func() {
+		answer := make([]byte, 1)
+		for range rounds {
+			for range 2 {
+				if _, err := b.Write([]byte("packet")); err != nil {
+					return
+				}
+			}
+			if _, err := io.ReadFull(b, answer); err != nil {
+				return
+			}
+		}
+	}()
+	began := time.Now()
+	said := make([]byte, 2*len("packet"))
+	for range rounds {
+		if _, err := io.ReadFull(g, said); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Write([]byte{0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > rounds*20*time.Millisecond {
+		t.Errorf("%d answers took %v", rounds, took)
+	}
+}
+
 func TestGatherConnGathersWhileTheSocketIsBusyAndIsBounded(t *testing.T) {
 	a, b := pair(t)
 	w := &watched{Conn: a, hold: make(chan struct{})}

@@ -17,6 +17,7 @@ func (t *sshTransport) dialThrough(ctx context.Context, name, host, port string)
 	if err != nil {
 		return nil, permanent("port %q of %s is no number", port, name)
 	}
+	t.line.acknowledgeAtOnce()
 	conn, err := awaiting(ctx, func() (net.Conn, error) {
 		ch, requests, err := t.conn.OpenChannel("direct-tcpip", ssh.Marshal(struct {
 			Host  string

@@ -28,6 +28,9 @@ func TestProxyJumpOverTwoHops(t *testing.T) {
 		tr := dial(t, Options{Host: "three", ConfigFile: config(t, one, two, s3.hostBlock(t, "three", k3, "ProxyJump one,two"))})
 		speaksSFTP(t, tr)
 		speaksSFTP(t, tr)
+		if !tr.(*sshTransport).under.under.line.atOnce.Load() {
+			t.Error("what the first jump host sends is not acknowledged at once")
+		}
 	})
 	t.Run("nested", func(t *testing.T) {
 		tr := dial(t, Options{Host: "three", SSHOptions: []string{"ProxyJump=two"},
