@@ -65,6 +65,8 @@ type link struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed by close
 
+	relayed bool // transport.Info.Relayed
+
 	suspected chan struct{} // capacity 1: probe now
 	noProbe   atomic.Bool   // the transport has no probe of its own
 	most      atomic.Int32  // channels for bulk data that it may have
@@ -136,7 +138,7 @@ func (l *link) pacer(dir int) *pacer {
 }
 
 func (c *Conn) newLink(t transport.Transport) *link {
-	l := &link{c: c, t: t, done: make(chan struct{}), suspected: make(chan struct{}, 1)}
+	l := &link{c: c, t: t, done: make(chan struct{}), relayed: t.Info().Relayed, suspected: make(chan struct{}, 1)}
 	switch {
 	case c.o.MaxChannels > 0:
 		l.most.Store(int32(c.o.MaxChannels))

@@ -34,7 +34,10 @@ const (
 	lanRTT      = time.Millisecond
 	lanChannels = 1
 	// There the line is faster than the server's program behind it, and what is in flight fills the buffer of which leastWrites
-	// tells. So only lanWrites bytes are on their way to it: enough to keep it busy, and no more for its being late.
+	// tells. So only lanWrites bytes are on their way to it: enough to keep it busy, and no more for its being late. Through
+	// another host answers may be late for another reason: its sshd holds each back until the one before is acknowledged
+	// (Nagle's algorithm), and a kernel on the way takes 40 ms for that unless something is sent back meanwhile, as it is where
+	// more is on its way.
 	lanWrites = 512 << 10
 
 	// pieceTime is how long one request may occupy the line, so that others get in between.

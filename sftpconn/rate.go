@@ -165,7 +165,7 @@ func (p *pacer) target() int64 {
 	if p.near() {
 		n = max(n, nearLimit)
 	}
-	if p.dir() == writing && rtt <= lanRTT {
+	if p.dir() == writing && rtt <= lanRTT && !p.l.relayed {
 		n = min(n, lanWrites)
 	}
 	return n + int64(p.piece())

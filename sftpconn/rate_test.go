@@ -1,10 +1,13 @@
 package sftpconn
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sshmount/sftpconn/transport"
 )
 
 // simLine answers requests of so many bytes: each gap after the one before, and a round trip after it was sent at the
@@ -149,6 +152,29 @@ func TestNoMoreIsWrittenToAServerNearByForItsBeingLate(t *testing.T) {
 		}
 		if most > lanWrites+2*maxPiece {
 			t.Errorf("%d KiB were in flight", most>>10)
+		}
+	})
+}
+
+// Through another host the answers of a server near by may come several at once, up to 40 ms late. With no more under way than
+// keeps a server busy that is reached directly, the line would have nothing to do meanwhile.
+func TestEnoughIsWrittenThroughAHostThatHoldsAnswersBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relayed := func(context.Context) (transport.Transport, error) {
+			s := newStub(false)
+			s.info.Relayed = true
+			return s, nil
+		}
+		l := underStub(t, relayed).allLinks()[0]
+		sim := &simLine{bytes: maxPiece, rtt: 200 * time.Microsecond, gap: 800 * time.Microsecond, period: 40 * time.Millisecond, pause: 39 * time.Millisecond}
+		l.rtt.add(sim.rtt)
+		l.nBulk.Store(nearChannels)
+		const long = 2 * time.Second
+		sim.load(t, &l.write, 80, long)
+		l.write.mu.Lock()
+		defer l.write.mu.Unlock()
+		if rate := float64(l.write.delivered) / long.Seconds(); rate < 60e6 {
+			t.Errorf("%.0f MB/s were written", rate/1e6)
 		}
 	})
 }

@@ -20,6 +20,7 @@ import (
 type stubLine struct {
 	pipe bool // it can't be asked whether it is alive, and carries one channel
 	born time.Time
+	info transport.Info
 
 	channels atomic.Int32  // opened so far
 	stalled  time.Duration // how long a channel is not opened; not changed once the line is in use
@@ -175,7 +176,7 @@ func (l *stubLine) LastReceived() time.Time {
 func (l *stubLine) Arrived() (bytes, more uint64) { return l.arrived.Load(), l.sending.Load() }
 
 func (l *stubLine) Done() <-chan struct{} { return l.done }
-func (l *stubLine) Info() transport.Info  { return transport.Info{} }
+func (l *stubLine) Info() transport.Info  { return l.info }
 
 func (l *stubLine) Close() error {
 	l.once.Do(func() { close(l.done) })

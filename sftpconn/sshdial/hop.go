@@ -58,7 +58,8 @@ func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, err
 		return nil, err
 	}
 	g := newGatherConn(conn)
-	if _, ok := conn.(*process); ok && h.q.open() {
+	_, throughProgram := conn.(*process)
+	if throughProgram && h.q.open() {
 		// The program may be asking its user for a password of its own.
 		p.restart(max(h.timeout, proxyPatience))
 		g.first = func() { p.restart(h.timeout) }
@@ -85,6 +86,7 @@ func (h *hop) dial(ctx context.Context, under *sshTransport) (*sshTransport, err
 		return nil, err
 	}
 	t.under = under
+	t.info.Relayed = under != nil || throughProgram
 	return t, nil
 }
 

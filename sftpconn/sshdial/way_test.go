@@ -31,6 +31,9 @@ func TestProxyJumpOverTwoHops(t *testing.T) {
 		if !tr.(*sshTransport).under.under.line.atOnce.Load() {
 			t.Error("what the first jump host sends is not acknowledged at once")
 		}
+		if !tr.Info().Relayed {
+			t.Error("the line is not said to lead through another host")
+		}
 	})
 	t.Run("nested", func(t *testing.T) {
 		tr := dial(t, Options{Host: "three", SSHOptions: []string{"ProxyJump=two"},
@@ -94,6 +97,9 @@ func TestProxyCommand(t *testing.T) {
 		}
 		tr := dial(t, o)
 		speaksSFTP(t, tr)
+		if !tr.Info().Relayed {
+			t.Error("the line is not said to lead through a program")
+		}
 		closeTransport(t, tr)
 	}
 	for pid := range strings.FieldsSeq(read(t, pids)) {
