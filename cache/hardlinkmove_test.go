@@ -64,3 +64,72 @@ func TestAChangeOfAHardLinkFindsItByTheNameThatTheServerStillHas(t *testing.T) {
 		})
 	}
 }
+
+// The name by which a change of a file's attributes has its turn is taken away behind it, while the file has another name; and then that
+// one goes as well. By the other name the change has no turn.
+func TestAChangeOfAHardLinkGoesByTheNameOfItsTurn(t *testing.T) {
+	const changed = 0o640
+	for what, goes := range map[string]struct {
+		first, second func(r *rig) error
+		request       string // of the second
+		left          string
+	}{
+		"both removed": {
+			func(r *rig) error { return r.Unlink(ctxOf(r.t), r.Root(), "a") },
+			func(r *rig) error { return r.Unlink(ctxOf(r.t), r.Root(), "b") }, "REMOVE", "",
+		},
+		"one removed, one moved": {
+			func(r *rig) error { return r.Unlink(ctxOf(r.t), r.Root(), "a") },
+			func(r *rig) error { return r.Rename(ctxOf(r.t), r.Root(), "b", r.Root(), "c", false) }, "posix-rename@openssh.com", "c",
+		},
+		"one replaced, one moved": {
+			func(r *rig) error { return r.Rename(ctxOf(r.t), r.Root(), "other", r.Root(), "a", false) },
+			func(r *rig) error { return r.Rename(ctxOf(r.t), r.Root(), "b", r.Root(), "c", false) }, "posix-rename@openssh.com", "c",
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, async)
+			r.list(r.Root())
+			r.create(r.Root(), "other", "else")
+			n := r.create(r.Root(), "a", "content").Node
+			if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			r.list(r.Root())
+			r.holdRequest("SETSTAT")
+			for _, bits := range []uint32{0o600, changed} {
+				if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mode: &bits}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.waitHeld() // the second waits for the first
+			r.holdReply(goes.request)
+			if err := goes.first(r); err != nil {
+				t.Fatal(err)
+			}
+			if err := goes.second(r); err != nil {
+				t.Fatal(err)
+			}
+			if !r.tap.WaitHeld(2, longEnough) { // the server has taken the second name away, and nobody here knows
+				t.Fatal("the second name stays")
+			}
+			sent := r.tap.Count("SETSTAT")
+			r.tap.Release(0)
+			waitFor(t, "the change is sent", func() bool { return r.tap.Count("SETSTAT") > sent })
+			r.tap.OnReply(nil)
+			r.tap.Release()
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Error(err)
+			}
+			if goes.left == "" {
+				return
+			}
+			if info, err := os.Stat(filepath.Join(r.dir, goes.left)); err != nil || info.Mode().Perm() != changed {
+				t.Errorf("the change did not arrive: %v, %v", info, err)
+			}
+		})
+	}
+}

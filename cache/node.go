@@ -22,6 +22,7 @@ type Node struct {
 
 	// How its names on the server differ from these while changes are under way (-o async).
 	pendingRemovals []place // names that it has lost here and not yet there, oldest first: there it still has the first
+	leaving         []place // names lost like that, but of a node that the server had by another name, too, when they were taken away
 	pendingNames    []place // names that the server has still to give it, by a hard link or a rename
 	linkRefused     bool    // a hard link that was to be its last name was refused: the name that it still has there must not be taken away
 

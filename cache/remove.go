@@ -99,16 +99,20 @@ func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, t
 	c.mu.Lock()
 	for i, n := range nodes {
 		moves := to != nil && i == 0
-		if n == nil || !moves && n.isThere(at[i]) {
+		if n == nil {
 			continue
 		}
-		n.pendingRemovals = append(n.pendingRemovals, at[i])
+		lost := &n.pendingRemovals
+		if !moves && n.isThere(at[i]) {
+			lost = &n.leaving
+		}
+		*lost = append(*lost, at[i])
 		if moves {
 			n.pendingNames = append(n.pendingNames, *to)
 		}
 		c.pin(n)
 		undo = append(undo, func() {
-			n.pendingRemovals = without(n.pendingRemovals, at[i])
+			*lost = without(*lost, at[i])
 			if moves {
 				n.pendingNames = without(n.pendingNames, *to)
 			}
