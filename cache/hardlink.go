@@ -57,8 +57,8 @@ func (c *Cache) surelyLinked(n *Node, at place) bool {
 func (c *Cache) linked(n *Node, at place, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	predicted := slices.Contains(n.pendingNames, at)
-	n.pendingNames = without(n.pendingNames, at)
+	predicted := n.awaits(at)
+	n.pendingNames = without(n.pendingNames, pendingName{place: at})
 	switch {
 	case err != nil:
 		n.linkRefused = n.linkRefused || predicted && !n.isThere(at)
@@ -76,11 +76,14 @@ func (c *Cache) linked(n *Node, at place, err error) {
 
 // isThere says whether the server knows a node by a name besides but. Called with mu held.
 func (n *Node) isThere(but place) bool {
-	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !slices.Contains(n.pendingNames, p) })
+	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !n.awaits(p) })
 }
 
+// awaits says whether the server has still to give a node a name that it has here. Called with mu held.
+func (n *Node) awaits(p place) bool { return slices.Contains(n.pendingNames, pendingName{place: p}) }
+
 // without takes p out of a list, once; the list is changed in place.
-func without(list []place, p place) []place {
+func without[T comparable](list []T, p T) []T {
 	if i := slices.Index(list, p); i >= 0 {
 		return slices.Delete(list, i, i+1)
 	}
@@ -89,7 +92,7 @@ func without(list []place, p place) []place {
 
 // severalNames says whether a node has names of which each must be asked about. Called with mu held.
 func (n *Node) severalNames() bool {
-	return len(n.also) > 0 && len(n.pendingNames) == 0 && len(n.pendingRemovals) == 0
+	return len(n.also) > 0 && len(n.pendingNames) == 0
 }
 
 // anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.

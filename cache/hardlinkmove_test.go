@@ -3,6 +3,7 @@ package cache
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,5 +132,53 @@ func TestAChangeOfAHardLinkGoesByTheNameOfItsTurn(t *testing.T) {
 				t.Errorf("the change did not arrive: %v, %v", info, err)
 			}
 		})
+	}
+}
+
+// A name that the server has not given to the file yet goes, and comes again, while the line is lost: the file is found by the name that
+// the server has.
+func TestAnOpenHardLinkIsFoundByTheNameThatTheServerHas(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	r.linkOnce()
+	f := r.create(r.Root(), "a", "content")
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	h := r.opened(f.Node, syscall.O_RDWR)
+	defer h.Release()
+	if _, err := h.Write(ctxOf(t), []byte("C"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.holdRequests("hardlink@openssh.com")
+	if _, err := r.Link(ctxOf(t), f.Node, r.Root(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][2]string{{"b", "c"}, {"a", "b"}} {
+		if err := r.Rename(ctxOf(t), r.Root(), names[0], r.Root(), names[1], false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.waitHeld()
+	r.srv.Cut()
+	if _, err := h.Write(ctxOf(t), []byte("CON"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, "the bytes are saved, or lost", func() bool { return r.Status().UnsavedBytes == 0 })
+	r.tap.OnRequest(nil)
+	r.tap.Release()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"b", "c"} {
+		if got := r.remote(name); got != "CONtent" {
+			t.Errorf("%s has %q on the server", name, got)
+		}
 	}
 }

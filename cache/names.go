@@ -103,7 +103,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
 		predict: func(*change) {
 			enterName()
-			n.pendingNames = append(n.pendingNames, place{dir, name})
+			n.pendingNames = append(n.pendingNames, pendingName{place: place{dir, name}})
 		},
 		locate: func() (paths []string, err error) {
 			if from = c.path(n); from == "" {

@@ -21,10 +21,9 @@ type Node struct {
 	moved   uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
 
 	// How its names on the server differ from these while changes are under way (-o async).
-	pendingRemovals []place // names that it has lost here and not yet there, oldest first: there it still has the first
-	leaving         []place // names lost like that, but of a node that the server had by another name, too, when they were taken away
-	pendingNames    []place // names that the server has still to give it, by a hard link or a rename
-	linkRefused     bool    // a hard link that was to be its last name was refused: the name that it still has there must not be taken away
+	pendingNames []pendingName // names that it has got or lost here and not yet there, oldest first
+	leaving      []place       // names lost like that, but of a node that the server had by another name, too, when they were taken away
+	linkRefused  bool          // a hard link that was to be its last name was refused: the name that it still has there must not be taken away
 
 	// Who holds it.
 	refs uint64 // references of the kernel
@@ -57,6 +56,12 @@ type Node struct {
 type place struct {
 	dir  *Node
 	name string
+}
+
+// pendingName is a name that the server has still to give to a node, by a hard link or a rename, or to take from it.
+type pendingName struct {
+	place
+	lost bool
 }
 
 // linkName is a further name of a node, and until when it may be trusted to be its own (Cache.now).

@@ -20,12 +20,14 @@ func (c *Cache) serverPath(n *Node) string {
 			return n.parent, n.name
 		}
 		for _, p := range n.names() {
-			if !slices.Contains(n.pendingNames, p) {
+			if !n.awaits(p) {
 				return p.dir, p.name
 			}
 		}
-		if len(n.pendingRemovals) > 0 {
-			return n.pendingRemovals[0].dir, n.pendingRemovals[0].name
+		for i, p := range n.pendingNames {
+			if p.lost && !slices.Contains(n.pendingNames[:i], pendingName{place: p.place}) {
+				return p.dir, p.name // the server has given it, and has not taken it back yet
+			}
 		}
 		return n.parent, n.name
 	})

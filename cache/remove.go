@@ -102,19 +102,24 @@ func (c *Cache) submitUnnaming(ctx context.Context, nodes []*Node, at []place, t
 		if n == nil {
 			continue
 		}
-		lost := &n.pendingRemovals
-		if !moves && n.isThere(at[i]) {
-			lost = &n.leaving
+		alone := moves || !n.isThere(at[i])
+		if alone {
+			n.pendingNames = append(n.pendingNames, pendingName{place: at[i], lost: true})
+		} else {
+			n.leaving = append(n.leaving, at[i])
 		}
-		*lost = append(*lost, at[i])
 		if moves {
-			n.pendingNames = append(n.pendingNames, *to)
+			n.pendingNames = append(n.pendingNames, pendingName{place: *to})
 		}
 		c.pin(n)
 		undo = append(undo, func() {
-			*lost = without(*lost, at[i])
+			if alone {
+				n.pendingNames = without(n.pendingNames, pendingName{place: at[i], lost: true})
+			} else {
+				n.leaving = without(n.leaving, at[i])
+			}
 			if moves {
-				n.pendingNames = without(n.pendingNames, *to)
+				n.pendingNames = without(n.pendingNames, pendingName{place: *to})
 			}
 			n.pins--
 			c.retireIfUnheld(n)

@@ -51,8 +51,9 @@ func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.At
 // isAt says whether the server has a node at a path. Called with mu held.
 func (c *Cache) isAt(n *Node, p string) bool {
 	at := func(at place) bool { return join(c.serverPath(at.dir), at.name) == p }
-	return slices.ContainsFunc(n.pendingRemovals, at) || slices.ContainsFunc(n.leaving, at) ||
-		slices.ContainsFunc(n.names(), func(name place) bool { return at(name) && !slices.Contains(n.pendingNames, name) })
+	return slices.ContainsFunc(n.pendingNames, func(name pendingName) bool { return name.lost && at(name.place) }) ||
+		slices.ContainsFunc(n.leaving, at) ||
+		slices.ContainsFunc(n.names(), func(name place) bool { return at(name) && !n.awaits(name) })
 }
 
 // locateNode is the locate of a change of a file by its path, or, where it has none any more, by a handle. It has its turn among the

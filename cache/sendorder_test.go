@@ -144,3 +144,34 @@ func TestAttributesOfALinkedNameAreSetWhileTheFirstIsTakenAway(t *testing.T) {
 		})
 	}
 }
+
+// Before the file is made, the name by which it is to be made goes to another of its names.
+func TestAFileIsMadeByTheNameThatItWasGivenFirst(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	r.linkOnce()
+	r.holdReply("MKDIR")
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := r.create(d.Node, "first", "content")
+	if _, err := r.Link(ctxOf(t), f.Node, d.Node, "second"); err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][2]string{{"second", "third"}, {"first", "second"}} {
+		if err := r.Rename(ctxOf(t), d.Node, names[0], d.Node, names[1], false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.waitHeld()
+	r.tap.Release()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"d/second", "d/third"} {
+		if got := r.remote(name); got != "content" {
+			t.Errorf("%s has %q on the server", name, got)
+		}
+	}
+}
