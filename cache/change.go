@@ -18,7 +18,7 @@ const (
 // held; see queue for when. Those that are nil have nothing to do.
 type change struct {
 	op    string
-	paths []string                    // the names it is about; with locate they are what it said last
+	paths []string                    // the names it is about, and behind them Node.turn; with locate they are what it said last
 	names []place                     // the same, in the tree; none where it is about attributes
 	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
 	moves bool                        // it is a rename: what is under its paths has other paths afterwards

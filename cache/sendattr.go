@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"syscall"
 
@@ -63,8 +64,17 @@ func (c *Cache) locateNode(p *string, n *Node) func() ([]string, error) {
 		if *p = c.ownPath(n); *p == "" {
 			return nil, nil
 		}
-		return []string{*p}, nil
+		return append([]string{*p}, n.turn()...), nil
 	}
+}
+
+// turn is what stands for a node of several names among the paths of a change of its attributes, so that one that goes by another name
+// doesn't overtake it. Called with mu held.
+func (n *Node) turn() []string {
+	if len(n.also) == 0 && len(n.leaving) == 0 && len(n.pendingNames) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprint("node ", n.id)} // no path: those begin with a slash
 }
 
 // ownPath is serverPath, but "" where the node has that path on the server alone (-o async): something else may have it by the

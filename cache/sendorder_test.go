@@ -175,3 +175,46 @@ func TestAFileIsMadeByTheNameThatItWasGivenFirst(t *testing.T) {
 		}
 	}
 }
+
+// Whoever changes a file by one name and then by another has the last word there, as everywhere.
+func TestAttributesOfAHardLinkAreSetInOrder(t *testing.T) {
+	for _, set := range setters {
+		t.Run(set.what, func(t *testing.T) {
+			r := newRig(t, async)
+			r.list(r.Root())
+			n := r.create(r.Root(), "a", "content").Node
+			if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			mode, when := uint32(0o600), time.Unix(1_100_000_000, 0)
+			r.holdRequest("SETSTAT")
+			if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mode: &mode, Atime: &when, Mtime: &when}); err != nil {
+				t.Fatal(err)
+			}
+			r.waitHeld()
+			if err := r.Unlink(ctxOf(t), r.Root(), "a"); err != nil {
+				t.Fatal(err)
+			}
+			was, sent := make(chan error, 1), r.tap.Count("SETSTAT")
+			go func() {
+				_, _, err := r.Setattr(ctxOf(t), n, nil, set.wish()) // by its other name
+				was <- err
+			}()
+			waitFor(t, "the second change waits, or is sent", func() bool {
+				return r.tap.Count("SETSTAT") > sent || parkedIn("runAnswered", "waitAll") > 1 || parkedIn("Setattr", "waitAll") > 0
+			})
+			r.tap.OnRequest(nil)
+			r.tap.Release()
+			if err := <-was; err != nil {
+				t.Error(err)
+			}
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Error(err)
+			}
+			r.wantDone("b", set.done)
+		})
+	}
+}

@@ -195,10 +195,11 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 			if p = c.path(n); p == "" {
 				return nil, nil
 			}
+			paths := []string{p}
 			if at := c.serverPath(n); at != p {
-				return []string{p, at}, nil // of several names the server may still have one that is being taken away
+				paths = append(paths, at) // of several names the server may still have one that is being taken away
 			}
-			return []string{p}, nil
+			return append(paths, n.turn()...), nil
 		}
 		ch.run = func(ctx context.Context) error { return c.sendInTurn(ctx, n, h, a, p) }
 	} else {
