@@ -182,3 +182,47 @@ func TestAnOpenHardLinkIsFoundByTheNameThatTheServerHas(t *testing.T) {
 		}
 	}
 }
+
+// With async a change may be on its way by one name of a file, when the server is asked about another.
+func TestAChangeOfAHardLinkUnderWayIsSeenByItsOtherName(t *testing.T) {
+	for what, ask := range map[string]func(r *rig, n *Node) (Attr, error){
+		"looked up": func(r *rig, n *Node) (Attr, error) {
+			r.distrustNode(n)
+			f, err := r.Lookup(ctxOf(r.t), r.Root(), "b")
+			return f.Attr, err
+		},
+		"asked about": func(r *rig, n *Node) (Attr, error) {
+			if err := r.Unlink(ctxOf(r.t), r.Root(), "a"); err != nil {
+				return Attr{}, err
+			}
+			r.distrustNode(n)
+			a, _, err := r.Getattr(ctxOf(r.t), n, nil)
+			return a, err
+		},
+	} {
+		for _, set := range setters[:2] {
+			t.Run(set.what+", "+what, func(t *testing.T) {
+				r := newRig(t, async)
+				r.list(r.Root())
+				n := r.create(r.Root(), "a", "content").Node
+				if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.Sync(ctxOf(t)); err != nil {
+					t.Fatal(err)
+				}
+				r.holdRequest("SETSTAT")
+				want, _, err := r.Setattr(ctxOf(t), n, nil, set.wish())
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.waitHeld()
+				got, err := ask(r, n)
+				r.tap.Release()
+				if err != nil || got.Mode != want.Mode || got.Mtime != want.Mtime {
+					t.Errorf("mode %o and time %d, want %o and %d; %v", got.Mode, got.Mtime, want.Mode, want.Mtime, err)
+				}
+			})
+		}
+	}
+}

@@ -101,8 +101,8 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	n := c.child(dir, name)
 	crossed := dir.gen != before.gen
 	switch {
-	case n != nil && (n != before.child || n.gen != before.asked.gen):
-		// Made or changed here while the question was on its way: what we know is newer.
+	case n != nil && (n != before.child || n.gen != before.asked.gen || n.sent > 0 && sameType(n, a)):
+		// Made or changed here while the question was on its way, or about to be changed by another name: what we know is newer.
 	case n == nil && crossed && c.knownMissing(dir, name):
 		return Found{}, false, fail("lookup", p, syscall.ENOENT, nil)
 	case n == nil && crossed && c.keepsNoAbsence() && !last:

@@ -45,8 +45,8 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	c.mu.Lock()
 	same, another := sameType(n, a), false
 	switch {
-	case n.gen != asked.gen:
-		// Our own change crossed with the answer: what we know is newer than what was read.
+	case n.gen != asked.gen || n.sent > 0 && same:
+		// Our own change crossed with the answer, or is still under way by another name: what we know is newer than what was read.
 	case same && !n.anotherAt(a):
 		c.keepAsked(n, asked, a)
 	default:
