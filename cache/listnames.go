@@ -72,6 +72,10 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		c.notifyName(dir.id, e.Name)
 		return
 	}
+	if n.inQuestion(e.Attr) != nil {
+		n.expire() // what is open may be another file: a look-up finds that out
+		return
+	}
 	link := n.link
 	if signatureOf(n.attr) != signatureOf(e.Attr) {
 		link = nil // made anew: it may lead elsewhere

@@ -80,6 +80,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 		}
 		return Found{}, err
 	}
+	c.supplanted(ctx, before.child, p, before.asked, a)
 	f, again, err := c.lookupMet(dir, name, p, before, a, tries == 0)
 	if again {
 		return c.lookup(ctx, dir, name, tries-1)

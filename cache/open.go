@@ -222,7 +222,7 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 			return nil, a, "", c.errno(ctx, "open", p, err)
 		}
 	}
-	if c.isAnother(n, a, before, compares) {
+	if compares && c.partsAtOpen(ctx, n, p, before, a) || c.isAnother(n, a, before, compares) {
 		f.Close()
 		return nil, a, "", fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}

@@ -42,6 +42,12 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	if err != nil {
 		return c.refreshOtherwise(ctx, n, h, p, err)
 	}
+	if c.supplanted(ctx, n, p, asked, a) {
+		if h == nil {
+			return nil
+		}
+		return c.refreshOpen(ctx, n, h)
+	}
 	c.mu.Lock()
 	same, another := sameType(n, a), false
 	switch {

@@ -69,6 +69,38 @@ func TestAReaderAtTheEndOfAGrowingFileSeesNoZeros(t *testing.T) {
 	}
 }
 
+// As with tail: the name of the file goes to another one, a longer one, and the reader compares what it has open with what has the name.
+func TestAReaderOfARotatedFileSeesItsEndAndThatTheNameIsAnothers(t *testing.T) {
+	m := mount(t, func(s *setup) { s.Cache.NoDirCache = true })
+	put(t, m.server("log"), "old\n")
+	f, err := os.Open(m.path("log"))
+	check(t, err)
+	defer f.Close()
+	got := make([]byte, 4096)
+	n, err := f.Read(got)
+	check(t, err)
+	if string(got[:n]) != "old\n" {
+		t.Fatalf("read %q", got[:n])
+	}
+	check(t, os.Rename(m.server("log"), m.server("log.1")))
+	put(t, m.server("log"), "longer than it\n")
+	for range 3 {
+		_, err := f.Stat()
+		check(t, err)
+		if n, err := f.Read(got); n != 0 || !errors.Is(err, io.EOF) {
+			t.Fatalf("behind its end it reads %q; %v", got[:n], err)
+		}
+	}
+	eventually(t, "the name to lead to another file", func() bool {
+		named, err := os.Stat(m.path("log"))
+		check(t, err)
+		open, err := f.Stat()
+		check(t, err)
+		return !os.SameFile(named, open) && named.Size() == 15 && open.Size() == 4
+	})
+	has(t, m.path("log"), "longer than it\n")
+}
+
 // openShrunk opens a file whose bytes were read here when it was long, and that the server has made short since.
 func openShrunk(t *testing.T, m *mounted, long, short []byte) *os.File {
 	t.Helper()

@@ -1,0 +1,81 @@
+package cache
+
+import (
+	"context"
+	"time"
+
+	"sshmount/sftpconn/session"
+)
+
+// Others may give the name of a file that is open here to another file, as they do who rotate a log or save by a rename. What is open
+// goes on being the old one. If the new one's size were shown for it, the kernel would show zeros up to there, and who follows a name
+// (tail -F) would never see that it is another file's.
+
+// partsAfter is how long a file must have been known before an opening may fail because its name has gone to another one. The look-up and
+// the opening that follow upon the failure are done by then.
+const partsAfter = 2 * time.Second
+
+// tellsAll says whether an answer has a whole signature.
+func tellsAll(a session.Attr) bool {
+	return a.Flags&session.HasSize != 0 && a.Flags&session.HasTimes != 0
+}
+
+// inQuestion gives a handle by which to find out whether a file is still what its name leads to, of which the server has told a. nil where
+// nothing speaks against it: it looks as it did, or was changed from here. Called with mu held.
+func (n *Node) inQuestion(a session.Attr) *Handle {
+	f := n.file
+	if f == nil || len(n.also) > 0 || n.sent > 0 || n.asked > 0 || n.going > 0 || !tellsAll(a) {
+		return nil
+	}
+	if _, dirty := f.data.Size(); dirty || f.written.untold || f.written.times != nil {
+		return nil
+	}
+	if signatureOf(a) == signatureOf(n.attr) {
+		return nil
+	}
+	return n.openThere()
+}
+
+// supplanted finds out whether the name p of an open file is another's by now, which the answer a to a question about it leaves open, and
+// takes it from the file then. asked is the stamp from before the question; n may be nil, where there is no such file. The server is asked
+// only where inQuestion has a handle. A file that others write to may have moved between two answers: what stood still before and after
+// an answer about the name, which told something else, is another file.
+func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
+	c.mu.Lock()
+	var h *Handle
+	if n != nil && n.gen == asked.gen && !asked.dirty && sameType(n, a) {
+		h = n.inQuestion(a)
+	}
+	c.mu.Unlock()
+	if h == nil {
+		return false
+	}
+	_, before, err := c.statOpen(ctx, n, h)
+	if err != nil || !tellsAll(before) || signatureOf(before) == signatureOf(a) {
+		return false
+	}
+	if a, err = c.statPath(ctx, p); err != nil || !tellsAll(a) || signatureOf(before) == signatureOf(a) {
+		return false
+	}
+	if _, after, err := c.statOpen(ctx, n, h); err != nil || signatureOf(before) != signatureOf(after) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.gen != asked.gen || n.inQuestion(a) == nil || c.path(n) != p {
+		return false
+	}
+	c.replaced(n)
+	c.keepAttr(n, before)
+	return true
+}
+
+// partsAtOpen is supplanted for an opening, which fails with ESTALE then: the kernel looks the name up and opens what it finds. It does so
+// once. So that it finds something where the name is given away all the time, a file that has just come to be known is opened as the one
+// that has its name now, and shares its node with it.
+func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
+	c.mu.Lock()
+	rested := n.file != nil && c.now()-n.file.since > int64(partsAfter)
+	c.mu.Unlock()
+	return rested && c.supplanted(ctx, n, p, asked, a)
+}

@@ -1,0 +1,92 @@
+package cache
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// rotate gives a name to a new file, as those do who rotate logs.
+func (r *rig) rotate(name, content string) {
+	r.t.Helper()
+	if err := os.Rename(filepath.Join(r.dir, name), filepath.Join(r.dir, name+".1")); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Whoever has it open would be shown zeros up to the size of the file that has its name now.
+func TestAnOpenFileKeepsItsSizeWhenItsNameGoesToAnother(t *testing.T) {
+	asks := map[string]func(r *rig, n *Node){
+		"at a stat":    func(r *rig, n *Node) { _, _, _ = r.Getattr(ctxOf(r.t), n, nil) },
+		"at a look-up": func(r *rig, _ *Node) { r.mustFind("log") },
+		"at an open": func(r *rig, n *Node) {
+			r.pass(partsAfter + time.Second)
+			r.distrustNode(n)
+			_, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
+			wantErrno(r.t, err, syscall.ESTALE)
+		},
+		"at a listing": func(r *rig, _ *Node) { r.list(r.Root()) },
+	}
+	for name, ask := range asks {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("log", "old\n")
+			n := r.mustFind("log").Node
+			h := r.opened(n, syscall.O_RDONLY)
+			r.rotate("log", "longer than it\n")
+			r.distrustNode(n)
+			ask(r, n)
+			if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Size != 4 {
+				t.Errorf("the open file is shown with %d bytes; %v", a.Size, err)
+			}
+			if f := r.mustFind("log"); f.Node == n || f.Attr.Size != 15 {
+				t.Errorf("the name leads to a file of %d bytes, the one that was open: %v", f.Attr.Size, f.Node == n)
+			}
+			if got := r.readAll(r.mustFind("log").Node); got != "longer than it\n" {
+				t.Errorf("by its name %q is read", got)
+			}
+		})
+	}
+}
+
+// It grows, and is changed, without being another file.
+func TestAnOpenFileThatOthersWriteToKeepsItsName(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("log", "")
+	n := r.mustFind("log").Node
+	r.opened(n, syscall.O_RDONLY)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		f, err := os.OpenFile(filepath.Join(r.dir, "log"), os.O_WRONLY|os.O_APPEND, 0)
+		for err == nil && ctx.Err() == nil {
+			_, err = f.WriteString("line\n")
+		}
+		ended <- err
+	}()
+	for until := time.Now().Add(300 * time.Millisecond); time.Now().Before(until); {
+		r.distrustNode(n)
+		if _, _, err := r.Getattr(ctxOf(t), n, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.distrustNode(n)
+		if f := r.mustFind("log"); f.Node != n {
+			t.Fatal("the name of a file that grows is taken for another's")
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	r.put("log", "cut\n")
+	r.distrustNode(n)
+	if f := r.mustFind("log"); f.Node != n || f.Attr.Size != 4 {
+		t.Errorf("after a truncation the name leads to the same file: %v, with %d bytes", f.Node == n, f.Attr.Size)
+	}
+}
