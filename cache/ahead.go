@@ -22,6 +22,7 @@ type ahead struct {
 	window  *int          // scan.window or scan.windowAgain: the one that grows when it is used
 	size    int64         // bytes counted in the budget
 	askedAt int64         // when it was asked for, on the server's clock, in seconds
+	begunAt int64         // the same by Cache.now
 	crossed *session.Attr // what was learnt of the file last while the fetch was on its way; nil where nothing was
 
 	// Set by the fetch before it closes done.
@@ -36,6 +37,10 @@ type ahead struct {
 func (a *ahead) contradicts(now session.Attr) bool {
 	return signatureOf(a.attr) != signatureOf(now)
 }
+
+// changedByAlias says whether a file may have been changed from here under another name since it was asked for: what the server follows are
+// links, and they don't show as such. Called with mu held.
+func (c *Cache) changedByAlias(a *ahead) bool { return c.o.FollowSymlinks && c.changedAt >= a.begunAt }
 
 // openAhead opens a file whose content was fetched ahead a moment ago, or was seen to be unchanged then, without asking the server;
 // nil where there is none. The bool is Open's keep.
@@ -54,7 +59,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	a := n.file.ahead
 	c.waitAhead(ctx, a) // it went out before a question of ours could
 	f := n.file
-	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.readAt > int64(aheadFor) || f.written.untold {
+	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.readAt > int64(aheadFor) || f.written.untold || c.changedByAlias(a) {
 		c.dropAhead(n)
 		return nil, false
 	}
@@ -168,7 +173,7 @@ func (c *Cache) lookAtFile(n *Node, window *int) {
 func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.Attr, error)) {
 	s := &c.scan
 	a.n, a.gen, a.path, a.moves = n, n.gen, c.path(n), c.dirMoves
-	a.askedAt, a.done = c.serverNow(), make(chan struct{})
+	a.askedAt, a.begunAt, a.done = c.serverNow(), c.now(), make(chan struct{})
 	c.content(n).ahead = a
 	c.pin(n)
 	s.fetched = append(s.fetched, a)

@@ -19,7 +19,11 @@ import (
 func (r *rig) fetchedAhead(dir *Node) *Node {
 	r.t.Helper()
 	for _, e := range r.list(dir) {
-		n := r.mustFind(e.Name).Node
+		f, err := r.Lookup(ctxOf(r.t), dir, e.Name)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		n := f.Node
 		r.mu.Lock()
 		ahead := n.file != nil && n.file.ahead != nil
 		r.mu.Unlock()
@@ -273,6 +277,29 @@ func TestAFileFetchedAheadAndOpenedWhileItLosesItsNameStaysReadable(t *testing.T
 				t.Errorf("read %q, %v, want %q", s, err, want)
 			}
 		})
+	}
+}
+
+// Which names are links is not to be seen where the server follows them.
+func TestAFileFetchedAheadThatIsChangedByALinkToItIsReadAgain(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.FollowSymlinks = true })
+	for i := range 6 {
+		name := fmt.Sprint("f", i)
+		r.put("d/"+name, "old")
+		if err := os.Symlink(filepath.Join(r.dir, "d", name), filepath.Join(r.dir, "link to "+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := r.fetchedAhead(r.mustFind("d").Node)
+	h := r.opened(r.mustFind("link to "+n.name).Node, syscall.O_RDWR)
+	if _, err := h.Write(ctxOf(t), []byte("new"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.readAll(n); got != "new" {
+		t.Errorf("read %q", got)
 	}
 }
 

@@ -88,14 +88,15 @@ type Cache struct {
 	mu     sync.Mutex // guards the tree and what follows; see the package comment
 	closed bool
 
-	nodes    map[uint64]*Node
-	idle     *simplelru.LRU[uint64, *Node] // nodes that only the cache holds
-	root     *Node                         // never changed
-	lastID   uint64
-	moves    uint64                        // renames entered in the tree
-	dirMoves uint64                        // those of directories: paths below them lead to other files then
-	lists    *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
-	listed   int                           // names in those listings
+	nodes     map[uint64]*Node
+	idle      *simplelru.LRU[uint64, *Node] // nodes that only the cache holds
+	root      *Node                         // never changed
+	lastID    uint64
+	moves     uint64                        // renames entered in the tree
+	dirMoves  uint64                        // those of directories: paths below them lead to other files then
+	changedAt int64                         // when a file was last changed from here, or had such a change acknowledged (Cache.now)
+	lists     *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
+	listed    int                           // names in those listings
 
 	openFiles int
 	kept      map[*Node]struct{} // those that have the remote file of a closed handle

@@ -114,7 +114,15 @@ func (l *listing) compact() {
 // changed notes that this side changed a node: answers that crossed with it are not kept. Called with mu held.
 func (c *Cache) changed(n *Node) {
 	n.gen++
+	c.noteChange(n)
 	c.outdateListing(n)
+}
+
+// noteChange notes that a file was changed from here, or has the changes acknowledged. Called with mu held.
+func (c *Cache) noteChange(n *Node) {
+	if !n.isDir() {
+		c.changedAt = c.now()
+	}
 }
 
 // outdateListing has a listing under way not be believed in what it says of a node. Called with mu held.

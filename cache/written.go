@@ -86,6 +86,7 @@ func (c *Cache) takeAcknowledged(n *Node) {
 	if dirty {
 		return
 	}
+	c.noteChange(n)
 	times := f.written.times
 	// No answer can cross with an acknowledgement: one to a question asked before it is not believed in size and mtime anyway.
 	// Only what is told anew here makes a difference.
