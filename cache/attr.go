@@ -125,7 +125,7 @@ func (n *Node) expire() { n.until, n.ours = 0, 0 }
 // attributes are trusted. Called with mu held.
 func (c *Cache) touched(dir *Node) {
 	c.changed(dir)
-	dir.attr.Mtime = uint32(time.Now().Unix())
+	dir.attr.Mtime = seconds(c.ChangeTime().Unix())
 	dir.mtimeGuessed = !c.o.Async
 }
 
@@ -145,7 +145,7 @@ func (c *Cache) shown(n *Node) Attr {
 		}
 		if dirty || f.written.untold {
 			if w := f.data.LastWrite(); f.written.times == nil && !w.IsZero() {
-				a.Mtime = max(a.Mtime, w.Unix())
+				a.Mtime = max(a.Mtime, c.onServer(w).Unix())
 			}
 		}
 	}

@@ -209,17 +209,6 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 	return f, a, false, err
 }
 
-// learnClock compares the server's clock with ours, by a file just made. An answer that took long says too little of when that was.
-func (c *Cache) learnClock(a session.Attr, sent time.Time) {
-	if a.Flags&session.HasTimes != 0 && time.Since(sent) < time.Second {
-		c.clock.Store(int64(a.Mtime) - time.Now().Unix())
-		c.clockKnown.Store(true)
-	}
-}
-
-// serverNow is the time on the server's clock, as far as it is known, in seconds since 1970.
-func (c *Cache) serverNow() int64 { return time.Now().Unix() + c.clock.Load() }
-
 // oursSince says whether a file that is there now can only have been made by the creation that was sent at the time
 // given and got no answer: a moment before the name was free, and it is empty and not older. Without an idea of the
 // server's clock it can't be told.

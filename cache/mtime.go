@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"time"
 
 	"sshmount/sftpconn/session"
 )
@@ -19,6 +20,10 @@ func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) err
 	asked := c.stamp(n)
 	ask := asked.dirty && !h.askedBehind && n.sent == 0 && h.onlyWriter()
 	h.askedBehind = h.askedBehind || ask
+	var written time.Time // by the program, when the server gives the bytes a time: zero where it does not
+	if n.file.written.times == nil {
+		written = n.file.data.LastWrite()
+	}
 	c.mu.Unlock()
 	var a session.Attr
 	var known bool
@@ -34,6 +39,7 @@ func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) err
 	c.takeAcknowledged(n)
 	if known {
 		c.keepAttr(n, a)
+		c.learnClock(a, written)
 	}
 	return err
 }

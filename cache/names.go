@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"syscall"
-	"time"
 
 	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
@@ -191,7 +190,7 @@ func (c *Cache) notMade(dir *Node, name string, err error) {
 
 // predict enters a name whose making the server has still to confirm. Called with mu held.
 func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
-	now := uint32(time.Now().Unix())
+	now := seconds(c.ChangeTime().Unix())
 	a.Flags = session.HasMode | session.HasSize | session.HasOwner | session.HasTimes
 	a.Atime, a.Mtime = now, now
 	a.UID, a.GID, _ = c.creator(dir)

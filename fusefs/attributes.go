@@ -99,9 +99,15 @@ func (fs *filesystem) wish(op context.Context, in *fuse.SetAttrIn) (cache.SetAtt
 		s.Size = &size
 	}
 	if t, ok := in.GetATime(); ok {
+		if in.Valid&fuse.FATTR_ATIME_NOW != 0 {
+			t = fs.cache.ChangeTime()
+		}
 		s.Atime = &t
 	}
 	if t, ok := in.GetMTime(); ok {
+		if in.Valid&fuse.FATTR_MTIME_NOW != 0 {
+			t = fs.cache.ChangeTime()
+		}
 		s.Mtime = &t
 	}
 	return s, nil

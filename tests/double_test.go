@@ -19,6 +19,7 @@ const (
 	sftpRead   = 5
 	sftpStatus = 101
 	sftpData   = 103
+	sftpAttrs  = 105
 )
 
 // earlyEnd is how many bytes of a file there are for a server that ends files before their size.
@@ -62,6 +63,7 @@ var doubles = map[string]answering{
 		return append(data, bytes.Repeat([]byte("?"), int(r.n)-len(data)+1)...)
 	}),
 	"in another order": disordered(),
+	"an hour ahead":    ahead,
 	"an end before the size": func(p []byte, r asked) [][]byte {
 		switch {
 		case p == nil:
@@ -87,6 +89,31 @@ func notAtFirst() func([]byte, asked) []byte {
 		}
 		return data
 	}
+}
+
+// ahead shows the times of what it is asked about as a server does whose clock is an hour ahead.
+func ahead(p []byte, _ asked) [][]byte {
+	if p == nil {
+		return nil
+	}
+	const size, ids, mode, times = 1, 2, 4, 8 // flags of attributes, and the order in which these follow
+	if p[0] == sftpAttrs {
+		flags, at := be.BigEndian.Uint32(p[5:]), p[9:]
+		for _, field := range []struct {
+			flag uint32
+			long int
+		}{{size, 8}, {ids, 8}, {mode, 4}} {
+			if flags&field.flag != 0 {
+				at = at[field.long:]
+			}
+		}
+		if flags&times != 0 {
+			for ; len(at) > 0; at = at[4:] {
+				be.BigEndian.PutUint32(at, be.BigEndian.Uint32(at)+3600)
+			}
+		}
+	}
+	return [][]byte{p}
 }
 
 func disordered() answering {

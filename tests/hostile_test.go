@@ -65,6 +65,29 @@ func TestOddAnswersMakeRightBytes(t *testing.T) {
 	}
 }
 
+// As on NFS: make compares the times of what was touched and of what was written.
+func TestATouchedFileHasATimeOfTheServersClock(t *testing.T) {
+	t.Parallel()
+	s := newDouble(t, "an hour ahead")
+	m := s.mount()
+	write(t, m.path("written"), "x")
+	old := time.Now().Add(-24 * time.Hour)
+	write(t, s.local("touched"), "x")
+	must(t, os.Chtimes(s.local("touched"), old, old))
+	run(t, m.point, "touch", "touched")
+	st, err := os.Stat(s.local("touched"))
+	must(t, err)
+	if d := time.Until(st.ModTime()); d < 59*time.Minute || d > 61*time.Minute {
+		t.Errorf("its time is %v from now, want an hour", d)
+	}
+	run(t, m.point, "touch", "-d", "2001-02-03 04:05:06 UTC", "touched")
+	st, err = os.Stat(s.local("touched"))
+	must(t, err)
+	if want := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC); !st.ModTime().Equal(want) {
+		t.Errorf("its time is %v, want %v", st.ModTime().UTC(), want)
+	}
+}
+
 // As those of sysfs: their size is that of a page, their content is some bytes, and it changes while size and time stay. Programs see
 // those bytes, and no zeros behind them.
 func TestFilesThatEndBeforeTheirSize(t *testing.T) {
