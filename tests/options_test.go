@@ -71,6 +71,23 @@ func TestShownOwnersAndModes(t *testing.T) {
 	must(t, os.Chown(s.local("mine"), 0, 0))
 }
 
+func TestAServerThatTellsNoNamesOfOwnersIsNamed(t *testing.T) {
+	t.Parallel()
+	onlySshmount(t)
+	for what, c := range map[string]struct {
+		subsystem string
+		warns     bool
+	}{
+		"without names": {sftpServer + " -P users-groups-by-id", true},
+		"with names":    {sftpServer, false},
+	} {
+		m := newServerWith(t, serverOptions{subsystem: c.subsystem}).mount("-o", "idmap=name")
+		if warns := strings.Contains(m.logText(), "can't tell the names of users and groups"); warns != c.warns {
+			t.Errorf("%s: that idmap=name can't work is said: %v\n%s", what, warns, m.logText())
+		}
+	}
+}
+
 // The remote user's files are the mounting user's.
 func TestRemoteUserIsShownAsTheMountingUser(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"sshmount/cmd/sshmount/cmdline"
@@ -17,7 +18,7 @@ import (
 type lateMap struct{ fusefs.IDMapper }
 
 // idMap makes the map that the user chose. It is complete when filled has returned.
-func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn) (m fusefs.IDMapper, filled func() error, err error) {
+func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn, log *slog.Logger) (m fusefs.IDMapper, filled func() error, err error) {
 	nothing := func() error { return nil }
 	switch set.IDMap {
 	case cmdline.MapUser:
@@ -25,6 +26,10 @@ func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn) (m f
 		go func() { done <- late.learn(ctx, conn) }()
 		return late, func() error { return <-done }, nil
 	case cmdline.MapName:
+		if !conn.Has("users-groups-by-id@openssh.com") {
+			log.Warn("idmap=name: the server can't tell the names of users and groups (OpenSSH 9.1 and newer can): " +
+				"owners are shown by its numbers, and can't be changed")
+		}
 		return fusefs.NewNameMap(conn.UserGroupNames), nothing, nil
 	case cmdline.MapFile:
 		m, err := fusefs.NewFileMap(set.UIDFile, set.GIDFile, set.IgnoreUnmapped)

@@ -181,7 +181,7 @@ func (m *mount) connect(ctx context.Context) error {
 
 // attach looks at the remote directory and makes the mount.
 func (m *mount) attach(ctx context.Context) error {
-	ids, filled, err := idMap(ctx, m.set, m.conn)
+	ids, filled, err := idMap(ctx, m.set, m.conn, m.log)
 	if err != nil {
 		return failed(exitUsage, err)
 	}
