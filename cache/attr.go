@@ -96,6 +96,9 @@ func (c *Cache) applied(n *Node, a session.Attr) {
 	if a.Flags&session.HasTimes != 0 {
 		n.attr.Atime, n.attr.Mtime = a.Atime, a.Mtime
 		n.mtimeGuessed = false
+		if n.file != nil {
+			n.file.written.changed = true
+		}
 	}
 	if n.parent != nil && n.parent.dir.list != nil {
 		if l := n.parent.dir.list; l.done {

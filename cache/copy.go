@@ -70,6 +70,7 @@ func (c *Cache) copyThere(ctx context.Context, src *Handle, srcOff int64, dst *H
 				return err
 			}
 			dst.written(0)
+			dst.changes()
 			there, err = c.conn.CopyData(ctx, sf, srcOff, n, df, dstOff)
 			return err
 		},

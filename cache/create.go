@@ -70,6 +70,7 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 					fs.mark(signatureOf(a), c.serverNow())
 				}
 				self = c.newHandle(n, c.openBackend(f, nil), flags)
+				n.file.written.changed = true
 				found = c.found(n)
 			}
 		},
@@ -177,7 +178,7 @@ func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpc
 			}
 			return c.serverPath((*self).n)
 		},
-		Check: c.checkOf(self), Lost: c.lostOf(self), Pflags: pflags, Perm: perm & 0o7777,
+		Check: c.checkOf(self), Lost: c.lostOf(self), Written: c.writtenOf(self), Pflags: pflags, Perm: perm & 0o7777,
 	}
 }
 
@@ -236,6 +237,7 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 		predict: func(ch *change) {
 			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFREG | perm&0o7777})
 			self = c.newHandle(found.Node, b, flags)
+			found.Node.file.written.changed = true
 			ch.node = found.Node
 		},
 		run: func(ctx context.Context) error {

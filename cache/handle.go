@@ -43,6 +43,9 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	h.bypassPages = f.data.Divided() || f.data.Short()
 	h.content = signatureOf(n.attr)
 	h.former = h.content
+	if len(f.handles) == 0 && !f.written.untold {
+		f.written.changed = false
+	}
 	f.handles[h] = struct{}{}
 	f.held = true
 	if h.writable {
@@ -54,12 +57,12 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 }
 
 // check looks at a file that was found again after a reconnect: one that was not written here, and is not being changed from here,
-// must be what it was.
+// must be what it was. That it is open for writing, or bytes for it wait here, does not change it yet.
 func (h *Handle) check(a session.Attr) error {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	f := h.n.file
-	if f == nil || f.written.untold || f.writers > 0 || h.n.sent > 0 || h.n.asked > 0 {
+	if f == nil || f.written.changed && (f.written.untold || f.writers > 0) || h.n.sent > 0 || h.n.asked > 0 {
 		return nil
 	}
 	if found := signatureOf(a); found != h.content && found != h.former {
@@ -148,6 +151,13 @@ func (h *Handle) written(end int64) {
 	h.c.noteWriteInto(h.n)
 	h.c.dropAhead(h.n)
 	h.n.told = max(h.n.told, uint64(end))
+}
+
+// changes notes that the server is asked to change the file.
+func (h *Handle) changes() {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.n.file.written.changed = true
 }
 
 // explainWrite gives a failed write, which was to make the file end bytes long at least, its errno: FAILURE may be a full disk.

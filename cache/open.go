@@ -194,7 +194,7 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	}
 	f, a, err = c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
-		Check: c.checkOf(self), Lost: c.lostOf(self), Size: size,
+		Check: c.checkOf(self), Lost: c.lostOf(self), Written: c.writtenOf(self), Size: size,
 	})
 	unsure := sure()
 	c.mu.Lock()
@@ -278,6 +278,17 @@ func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
 			return h.check(a)
 		}
 		return nil
+	}
+}
+
+// writtenOf notes that the server is sent what was written through the handle that self leads to.
+func (c *Cache) writtenOf(self **Handle) func() {
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if h := *self; h != nil && h.n.file != nil {
+			h.n.file.written.changed = true
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 			return
 		}
 		self = c.newHandle(n, c.openBackend(f, nil), flags)
+		fs.written.changed = true
 		keep = fs.keepPages(false)
 	})
 	c.mu.Lock()

@@ -18,7 +18,7 @@ func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 		return false
 	}
 	c.changed(n)
-	f.written.times = &a
+	f.written.times, f.written.changed = &a, true
 	return true
 }
 

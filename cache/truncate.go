@@ -36,6 +36,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(ctx context.Context, p string) error, enter func(*fileState)) error {
 	c.mu.Lock()
 	fs := c.content(n)
+	fs.written.changed = true
 	c.changed(n)
 	c.mu.Unlock()
 	var p string

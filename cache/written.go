@@ -9,6 +9,7 @@ import "sshmount/sftpconn/session"
 // mtime.go); its answer, or times set here that have arrived, end it (settle).
 type written struct {
 	untold   bool          // something was, since the server last told size and mtime
+	changed  bool          // the server was asked to change content or times since nobody had it open: it may look different after a reconnect (Handle.check)
 	hides    bool          // its mtime may have taken the place of one that told of a change made elsewhere: the next open reads the file again
 	learning bool          // the mtime that it got is being asked for: until then only the size tells of changes
 	cutLost  bool          // a truncation was asked for, and nobody knows if it was done: until the server tells the size

@@ -24,6 +24,8 @@ type OpenRequest struct {
 	// Lost is told, once, where a reopening finds the file shorter than it was written through this File and acknowledged, and no
 	// fsync had followed: the server has crashed, or another client has cut the file. The error wraps ErrLost. May be nil.
 	Lost func(error)
+	// Written is told before each WRITE is sent: from then on the server may have what was written. May be nil.
+	Written func()
 	// Follow says that the path may be that of a link which leads to the file. Looks at it go behind the link then, and the opening
 	// does without its own.
 	Follow bool

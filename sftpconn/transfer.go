@@ -146,6 +146,14 @@ func (f *File) request(dir int, t ticket, p []byte, off int64, first int) *sessi
 	if dir == reading {
 		return t.h.ch.s.Read(t.id, uint64(off), p)
 	}
+	return f.write(t, p, off, first)
+}
+
+// write is request of a WRITE.
+func (f *File) write(t ticket, p []byte, off int64, first int) *session.Call {
+	if f.r.Written != nil {
+		f.r.Written()
+	}
 	call := t.h.ch.s.Write(t.id, uint64(off), p)
 	f.sentWrite(t.h, first)
 	return call
@@ -218,8 +226,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 			return f.wrap(err, "write")
 		}
 		s := t.h.ch.s
-		call := s.Write(t.id, uint64(off), p)
-		f.sentWrite(t.h, unsent)
+		call := f.write(t, p, off, unsent)
 		unsent = 0
 		turn.Done()
 		if !ordered(s) {
