@@ -249,10 +249,16 @@ func names(list []DirEntry) map[string]bool {
 	return m
 }
 
-// costs runs f and says how many flights it took, and fails if it is more than want.
+// costs runs f, and fails where it takes more than want flights.
 func (r *rig) costs(what string, want int, f func()) {
 	r.t.Helper()
-	r.tap.SetDelay(100 * time.Millisecond) // long enough that a busy machine does not split a flight
+	r.costsAt(100*time.Millisecond, what, want, f)
+}
+
+// costsAt is costs with answers that come after a delay: long enough that a busy machine does not split a flight.
+func (r *rig) costsAt(delay time.Duration, what string, want int, f func()) {
+	r.t.Helper()
+	r.tap.SetDelay(delay)
 	r.tap.Reset()
 	f()
 	if got := r.tap.Flights(); got > want {
