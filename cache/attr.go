@@ -43,7 +43,7 @@ func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	c.modeSeen(n, a.Mode)
 	n.attr = a
 	n.until = c.now() + int64(c.timeout)
-	n.mtimeGuessed = false
+	n.mtimeGuessed, n.foreseen = false, false
 	n.link = nil
 }
 
@@ -95,7 +95,7 @@ func (c *Cache) applied(n *Node, a session.Attr) {
 	}
 	if a.Flags&session.HasTimes != 0 {
 		n.attr.Atime, n.attr.Mtime = a.Atime, a.Mtime
-		n.mtimeGuessed = false
+		n.mtimeGuessed, n.foreseen = false, false
 		if n.file != nil {
 			n.file.written.changed = true
 		}

@@ -106,7 +106,7 @@ func (n *Node) anotherAt(a session.Attr) bool {
 			return false
 		}
 	}
-	return a.Flags&session.HasSize != 0 && signatureOf(a) != signatureOf(n.attr)
+	return a.Flags&session.HasSize != 0 && (a.Size != n.attr.Size || a.Mtime != n.attr.Mtime && !n.foreseen)
 }
 
 // nameTold notes that a name is a node's own: the server has told of it, or it was made here. Called with mu held.

@@ -226,3 +226,35 @@ func TestAChangeOfAHardLinkUnderWayIsSeenByItsOtherName(t *testing.T) {
 		}
 	}
 }
+
+// With async a file has the time of our clock until the server has made it, and told another one.
+func TestAHardLinkThatWasMadeLaterThanForeseenStaysOneFile(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	r.linkOnce()
+	r.holdReply("MKDIR")
+	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, h, err := r.Create(ctxOf(t), d.Node, "a", syscall.O_RDWR|syscall.O_EXCL, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	if _, err := r.Link(ctxOf(t), f.Node, d.Node, "b"); err != nil {
+		t.Fatal(err)
+	}
+	r.waitHeld()
+	waitFor(t, "the clock goes on", func() bool { return time.Now().Unix() > f.Attr.Mtime })
+	r.tap.Release()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.distrustNode(f.Node)
+	for _, name := range []string{"d/a", "d/b"} {
+		if n := r.mustFind(name).Node; n != f.Node {
+			t.Errorf("%s is another file now", name)
+		}
+	}
+}

@@ -194,7 +194,9 @@ func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 	a.Flags = session.HasMode | session.HasSize | session.HasOwner | session.HasTimes
 	a.Atime, a.Mtime = now, now
 	a.UID, a.GID, _ = c.creator(dir)
-	return c.found(c.enter(dir, name, a))
+	n := c.enter(dir, name, a)
+	n.foreseen = true
+	return c.found(n)
 }
 
 // made enters a name that the server has made, with the attributes that it showed in the same flight.
