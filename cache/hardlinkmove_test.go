@@ -191,6 +191,14 @@ func TestAChangeOfAHardLinkUnderWayIsSeenByItsOtherName(t *testing.T) {
 			f, err := r.Lookup(ctxOf(r.t), r.Root(), "b")
 			return f.Attr, err
 		},
+		"opened": func(r *rig, n *Node) (Attr, error) {
+			if err := r.Unlink(ctxOf(r.t), r.Root(), "a"); err != nil {
+				return Attr{}, err
+			}
+			r.opened(n, syscall.O_RDONLY)
+			a, _, err := r.Getattr(ctxOf(r.t), n, nil)
+			return a, err
+		},
 		"asked about": func(r *rig, n *Node) (Attr, error) {
 			if err := r.Unlink(ctxOf(r.t), r.Root(), "a"); err != nil {
 				return Attr{}, err

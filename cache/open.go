@@ -60,7 +60,7 @@ func (c *Cache) openByName(ctx context.Context, n *Node, p string, flags uint32)
 	fs := c.content(n)
 	_, dirty := fs.data.Size()
 	dirty = dirty || asked.dirty
-	crossed := n.gen != asked.gen
+	crossed := n.gen != asked.gen || n.sent > 0
 	keep = c.stillGood(fs, a, dirty, crossed)
 	fs.written.hides = fs.written.hides && keep
 	if !crossed {
