@@ -23,6 +23,7 @@ type change struct {
 	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
 	moves bool                        // it is a rename: what is under its paths has other paths afterwards
 	free  bool                        // it takes no room in the backlog, as nobody may wait for that: the closing of a file
+	times bool                        // it sets the times of node: bytes that are written after it must not come before it
 	node  *Node                       // whose attributes become unknown when it can't be told what became of the change; may be nil
 	run   func(context.Context) error // asks the server
 
@@ -63,7 +64,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 		return true, q.attend(ctx, p, func() { q.leave(p) })
 	}
 	if !c.background(func(ctx context.Context) { q.runAnswered(ctx, p, before) }) {
-		c.endChange(p.node)
+		c.endChange(p)
 		c.doubt(&p.change)
 		q.leave(p)
 		if room {
@@ -129,7 +130,7 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 			if ch.predict != nil {
 				ch.predict(&p.change)
 			}
-			c.beginChange(p.node)
+			c.beginChange(p)
 			p.entered = true
 			for _, at := range p.names {
 				p.has = append(p.has, c.child(at.dir, at.name))
@@ -222,7 +223,7 @@ func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) 
 		defer func() { <-q.room }()
 	}
 	defer q.leave(p)
-	defer q.c.endChange(p.node)
+	defer q.c.endChange(p)
 	if err := waitAll(ctx, before); err != nil {
 		q.failed(p, err)
 		return
@@ -240,22 +241,30 @@ func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) 
 }
 
 // beginChange notes that a node's attributes here run ahead of the server's. Called with mu held.
-func (c *Cache) beginChange(n *Node) {
+func (c *Cache) beginChange(p *pending) {
+	n := p.node
 	if n == nil {
 		return
 	}
 	n.sent++
+	if p.times {
+		n.sentTimes++
+	}
 	c.pin(n)
 }
 
 // endChange notes that the server has caught up: answers that crossed with the change are not kept.
-func (c *Cache) endChange(n *Node) {
+func (c *Cache) endChange(p *pending) {
+	n := p.node
 	if n == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n.sent--
+	if p.times {
+		n.sentTimes--
+	}
 	n.gen++
 	n.pins--
 	c.retireIfUnheld(n)

@@ -105,6 +105,9 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 		}
 		h.believeSize()
 	}
+	if err := h.c.timesFirst(ctx, h.n); err != nil {
+		return 0, err
+	}
 	h.written(0)
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()

@@ -34,10 +34,11 @@ type Node struct {
 	doubted bool   // a notice that went out beside what it was told may have kept it from believing that
 
 	// Changes of it under way.
-	going int    // removals of one of its names: it is opened on the server now, or not at all
-	sent  int    // changes of its attributes answered here and not yet done on the server (-o async)
-	asked int    // changes that a program waits for, or has given up, and that the server has not answered
-	gen   uint64 // counts changes made here; see the package comment
+	going     int    // removals of one of its names: it is opened on the server now, or not at all
+	sent      int    // changes of its attributes answered here and not yet done on the server (-o async)
+	sentTimes int    // of these, those that set its times
+	asked     int    // changes that a program waits for, or has given up, and that the server has not answered
+	gen       uint64 // counts changes made here; see the package comment
 
 	// Its attributes.
 	attr         session.Attr // as the server said, with our changes

@@ -218,3 +218,61 @@ func TestAttributesOfAHardLinkAreSetInOrder(t *testing.T) {
 		})
 	}
 }
+
+// Bytes have no turn among the changes of names and attributes.
+func TestBytesDoNotOvertakeTimesThatWereSetBeforeThem(t *testing.T) {
+	first, last := time.Unix(1_000_000_000, 0), time.Unix(1_100_000_000, 0)
+	for what, linked := range map[string]bool{"a file": false, "a hard link": true} {
+		for then, want := range map[string]time.Time{"written": {}, "written and set again": last} {
+			t.Run(what+" "+then, func(t *testing.T) {
+				r := newRig(t, async)
+				r.put("f", "content")
+				r.list(r.Root())
+				n := r.mustFind("f").Node
+				if linked {
+					if _, err := r.Link(ctxOf(t), n, r.Root(), "g"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				h := r.opened(n, syscall.O_RDWR)
+				r.holdRequest("SETSTAT")
+				set := func(at time.Time) {
+					t.Helper()
+					if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Atime: &at, Mtime: &at}); err != nil {
+						t.Error(err)
+					}
+				}
+				set(first)
+				r.waitHeld()
+				written := make(chan error, 1)
+				go func() {
+					_, err := h.Write(ctxOf(t), []byte("CON"), 0)
+					written <- err
+				}()
+				select {
+				case err := <-written:
+					t.Errorf("the bytes are taken before the times are set: %v", err)
+					written <- err
+				case <-time.After(50 * time.Millisecond): // a write that does not wait takes microseconds
+				}
+				r.tap.Release()
+				if err := <-written; err != nil {
+					t.Error(err)
+				}
+				if !want.IsZero() {
+					set(want)
+				}
+				if err := r.Sync(ctxOf(t)); err != nil {
+					t.Error(err)
+				}
+				info, err := os.Stat(filepath.Join(r.dir, "f"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if at := info.ModTime(); want.IsZero() && at.Before(time.Now().Add(-time.Hour)) || !want.IsZero() && !at.Equal(want) {
+					t.Errorf("the server has the time %v", at)
+				}
+			})
+		}
+	}
+}

@@ -142,6 +142,18 @@ func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (sessio
 // seconds fits a time into SFTP v3's 32 bits: 1970 to 2106.
 func seconds(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-1)) }
 
+// timesFirst waits until times that were set for a node before are set on the server, too (-o async): bytes go their own way, and would
+// get there before them.
+func (c *Cache) timesFirst(ctx context.Context, n *Node) error {
+	c.mu.Lock()
+	sent := n.sentTimes > 0
+	c.mu.Unlock()
+	if !sent {
+		return nil
+	}
+	return c.waitForChanges(ctx, n, "write")
+}
+
 // waitForChanges waits for the changes of names and attributes under way that concern a node. The request that follows has no turn among
 // them where the node has no path any more; so at least it overtakes none that was there before.
 func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
@@ -152,12 +164,15 @@ func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	if p == "" {
 		p = c.serverPath(n) // what takes its name away is under way itself
 	}
-	c.mu.Unlock()
-	if p == "" {
-		return nil
+	turns := n.turn()
+	if p != "" {
+		turns = append(turns, p)
 	}
-	if err := c.queue.wait(ctx, p); err != nil {
-		return c.errno(ctx, op, p, err)
+	c.mu.Unlock()
+	for _, turn := range turns {
+		if err := c.queue.wait(ctx, turn); err != nil {
+			return c.errno(ctx, op, p, err)
+		}
 	}
 	return nil
 }
@@ -182,7 +197,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	fresh := fs != nil && time.Since(fs.data.LastAck()) < justWritten
 	p := c.pathOf(n)
 	ch := change{
-		op: "setattr", node: n,
+		op: "setattr", node: n, times: a.Flags&session.HasTimes != 0,
 		enter: func(err error) {
 			if err == nil {
 				c.othersSet(n, a, fresh)
