@@ -126,6 +126,19 @@ func TestAnOpenHardLinkThatGrowsIsNotStale(t *testing.T) {
 	}
 }
 
+// linkedPair makes the file a, and b as a hard link of it, and waits until the server has them.
+func (r *rig) linkedPair() *Node {
+	r.t.Helper()
+	n := r.create(r.Root(), "a", "content").Node
+	if _, err := r.Link(ctxOf(r.t), n, r.Root(), "b"); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.Sync(ctxOf(r.t)); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
+
 // linkOnce has the server make a hard link in the root, so that with async more of them are sure.
 func (r *rig) linkOnce() {
 	r.t.Helper()

@@ -18,13 +18,7 @@ func TestAChangeOfAHardLinkFindsItByTheNameThatTheServerStillHas(t *testing.T) {
 			moved, removed := names[0], names[1]
 			r := newRig(t, async)
 			r.list(r.Root())
-			n := r.create(r.Root(), "a", "content").Node
-			if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.Sync(ctxOf(t)); err != nil {
-				t.Fatal(err)
-			}
+			n := r.linkedPair()
 			r.list(r.Root())
 			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 				if p.Name == "posix-rename@openssh.com" || p.Name == "SETSTAT" || p.Name == "lsetstat@openssh.com" {
@@ -92,13 +86,7 @@ func TestAChangeOfAHardLinkGoesByTheNameOfItsTurn(t *testing.T) {
 			r := newRig(t, async)
 			r.list(r.Root())
 			r.create(r.Root(), "other", "else")
-			n := r.create(r.Root(), "a", "content").Node
-			if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.Sync(ctxOf(t)); err != nil {
-				t.Fatal(err)
-			}
+			n := r.linkedPair()
 			r.list(r.Root())
 			r.holdRequest("SETSTAT")
 			for _, bits := range []uint32{0o600, changed} {
@@ -212,13 +200,7 @@ func TestAChangeOfAHardLinkUnderWayIsSeenByItsOtherName(t *testing.T) {
 			t.Run(set.what+", "+what, func(t *testing.T) {
 				r := newRig(t, async)
 				r.list(r.Root())
-				n := r.create(r.Root(), "a", "content").Node
-				if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
-					t.Fatal(err)
-				}
-				if err := r.Sync(ctxOf(t)); err != nil {
-					t.Fatal(err)
-				}
+				n := r.linkedPair()
 				r.holdRequest("SETSTAT")
 				want, _, err := r.Setattr(ctxOf(t), n, nil, set.wish())
 				if err != nil {

@@ -182,13 +182,7 @@ func TestAttributesOfAHardLinkAreSetInOrder(t *testing.T) {
 		t.Run(set.what, func(t *testing.T) {
 			r := newRig(t, async)
 			r.list(r.Root())
-			n := r.create(r.Root(), "a", "content").Node
-			if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
-				t.Fatal(err)
-			}
-			if err := r.Sync(ctxOf(t)); err != nil {
-				t.Fatal(err)
-			}
+			n := r.linkedPair()
 			mode, when := uint32(0o600), time.Unix(1_100_000_000, 0)
 			r.holdRequest("SETSTAT")
 			if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mode: &mode, Atime: &when, Mtime: &when}); err != nil {
