@@ -21,16 +21,16 @@ func tellsAll(a session.Attr) bool {
 }
 
 // inQuestion gives a handle by which to find out whether a file is still what its name leads to, of which the server has told a. nil where
-// nothing speaks against it: it looks as it did, or was changed from here. Called with mu held.
+// nothing speaks against it: it looks as it did, or was changed from here. Of what was written here and is not told yet the size alone is
+// known: were another file's taken for it, who appends would write over what is there. Called with mu held.
 func (n *Node) inQuestion(a session.Attr) *Handle {
 	f := n.file
 	if f == nil || len(n.also) > 0 || n.sent > 0 || n.asked > 0 || n.going > 0 || !tellsAll(a) {
 		return nil
 	}
-	if _, dirty := f.data.Size(); dirty || f.written.untold || f.written.times != nil {
-		return nil
-	}
-	if signatureOf(a) == signatureOf(n.attr) {
+	size, dirty := f.data.Size()
+	untold := f.written.untold || f.written.times != nil
+	if dirty || untold && uint64(size) == a.Size || !untold && signatureOf(a) == signatureOf(n.attr) {
 		return nil
 	}
 	return n.openThere()

@@ -90,3 +90,48 @@ func TestAnOpenFileThatOthersWriteToKeepsItsName(t *testing.T) {
 		t.Errorf("after a truncation the name leads to the same file: %v, with %d bytes", f.Node == n, f.Attr.Size)
 	}
 }
+
+// As a log that a program here writes, when it is rotated on the server. What the server tells of the name says nothing of where the file
+// ends that is open: who goes on appending would write over what is in it.
+func TestAnAppendGoesToTheEndOfAFileWhoseNameIsAnothers(t *testing.T) {
+	asks := map[string]func(r *rig, n *Node){
+		"asked about":  func(r *rig, n *Node) { _, _, _ = r.Getattr(ctxOf(r.t), n, nil) },
+		"looked up":    func(r *rig, _ *Node) { r.mustFind("log") },
+		"in a listing": func(r *rig, _ *Node) { r.list(r.Root()) },
+		"opened": func(r *rig, n *Node) {
+			r.pass(partsAfter + time.Second)
+			r.distrustNode(n)
+			_, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
+			wantErrno(r.t, err, syscall.ESTALE)
+		},
+	}
+	for name, ask := range asks {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("log", "old ")
+			n := r.mustFind("log").Node
+			h := r.opened(n, syscall.O_WRONLY|syscall.O_APPEND)
+			r.appended(h, "and written to")
+			waitFor(t, "it is acknowledged", func() bool { _, dirty := n.file.data.Size(); return !dirty })
+			r.rotate("log", "new")
+			r.distrustNode(n)
+			ask(r, n)
+			r.appended(h, ", to the end")
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			if old, now := r.remote("log.1"), r.remote("log"); old != "old and written to, to the end" || now != "new" {
+				t.Errorf("the server has %q, and by the name %q", old, now)
+			}
+		})
+	}
+}
+
+// appended writes to the end of an open file, which the kernel believes to be where the cache says.
+func (r *rig) appended(h *Handle, content string) {
+	r.t.Helper()
+	size, _ := h.n.file.data.Size()
+	if _, err := h.Append(ctxOf(r.t), []byte(content), size); err != nil {
+		r.t.Fatal(err)
+	}
+}
