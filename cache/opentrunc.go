@@ -19,6 +19,9 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	if err := c.sureOfNames(ctx, n); err != nil {
 		return nil, false, err
 	}
+	if err := c.stillNamed(ctx, n, p); err != nil {
+		return nil, false, err
+	}
 	var self *Handle
 	var f *sftpconn.File
 	var a session.Attr

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"syscall"
 	"time"
 
 	"sshmount/sftpconn/session"
@@ -78,4 +80,23 @@ func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp,
 	rested := n.file != nil && c.now()-n.file.since > int64(partsAfter)
 	c.mu.Unlock()
 	return rested && c.supplanted(ctx, n, p, asked, a)
+}
+
+// stillNamed asks, before what the name p of an open file leads to is cut short, whether that is the file: else what has it open would be
+// taken to be as short. Where the name is another's by now it gives ESTALE, and the kernel looks it up.
+func (c *Cache) stillNamed(ctx context.Context, n *Node, p string) error {
+	c.mu.Lock()
+	fs, open := n.file, n.openThere() != nil
+	c.mu.Unlock()
+	if !open {
+		return nil
+	}
+	_ = fs.data.Flushed(ctx) // who waits for the bytes is told
+	c.mu.Lock()
+	asked := c.stamp(n)
+	c.mu.Unlock()
+	if a, err := c.statPath(ctx, p); err != nil || !c.supplanted(ctx, n, p, asked, a) {
+		return nil // it is the file, or what cuts it is told
+	}
+	return fail("truncate", p, syscall.ESTALE, errors.New("something else has the name now"))
 }

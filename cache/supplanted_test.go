@@ -135,3 +135,39 @@ func (r *rig) appended(h *Handle, content string) {
 		r.t.Fatal(err)
 	}
 }
+
+// As by `> log` when a log has been rotated: what has the old one open still ends where it did.
+func TestATruncationByANameThatIsAnothersLeavesTheOpenFileAlone(t *testing.T) {
+	truncations := map[string]func(r *rig, n *Node) error{
+		"opened with O_TRUNC": func(r *rig, n *Node) error {
+			h, _, err := r.Open(ctxOf(r.t), n, syscall.O_WRONLY|syscall.O_TRUNC)
+			if err == nil {
+				h.Release()
+			}
+			return err
+		},
+		"truncated": func(r *rig, n *Node) error {
+			_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Size: new(uint64)})
+			return err
+		},
+	}
+	for name, truncate := range truncations {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("log", "old ")
+			h := r.opened(r.mustFind("log").Node, syscall.O_WRONLY|syscall.O_APPEND)
+			r.appended(h, "and written to")
+			r.rotate("log", "new")
+			if err := r.asTheKernel("log", func(n *Node) error { return truncate(r, n) }); err != nil {
+				t.Fatal(err)
+			}
+			r.appended(h, ", to the end")
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			if old, now := r.remote("log.1"), r.remote("log"); old != "old and written to, to the end" || now != "" {
+				t.Errorf("the server has %q, and by the name %q", old, now)
+			}
+		})
+	}
+}

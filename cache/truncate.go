@@ -17,6 +17,11 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	if err := c.waitForChanges(ctx, n, "truncate"); err != nil {
 		return err
 	}
+	if p := c.pathOf(n); h == nil && p != "" {
+		if err := c.stillNamed(ctx, n, p); err != nil {
+			return err
+		}
+	}
 	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) error { return c.send(ctx, n, h, a, p) }, func(fs *fileState) {
 		c.applied(n, a)
 		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before
