@@ -78,7 +78,7 @@ type Cache struct {
 	warnLink  sync.Once // one line about links that lead out of the mount is enough
 	warnTimes sync.Once // and one about times that links can't have
 
-	clock      atomic.Int64 // seconds by which the server's clock is ahead of ours; 0 until clockKnown
+	clock      atomic.Int64 // see ahead; 0 until clockKnown
 	clockKnown atomic.Bool
 
 	ctx    context.Context // ends with Close: for requests that no program waits for

@@ -45,13 +45,32 @@ func TestTheServersClockIsLearntFromAWrite(t *testing.T) {
 	r := newRig(t, nil)
 	r.put("f", "content")
 	h := r.opened(r.mustFind("f").Node, syscall.O_RDWR)
-	r.clock.Store(3600)
+	r.clock.Store(int64(time.Hour))
 	r.onReplyBehind(nil)
 	r.fill(h, "CONTENT")
 	if err := h.Flush(ctxOf(t)); err != nil {
 		t.Fatal(err)
 	}
-	if ahead := r.clock.Load(); ahead < -clockBlur || ahead > clockBlur {
-		t.Errorf("the server's clock is taken to be %d s ahead", ahead)
+	if ahead := r.ahead(); ahead.Abs() > clockBlur*time.Second {
+		t.Errorf("the server's clock is taken to be %v ahead", ahead)
+	}
+}
+
+// The server tells whole seconds, so that its clock seems to be now more and now less ahead. make takes what has an earlier time to be older.
+func TestWhatIsTouchedLaterHasNoEarlierTime(t *testing.T) {
+	aheads := []time.Duration{10*time.Hour + time.Second/2, 2500 * time.Millisecond, -2500 * time.Millisecond, -10*time.Hour - time.Second/3}
+	caches, last := make([]Cache, len(aheads)), make([]int64, len(aheads))
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for i, ahead := range aheads {
+			c := &caches[i]
+			sent := time.Now()
+			written := sent.Add(ahead).Unix()
+			c.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(written)}, sent)
+			touched := c.ChangeTime().Unix()
+			if touched < last[i] {
+				t.Errorf("with a clock %v ahead what is touched has a time %d s before that of what was touched before", ahead, last[i]-touched)
+			}
+			last[i] = touched
+		}
 	}
 }

@@ -221,7 +221,7 @@ func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool
 	if err != nil || withType(a)&syscall.S_IFMT != syscall.S_IFREG || a.Size != 0 {
 		return false
 	}
-	made := int64(a.Mtime) - c.clock.Load()
+	made := time.Unix(int64(a.Mtime), 0).Add(-c.ahead()).Unix()
 	return made >= sent.Unix()-clockBlur && made <= time.Now().Unix()+clockBlur
 }
 

@@ -74,7 +74,7 @@ const clockBlur = 2
 // Called with mu held.
 func (c *Cache) laterThanOurs(f *fileState, a session.Attr) bool {
 	acked := f.data.LastAck()
-	return f.written.times == nil && c.clockKnown.Load() && !acked.IsZero() && int64(a.Mtime) > acked.Unix()+c.clock.Load()+clockBlur
+	return f.written.times == nil && c.clockKnown.Load() && !acked.IsZero() && int64(a.Mtime) > acked.Add(c.ahead()).Unix()+clockBlur
 }
 
 // takeAcknowledged takes over size and times of a file whose bytes the server has acknowledged. Called with mu held.
