@@ -1,11 +1,14 @@
 package cache
 
 import (
+	"bytes"
+	"encoding/binary"
 	"syscall"
 	"testing"
 	"time"
 
 	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 // What is made next is compared with it by make, and has a time of the server's clock.
@@ -72,5 +75,28 @@ func TestWhatIsTouchedLaterHasNoEarlierTime(t *testing.T) {
 			}
 			last[i] = touched
 		}
+	}
+}
+
+// As on NTFS, where a file may keep its time until it is closed.
+func TestTheServersClockIsNotLearntFromATimeThatTheWriteHasNotChanged(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content") // an hour ago
+	found := r.mustFind("f")
+	h := r.opened(found.Node, syscall.O_RDWR)
+	r.onReplyBehind(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil || p.Request.Name != "FSTAT" {
+			return sftptest.Pass()
+		}
+		body := bytes.Clone(p.Body)
+		binary.BigEndian.PutUint32(body[len(body)-4:], uint32(found.Attr.Mtime))
+		return sftptest.ReplaceBody(body)
+	})
+	r.fill(h, "CONTENT")
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if ago := time.Since(r.ChangeTime()); ago > time.Minute {
+		t.Errorf("what is touched gets a time %v ago", ago)
 	}
 }

@@ -24,6 +24,7 @@ func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) err
 	if n.file.written.times == nil {
 		written = n.file.data.LastWrite()
 	}
+	before := n.attr.Mtime
 	c.mu.Unlock()
 	var a session.Attr
 	var known bool
@@ -39,7 +40,9 @@ func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) err
 	c.takeAcknowledged(n)
 	if known {
 		c.keepAttr(n, a)
-		c.learnClock(a, written)
+		if a.Mtime != before { // some servers tell the time of a write only when the file is closed
+			c.learnClock(a, written)
+		}
 	}
 	return err
 }
