@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +32,36 @@ func TestAsyncReportsWhatFailedLater(t *testing.T) {
 	}
 	if f := r.mustFind("taken"); f.Attr.Mode&syscall.S_IFMT != syscall.S_IFREG {
 		t.Errorf("what is really there does not show: mode %o", f.Attr.Mode)
+	}
+}
+
+func TestAsyncReportsThatModesCannotBeStored(t *testing.T) {
+	r := newRig(t, async)
+	r.put("f", "content")
+	f := r.mustFind("f")
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "SETSTAT" {
+			return sftptest.Answer(session.StatusFailure, "Failure")
+		}
+		return sftptest.Pass()
+	})
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil || p.Request.Name != "statvfs@openssh.com" {
+			return sftptest.Pass()
+		}
+		const flag = 9 // which of the numbers of 64 bits
+		body := bytes.Clone(p.Body)
+		body[flag*8+7] |= 1 // ST_RDONLY
+		return sftptest.ReplaceBody(body)
+	})
+	mode := uint32(0o600)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{Mode: &mode}); err != nil {
+		t.Fatalf("it waited for the server: %v", err)
+	}
+	err := r.Sync(ctxOf(t))
+	wantErrno(t, err, syscall.EROFS)
+	if errors.Is(err, syscall.EIO) {
+		t.Errorf("it is told as two errors: %v", err)
 	}
 }
 

@@ -86,7 +86,8 @@ func (c *Cache) ownPath(n *Node) string {
 	return c.serverPath(n)
 }
 
-// send makes one request of a wish: by the handle where the file has no path any more, by the path else.
+// send makes one request of a wish: by the handle where the file has no path any more, by the path else. Why it is refused is for the
+// caller to find out.
 func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
 	c.mu.Lock()
 	link := n.isLink()
@@ -98,19 +99,15 @@ func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p 
 		}
 	}
 	c.mu.Unlock()
-	op := "setattr"
-	if a.Flags&session.HasSize != 0 {
-		op = "truncate" // anybody who may write may do it
-	}
 	switch {
 	case p != "" && (h == nil || a.Flags&session.HasSize == 0 || !h.writable):
-		return c.errno(ctx, op, p, c.conn.Setstat(ctx, p, a, link))
+		return c.conn.Setstat(ctx, p, a, link)
 	case h != nil:
 		f, err := h.b.fileSoon(ctx)
-		if err == nil {
-			err = f.Setstat(ctx, a)
+		if err != nil {
+			return err
 		}
-		return c.errno(ctx, op, p, err)
+		return f.Setstat(ctx, a)
 	}
 	return fail("setattr", "", syscall.ENOENT, nil)
 }

@@ -216,18 +216,20 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 			}
 			return append(paths, n.turn()...), nil
 		}
-		ch.run = func(ctx context.Context) error { return c.sendInTurn(ctx, n, h, a, p) }
+		ch.run = func(ctx context.Context) error {
+			return c.whyNotStored(ctx, "setattr", p, c.sendInTurn(ctx, n, h, a, p))
+		}
 	} else {
 		if err := c.waitForChanges(ctx, n, "setattr"); err != nil {
 			return err
 		}
 		ch.locate = c.locateNode(&p, n)
-		ch.run = func(ctx context.Context) error { return c.send(ctx, n, h, a, p) }
+		ch.run = func(ctx context.Context) error { return c.whyNotStored(ctx, "setattr", p, c.send(ctx, n, h, a, p)) }
 	}
 	done, err := c.queue.submit(ctx, ch)
 	if err != nil {
 		c.refusedInPart(n, a)
-		return c.byAName(ctx, n, c.whyNotStored(ctx, "setattr", p, err))
+		return c.byAName(ctx, n, c.errno(ctx, "setattr", p, err))
 	}
 	if !done {
 		c.mu.Lock()
