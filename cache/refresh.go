@@ -135,13 +135,16 @@ type stamp struct {
 	gen   uint64
 	moved uint64 // the last rename of it or above it
 	dirty bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
+	there uint64 // as many bytes as the server surely had then, where dirty
 }
 
 // stamp notes the state of a node before a question. Called with mu held.
 func (c *Cache) stamp(n *Node) stamp {
 	s := stamp{gen: n.gen, moved: c.lastMove(n)}
 	if n.file != nil {
-		_, s.dirty = n.file.data.Size()
+		if _, s.dirty = n.file.data.Size(); s.dirty {
+			s.there = uint64(n.file.data.Acknowledged())
+		}
 	}
 	return s
 }

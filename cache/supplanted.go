@@ -75,11 +75,30 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 // partsAtOpen is supplanted for an opening, which fails with ESTALE then: the kernel looks the name up and opens what it finds. It does so
 // once. So that it finds something where the name is given away all the time, a file that has just come to be known is opened as the one
 // that has its name now, and shares its node with it.
+//
+// A file that has bytes on their way can't be told from another, but what is shorter than the server had it before most likely is one: the
+// bytes are waited for then. Who opened it would read them in the other file, and append to that at their end.
 func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
 	c.mu.Lock()
-	rested := n.file != nil && c.now()-n.file.since > int64(partsAfter)
+	fs := n.file
+	rested := fs != nil && c.now()-fs.since > int64(partsAfter)
 	c.mu.Unlock()
-	return rested && c.supplanted(ctx, n, p, asked, a)
+	if !rested {
+		return false
+	}
+	if asked.dirty && tellsAll(a) && a.Size < asked.there {
+		ctx, stop := c.conn.Bounded(ctx)
+		defer stop()
+		_ = fs.data.Flushed(ctx) // who wrote them is told
+		c.mu.Lock()
+		asked = c.stamp(n)
+		c.mu.Unlock()
+		var err error
+		if a, err = c.statPath(ctx, p); err != nil {
+			return false
+		}
+	}
+	return c.supplanted(ctx, n, p, asked, a)
 }
 
 // stillNamed asks, before what the name p of an open file leads to is cut short, whether that is the file: else what has it open would be

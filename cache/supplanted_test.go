@@ -171,3 +171,32 @@ func TestATruncationByANameThatIsAnothersLeavesTheOpenFileAlone(t *testing.T) {
 		})
 	}
 }
+
+// As when a log is looked at that has been rotated and is still written to: the bytes on their way are none of the new one's.
+func TestAnOpenFindsTheFileThatHasTheNameThoughTheOtherIsBeingWritten(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("log", "old, ")
+	n := r.mustFind("log").Node
+	h := r.opened(n, syscall.O_WRONLY|syscall.O_APPEND)
+	r.pass(partsAfter + time.Second)
+	r.appended(h, "and written to")
+	r.rotate("log", "new")
+	var read string
+	err := r.asTheKernel("log", func(n *Node) error {
+		h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+		if err == nil {
+			read = r.readOpen(h)
+			h.Release()
+		}
+		return err
+	})
+	if err != nil || read != "new" {
+		t.Errorf("by the name %q is read; %v", read, err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if old := r.remote("log.1"); old != "old, and written to" {
+		t.Errorf("the other one has %q", old)
+	}
+}

@@ -101,6 +101,14 @@ func (f *File) Grown(end, furthest int64) {
 	f.grown++
 }
 
+// Acknowledged is how long the server's file is at least, unless others have cut it: as it was last told, or with the furthest byte
+// that was acknowledged since.
+func (f *File) Acknowledged() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.remote
+}
+
 // Short says whether the server's file was seen to end before the size that the server tells, and SetRemoteSize has not been called
 // since. Size is where it ended, and each Read asks the server.
 func (f *File) Short() bool {
