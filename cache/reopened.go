@@ -1,0 +1,45 @@
+package cache
+
+import "sshmount/sftpconn/session"
+
+// What a remote file tells of itself behind the back of those who use it, as at a reopening. It is opened before the handle is that it
+// belongs to, so it is given where that will be found.
+
+// checkOf looks at what a reopening has found, for the handle that self leads to once there is one.
+func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
+	return func(a session.Attr) error {
+		if h := c.handleAt(self); h != nil {
+			return h.check(a)
+		}
+		return nil
+	}
+}
+
+// writtenOf notes that the server is sent what was written through the handle that self leads to.
+func (c *Cache) writtenOf(self **Handle) func() {
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if h := *self; h != nil && h.n.file != nil {
+			h.n.file.written.changed = true
+		}
+	}
+}
+
+// lostOf reports that the server has lost what it had acknowledged, as an error of writing through the handle that self leads to
+// once there is one.
+func (c *Cache) lostOf(self **Handle) func(error) {
+	return func(err error) {
+		if h := c.handleAt(self); h != nil {
+			c.errs.add("write", c.pathOf(h.n), err)
+			h.fd.Fail(err)
+		}
+	}
+}
+
+// handleAt gives the handle that self leads to; nil where there is none yet.
+func (c *Cache) handleAt(self **Handle) *Handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return *self
+}
