@@ -85,6 +85,7 @@ func (d *Dialer) ride(ctx context.Context, r *route, path string, last bool) tra
 	t.mute = true // a master passes no keepalives on
 	t.info.Remote = "ControlMaster " + path
 	t.info.Shared = true
+	t.info.Relayed = true // by the master, and nobody but it knows through which hosts besides
 	// Up to here it was the master alone that answered. The session is the one that the first channel takes.
 	late := fmt.Errorf("the server does not answer through it within %v: %w", r.timeout, errTimeUp)
 	opening, cancel := context.WithTimeoutCause(ctx, r.timeout, late)

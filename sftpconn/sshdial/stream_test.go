@@ -233,6 +233,9 @@ func TestControlMasterIsRidden(t *testing.T) {
 	if !isRidden(tr) {
 		t.Fatalf("%+v", tr.Info())
 	}
+	if !tr.Info().Relayed {
+		t.Error("the line is not said to lead through a program")
+	}
 	a, b := speaksSFTP(t, tr), speaksSFTP(t, tr)
 	greetAgain(t, a)
 	greetAgain(t, b)

@@ -93,7 +93,7 @@ type Info struct {
 	AuthMethod string // "publickey", "password", …; "" where not known
 	HostKey    string // type and SHA256 fingerprint; "" where not known
 	Cipher     string // "" where not known
-	Relayed    bool   // the line leads through another host or program (ProxyJump, ProxyCommand)
+	Relayed    bool   // the line leads through another host or program (ProxyJump, ProxyCommand, a ControlMaster)
 	Shared     bool   // programs of the user's use the connection too (a ControlMaster's)
 }
 
