@@ -36,6 +36,12 @@ func rootCommand(out io.Writer) *cobra.Command {
 		Run: func(c *cobra.Command, _ []string) { printVersion(c.OutOrStdout()) },
 	})
 	root.InitDefaultCompletionCmd("status") // its arguments only say that there are commands
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		// Without this it prints help, with success, for a shell that it doesn't know: `source <(...)` runs what is printed.
+		c.RunE = func(*cobra.Command, []string) error {
+			return errors.New("for which shell? sshmount help completion names those there are")
+		}
+	}
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpCmd()
 	return root

@@ -64,6 +64,14 @@ func TestHelpForACommandThatThereIsNotIsAnError(t *testing.T) {
 	w.want(exitUsage, []string{`no command "status nope"`}, "help", "status", "nope")
 }
 
+func TestCompletionForAShellThatThereIsNotIsAnError(t *testing.T) {
+	w := newWorld(t)
+	w.want(exitOK, []string{"__start_sshmount"}, "completion", "bash")
+	w.want(exitUsage, []string{`unknown command "nope"`}, "completion", "nope")
+	w.want(exitUsage, []string{"which shell"}, "completion")
+	w.want(exitOK, []string{"bash", "zsh"}, "help", "completion")
+}
+
 func TestAMountThatHasNoSocketIsNotTakenForAnotherPrograms(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount()
