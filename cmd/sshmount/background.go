@@ -62,7 +62,7 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 
-	// Ctrl-C reaches the second process from the terminal; this one stays to report.
+	// Ctrl-C reaches the second process from the terminal; this one stays to report. It passes on what was sent to it alone, as by kill.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, heeded(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP)...)
 	defer signal.Stop(signals)
@@ -73,20 +73,28 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 	}
 	message := make(chan error, 1)
 	go func() { message <- readReady(r) }()
+	var alone <-chan time.Time // nil before SIGINT
 	for {
 		select {
 		case s := <-signals:
 			switch s {
+			case syscall.SIGINT:
+				alone = time.After(fromTerminal)
 			case syscall.SIGTERM, syscall.SIGHUP:
 				cmd.Process.Signal(syscall.SIGTERM)
 			case syscall.SIGTSTP:
 				go stopAfter(cmd.Process.Pid)
 			}
+		case <-alone:
+			cmd.Process.Signal(syscall.SIGTERM)
 		case err := <-message:
 			return finishStart(set, cmd, err)
 		}
 	}
 }
+
+// fromTerminal is how long after SIGINT the second process has ended if it has had it, too.
+const fromTerminal = 500 * time.Millisecond
 
 // stopAfter stops this process for Ctrl-Z, when the second one (pid) has stopped: then the shell takes the terminal back, and before
 // that the second process may have to switch the echo on again. It returns without stopping where the second one ends instead.

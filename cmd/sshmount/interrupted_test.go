@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"net"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -25,6 +26,32 @@ func TestASyncThatIsInterruptedSaysNothingOfTheMountsProcess(t *testing.T) {
 	}
 	w.want(exitUnsaved, nil, "umount", "--timeout", "0", w.mnt)
 	w.ended(r)
+}
+
+// A terminal sends SIGINT to the second process too, kill and what a script has started it from do not.
+func TestAStartEndsAtASIGINTThatIsSentToTheFirstProcessAlone(t *testing.T) {
+	w := newWorld(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := w.command(ctx, "sshmount", "sftp://"+silent.Addr().String()+"/", w.mnt, "-o", "ConnectTimeout=600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silent.Accept(); err != nil { // the second process has come as far as that
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("it ends with %d", code)
+	}
 }
 
 // waiting is a command that waits for what is not saved, and what it says from now on; it has said that it waits. The test waits for it.
