@@ -94,14 +94,14 @@ func umount(name string, wish control.UmountRequest) error {
 	switch {
 	case err == nil:
 		if !o.Busy && !o.Detached {
-			awaitEnd(r)
+			awaitEnd(r, false)
 		}
 		return outcomeError(r.Mountpoint, o)
 	case ctx.Err() != nil:
 		say("the mount goes on saving and ends then; see: sshmount status %s", mountpoint.Word(r.Mountpoint))
 		return errInterrupted
 	}
-	awaitEnd(r) // the socket closes a moment before the process ends
+	awaitEnd(r, errors.Is(err, control.ErrGone)) // the socket closes a moment before the process ends
 	if r.Alive() {
 		return failed(exitFailure, fmt.Errorf("%s: process %d does not answer: %w", r.Mountpoint, r.PID, err))
 	}
@@ -150,11 +150,12 @@ func umountUnknown(name string, lazy bool, unknown error) error {
 // endPatience is how long the process of a mount that is over may take to end.
 const endPatience = 5 * time.Second
 
-// awaitEnd waits a moment for the process of an ended mount, so that what follows a umount finds it gone.
-func awaitEnd(r control.Record) {
+// awaitEnd waits a moment for the process of an ended mount, so that what follows a umount finds it gone. Where another mount is at its
+// place by then it waits only with ending: the process is known to be about to end.
+func awaitEnd(r control.Record, ending bool) {
 	for deadline := time.Now().Add(endPatience); r.Alive() && time.Now().Before(deadline); {
-		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted {
-			return // a new one
+		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted && !ending {
+			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
