@@ -160,7 +160,9 @@ func (h *Handle) written(end int64) {
 func (h *Handle) changes() {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
-	h.n.file.written.changed = true
+	if f := h.n.file; f != nil {
+		f.written.changed = true
+	}
 }
 
 // explainWrite gives a failed write, which was to make the file end bytes long at least, its errno: FAILURE may be a full disk.

@@ -102,7 +102,7 @@ func (n *Node) anotherAt(a session.Attr) bool {
 		return false
 	}
 	if f := n.file; f != nil {
-		if _, dirty := f.data.Size(); dirty || f.written.untold || f.written.times != nil {
+		if _, dirty := f.data.Size(); dirty || f.written.unsettled() {
 			return false
 		}
 	}

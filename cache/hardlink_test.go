@@ -126,6 +126,19 @@ func TestAnOpenHardLinkThatGrowsIsNotStale(t *testing.T) {
 	}
 }
 
+// wantSynced waits until all is done, and expects the content by each of the names on the server.
+func (r *rig) wantSynced(content string, names ...string) {
+	r.t.Helper()
+	if err := r.Sync(ctxOf(r.t)); err != nil {
+		r.t.Error(err)
+	}
+	for _, name := range names {
+		if got := r.remote(name); got != content {
+			r.t.Errorf("%s has %q on the server", name, got)
+		}
+	}
+}
+
 // linkedPair makes the file a, and b as a hard link of it, and waits until the server has them.
 func (r *rig) linkedPair() *Node {
 	r.t.Helper()

@@ -161,14 +161,7 @@ func TestAnOpenHardLinkIsFoundByTheNameThatTheServerHas(t *testing.T) {
 	waitFor(t, "the bytes are saved, or lost", func() bool { return r.Status().UnsavedBytes == 0 })
 	r.tap.OnRequest(nil)
 	r.tap.Release()
-	if err := r.Sync(ctxOf(t)); err != nil {
-		t.Error(err)
-	}
-	for _, name := range []string{"b", "c"} {
-		if got := r.remote(name); got != "CONtent" {
-			t.Errorf("%s has %q on the server", name, got)
-		}
-	}
+	r.wantSynced("CONtent", "b", "c")
 }
 
 // With async a change may be on its way by one name of a file, when the server is asked about another.

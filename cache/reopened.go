@@ -18,10 +18,8 @@ func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
 // writtenOf notes that the server is sent what was written through the handle that self leads to.
 func (c *Cache) writtenOf(self **Handle) func() {
 	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if h := *self; h != nil && h.n.file != nil {
-			h.n.file.written.changed = true
+		if h := c.handleAt(self); h != nil {
+			h.changes()
 		}
 	}
 }

@@ -166,14 +166,7 @@ func TestAFileIsMadeByTheNameThatItWasGivenFirst(t *testing.T) {
 	}
 	r.waitHeld()
 	r.tap.Release()
-	if err := r.Sync(ctxOf(t)); err != nil {
-		t.Error(err)
-	}
-	for _, name := range []string{"d/second", "d/third"} {
-		if got := r.remote(name); got != "content" {
-			t.Errorf("%s has %q on the server", name, got)
-		}
-	}
+	r.wantSynced("content", "d/second", "d/third")
 }
 
 // Whoever changes a file by one name and then by another has the last word there, as everywhere.

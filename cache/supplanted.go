@@ -31,7 +31,7 @@ func (n *Node) inQuestion(a session.Attr) *Handle {
 		return nil
 	}
 	size, dirty := f.data.Size()
-	untold := f.written.untold || f.written.times != nil
+	untold := f.written.unsettled()
 	if dirty || untold && uint64(size) == a.Size || !untold && signatureOf(a) == signatureOf(n.attr) {
 		return nil
 	}
@@ -89,16 +89,19 @@ func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp,
 	if asked.dirty && tellsAll(a) && a.Size < asked.there {
 		ctx, stop := c.conn.Bounded(ctx)
 		defer stop()
-		_ = fs.data.Flushed(ctx) // who wrote them is told
-		c.mu.Lock()
-		asked = c.stamp(n)
-		c.mu.Unlock()
-		var err error
-		if a, err = c.statPath(ctx, p); err != nil {
-			return false
-		}
+		return c.supplantedBehind(ctx, n, fs, p)
 	}
 	return c.supplanted(ctx, n, p, asked, a)
+}
+
+// supplantedBehind is supplanted with a question of its own, which is put behind the bytes that are on their way.
+func (c *Cache) supplantedBehind(ctx context.Context, n *Node, fs *fileState, p string) bool {
+	_ = fs.data.Flushed(ctx) // who waits for the bytes is told
+	c.mu.Lock()
+	asked := c.stamp(n)
+	c.mu.Unlock()
+	a, err := c.statPath(ctx, p)
+	return err == nil && c.supplanted(ctx, n, p, asked, a)
 }
 
 // stillNamed asks, before what the name p of an open file leads to is cut short, whether that is the file: else what has it open would be
@@ -107,14 +110,7 @@ func (c *Cache) stillNamed(ctx context.Context, n *Node, p string) error {
 	c.mu.Lock()
 	fs, open := n.file, n.openThere() != nil
 	c.mu.Unlock()
-	if !open {
-		return nil
-	}
-	_ = fs.data.Flushed(ctx) // who waits for the bytes is told
-	c.mu.Lock()
-	asked := c.stamp(n)
-	c.mu.Unlock()
-	if a, err := c.statPath(ctx, p); err != nil || !c.supplanted(ctx, n, p, asked, a) {
+	if !open || !c.supplantedBehind(ctx, n, fs, p) {
 		return nil // it is the file, or what cuts it is told
 	}
 	return fail("truncate", p, syscall.ESTALE, errors.New("something else has the name now"))

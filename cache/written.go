@@ -16,6 +16,9 @@ type written struct {
 	times    *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 }
 
+// unsettled says whether size or mtime of the file are still ours to tell. Called with mu held.
+func (w *written) unsettled() bool { return w.untold || w.times != nil }
+
 // settle notes that size and mtime of what was written are known. Called with mu held.
 func (w *written) settle() { w.untold, w.times = false, nil }
 
