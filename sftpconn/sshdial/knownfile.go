@@ -13,7 +13,7 @@ import (
 )
 
 // knownFile is a known_hosts file. The library gives a whole file up for one line that it can't read, so it gets a copy in which
-// such lines are empty: the numbers of the others stay.
+// such lines, and others that are not for it, are empty: the numbers of the rest stay.
 type knownFile struct {
 	name string // the user's
 	read string // the one that is read: name, or a copy
@@ -24,7 +24,7 @@ func (f *knownFile) replace(content []byte) error {
 	f.forget()
 	tmp, err := os.CreateTemp("", "known_hosts-")
 	if err != nil {
-		return fmt.Errorf("lines of %s cannot be read, and there is no place for a copy without them: %w", f.name, err)
+		return fmt.Errorf("%s has lines that must be left out, and there is no place for a copy without them: %w", f.name, err)
 	}
 	f.read = tmp.Name()
 	_, err = tmp.Write(content)
@@ -42,16 +42,24 @@ func (f *knownFile) forget() {
 	}
 }
 
-// understoodLines empties the lines that are no entries for this client: broken
-// ones, keys of types it doesn't know, and what is longer than the library reads.
-func understoodLines(content []byte) (clean []byte, changed bool) {
+// understoodLines empties the lines that are no entries for the library: broken
+// ones, keys of types it doesn't know, what is longer than it reads, and revoked
+// keys, which are given beside.
+func understoodLines(content []byte) (clean []byte, revoked []revokedKey, changed bool) {
 	var out bytes.Buffer
+	number := 0
 	for line := range bytes.Lines(content) {
+		number++
 		trimmed := bytes.TrimSpace(line)
 		understood := len(line) < bufio.MaxScanTokenSize
 		if understood && len(trimmed) > 0 && trimmed[0] != '#' {
 			_, _, _, _, _, err := ssh.ParseKnownHosts(append(bytes.Clone(trimmed), '\n'))
 			understood = err == nil
+		}
+		if r, ok := revokedOf(trimmed); ok {
+			r.known.Line = number
+			revoked = append(revoked, r)
+			understood = false
 		}
 		if understood {
 			out.Write(line)
@@ -60,7 +68,7 @@ func understoodLines(content []byte) (clean []byte, changed bool) {
 		out.WriteByte('\n')
 		changed = true
 	}
-	return out.Bytes(), changed
+	return out.Bytes(), revoked, changed
 }
 
 // leaveOut empties the line for which the library has given up with failed. What it says of an entry is stricter than what it

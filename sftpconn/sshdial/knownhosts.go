@@ -19,6 +19,7 @@ import (
 // each login, so that a key that was taken out or revoked meanwhile counts.
 type knownHosts struct {
 	db         *knownhosts.HostKeyDB
+	revoked    []revokedKey
 	renamed    map[string]string // file that was read → file that it stands for
 	address    string            // host:port, by which the host is looked up
 	plain      string            // host:22, tried next; "" where there is no other name
@@ -75,7 +76,12 @@ func loadKnownHosts(c *hostConfig, log *slog.Logger) (*knownHosts, error) {
 		}
 		f := &knownFile{name: name, read: name}
 		files = append(files, f)
-		if clean, changed := understoodLines(content); changed {
+		clean, revoked, changed := understoodLines(content)
+		for _, r := range revoked {
+			r.known.Filename = name
+			k.revoked = append(k.revoked, r)
+		}
+		if changed {
 			if err := f.replace(clean); err != nil {
 				return nil, err
 			}
@@ -120,16 +126,15 @@ func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownh
 	if cert, ok := key.(*ssh.Certificate); ok {
 		// An authority that is named without a port counts on every port of the host, as a key does.
 		for _, address := range k.addresses() {
-			var revoked *xknownhosts.RevokedError
+			if revoked := k.revokedAt(address, key); revoked != nil {
+				return hostKeyRevoked, revoked, nil
+			}
 			err := k.db.HostKeyCallback()(address, noAddress, key)
 			if err == nil && !k.signing(cert.Signature.Format) {
 				return hostKeyBadlySigned, nil, nil
 			}
 			if err == nil {
 				return hostKeyKnown, nil, nil
-			}
-			if errors.As(err, &revoked) || strings.Contains(err.Error(), "revoked") {
-				return hostKeyRevoked, k.real(nil), nil
 			}
 			if !strings.Contains(err.Error(), "no authorities for hostname") {
 				fault = err
@@ -142,8 +147,8 @@ func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownh
 	v, known = k.look(k.address, key)
 	if v == hostKeyUnknown && k.plain != "" {
 		// A server that moved to another port still has its key.
-		if pv, _ := k.look(k.plain, key); pv == hostKeyKnown || pv == hostKeyRevoked {
-			return pv, nil, fault
+		if pv, revoked := k.look(k.plain, key); pv == hostKeyKnown || pv == hostKeyRevoked {
+			return pv, revoked, fault
 		}
 	}
 	return v, known, fault
@@ -158,14 +163,14 @@ func (k *knownHosts) addresses() []string {
 }
 
 func (k *knownHosts) look(address string, key ssh.PublicKey) (hostKeyVerdict, []xknownhosts.KnownKey) {
+	if revoked := k.revokedAt(address, key); revoked != nil {
+		return hostKeyRevoked, revoked
+	}
 	err := k.db.HostKeyCallback()(address, noAddress, key)
-	var revoked *xknownhosts.RevokedError
 	var mismatch *xknownhosts.KeyError
 	switch {
 	case err == nil:
 		return hostKeyKnown, nil
-	case errors.As(err, &revoked):
-		return hostKeyRevoked, k.real([]xknownhosts.KnownKey{revoked.Revoked})
 	case !errors.As(err, &mismatch):
 		return hostKeyUnknown, nil
 	}
