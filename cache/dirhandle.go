@@ -69,7 +69,7 @@ func (c *Cache) take(d *DirHandle) {
 // seeEnd notes the end of the listing once it is there. Called with mu held.
 func (d *DirHandle) seeEnd() {
 	if d.end < 0 && d.list.whole() {
-		d.end = len(d.list.ents)
+		d.end = d.list.ents.len()
 	}
 }
 
@@ -82,7 +82,7 @@ func (d *DirHandle) wait(ctx context.Context, i int) error {
 		l := d.list
 		d.seeEnd()
 		over := d.end >= 0 && i >= d.end
-		have, done, err, more := i < len(l.ents) && !l.ents[i].doubt, l.done, l.err, l.more
+		have, done, err, more := i < l.ents.len() && !l.ents.at(i).doubt, l.done, l.err, l.more
 		d.c.mu.Unlock()
 		switch {
 		case over:
@@ -124,11 +124,11 @@ func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
 			return DirEntry{}, err
 		}
 		d.c.mu.Lock()
-		if i >= len(d.list.ents) {
+		if i >= d.list.ents.len() {
 			d.c.mu.Unlock()
 			return DirEntry{}, io.EOF // rewound meanwhile to a shorter listing
 		}
-		e := d.list.ents[i]
+		e := *d.list.ents.at(i)
 		if !e.gone {
 			if n := d.c.child(d.n, e.name); n != nil {
 				e.ino, e.attr.Mode = n.id, n.attr.Mode
@@ -170,11 +170,11 @@ func (d *DirHandle) Owners(e DirEntry) (uids, gids []uint32, to uint64) {
 	c := d.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first := min(int(e.Off-3), len(d.list.ents))
-	last := min(first+maxOwners, len(d.list.ents))
+	first := min(int(e.Off-3), d.list.ents.len())
+	last := min(first+maxOwners, d.list.ents.len())
 	users, groups := map[uint32]struct{}{}, map[uint32]struct{}{}
-	for i := range d.list.ents[first:last] {
-		ent := &d.list.ents[first+i]
+	for i := first; i < last; i++ {
+		ent := d.list.ents.at(i)
 		a := ent.attr
 		if n := c.child(d.n, ent.name); n != nil {
 			a = n.attr

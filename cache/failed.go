@@ -119,8 +119,8 @@ func (c *Cache) doubtName(dir *Node, name string) {
 		n.expire()
 	}
 	if l := dir.dir.list; l != nil {
-		if i, ok := l.index[name]; ok {
-			l.ents[i].until = 0
+		if e := l.held(name); e != nil {
+			e.until = 0
 		}
 	}
 	c.distrust(dir)

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"syscall"
 
 	"sshmount/sftpconn"
@@ -12,10 +13,11 @@ import (
 func (c *Cache) startListing(dir *Node) *listing {
 	d := dir.dir
 	order := d.order
-	if d.list != nil && len(d.list.ents) > 0 {
-		order = make(map[string]uint64, len(d.list.ents))
-		for i := range d.list.ents {
-			order[d.list.ents[i].name] = d.list.ents[i].ino
+	if d.list != nil && d.list.ents.len() > 0 {
+		order = make(map[string]uint64, d.list.ents.len())
+		for i := range d.list.ents.len() {
+			e := d.list.ents.at(i)
+			order[e.name] = e.ino
 		}
 	}
 	l := &listing{index: map[string]int32{}, more: make(chan struct{}), changedHere: map[string]bool{}}
@@ -92,7 +94,10 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 			l.restart()
 		}
 		c.takeNames(dir, l, names)
-		if l.users == 0 && len(l.ents) > maxListed {
+		if l.cost > listingMost {
+			return fmt.Errorf("the server lists more names than fit into %d MiB", listingMost>>20)
+		}
+		if l.users == 0 && l.ents.len() > maxListed {
 			if dir.dir.list == l {
 				c.dropListing(dir) // so that nobody comes to one that ends here
 			}
@@ -196,8 +201,8 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 // restart begins a fetch again, after the line broke or a rename crossed with it: names already handed out keep their places, and
 // readers who come to one wait until the server has named it again, or the listing ends. Called with mu held.
 func (l *listing) restart() {
-	for i := range l.ents {
-		e := &l.ents[i]
+	for i := range l.ents.len() {
+		e := l.ents.at(i)
 		if _, changed := l.changedHere[e.name]; !e.gone && !changed {
 			e.doubt = true
 		}
@@ -206,8 +211,8 @@ func (l *listing) restart() {
 
 // resolve takes the names out that did not come again. Called with mu held.
 func (l *listing) resolve() {
-	for i := range l.ents {
-		if e := &l.ents[i]; e.doubt {
+	for i := range l.ents.len() {
+		if e := l.ents.at(i); e.doubt {
 			e.doubt, e.gone = false, true
 		}
 	}

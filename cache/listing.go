@@ -2,6 +2,7 @@ package cache
 
 import (
 	"syscall"
+	"unsafe"
 
 	"sshmount/sftpconn/session"
 )
@@ -9,11 +10,18 @@ import (
 // maxListed bounds the names in all listings that nobody reads at the moment.
 const maxListed = 400_000
 
+// listingMost bounds what one listing takes, in bytes: a server that goes on for ever must not fill the memory. It is room for more than two
+// million names of usual length; as garbage half as much again comes together. A variable for the tests.
+var listingMost = 336 << 20
+
+// entryCost is what a name takes in a listing besides its bytes, in bytes: its entry, and its place in the index, of which a third is free.
+const entryCost = int(unsafe.Sizeof(listEnt{})) + 64
+
 // listing is the names of a directory in the server's order, growing while it is fetched, and kept
 // up to date with the changes made here. Entries move only while nobody reads: an offset of readdir stays good.
 // Guarded by Cache.mu.
 type listing struct {
-	ents        []listEnt
+	ents        entries
 	index       map[string]int32 // position in ents of each name
 	done        bool             // nothing more comes
 	err         error            // where done: why the listing is not whole; nil where it is
@@ -24,6 +32,7 @@ type listing struct {
 	early       bool             // fetched before anybody asked: counted in walk.underWay until it is done
 	guess       bool             // and its request is on its way: counted in Cache.guess
 	linksTo     int              // the targets of the links before this entry have been asked for
+	cost        int              // what its entries take, in bytes
 	countAt     int              // with so many entries those that are gone are counted next
 
 	byName  []int32 // positions in ents in the order of names; nil until it is wanted
@@ -50,16 +59,24 @@ func (l *listing) named(name string) *listEnt {
 	if l == nil {
 		return nil
 	}
-	if i, ok := l.index[name]; ok && !l.ents[i].gone {
-		return &l.ents[i]
+	if e := l.held(name); e != nil && !e.gone {
+		return e
+	}
+	return nil
+}
+
+// held is the entry of a name, also where it is gone; nil where there is none.
+func (l *listing) held(name string) *listEnt {
+	if i, ok := l.index[name]; ok {
+		return l.ents.at(int(i))
 	}
 	return nil
 }
 
 // remove marks a name as gone, for readers to come and for the fetch under way.
 func (l *listing) remove(name string) {
-	if i, ok := l.index[name]; ok {
-		l.ents[i].gone, l.ents[i].doubt = true, false
+	if e := l.held(name); e != nil {
+		e.gone, e.doubt = true, false
 	}
 	if !l.done {
 		l.changedHere[name] = true
@@ -72,12 +89,12 @@ func (l *listing) add(name string, n *Node, until int64) {
 		l.changedHere[name] = false
 	}
 	e := listEnt{name: name, ino: n.id, attr: n.attr, until: until}
-	if i, ok := l.index[name]; ok {
-		l.ents[i] = e // also where it was gone: who has read past it has had it
+	if had := l.held(name); had != nil {
+		*had = e // also where it was gone: who has read past it has had it
 		return
 	}
-	l.index[name] = int32(len(l.ents))
-	l.ents = append(l.ents, e)
+	l.index[name] = int32(l.ents.len())
+	l.ents.append(e)
 	l.sortIn(l.index[name])
 }
 
@@ -87,25 +104,25 @@ const goneMost = 1024
 // compact takes out what is gone, once that is the most of a listing and nobody has an offset into it: names that come and go would
 // otherwise add to it for as long as the directory is known.
 func (l *listing) compact() {
-	if len(l.ents) < max(goneMost, l.countAt) || !l.done || l.users > 0 || l.sorting {
+	if l.ents.len() < max(goneMost, l.countAt) || !l.done || l.users > 0 || l.sorting {
 		return
 	}
 	there := 0
-	for i := range l.ents {
-		if !l.ents[i].gone {
+	for i := range l.ents.len() {
+		if !l.ents.at(i).gone {
 			there++
 		}
 	}
-	if len(l.ents) <= 2*there+goneMost {
-		l.countAt = len(l.ents) + len(l.ents)/4 // counting costs little beside what was added since
+	if l.ents.len() <= 2*there+goneMost {
+		l.countAt = l.ents.len() + l.ents.len()/4 // counting costs little beside what was added since
 		return
 	}
-	ents := make([]listEnt, 0, there+goneMost)
+	var ents entries
 	index := make(map[string]int32, there)
-	for _, e := range l.ents {
-		if !e.gone {
-			index[e.name] = int32(len(ents))
-			ents = append(ents, e)
+	for i := range l.ents.len() {
+		if e := l.ents.at(i); !e.gone {
+			index[e.name] = int32(ents.len())
+			ents.append(*e)
 		}
 	}
 	l.ents, l.index, l.byName, l.countAt, l.linksTo = ents, index, nil, 0, 0
@@ -145,7 +162,7 @@ var closedChan = func() chan struct{} { ch := make(chan struct{}); close(ch); re
 func (c *Cache) setListing(dir *Node, l *listing) {
 	c.dropListing(dir)
 	dir.dir.list = l
-	c.listed += len(l.ents)
+	c.listed += l.ents.len()
 	c.lists.Add(dir.id, dir)
 }
 
@@ -155,7 +172,7 @@ func (c *Cache) dropListing(dir *Node) {
 	if d.list == nil {
 		return
 	}
-	c.listed -= len(d.list.ents)
+	c.listed -= d.list.ents.len()
 	d.list = nil
 	if by := d.walk.fetchedBy; by != 0 {
 		if by == c.walk.run {
@@ -201,10 +218,10 @@ func (c *Cache) keepInListing(n *Node) {
 		if l == nil {
 			continue
 		}
-		if i, ok := l.index[at.name]; ok && !l.ents[i].gone {
-			l.ents[i].attr, l.ents[i].until = n.attr, n.nameUntil(at)
+		if e := l.named(at.name); e != nil {
+			e.attr, e.until = n.attr, n.nameUntil(at)
 			if n.mtimeUnknown() {
-				l.ents[i].until = 0
+				e.until = 0
 			}
 		}
 	}

@@ -45,10 +45,10 @@ func TestAListingForgetsNamesThatAreGone(t *testing.T) {
 			r.enter(r.root, name, session.Attr{Mode: syscall.S_IFREG | 0o600})
 			r.removed(r.root, name, nil)
 		}
-		if l := r.root.dir.list; r.listed != len(l.ents) || len(l.index) > len(l.ents) {
-			t.Errorf("%d names are counted, %d are there, %d of them by name", r.listed, len(l.ents), len(l.index))
+		if l := r.root.dir.list; r.listed != l.ents.len() || len(l.index) > l.ents.len() {
+			t.Errorf("%d names are counted, %d are there, %d of them by name", r.listed, l.ents.len(), len(l.index))
 		}
-		return len(r.root.dir.list.ents)
+		return r.root.dir.list.ents.len()
 	}
 	comeAndGo("read")
 	if _, rest := read(off, 1000); len(first)+len(rest) != 2+stay {
@@ -260,21 +260,7 @@ func TestWhatAListingLeavesOutIsAskedFor(t *testing.T) {
 func TestAnEndlessListingEndsWithItsReader(t *testing.T) {
 	r := newRig(t, nil)
 	r.put("d/f", "x")
-	count := 0 // names given; the tap's goroutine alone has it
-	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
-		if p.Request == nil || p.Request.Name != "READDIR" {
-			return sftptest.Pass()
-		}
-		const many = 5000
-		body := binary.BigEndian.AppendUint32(nil, many)
-		for range many {
-			count++
-			name := fmt.Sprint(count)
-			body = append(binary.BigEndian.AppendUint32(body, uint32(len(name))), name...)
-			body = binary.BigEndian.AppendUint64(body, 0) // no long name, no attributes
-		}
-		return sftptest.ReplaceRaw(append(binary.BigEndian.AppendUint32(append(binary.BigEndian.AppendUint32(nil, uint32(5+len(body))), 104), p.ID), body...))
-	})
+	endless(r, 5000, 1)
 	n := r.mustFind("d").Node
 	d, err := r.OpenDir(ctxOf(t), n)
 	if err != nil {

@@ -109,7 +109,7 @@ func TestAListingThatBeginsAgainLosesNoName(t *testing.T) {
 	waitFor(t, "the listing has begun again", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return !d.list.ents[50].doubt && d.list.ents[150].doubt
+		return !d.list.ents.at(50).doubt && d.list.ents.at(150).doubt
 	})
 	rest := make(chan struct{})
 	go func() {

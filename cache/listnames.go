@@ -10,7 +10,7 @@ import (
 // takeNames enters one answer of the server. Called with mu held.
 func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 	until := c.now() + int64(c.timeout)
-	before := len(l.ents)
+	before := l.ents.len()
 	for _, e := range names {
 		if checkName(e.Name) != 0 {
 			continue
@@ -20,10 +20,10 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 			trusted = 0
 		}
 		if taken, changed := l.changedHere[e.Name]; changed {
-			i, ok := l.index[e.Name]
+			had := l.held(e.Name)
 			switch {
-			case ok:
-				l.ents[i].doubt = false
+			case had != nil:
+				had.doubt = false
 				continue
 			case n != nil:
 				l.add(e.Name, n, n.until)
@@ -36,15 +36,16 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 		if n != nil && dir.dir.list == l { // one that was found to be wrong on its way is still read, and tells of the names alone
 			c.takeChild(dir, n, e)
 		}
-		if i, ok := l.index[e.Name]; ok {
-			l.ents[i].attr, l.ents[i].until, l.ents[i].gone, l.ents[i].doubt = e.Attr, trusted, false, false
+		if had := l.held(e.Name); had != nil {
+			had.attr, had.until, had.gone, had.doubt = e.Attr, trusted, false, false
 			continue
 		}
-		l.index[e.Name] = int32(len(l.ents))
-		l.ents = append(l.ents, listEnt{name: e.Name, ino: c.inoFor(dir, e.Name), attr: e.Attr, until: trusted})
+		l.index[e.Name] = int32(l.ents.len())
+		l.cost += entryCost + len(e.Name)
+		l.ents.append(listEnt{name: e.Name, ino: c.inoFor(dir, e.Name), attr: e.Attr, until: trusted})
 	}
 	if dir.dir.list == l {
-		c.listed += len(l.ents) - before
+		c.listed += l.ents.len() - before
 	}
 	close(l.more)
 	l.more = make(chan struct{})
@@ -101,7 +102,7 @@ func (c *Cache) inoFor(dir *Node, name string) uint64 {
 func (c *Cache) forgetMissing(dir *Node, l *listing) {
 	var gone []string
 	for name, n := range dir.dir.children {
-		if i, ok := l.index[name]; (!ok || l.ents[i].gone) && n.nameUntil(place{dir, name}) < l.until-int64(c.timeout) {
+		if l.named(name) == nil && n.nameUntil(place{dir, name}) < l.until-int64(c.timeout) {
 			gone = append(gone, name)
 		}
 	}

@@ -152,8 +152,8 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 		return n, 0, unknown
 	}
 	if l := d.list; l != nil {
-		if i, ok := l.index[name]; ok && !l.ents[i].gone {
-			if e := &l.ents[i]; e.until > now && !e.doubt && !(c.o.FollowSymlinks && e.isLink()) {
+		if e := l.named(name); e != nil {
+			if e.until > now && !e.doubt && !(c.o.FollowSymlinks && e.isLink()) {
 				c.lists.Get(dir.id)
 				n := c.newNode(dir, name, e.ino, e.attr)
 				n.attr, n.until = e.attr, e.until
@@ -176,7 +176,7 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 }
 
 // provesAbsence says whether a directory holds no names but those in its listing, which is there. Called with mu held.
-func (n *Node) provesAbsence() bool { return len(n.dir.list.ents) > 0 || searchable(n.attr.Mode) }
+func (n *Node) provesAbsence() bool { return n.dir.list.ents.len() > 0 || searchable(n.attr.Mode) }
 
 // searchable says whether all who may list a directory of that mode may look its names up, too. To others OpenSSH shows an empty
 // one, as it leaves out what it can't look at.
@@ -210,9 +210,9 @@ func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 	if n == nil {
 		var id uint64
 		if l := dir.dir.list; l != nil {
-			if i, ok := l.index[name]; ok {
-				id = l.ents[i].ino
-				l.ents[i].gone, l.ents[i].doubt = false, false
+			if e := l.held(name); e != nil {
+				id = e.ino
+				e.gone, e.doubt = false, false
 			}
 		}
 		n = c.newNode(dir, name, id, session.Attr{Mode: withType(a)})
@@ -228,8 +228,8 @@ func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 func (c *Cache) absent(dir *Node, name string) {
 	d := dir.dir
 	if l := d.list; l != nil {
-		if i, ok := l.index[name]; ok {
-			l.ents[i].gone, l.ents[i].doubt = true, false
+		if e := l.held(name); e != nil {
+			e.gone, e.doubt = true, false
 		}
 	}
 	if c.keepsNoAbsence() {

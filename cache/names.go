@@ -237,10 +237,10 @@ func (c *Cache) enter(dir *Node, name string, a session.Attr) *Node {
 func (c *Cache) nameAdded(dir *Node, name string, n *Node) {
 	delete(dir.dir.missing, name)
 	if l := dir.dir.list; l != nil {
-		before := len(l.ents)
+		before := l.ents.len()
 		l.add(name, n, n.until)
 		l.compact()
-		c.listed += len(l.ents) - before
+		c.listed += l.ents.len() - before
 	}
 	c.touched(dir)
 }

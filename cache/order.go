@@ -31,9 +31,9 @@ func (c *Cache) sorted(l *listing) bool {
 	case !l.whole() || l.sorting || c.closed:
 		return false
 	}
-	names := make([]string, len(l.ents))
-	for i := range l.ents {
-		names[i] = l.ents[i].name
+	names := make([]string, l.ents.len())
+	for i := range l.ents.len() {
+		names[i] = l.ents.at(i).name
 	}
 	if len(names) <= sortAtOnce {
 		l.byName = sortNames(names)
@@ -47,7 +47,7 @@ func (c *Cache) sorted(l *listing) bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		l.byName, l.sorting = byName, false
-		for i := len(byName); i < len(l.ents); i++ { // made here meanwhile
+		for i := len(byName); i < l.ents.len(); i++ { // made here meanwhile
 			l.sortIn(int32(i))
 		}
 	}()
@@ -67,22 +67,22 @@ func sortNames(names []string) []int32 {
 // sortIn gives an entry that is new in the listing its place in the order by names, where there is one.
 func (l *listing) sortIn(i int32) {
 	if l.byName != nil {
-		at, _ := l.place(l.ents[i].name)
+		at, _ := l.place(l.ents.at(int(i)).name)
 		l.byName = slices.Insert(l.byName, at, i)
 	}
 }
 
 // place is where a name stands, or would stand, in the order by names.
 func (l *listing) place(name string) (int, bool) {
-	return slices.BinarySearchFunc(l.byName, name, func(i int32, name string) int { return strings.Compare(l.ents[i].name, name) })
+	return slices.BinarySearchFunc(l.byName, name, func(i int32, name string) int { return strings.Compare(l.ents.at(int(i)).name, name) })
 }
 
 // entry is the one at a position of one of the two orders, which is there.
 func (l *listing) entry(i int, byName bool) *listEnt {
 	if byName {
-		return &l.ents[l.byName[i]]
+		return l.ents.at(int(l.byName[i]))
 	}
-	return &l.ents[i]
+	return l.ents.at(i)
 }
 
 // treeIter goes through a tree depth first, as programs do, along the listings that are known. Used with Cache.mu held.
@@ -120,7 +120,7 @@ func (it *treeIter) next() (*Node, *listEnt, bool) {
 	for len(it.stack) > 0 {
 		top := &it.stack[len(it.stack)-1]
 		l := top.dir.dir.list
-		if l == nil || top.next >= len(l.ents) {
+		if l == nil || top.next >= l.ents.len() {
 			it.stack = it.stack[:len(it.stack)-1]
 			continue
 		}

@@ -46,7 +46,7 @@ func TestNamesStaySortedWhileTheDirectoryGrows(t *testing.T) {
 		l.remove("y")
 		l.add("y", n, l.until) // is where it was
 		var names []string
-		for i := range l.ents {
+		for i := range l.ents.len() {
 			names = append(names, l.entry(i, true).name)
 		}
 		at, ok := r.position(l, "y", true)

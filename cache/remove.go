@@ -154,8 +154,8 @@ func (c *Cache) surelyEmpty(n *Node) bool {
 	if len(n.dir.children) > 0 || l == nil || !l.whole() || l.until <= c.now() || !n.provesAbsence() {
 		return false
 	}
-	for i := range l.ents {
-		if !l.ents[i].gone {
+	for i := range l.ents.len() {
+		if !l.ents.at(i).gone {
 			return false
 		}
 	}

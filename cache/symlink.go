@@ -75,8 +75,8 @@ func (c *Cache) linksBeside(n *Node) (nodes []*Node, paths []string) {
 	if dir == "" {
 		return nil, nil
 	}
-	for ; l.linksTo < len(l.ents) && len(nodes) < maxLinksAhead; l.linksTo++ {
-		e := &l.ents[l.linksTo]
+	for ; l.linksTo < l.ents.len() && len(nodes) < maxLinksAhead; l.linksTo++ {
+		e := l.ents.at(l.linksTo)
 		if e.gone || !e.isLink() || e.name == n.name {
 			continue
 		}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unsafe"
 
 	"sshmount/sftpconn/session"
 )
@@ -18,31 +17,9 @@ const (
 	listFullAnswer  = 64 // names; fewer in a first answer are taken for the whole directory (OpenSSH gives up to 100)
 )
 
-// What is believed of a directory is bounded: a server that goes on for ever must not fill the memory. Variables for the tests.
-var (
-	listMost      = 16 << 20  // names
-	listMostBytes = 512 << 20 // of names, and of what each takes besides
-)
-
-// entrySize is what a name takes besides its bytes, in bytes.
-const entrySize = int(unsafe.Sizeof(Entry{}))
-
-// tally counts what a listing has brought.
-type tally struct{ names, bytes int }
-
-// add counts one answer. The error ends the listing.
-func (t *tally) add(names []Entry) error {
-	if t.names += len(names); t.names > listMost {
-		return fmt.Errorf("the server lists more than %d names", listMost)
-	}
-	for _, e := range names {
-		t.bytes += entrySize + len(e.Name)
-	}
-	if t.bytes > listMostBytes {
-		return fmt.Errorf("the server lists more names than fit into %d bytes", listMostBytes)
-	}
-	return nil
-}
+// listMost is how many names are believed of a directory: a server may go on for ever, with the same ones even. What room they take is for
+// yield to bound. A variable for the tests.
+var listMost = 16 << 20
 
 // errStop carries the error of a yield out of a listing.
 type errStop struct{ error }
@@ -92,7 +69,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 	}()
 
 	size, most, ended := listWindowFirst, listFullAnswer, false
-	var all tally
+	all := 0       // names that came
 	short := false // the last answer was less than the server can give: the end is near
 	for {
 		for !ended && len(flight) < size && !(short && len(flight) > 0) {
@@ -110,7 +87,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		// of order may have put names there.
 		err := ch.wait(ctx, call)
 		none := errors.Is(err, io.EOF) || err == nil && len(call.Entries()) == 0
-		if wasEarly && (refused(err) || all.names == 0 && none) {
+		if wasEarly && (refused(err) || all == 0 && none) {
 			continue // a server that answers out of order may have come to it before the OPENDIR
 		}
 		if err != nil {
@@ -128,8 +105,8 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 			ended = true // some servers end a directory so, and OpenSSH's own client takes it for the end
 			continue
 		}
-		if err := all.add(names); err != nil {
-			return err
+		if all += len(names); all > listMost {
+			return fmt.Errorf("the server lists more than %d names", listMost)
 		}
 		short = len(names) < most
 		most = len(names)

@@ -103,24 +103,6 @@ func TestAListingWithoutEndIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestAListingOfLongNamesWithoutEndIsGivenUp(t *testing.T) {
-	before := listMostBytes
-	t.Cleanup(func() { listMostBytes = before })
-	const long = longestName
-	listMostBytes = 100 * long
-	c, srv, _ := listingServer(t, func(n int) []byte {
-		if n > 200 {
-			return names() // the test ends all the same
-		}
-		return names(strings.Repeat("x", long))
-	})
-	got := 0
-	err := c.List(limited(t), srv.Dir(), func(list []Entry, _ bool) error { got += len(list); return nil })
-	if err == nil || got > 100 || got < 50 {
-		t.Errorf("%d names, %v", got, err)
-	}
-}
-
 func listed(t *testing.T, c *Conn, path string) (string, error) {
 	t.Helper()
 	var all []string

@@ -1,0 +1,72 @@
+package cache
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"sshmount/sftpconn/sftptest"
+)
+
+// endless has each READDIR answered with many names more, of at least so many bytes.
+func endless(r *rig, many, long int) {
+	count := 0 // names given; the tap's goroutine alone has it
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil || p.Request.Name != "READDIR" {
+			return sftptest.Pass()
+		}
+		body := binary.BigEndian.AppendUint32(nil, uint32(many))
+		for range many {
+			count++
+			name := fmt.Sprint(count)
+			name += strings.Repeat("x", max(0, long-len(name)))
+			body = append(binary.BigEndian.AppendUint32(body, uint32(len(name))), name...)
+			body = binary.BigEndian.AppendUint64(body, 0) // no long name, no attributes
+		}
+		return sftptest.ReplaceRaw(append(binary.BigEndian.AppendUint32(append(binary.BigEndian.AppendUint32(nil, uint32(5+len(body))), 104), p.ID), body...))
+	})
+}
+
+// What a program has read of it stays, up to a bound, which holds for what the names really take.
+func TestAListingWithoutEndIsGivenUpBeforeItFillsTheMemory(t *testing.T) {
+	before := listingMost
+	t.Cleanup(func() { listingMost = before })
+	listingMost = 16 << 20
+	for name, long := range map[string]int{"short names": 1, "long names": 240} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("d/f", "x")
+			endless(r, 100, long)
+			defer r.tap.OnReply(nil)
+			n := r.mustFind("d").Node
+			empty := liveHeap()
+			d, err := r.OpenDir(ctxOf(t), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for off := uint64(0); err == nil; off += 100 {
+				_, err = d.Next(ctxOf(t), off)
+			}
+			if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "more names than fit") {
+				t.Errorf("it ends with %v", err)
+			}
+			if takes := liveHeap() - empty; takes > listingMost*11/10 || takes < listingMost/2 {
+				t.Errorf("%d names take %d bytes, of %d that are allowed", d.list.ents.len(), takes, listingMost)
+			}
+			d.Release()
+		})
+	}
+}
+
+// liveHeap is how many bytes of the heap are in use.
+func liveHeap() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what pools held
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
