@@ -1,12 +1,16 @@
 package cache
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 // The kernel looks a name up again that it is told is no link any more: what it then is told must not be what was known before.
@@ -98,4 +102,29 @@ func TestLinksAreReadManyInAFlightHoweverManyThereAre(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The kernel takes a target's end for where its first NUL is: behind a check of the whole of it, "..\x00" would lead out of the mount.
+func TestALinkWithANulInItsTargetIsRefused(t *testing.T) {
+	r := newRig(t, nil)
+	if err := os.Symlink("anything", filepath.Join(r.dir, "l")); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"..\x00", "a\x00b", "\x00"} {
+		r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+			if p.Request == nil || p.Request.Name != "READLINK" {
+				return sftptest.Pass()
+			}
+			body := append(binary.BigEndian.AppendUint32(nil, p.ID), 0, 0, 0, 1)
+			body = append(binary.BigEndian.AppendUint32(body, uint32(len(target))), target...)
+			body = binary.BigEndian.AppendUint64(body, 0) // no long name, no attributes
+			return sftptest.ReplaceRaw(append(append(binary.BigEndian.AppendUint32(nil, uint32(1+len(body))), 104), body...))
+		})
+		for range 2 {
+			if got, err := r.Readlink(ctxOf(t), r.mustFind("l").Node); !errors.Is(err, syscall.EIO) {
+				t.Errorf("a link to %q leads to %q, %v", target, got, err)
+			}
+		}
+	}
+	r.tap.OnReply(nil)
 }

@@ -3,6 +3,8 @@ package sftpconn
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"strings"
 
 	"sshmount/sftpconn/session"
 )
@@ -91,7 +93,7 @@ func (c *Conn) Readlinks(ctx context.Context, paths []string) ([]string, []error
 			case err != nil:
 				errs[i] = wrap(err, "readlink", paths[i])
 			default:
-				targets[i] = calls[k].Name()
+				targets[i], errs[i] = c.soundTarget(paths[i], calls[k].Name())
 			}
 		}
 		todo = lost
@@ -103,6 +105,15 @@ func (c *Conn) Readlinks(ctx context.Context, paths []string) ([]string, []error
 		}
 	}
 	return targets, errs
+}
+
+// soundTarget refuses a target that no link can have here: the kernel would follow what is before a NUL.
+func (c *Conn) soundTarget(path, target string) (string, error) {
+	if !strings.Contains(target, "\x00") {
+		return target, nil
+	}
+	c.o.Logger.Warn("the server tells a target that no symbolic link can have here; the link is not followed", "link", path, "target", target[:min(len(target), 2*longestName)])
+	return "", fmt.Errorf("readlink %q: the target has a NUL in it", path)
 }
 
 // Statvfs asks about the file system that holds path; ErrUnsupported where the server lacks it.
