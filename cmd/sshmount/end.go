@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (m *mount) recordEnd(o control.Outcome) int {
 	code := exitOK
 	switch {
 	case o.Unsaved:
-		m.log.Error("ended, and not all is saved", "error", o.Error)
+		m.log.Error("ended, and not all is saved", "error", cmp.Or(o.Error, "what went wrong was told before"))
 		code = exitUnsaved
 	case o.Error != "":
 		m.log.Warn("ended", "error", o.Error)
