@@ -85,7 +85,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	failed, late := m.drain(timeout, nil)
 	for _, l := range m.later {
 		w.lazy = w.lazy || l.lazy
-		if l.until.Before(deadline) {
+		if !l.until.IsZero() && l.until.Before(deadline) {
 			deadline = l.until
 		}
 	}
@@ -223,8 +223,9 @@ func (m *mount) closeCache() error {
 
 // drain waits until everything is saved, for timeout at most. It ends early
 // when the line is given up (one that was given up before is tried once more),
-// when a signal comes, or when the time of a further wish is over that waits
-// for less. failed is what went wrong with bytes and operations; late says that
+// when a signal comes, or when the time of a further wish is over that was
+// given a shorter one; a wish without waits as long as the one under way.
+// failed is what went wrong with bytes and operations; late says that
 // some are still unsaved, and why: where no time is left that is the reason of
 // waited, with which an earlier drain has ended.
 func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) {
@@ -264,10 +265,11 @@ func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) 
 			m.log.Info("not waiting any longer", "signal", s.String())
 			stop(errHurried)
 		case w := <-m.wishes:
-			patience := m.timeoutFor(w)
-			w.until = time.Now().Add(patience)
+			if w.timeout != 0 {
+				w.until = time.Now().Add(w.timeout)
+				defer time.AfterFunc(w.timeout, func() { stop(timeOver(w.timeout)) }).Stop()
+			}
 			m.later = append(m.later, w)
-			defer time.AfterFunc(patience, func() { stop(timeOver(patience)) }).Stop()
 		}
 	}
 }

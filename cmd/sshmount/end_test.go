@@ -132,10 +132,10 @@ func TestWhoAsksForAnEndThatIsUnderWayIsToldHowItWent(t *testing.T) {
 }
 
 // unsavedBehindABrokenLine is a mount with a file that can't be saved, as the server is gone.
-func unsavedBehindABrokenLine(t *testing.T) (*world, control.Record) {
+func unsavedBehindABrokenLine(t *testing.T, options ...string) (*world, control.Record) {
 	t.Helper()
 	w := newWorld(t)
-	r := w.mount("-o", "sshmount_async")
+	r := w.mount("-o", strings.Join(append(options, "sshmount_async"), ","))
 	if _, err := os.ReadDir(w.mnt); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ type umountWish struct {
 	lazy    bool                 // detach it where it is in use
 	force   bool                 // and close it too: a signal
 	timeout time.Duration        // how long unsaved data is waited for; 0 is the mount's own
-	until   time.Time            // when timeout is over; set only of one that came while another was being met
+	until   time.Time            // when timeout is over; set only of one with a timeout that came while another was being met
 	answer  chan control.Outcome // room for one; nil where nobody waits
 }
 
