@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -120,11 +121,14 @@ func parseSeconds(s string) time.Duration {
 	return d
 }
 
+// longestTime is the longest that ssh takes, in seconds: an int of C.
+const longestTime = math.MaxInt32 * time.Second
+
 // parseTime reads a time as ssh_config writes them: seconds, or with units
-// ("1m30s", also days and weeks).
+// ("1m30s", also days and weeks). A number may have a '+'.
 func parseTime(s string) (d time.Duration, ok bool) {
 	var total, n time.Duration
-	digits := false
+	digits, signed := false, false // of the number that is read
 	for i, r := range strings.ToLower(s) {
 		unit := time.Duration(0)
 		switch {
@@ -134,6 +138,9 @@ func parseTime(s string) (d time.Duration, ok bool) {
 				continue
 			}
 			unit = time.Second
+		case r == '+' && n == 0 && !digits && !signed:
+			signed = true
+			continue
 		case !digits:
 			return 0, false
 		case r == 's':
@@ -149,12 +156,12 @@ func parseTime(s string) (d time.Duration, ok bool) {
 		default:
 			return 0, false
 		}
-		if n > (1<<62-total)/unit {
+		if n > (longestTime-total)/unit {
 			return 0, false
 		}
-		total, n, digits = total+n*unit, 0, false
+		total, n, digits, signed = total+n*unit, 0, false, false
 	}
-	return total, s != ""
+	return total, s != "" && !signed
 }
 
 // checkHost refuses what could be taken for an option by a program that gets the

@@ -175,7 +175,7 @@ func TestSplitFilesKeepsNamesWithSpaces(t *testing.T) {
 func TestParseSeconds(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"": 0, "none": 0, "0": 0, "15": 15 * time.Second, "1m30s": 90 * time.Second, "2h": 2 * time.Hour,
-		"1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "10m5": 605 * time.Second, "x": 0, "5x": 0, "99999999999999999999w": 0, "7000000000s7000000000": 0, "-5": 0,
+		"1d": 24 * time.Hour, "1w": 7 * 24 * time.Hour, "10m5": 605 * time.Second, "+15": 15 * time.Second, "+1m+5": 65 * time.Second, "x": 0, "5x": 0, "99999999999999999999w": 0, "7000000000s7000000000": 0, "-5": 0,
 	} {
 		if got := parseSeconds(in); got != want {
 			t.Errorf("%q gives %v", in, got)
@@ -191,7 +191,9 @@ func TestNumbersThatAreNoneAreRefused(t *testing.T) {
 	}
 	for option, good := range map[string]bool{
 		"ServerAliveInterval=-5": false, "ServerAliveInterval=5x": false, "ServerAliveInterval=m": false, "ServerAliveInterval=1m30s": true,
-		"ServerAliveCountMax=-1": false, "ServerAliveCountMax=many": false, "ServerAliveCountMax=99999": true,
+		"ServerAliveInterval=+15": true, "ServerAliveInterval=+1m+5": true, "ServerAliveInterval=++5": false, "ServerAliveInterval=+": false, "ServerAliveInterval=5+": false,
+		"ServerAliveInterval=2147483647": true, "ServerAliveInterval=2147483648": false, "ServerAliveInterval=99999999w": false,
+		"ServerAliveCountMax=-1": false, "ServerAliveCountMax=many": false, "ServerAliveCountMax=99999": true, "ServerAliveCountMax=+3": true, "ServerAliveCountMax=99999999999": false,
 		"ConnectTimeout=-3": false, "ConnectTimeout=none": true, "ConnectTimeout=7": true,
 	} {
 		for _, program := range []string{installed, ""} {

@@ -116,7 +116,7 @@ func (c *hostConfig) checkNumbers() error {
 		}
 	}
 	for _, key := range []string{"serveralivecountmax", "connectionattempts", "numberofpasswordprompts"} {
-		if n, err := strconv.Atoi(c.get(key)); err != nil || n < 0 {
+		if n, err := strconv.ParseInt(c.get(key), 10, 32); err != nil || n < 0 {
 			return permanent("ssh's configuration for %s cannot be used: %s %q is no number from 0", c.alias, key, c.get(key))
 		}
 	}
