@@ -6,6 +6,7 @@ import (
 
 	"sshmount/cmd/sshmount/cmdline"
 	"sshmount/cmd/sshmount/mountpoint"
+	"sshmount/sftpconn/sshdial"
 	"sshmount/sftpconn/transport"
 )
 
@@ -67,11 +68,19 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// connectCode tells a refused login from a line that is down or a server without SFTP, and from what went wrong before there was one.
+// connectCode tells a refused login from a line that is down or a server without SFTP, and from what went wrong before there was one:
+// what was given wrongly, and what stands wrongly in ssh's configuration.
 func connectCode(err error) int {
 	var f *failure
 	if errors.As(err, &f) {
 		return f.code
+	}
+	var config *sshdial.ConfigError
+	if errors.As(err, &config) {
+		if config.Given {
+			return exitUsage
+		}
+		return exitFailure
 	}
 	var permanent *transport.PermanentError
 	if errors.As(err, &permanent) && !permanent.NoSFTP {

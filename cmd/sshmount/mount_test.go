@@ -153,6 +153,8 @@ func TestForegroundEndsWithZero(t *testing.T) {
 func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 	w := newWorld(t)
 	w.write(filepath.Join(w.data, "file"), "x")
+	wrong := filepath.Join(w.dir, "wrong")
+	w.write(wrong, "NoSuchKeyword yes\n")
 	base := []string{"-F", w.client.Config}
 	tests := []struct {
 		status int
@@ -170,6 +172,9 @@ func TestWhatCantBeMountedIsSaidInOneLine(t *testing.T) {
 		{exitUsage, []string{"idmap"}, []string{"try:", w.mnt, "-o", "idmp=user"}},
 		{exitUsage, []string{"below the mount point"}, []string{"try:", w.mnt, "-o", "log_file=" + filepath.Join(w.mnt, "log")}},
 		{exitUsage, []string{"colon"}, []string{"try", w.mnt}},
+		{exitUsage, []string{"invalid time value"}, []string{"try:", w.mnt, "-o", "ServerAliveInterval=-5"}},
+		{exitUsage, []string{"a;b", "no host"}, []string{"a;b:", w.mnt}},
+		{exitFailure, []string{"nosuchkeyword"}, []string{"try:", w.mnt, "-F", wrong}},
 	}
 	for _, command := range []string{"umount", "sync", "kick"} {
 		w.want(exitUsage, []string{"mount point is missing", command}, command)

@@ -189,10 +189,10 @@ func checkGiven(t target) error {
 		return err
 	}
 	if strings.ContainsAny(t.host, notInHost) {
-		return permanent("host %q contains a character that no host has", t.host)
+		return badConfig(true, "host %q contains a character that no host has", t.host)
 	}
 	if strings.ContainsAny(t.user, notInUser) || strings.HasSuffix(t.user, `\`) {
-		return permanent("user %q contains a character that a shell would take for a command", t.user)
+		return badConfig(true, "user %q contains a character that a shell would take for a command", t.user)
 	}
 	return nil
 }

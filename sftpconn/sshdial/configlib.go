@@ -2,6 +2,7 @@ package sshdial
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,6 +49,7 @@ func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
 		c.values["port"] = []string{t.port}
 	}
 
+	given := maps.Clone(c.values)
 	files := []string{filepath.Join(homeDir(), ".ssh", "config"), "/etc/ssh/ssh_config"}
 	if s.file != "" {
 		files = []string{s.file}
@@ -61,17 +63,17 @@ func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
 			continue
 		}
 		if err != nil {
-			return nil, permanent("ssh's configuration cannot be read: %w", err)
+			return nil, badConfig(s.file != "", "ssh's configuration cannot be read: %w", err)
 		}
 		cfg, err := ssh_config.Decode(f)
 		f.Close()
 		if err != nil {
-			return nil, permanent("ssh's configuration %s cannot be read without ssh: %w", name, err)
+			return nil, badConfig(false, "ssh's configuration %s cannot be read without ssh: %w", name, err)
 		}
 		for key := range libraryKeys {
 			values, err := cfg.GetAll(t.host, key)
 			if err != nil {
-				return nil, permanent("ssh's configuration %s: %s: %w", name, key, err)
+				return nil, badConfig(false, "ssh's configuration %s: %s: %w", name, key, err)
 			}
 			switch {
 			case multiple(key):
@@ -86,7 +88,7 @@ func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
 			c.values[key] = []string{value}
 		}
 	}
-	if err := c.checkNumbers(); err != nil {
+	if err := c.checkNumbers(given); err != nil {
 		return nil, err
 	}
 	if c.get("user") == "" {
@@ -106,18 +108,18 @@ func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
 	return c, nil
 }
 
-// checkNumbers refuses what ssh would: a misprint must not come to the default in silence.
-func (c *hostConfig) checkNumbers() error {
+// checkNumbers refuses what ssh would: a misprint must not come to the default in silence. given are the values that no file has.
+func (c *hostConfig) checkNumbers(given map[string][]string) error {
 	for _, key := range []string{"serveraliveinterval", "connecttimeout"} {
 		if v := c.getUnlessNone(key); v != "" {
 			if _, ok := parseTime(v); !ok {
-				return permanent("ssh's configuration for %s cannot be used: %s %q is no time", c.alias, key, v)
+				return badConfig(len(given[key]) > 0, "ssh's configuration for %s cannot be used: %s %q is no time", c.alias, key, v)
 			}
 		}
 	}
 	for _, key := range []string{"serveralivecountmax", "connectionattempts", "numberofpasswordprompts"} {
 		if n, err := strconv.ParseInt(c.get(key), 10, 32); err != nil || n < 0 {
-			return permanent("ssh's configuration for %s cannot be used: %s %q is no number from 0", c.alias, key, c.get(key))
+			return badConfig(len(given[key]) > 0, "ssh's configuration for %s cannot be used: %s %q is no number from 0", c.alias, key, c.get(key))
 		}
 	}
 	return nil
@@ -132,7 +134,7 @@ func multiple(key string) bool {
 func splitOption(o string) (key, value string, err error) {
 	i := strings.IndexAny(o, "= \t")
 	if i <= 0 {
-		return "", "", permanent("ssh option %q is not Key=Value", o)
+		return "", "", badConfig(true, "ssh option %q is not Key=Value", o)
 	}
 	key = strings.ToLower(o[:i])
 	value = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(o[i:]), "="))

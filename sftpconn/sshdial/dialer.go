@@ -56,7 +56,7 @@ func New(ctx context.Context, o Options) (*Dialer, error) {
 		}
 	case o.DirectPort != "":
 		if o.Host == "" {
-			return nil, permanent("directport=%s: no host is given", o.DirectPort)
+			return nil, badConfig(true, "directport=%s: no host is given", o.DirectPort)
 		}
 		if err := checkHost("host", o.Host); err != nil {
 			return nil, err

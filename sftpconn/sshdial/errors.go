@@ -29,6 +29,20 @@ func permanent(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...)}
 }
 
+// A ConfigError says that a host's configuration can't be used; no login was tried.
+type ConfigError struct {
+	Err   error
+	Given bool // by the address or an option; else it stands in a file
+}
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// badConfig is permanent for a ConfigError.
+func badConfig(given bool, format string, args ...any) error {
+	return &transport.PermanentError{Err: &ConfigError{Err: fmt.Errorf(format, args...), Given: given}}
+}
+
 // refusedLogin is permanent for a login that the server has judged.
 func refusedLogin(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...), Login: true}

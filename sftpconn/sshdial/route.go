@@ -65,7 +65,7 @@ func (d *Dialer) newRoute(way []*hostConfig) (*route, error) {
 	if d.o.SSHCommand != "" {
 		words := splitWords(d.o.SSHCommand)
 		if len(words) == 0 {
-			return nil, permanent("ssh_command names no program")
+			return nil, badConfig(true, "ssh_command names no program")
 		}
 		r.external = d.externalCommand(r, words)
 		return r, nil

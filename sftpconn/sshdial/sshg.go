@@ -11,8 +11,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"sshmount/sftpconn/transport"
 )
 
 // sshG asks ssh what its configuration says.
@@ -52,7 +50,7 @@ func (g sshG) run(ctx context.Context, args []string, host string) (map[string][
 		if said == "" {
 			said = err.Error()
 		}
-		return nil, &transport.PermanentError{Err: fmt.Errorf("ssh's configuration for %s cannot be used: %s", host, said)}
+		return nil, badConfig(strings.HasPrefix(said, "command-line"), "ssh's configuration for %s cannot be used: %s", host, said)
 	}
 	values := map[string][]string{}
 	for line := range strings.Lines(contentOf(out)) {

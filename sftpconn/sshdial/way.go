@@ -13,7 +13,7 @@ const maxHops = 16
 // way lists the hops to c, which is the last of them; alone as of sshG.
 func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int, alone bool) ([]*hostConfig, error) {
 	if depth > maxHops {
-		return nil, permanent("ProxyJump of %s goes round in circles", d.o.Host)
+		return nil, badConfig(false, "ProxyJump of %s goes round in circles", d.o.Host)
 	}
 	jumps := c.getUnlessNone("proxyjump")
 	if jumps == "" {
@@ -23,7 +23,7 @@ func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int, alone bool) 
 	last, rest := strings.TrimSpace(list[len(list)-1]), list[:len(list)-1]
 	t, err := parseTarget(last)
 	if err != nil {
-		return nil, permanent("ProxyJump %s: %w", jumps, err)
+		return nil, badConfig(false, "ProxyJump %s: %w", jumps, err)
 	}
 	// As with ssh, a jump host has the files' configuration and not the options
 	// that were given for the server.
@@ -33,7 +33,7 @@ func (d *Dialer) way(ctx context.Context, c *hostConfig, depth int, alone bool) 
 	}
 	jump, err := src.resolve(ctx, t)
 	if err != nil {
-		return nil, permanent("jump host %s: %w", last, err)
+		return nil, badConfig(false, "jump host %s: %w", last, err)
 	}
 	way, err := d.way(ctx, jump, depth+1, alone)
 	if err != nil {
