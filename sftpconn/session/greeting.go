@@ -36,6 +36,9 @@ func (r *reader) greeting() error {
 		return r.silence(err)
 	}
 	length := binary.BigEndian.Uint32(r.head[:4])
+	if length > maxPacketUnasked && sshfx.PacketType(r.head[4]) == sshfx.PacketTypeVersion {
+		return broken("its VERSION packet has %d bytes, and %d are taken", length, maxPacketUnasked)
+	}
 	if length < 5 || length > maxPacketUnasked || sshfx.PacketType(r.head[4]) != sshfx.PacketTypeVersion {
 		return r.chatter(r.head[:5])
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -154,6 +155,20 @@ func TestBrokenVersionPacket(t *testing.T) {
 		if _, err := tryConnect(t, sftptest.New(t, sftptest.WithTap(tap))); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+func TestVersionPacketThatIsTooLongIsToldAsSuch(t *testing.T) {
+	tap := sftptest.NewTap()
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		const name = "long@example.com"
+		body := append([]byte{0, 0, 0, 3, 0, 0, 0, byte(len(name))}, name...)
+		data := make([]byte, maxPacketUnasked)
+		return sftptest.ReplaceBody(append(binary.BigEndian.AppendUint32(body, uint32(len(data))), data...))
+	})
+	_, err := tryConnect(t, sftptest.New(t, sftptest.WithTap(tap)))
+	if err == nil || !strings.Contains(err.Error(), "VERSION packet has 263197 bytes") {
+		t.Errorf("%v", err)
 	}
 }
 
