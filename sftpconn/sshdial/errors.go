@@ -62,6 +62,9 @@ func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp b
 		return fmt.Errorf("nothing came from %s by way of the %s in time%s (%w)", name, conn.program().name, conn.program().complaint(), errTimeUp)
 	case !isSSH && line == "" && conn.failure() != "":
 		return fmt.Errorf("no connection to %s: %s", name, conn.failure())
+	case isSSH && oldProtocol(line):
+		// Not for good, as with what is no SSH server.
+		return fmt.Errorf("%s speaks version 1 of the SSH protocol alone (it said %q), which is broken and given up everywhere; version 2 is needed", name, clip(line, 120))
 	case isSSH && timeUp:
 		return fmt.Errorf("%s began to talk SSH (%q) and then said nothing for %v: %w", name, line, limit, errTimeUp)
 	case isSSH:
@@ -76,6 +79,11 @@ func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp b
 		return fmt.Errorf("%s took the connection and then said nothing for %v: is it an SSH server? (%w)", name, limit, errTimeUp)
 	}
 	return fmt.Errorf("%s closed the connection before it said anything (too many logins at once, a firewall, or no SSH server): %w", name, plain(err))
+}
+
+// oldProtocol reports that a greeting is that of a server without version 2 of the protocol: 1.99 means both.
+func oldProtocol(greeting string) bool {
+	return strings.HasPrefix(greeting, "SSH-1.") && !strings.HasPrefix(greeting, "SSH-1.99-")
 }
 
 // busy reports that a line which came in the place of a greeting is how sshd

@@ -117,6 +117,21 @@ func TestTroubleIsToldInALine(t *testing.T) {
 		msg, _ := refused(t, noServer(port, 3*time.Second))
 		says(t, msg, "SSH-2.0-Tired", "said nothing for 3s")
 	})
+	for _, end := range []string{"closes", "waits"} {
+		t.Run("speaks version 1 alone and "+end, func(t *testing.T) {
+			port := listener(t, func(c net.Conn) {
+				c.Write([]byte("SSH-1.5-OpenSSH_3.9p1\n"))
+				if end == "waits" {
+					untilClosed(c)
+				}
+			})
+			msg, err := refused(t, noServer(port, 300*time.Millisecond))
+			says(t, msg, "version 1 of the SSH protocol", "SSH-1.5-OpenSSH_3.9p1", "version 2")
+			if isPermanent(err) {
+				t.Error("permanent, although another server may answer there in another network")
+			}
+		})
+	}
 	t.Run("talks nonsense after the greeting", func(t *testing.T) {
 		port := listener(t, func(c net.Conn) {
 			c.Write([]byte("SSH-2.0-Odd\r\n" + strings.Repeat("nonsense", 100)))
