@@ -22,6 +22,9 @@ var errTimeUp = errors.New("no answer in time")
 // errInterrupted means that the user broke a question off.
 var errInterrupted = errors.New("interrupted")
 
+// errNoAnswer means that the user ended the input in place of an answer, or that the terminal is gone.
+var errNoAnswer = errors.New("no answer was given (end of input, as with Ctrl-D)")
+
 // errDetached means that a question would have to be asked and nobody is there.
 var errDetached = errors.New("there is nobody to ask (no terminal, or already in the background)")
 

@@ -147,7 +147,7 @@ func (l *login) publicKey() ssh.AuthMethod {
 
 // failed notes why something on our side didn't work.
 func (l *login) failed(err error) {
-	if l.ask.ctx.Err() != nil || errors.Is(err, errInterrupted) {
+	if l.ask.ctx.Err() != nil || errors.Is(err, errInterrupted) || errors.Is(err, errNoAnswer) {
 		l.fatal = err
 	}
 	l.notes = append(l.notes, err.Error())

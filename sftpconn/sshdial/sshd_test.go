@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("sshmount/sftpconn/sshdial.heedSuspensions"))
 }
 
 const sftpServer = "/usr/lib/openssh/sftp-server"

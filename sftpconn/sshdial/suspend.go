@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,10 +15,48 @@ import (
 // Ctrl-Z at a question whose answer is not shown must give the terminal to the shell with its echo on. A shell may hand it back in
 // either state when the program goes on; so the echo is switched off again then, and the question put once more.
 
-// notifySuspension has Ctrl-Z come to c in place of stopping the process, unless it is ignored.
-func notifySuspension(c chan<- os.Signal) {
-	if !signal.Ignored(syscall.SIGTSTP) {
-		signal.Notify(c, syscall.SIGTSTP)
+// suspensions has Ctrl-Z for as long as the process lives, from the first such question on: Go's runtime keeps its handler when nobody
+// asks for the signal any more, and then does nothing at it.
+var suspensions struct {
+	once sync.Once
+
+	mu       sync.Mutex       // guards what follows; a leaf
+	question chan<- os.Signal // of the question that is asked; nil where none is
+}
+
+// notifySuspension has Ctrl-Z come to c in place of stopping the process, unless it is ignored, until stop is called.
+func notifySuspension(c chan<- os.Signal) (stop func()) {
+	if signal.Ignored(syscall.SIGTSTP) {
+		return func() {}
+	}
+	suspensions.once.Do(func() {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTSTP)
+		go heedSuspensions(signals)
+	})
+	set := func(c chan<- os.Signal) {
+		suspensions.mu.Lock()
+		defer suspensions.mu.Unlock()
+		suspensions.question = c
+	}
+	set(c)
+	return func() { set(nil) }
+}
+
+// heedSuspensions gives each Ctrl-Z to the question, or where there is none stops the process. It has no end.
+func heedSuspensions(signals <-chan os.Signal) {
+	for s := range signals {
+		suspensions.mu.Lock()
+		c := suspensions.question
+		suspensions.mu.Unlock()
+		if c == nil {
+			suspend()
+			continue
+		}
+		select {
+		case c <- s:
+		default: // it has one to come
+		}
 	}
 }
 

@@ -62,8 +62,7 @@ func (t *terminal) Ask(ctx context.Context, prompt string, echo bool) (answer st
 		if restore, err = t.hide(); err != nil {
 			return "", err
 		}
-		notifySuspension(suspensions)
-		defer signal.Stop(suspensions)
+		defer notifySuspension(suspensions)()
 	}
 	watched := make(chan struct{})
 	go func() {
@@ -104,7 +103,7 @@ func (t *terminal) Ask(ctx context.Context, prompt string, echo bool) (answer st
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case errors.Is(err, io.EOF):
-		return "", errInterrupted
+		return "", errNoAnswer
 	case err != nil:
 		return "", fmt.Errorf("the terminal cannot be read: %w", err)
 	}

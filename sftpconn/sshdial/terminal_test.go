@@ -125,7 +125,7 @@ func TestTerminalInterrupted(t *testing.T) {
 }
 
 func TestTerminalSuspendedAndContinued(t *testing.T) {
-	script := `set -m; "$0" -test.run='^TestTerminalChild$' -test.timeout=60s; for n in 1 2; do echo the shell is back; read -r go; fg; done`
+	script := `set -m; "$0" -test.run='^TestTerminalChild$' -test.timeout=60s; for n in 1 2 3; do echo the shell is back; read -r go; fg; done`
 	tty, r := onTerminal(t, "yes", exec.Command("sh", "-c", script, os.Args[0]))
 	until(t, r, "Secret: ")
 	for range 2 {
@@ -147,6 +147,22 @@ func TestTerminalSuspendedAndContinued(t *testing.T) {
 	until(t, r, "Open: ")
 	if !echoes(t, tty) {
 		t.Error("the echo is off after the answer")
+	}
+	fmt.Fprint(tty, "\x1a") // behind the question Ctrl-Z does what it did before
+	until(t, r, "the shell is back")
+	fmt.Fprint(tty, "go\n")
+	until(t, r, "TestTerminalChild") // of fg
+	fmt.Fprint(tty, "sesame\n")
+	until(t, r, `got "sesame", <nil>`)
+}
+
+func TestTerminalWithoutAnAnswer(t *testing.T) {
+	tty, r := child(t, "yes")
+	until(t, r, "Secret: ")
+	fmt.Fprint(tty, "\x04")
+	until(t, r, `got "", no answer was given`)
+	if !echoes(t, tty) {
+		t.Error("the echo is still off")
 	}
 }
 
