@@ -14,7 +14,7 @@ type Options struct {
 
 	ReadOnly           bool     // nothing can be changed through the mount; mount(8) calls it ro
 	AllowOther         bool     // every user of this machine may use the mount
-	AllowRoot          bool     // the mounting user and root may; not together with AllowOther
+	AllowRoot          bool     // the mounting user and root may; it counts where AllowOther is set, too
 	DefaultPermissions bool     // the kernel checks the permission bits that are shown
 	Suid, Dev          bool     // obey setuid bits and device nodes; only root may ask for it
 	NoExec, NoAtime    bool     // no program is run from the mount; reading a file changes no time of its

@@ -49,6 +49,10 @@ func (s *Settings) complete() error {
 		// mount.fuse3 adds both to whatever root mounts, so here they are nobody's wish.
 		s.Mount.Suid, s.Mount.Dev = s.Mount.Suid && !s.suidGiven, s.Mount.Dev && !s.devGiven
 	}
+	if s.Mount.AllowOther && s.Mount.AllowRoot {
+		s.Mount.AllowOther = false
+		s.warn("allow_other and allow_root: only root may use the mount, too, as with allow_root alone")
+	}
 	if s.Mount.AllowOther && !s.noDefaultPerms {
 		s.Mount.DefaultPermissions = true
 	}
@@ -97,8 +101,6 @@ func (s *Settings) checkTogether() error {
 		return faultf("passive has one connection, standard input and output: leave max_conns out")
 	case s.IDMap == MapFile && s.UIDFile == "" && s.GIDFile == "":
 		return faultf("idmap=file needs uidfile=FILE or gidfile=FILE")
-	case s.Mount.AllowOther && s.Mount.AllowRoot:
-		return faultf("allow_other and allow_root exclude each other: choose one")
 	case s.Cache.Async && s.Cache.SyncWrites:
 		return faultf("async and sync (sshfs_sync) are opposites: choose one")
 	}

@@ -117,6 +117,9 @@ func octal(field func(*Settings) **uint32) func(*Settings, string) error {
 func id(field func(*Settings) **uint32) func(*Settings, string) error {
 	return func(s *Settings, v string) error {
 		n, err := strconv.ParseUint(v, 10, 32)
+		if v == "-1" { // nobody's id, as libfuse reads it
+			n, err = math.MaxUint32, nil
+		}
 		if err != nil {
 			return fmt.Errorf("%q is not a numeric id", v)
 		}

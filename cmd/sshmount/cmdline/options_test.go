@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -53,7 +54,7 @@ const sshfsOptions = `directport=22 ssh_command=ssh sftp_server=/usr/lib/sftp-se
 const fuseOptions = `allow_other allow_root default_permissions umask=022 uid=1000 gid=1000 ro rw nosuid suid nodev dev noexec exec
 	fsname=x subtype=y max_read=4096 attr_timeout=1.5 entry_timeout=0 negative_timeout=0 ac_attr_timeout=1 kernel_cache auto_cache
 	direct_io no_rofd_flush nonempty noauto auto _netdev nofail x-systemd.automount x-gvfs-show X-mount.mkdir defaults user users noatime atime
-	relatime sync dirsync async auto_unmount remember=5 noforget intr use_ino readdir_ino hard_remove big_writes max_background=12
+	relatime sync dirsync async auto_unmount remember=5 remember=-1 noforget intr use_ino readdir_ino hard_remove big_writes max_background=12
 	max_readahead=4096 clone_fd max_idle_threads=3 comment=a context=system_u:object_r:x readdirplus=no`
 
 func TestEveryOptionOfSSHFSAndFUSEIsAccepted(t *testing.T) {
@@ -115,6 +116,7 @@ func TestOptionsSetWhatTheySay(t *testing.T) {
 		{"-o dcache_timeout=60,dcache_dir_timeout=30", func(s *Settings) any { return s.Cache.Timeout }, 30 * time.Second},
 		{"-o dcache_stat_timeout=60", func(s *Settings) any { return s.Cache.Timeout }, 20 * time.Second},
 		{"-o dcache_timeout=0", func(s *Settings) any { return s.Cache.NoDirCache }, true},
+		{"-o dcache_max_size=0", func(s *Settings) any { return s.Cache.MaxNames }, 1},
 		{"-o dcache_max_size=5", func(s *Settings) any { return s.Cache.MaxNames }, 5},
 		{"-o async", func(s *Settings) any { return s.Cache.Async }, true},
 		{"-o sshmount_async", func(s *Settings) any { return s.Cache.Async }, true},
@@ -132,10 +134,14 @@ func TestOptionsSetWhatTheySay(t *testing.T) {
 			return [3]any{s.UIDFile, s.GIDFile, s.IgnoreUnmapped}
 		}, [3]any{"/u", "/g", true}},
 		{"-o uid=5,gid=6,umask=027", func(s *Settings) any { return []*uint32{s.Mount.UID, s.Mount.GID, s.Mount.Umask} }, []*uint32{number(5), number(6), number(0o27)}},
+		{"-o uid=-1,gid=-1", func(s *Settings) any { return []*uint32{s.Mount.UID, s.Mount.GID} }, []*uint32{number(math.MaxUint32), number(math.MaxUint32)}},
 		{"-o follow_symlinks,transform_symlinks,no_contain_symlinks,disable_hardlink", func(s *Settings) any {
 			return s.Cache.FollowSymlinks && s.Cache.TransformSymlinks && s.Cache.FreeSymlinks && s.Cache.DisableHardlink
 		}, true},
 		{"-o allow_other", func(s *Settings) any { return s.Mount.AllowOther && s.Mount.DefaultPermissions }, true},
+		{"-o allow_other,allow_root", func(s *Settings) any {
+			return [3]any{s.Mount.AllowOther, s.Mount.AllowRoot, s.Mount.DefaultPermissions}
+		}, [3]any{false, true, false}},
 		{"-o allow_other,no_default_permissions", func(s *Settings) any { return s.Mount.DefaultPermissions }, false},
 		{"-o ro,noexec,noatime,suid,dev", func(s *Settings) any {
 			return s.Mount.ReadOnly && s.Mount.NoExec && s.Mount.NoAtime && s.Mount.Suid && s.Mount.Dev
@@ -218,7 +224,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		{"h: /mnt -o passive,password_stdin", []string{"standard input"}},
 		{"h: /mnt -o passive,directport=1", []string{"choose one"}},
 		{"h: /mnt -o async,sshfs_sync", []string{"opposites"}},
-		{"h: /mnt -o allow_other,allow_root", []string{"choose one"}},
+		{"h: /mnt -o uid=-2", []string{"numeric"}},
 		{": /mnt", []string{"no host"}},
 		{"-- -oProxyCommand=evil: /mnt", []string{"dash"}},
 		{"me@-h: /mnt", []string{"dash"}},

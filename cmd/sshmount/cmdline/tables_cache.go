@@ -24,7 +24,11 @@ var cacheOptions = []Option{
 		set: secondsOrUnset(linkTrust)},
 	{Name: "dcache_max_size", Value: "N", Group: GroupCache,
 		Help: "names kept beyond those that the kernel holds (default 10000)",
-		set:  number(1, math.MaxInt32, func(s *Settings) *int { return &s.Cache.MaxNames })},
+		set: func(s *Settings, v string) error {
+			err := number(0, math.MaxInt32, func(s *Settings) *int { return &s.Cache.MaxNames })(s, v)
+			s.Cache.MaxNames = max(s.Cache.MaxNames, 1) // the cache's zero is the default
+			return err
+		}},
 	{Name: "cache_timeout", Value: "SECONDS", Group: GroupCache, set: secondsOrUnset(statTrust, dirTrust, linkTrust)},
 	{Name: "cache_stat_timeout", Value: "SECONDS", Group: GroupCache, set: secondsOrUnset(statTrust)},
 	{Name: "cache_dir_timeout", Value: "SECONDS", Group: GroupCache, set: secondsOrUnset(dirTrust)},

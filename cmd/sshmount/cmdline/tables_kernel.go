@@ -113,7 +113,12 @@ var ignoredOptions = slicesOf(
 		"congestion_threshold", "max_threads", "max_idle_threads"),
 	[]Option{
 		{Name: "ac_attr_timeout", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
-		{Name: "remember", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
+		{Name: "remember", Value: "SECONDS", Group: GroupIgnored, set: func(s *Settings, v string) error {
+			if v == "-1" { // libfuse's word for ever
+				return nil
+			}
+			return secondsIgnored(s, v)
+		}},
 		{Name: "user", Mounts: true, Group: GroupIgnored, set: mountingUser},
 		{Name: "comment", Value: "TEXT", Group: GroupIgnored, set: ignored, Help: "a remark in /etc/fstab; so are all that begin with x- or X-"},
 	},
