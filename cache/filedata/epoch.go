@@ -9,7 +9,7 @@ import (
 type epoch struct {
 	id      uint64
 	left    int            // extents that are not acknowledged
-	sealed  bool           // later writes belong to a later epoch
+	sealed  bool           // later writes belong to a later epoch, but for those over bytes of this one that were not sent yet (waitedFor)
 	times   *sftpconn.Attr // to be set when left is 0; nil where none are
 	sending bool           // times are in flight
 }
@@ -36,6 +36,16 @@ func (f *File) barrier() *epoch {
 		}
 	}
 	return nil
+}
+
+// timesSince says whether times are to be set behind an epoch: what is written now must not come before them.
+func (f *File) timesSince(e *epoch) bool {
+	for _, o := range f.epochs {
+		if o.id >= e.id && o.times != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // endEpochs ends the epochs that are over, and sends times whose turn it is.

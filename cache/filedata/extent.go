@@ -34,24 +34,38 @@ func (f *File) unacknowledged(x int64) (e *extent, until int64) {
 // changeable says whether h may write into the buffer of e, which is pending: nobody else looks at it, and no times
 // come between what is there and what is written.
 func (f *File) changeable(e *extent, h *Handle) bool {
-	return e.handle == h && e.buf.refs.Load() == 1 && e.epoch == f.epochs[len(f.epochs)-1] && !e.epoch.sealed
+	return e.handle == h && e.buf.refs.Load() == 1 && !f.timesSince(e.epoch)
 }
 
-// addExtent makes a pending extent, empty, in a new buffer of at least n bytes.
-func (f *File) addExtent(h *Handle, off int64, n int) *extent {
-	e := &extent{off: off, end: off, base: off, buf: f.pool.alloc(n, true), handle: h, born: f.lastWrite}
-	f.count(e)
-	return e
+// growable is changeable for more bytes behind those of e: they are no part of what is waited for.
+func (f *File) growable(e *extent, h *Handle) bool {
+	return f.changeable(e, h) && e.epoch == f.epochs[len(f.epochs)-1] && !e.epoch.sealed
 }
 
-// count gives a new extent its epoch.
-func (f *File) count(e *extent) {
+// addExtent makes a pending extent of an epoch, empty, in a new buffer of at least n bytes.
+func (f *File) addExtent(h *Handle, epoch *epoch, off int64, n int) *extent {
+	epoch.left++
+	return &extent{off: off, end: off, base: off, buf: f.pool.alloc(n, true), handle: h, epoch: epoch, born: f.lastWrite}
+}
+
+// newest is the epoch of what is written now.
+func (f *File) newest() *epoch {
 	if n := len(f.epochs); n > 0 && !f.epochs[n-1].sealed {
-		e.epoch = f.epochs[n-1]
-	} else {
-		e.epoch = f.addEpoch()
+		return f.epochs[n-1]
 	}
-	e.epoch.left++
+	return f.addEpoch()
+}
+
+// waitedFor gives the epoch of bytes that take the place of what is pending of [off, end): who waits for a flush has to find either version
+// stored, so they belong to the first epoch that is waited for and has some of it. nil where there is none, or times are to be set behind it,
+// which these bytes must not come before.
+func (f *File) waitedFor(off, end int64) (first *epoch) {
+	for i := f.pending.search(off); i < len(f.pending.s) && f.pending.s[i].off < end; i++ {
+		if e := f.pending.s[i].epoch; e.sealed && (first == nil || e.id < first.id) && !f.timesSince(e) {
+			first = e
+		}
+	}
+	return first
 }
 
 // inPlace writes p where no memory is needed for it: into an extent, or at its end. False: it couldn't.
@@ -72,7 +86,7 @@ func (f *File) inPlace(h *Handle, p []byte, off int64) bool {
 		return false
 	}
 	e := f.pending.s[i-1]
-	if e.end != off || end-e.base > int64(len(e.buf.data)) || end-e.off > int64(h.maxWrite) || !f.changeable(e, h) {
+	if e.end != off || end-e.base > int64(len(e.buf.data)) || end-e.off > int64(h.maxWrite) || !f.growable(e, h) {
 		return false
 	}
 	copy(e.buf.data[off-e.base:], p)
@@ -105,14 +119,18 @@ func (f *File) full(e *extent, i int) {
 
 // put writes p at off into new memory, or into what is left of old.
 func (f *File) put(h *Handle, p []byte, off int64) {
+	into := f.waitedFor(off, off+int64(len(p)))
 	f.cutPending(off, off+int64(len(p)))
+	if into != nil {
+		defer f.makeDueIn(off, off+int64(len(p)))
+	}
 	for len(p) > 0 {
 		n := min(len(p), h.maxWrite)
 		i := f.pending.search(off)
 		var e *extent
-		if i > 0 {
+		if i > 0 && into == nil {
 			l := f.pending.s[i-1]
-			if room := int64(h.maxWrite) - (l.end - l.off); l.end == off && room > 0 && f.changeable(l, h) {
+			if room := int64(h.maxWrite) - (l.end - l.off); l.end == off && room > 0 && f.growable(l, h) {
 				e = l
 				i--
 				n = min(n, int(room))
@@ -124,7 +142,11 @@ func (f *File) put(h *Handle, p []byte, off int64) {
 			if off == f.tail {
 				want = h.maxWrite
 			}
-			e = f.addExtent(h, off, want)
+			epoch := into
+			if epoch == nil {
+				epoch = f.newest()
+			}
+			e = f.addExtent(h, epoch, off, want)
 			copy(e.buf.data, p[:n])
 			f.wrote(e, off+int64(n))
 			f.pending.insert(e)

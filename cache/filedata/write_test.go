@@ -363,3 +363,41 @@ func TestSmallerSizeIsNotBelievedWhileDirty(t *testing.T) {
 		t.Fatalf("size %d", n)
 	}
 }
+
+// What was written before an fsync is stored when it returns, or what another thread has written over it since.
+func TestBytesWrittenOverWhileTheyWaitAreStillWaitedFor(t *testing.T) {
+	for name, over := range map[string][]byte{"in part": []byte("cc"), "as a whole": []byte("cccccc"), "and more": []byte("cccccccc")} {
+		for who, another := range map[string]bool{"by the same": false, "by another": true} {
+			t.Run(name+" "+who, func(t *testing.T) {
+				s := newServer(nil)
+				p, f, h := opened(t, Options{}, s)
+				slowIdle(p)
+				writer := h
+				if another {
+					writer = f.Open(s)
+					defer writer.Close()
+				}
+				open, waiting := s.hold(ops("write"))
+				mustWrite(t, h, []byte("aaaaaa"), 0)
+				f.Push()
+				eventually(t, "the first is in flight", func() bool { return waiting() == 1 })
+				mustWrite(t, h, []byte("bbbbbb"), 0)
+				stored := make(chan error)
+				go func() { stored <- h.Flush(context.Background(), true) }()
+				eventually(t, "the second is to be sent, and waits", func() bool {
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					return f.due == 1
+				})
+				mustWrite(t, writer, over, 0)
+				open()
+				if err := <-stored; err != nil {
+					t.Fatal(err)
+				}
+				if got := s.content(); bytes.ContainsRune(got, 'a') || !bytes.HasPrefix(got, over) {
+					t.Errorf("the server has %q", got)
+				}
+			})
+		}
+	}
+}
