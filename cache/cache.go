@@ -156,7 +156,7 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	c.rescue = &rescue{dir: o.RescueDir, log: c.log, sync: (*os.File).Sync}
 	c.pool = filedata.NewPool(filedata.Options{
 		ReadBudget: o.ReadBudget, WriteBudget: o.WriteBudget, SyncWrites: o.SyncWrites,
-		NoReadAhead: o.SyncReads, Lost: c.lost, TimesRefused: c.timesRefused, Logger: c.log,
+		NoReadAhead: o.SyncReads, Lost: c.lost, Refused: c.notStored, TimesRefused: c.timesRefused, Logger: c.log,
 	})
 	c.root = &Node{id: 1, refs: 1, dir: &dirState{children: map[string]*Node{}}}
 	c.nodes[1] = c.root

@@ -123,6 +123,6 @@ func (c *Cache) copyHere(ctx context.Context, src *Handle, srcOff int64, dst *Ha
 		return 0, nil
 	}
 	defer v.Release()
-	done, err := dst.write(ctx, bytes.Join(v.Vecs, nil), dstOff, false)
+	done, err := dst.Write(ctx, bytes.Join(v.Vecs, nil), dstOff)
 	return int64(done), err
 }

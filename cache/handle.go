@@ -87,23 +87,29 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, err
 // Write takes a copy of p and returns len(p), or 0 with an error: EFBIG for an offset that no file has, or that of earlier bytes of this
 // handle which the server did not take (EIO, ENOSPC, EDQUOT and others), once. It waits where too many bytes are unacknowledged.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) (int, error) {
-	return h.write(ctx, p, off, false)
+	return h.write(ctx, p, off, func(ctx context.Context) (int64, error) { return off, h.fd.Write(ctx, p, off) })
+}
+
+// WriteBack is Write for pages of a mapping: no program waits for its error.
+func (h *Handle) WriteBack(ctx context.Context, p []byte, off int64) (int, error) {
+	return h.write(ctx, p, off, func(ctx context.Context) (int64, error) { return off, h.fd.WriteBack(ctx, p, off) })
 }
 
 // Append is Write to the end of the file, wherever that is: off is only where the kernel believes it to be.
 func (h *Handle) Append(ctx context.Context, p []byte, off int64) (int, error) {
-	return h.write(ctx, p, off, true)
-}
-
-func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (int, error) {
-	if off < 0 || off+int64(len(p)) < 0 {
-		return 0, fail("write", "", syscall.EFBIG, nil)
-	}
-	if toEnd && h.endUnknown() {
+	if h.endUnknown() {
 		if err := h.c.refresh(ctx, h.n, h); err != nil {
 			return 0, err
 		}
 		h.believeSize()
+	}
+	return h.write(ctx, p, off, func(ctx context.Context) (int64, error) { return h.fd.Append(ctx, p) })
+}
+
+// write has put take p, which says where it has gone; the kernel believes that to be off.
+func (h *Handle) write(ctx context.Context, p []byte, off int64, put func(context.Context) (int64, error)) (int, error) {
+	if off < 0 || off+int64(len(p)) < 0 {
+		return 0, fail("write", "", syscall.EFBIG, nil)
 	}
 	if err := h.c.timesFirst(ctx, h.n); err != nil {
 		return 0, err
@@ -111,15 +117,10 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, toEnd bool) (in
 	h.written(0)
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
-	var err error
-	if toEnd {
-		var at int64
-		if at, err = h.fd.Append(ctx, p); err == nil && at != off {
-			// The kernel put the bytes into its pages at another place.
-			h.c.notifyContent(h.n.id)
-		}
-	} else {
-		err = h.fd.Write(ctx, p, off)
+	at, err := put(ctx)
+	if err == nil && at != off {
+		// The kernel put the bytes into its pages at another place.
+		h.c.notifyContent(h.n.id)
 	}
 	// Once more: the answer to a question put while the write waited does not know of it.
 	if err != nil {

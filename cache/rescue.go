@@ -70,19 +70,14 @@ func (c *Cache) nameOf(n *Node) string { return cmp.Or(c.path(n), n.was, nameles
 
 // lost is filedata's word that bytes can't be delivered.
 func (c *Cache) lost(tag any, off int64, data []byte, why error) {
+	c.notStored(tag)
 	n, _ := tag.(*Node)
-	c.mu.Lock()
 	remote := nameless
 	if n != nil {
+		c.mu.Lock()
 		remote = c.nameOf(n)
-		c.changed(n)
-		n.expire()
-		if n.file != nil {
-			n.file.version.known = false
-			c.contentChanged(n) // what programs see from now on is what the server has
-		}
+		c.mu.Unlock()
 	}
-	c.mu.Unlock()
 	explain := func(ctx context.Context) error { return c.explainWrite(ctx, n, "write", off+int64(len(data)), why) }
 	why = c.whyLost(n, why, explain)
 	where, first, err := c.rescue.save(n, remote, off, data, why)
@@ -99,6 +94,22 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	c.log.Debug("rescued", "file", remote, "offset", off, "bytes", len(data), "why", why, "rescued", where)
 	c.errs.addUndelivered(remote, off, int64(len(data)), "kept in "+where, why)
 	c.keepLost(n, explain)
+}
+
+// notStored has programs see from now on what the server has of a file, which has not taken all bytes of it.
+func (c *Cache) notStored(tag any) {
+	n, _ := tag.(*Node)
+	if n == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed(n)
+	n.expire()
+	if n.file != nil {
+		n.file.version.known = false
+		c.contentChanged(n)
+	}
 }
 
 // explainedFor is how long the reason for one refusal counts for the others of a file.

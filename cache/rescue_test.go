@@ -275,3 +275,25 @@ func TestTimesThatCouldNotBeSetAreToldWithTheNameOfTheirFile(t *testing.T) {
 		t.Errorf("told is %v", err)
 	}
 }
+
+// With sshfs_sync the program that writes is told at once, and has its bytes still.
+func TestSyncWritesThatAreRefusedAreNotRescued(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.SyncWrites = true })
+	r.put("f", "theirs")
+	h := r.opened(r.mustFind("f").Node, syscall.O_RDWR)
+	r.refuse("WRITE")
+	_, err := h.Write(ctxOf(t), []byte("ours"), 0)
+	wantErrno(t, err, syscall.EACCES)
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Errorf("Sync tells of %v", err)
+	}
+	if got := r.rescued("f"); len(got) > 0 {
+		t.Errorf("rescued: %q", got)
+	}
+	if got := r.readOpen(h); got != "theirs" {
+		t.Errorf("the file is read as %q", got)
+	}
+}

@@ -144,8 +144,10 @@ func (fs *filesystem) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byt
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
 	write := h.Write
-	// fcntl(2) may have changed the flags since the open. A page of a mapping has its place, whatever they say.
-	if in.Flags&syscall.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0 {
+	switch {
+	case in.WriteFlags&fuse.WRITE_CACHE != 0: // a page of a mapping has its place, whatever the flags say
+		write = h.WriteBack
+	case in.Flags&syscall.O_APPEND != 0: // fcntl(2) may have changed them since the open
 		write = h.Append
 	}
 	n, err := write(op, data, int64(in.Offset))

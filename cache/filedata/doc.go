@@ -97,6 +97,8 @@ type Options struct {
 	// Lost gets the bytes that can't be delivered, before the error is reported to anybody. It may block on a local disk.
 	// data belongs to the callee until it returns.
 	Lost func(tag any, off int64, data []byte, err error)
+	// Refused is for bytes that can't be delivered and are not lost: the program that wrote them waits, and is told by its Write (SyncWrites).
+	Refused func(tag any)
 	// TimesRefused gets the times of File.SetTimes that can't be set, before the error is reported to anybody.
 	TimesRefused func(tag any, times sftpconn.Attr, err error)
 	Logger       *slog.Logger

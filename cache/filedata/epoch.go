@@ -12,6 +12,10 @@ type epoch struct {
 	sealed  bool           // later writes belong to a later epoch, but for those over bytes of this one that were not sent yet (waitedFor)
 	times   *sftpconn.Attr // to be set when left is 0; nil where none are
 	sending bool           // times are in flight
+
+	heard   int   // writers that wait for the answers to its bytes (SyncWrites), and tell their programs of err
+	unheard bool  // some of its bytes are not theirs
+	err     error // the first refusal of its bytes
 }
 
 // addEpoch begins a new epoch, to which the next writes belong. With the first the file is dirty.

@@ -117,12 +117,16 @@ func (f *File) full(e *extent, i int) {
 	}
 }
 
-// put writes p at off into new memory, or into what is left of old.
-func (f *File) put(h *Handle, p []byte, off int64) {
+// put writes p at off into new memory, or into what is left of old, and gives the epoch of the bytes.
+func (f *File) put(h *Handle, p []byte, off int64) *epoch {
 	into := f.waitedFor(off, off+int64(len(p)))
 	f.cutPending(off, off+int64(len(p)))
 	if into != nil {
 		defer f.makeDueIn(off, off+int64(len(p)))
+	}
+	of := into
+	if of == nil {
+		of = f.newest()
 	}
 	for len(p) > 0 {
 		n := min(len(p), h.maxWrite)
@@ -142,11 +146,7 @@ func (f *File) put(h *Handle, p []byte, off int64) {
 			if off == f.tail {
 				want = h.maxWrite
 			}
-			epoch := into
-			if epoch == nil {
-				epoch = f.newest()
-			}
-			e = f.addExtent(h, epoch, off, want)
+			e = f.addExtent(h, of, off, want)
 			copy(e.buf.data, p[:n])
 			f.wrote(e, off+int64(n))
 			f.pending.insert(e)
@@ -159,6 +159,7 @@ func (f *File) put(h *Handle, p []byte, off int64) {
 		off += int64(n)
 		f.full(e, i)
 	}
+	return of
 }
 
 // grow makes room for n bytes more at the end of e.

@@ -100,17 +100,31 @@ func (h *Handle) Fail(err error) {
 
 // failed reports a write error to every handle that is open now. by is who wrote the bytes.
 func (f *File) failed(by *Handle, err error) {
-	f.report(err)
+	f.report(err, nil)
 	if by.untoldError == nil {
 		by.untoldError = err
 	}
 	f.staleFor(by, err)
 }
 
-// report has every handle that is open now tell of an error at its close or fsync.
-func (f *File) report(err error) {
+// refused notes the error of an extent, and says whether a program that waits for it is told.
+func (f *File) refused(e *extent, err error) (told bool) {
+	f.mu.Lock()
+	told = e.told()
+	if e.epoch.err == nil {
+		e.epoch.err = err
+	}
+	f.mu.Unlock()
+	if told {
+		f.pool.o.Refused(f.tag)
+	}
+	return told
+}
+
+// report has every handle that is open now, but one that has told of it, tell of an error at its close or fsync.
+func (f *File) report(err error, but *Handle) {
 	for h := range f.handles {
-		if h.err == nil {
+		if h.err == nil && h != but {
 			h.err = err
 		}
 	}

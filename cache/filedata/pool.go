@@ -56,6 +56,9 @@ func NewPool(o Options) *Pool {
 	if o.Lost == nil {
 		o.Lost = func(any, int64, []byte, error) {}
 	}
+	if o.Refused == nil {
+		o.Refused = func(any) {}
+	}
 	if o.TimesRefused == nil {
 		o.TimesRefused = func(any, sftpconn.Attr, error) {}
 	}

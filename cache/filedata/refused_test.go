@@ -77,3 +77,73 @@ func TestFlushedHasAnEndBesideASteadyWriter(t *testing.T) {
 	}
 	s.set(func() { s.gate = nil })
 }
+
+// With SyncWrites each program is told what became of its own bytes, and has those that were refused still.
+func TestSyncWritesTellTheProgramWhoseBytesAreRefused(t *testing.T) {
+	s := newServer(nil)
+	var l lost
+	_, _, h := opened(t, Options{SyncWrites: true, Lost: l.add}, s)
+	open, waiting := s.hold(ops("write"))
+	s.set(func() {
+		held := s.gate
+		s.gate = func(ctx context.Context, r request) error {
+			if err := held(ctx, r); err != nil || r.off > 0 {
+				return err
+			}
+			return errRefused
+		}
+	})
+	results := map[int64]chan error{0: make(chan error, 1), 4096: make(chan error, 1), 8192: make(chan error, 1)}
+	for off, result := range results {
+		go func() { result <- h.Write(context.Background(), make([]byte, 4096), off) }()
+	}
+	eventually(t, "all are in flight", func() bool { return waiting() == 3 })
+	open()
+	for off, result := range results {
+		if err := <-result; (off == 0) != errors.Is(err, errRefused) {
+			t.Errorf("the write at %d: %v", off, err)
+		}
+	}
+	if err := h.Flush(context.Background(), false); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if n := len(l.all()); n > 0 {
+		t.Errorf("%d pieces are taken for lost", n)
+	}
+}
+
+func TestSyncWritesLoseNothingThatNobodyIsToldOf(t *testing.T) {
+	write := map[string]func(h *Handle){
+		"a page of a mapping": func(h *Handle) { _ = h.WriteBack(context.Background(), []byte("x"), 0) },
+		"of a program that has given up": func(h *Handle) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = h.Write(ctx, []byte("x"), 0)
+		},
+	}
+	for name, write := range write {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(nil)
+			var l lost
+			_, f, h := opened(t, Options{SyncWrites: true, Lost: l.add}, s)
+			answer := make(chan struct{})
+			s.set(func() {
+				s.gate = func(context.Context, request) error {
+					<-answer
+					return errRefused
+				}
+			})
+			written := make(chan struct{})
+			go func() { write(h); close(written) }()
+			if name != "a page of a mapping" {
+				<-written
+			}
+			close(answer)
+			<-written
+			eventually(t, "the answer is there", func() bool { _, dirty := f.Size(); return !dirty })
+			if n := len(l.all()); n != 1 {
+				t.Errorf("%d pieces are rescued", n)
+			}
+		})
+	}
+}

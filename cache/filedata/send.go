@@ -202,29 +202,34 @@ func (f *File) send(e *extent, turn *sftpconn.Turn, times *epoch) {
 		a = times.times
 	}
 	err, timesErr := f.deliver(e, turn, a)
-	if err != nil {
+	told := err != nil && f.refused(e, err)
+	if err != nil && !told {
 		f.pool.o.Lost(f.tag, e.off, e.data(), err)
 	}
 	if timesErr != nil {
 		f.timesRefused(*a, timesErr)
 	}
 
-	f.landed(e, times, err, timesErr)
+	f.landed(e, times, err, timesErr, told)
 	f.pool.trim()
 }
 
-// landed notes how the delivery of an extent went.
-func (f *File) landed(e *extent, times *epoch, err, timesErr error) {
+// landed notes how the delivery of an extent went; told is that of refused.
+func (f *File) landed(e *extent, times *epoch, err, timesErr error, told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if i := f.flying.index(e.off); i >= 0 {
 		f.flying.remove(i, i+1)
 	}
 	f.pool.dirtyBytes.Add(e.off - e.end)
-	if err != nil {
-		f.failed(e.handle, err)
-	} else {
+	switch {
+	case err == nil:
 		f.acknowledged(e)
+	case told:
+		f.report(err, e.handle)
+		f.staleFor(e.handle, err)
+	default:
+		f.failed(e.handle, err)
 	}
 	if times != nil {
 		if err == nil {
@@ -287,7 +292,7 @@ func (f *File) timesRefused(a sftpconn.Attr, err error) {
 func (f *File) timesSet(e *epoch, h *Handle, err error) {
 	e.times, e.sending = nil, false
 	if err != nil {
-		f.report(err)
+		f.report(err, nil)
 		f.staleFor(h, err)
 	}
 }

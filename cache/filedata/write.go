@@ -14,16 +14,23 @@ var errTooFar = errors.New("offset out of range")
 // wrote before could not be delivered it returns that error, once for all of them: who writes on to a full disk learns it now, and
 // not when it closes, and who goes on all the same is heard, as there may be room again.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) error {
-	_, err := h.write(ctx, p, off, false)
+	_, err := h.write(ctx, p, off, false, true)
+	return err
+}
+
+// WriteBack is Write for pages of a mapping, whose error no program waits for.
+func (h *Handle) WriteBack(ctx context.Context, p []byte, off int64) error {
+	_, err := h.write(ctx, p, off, false, false)
 	return err
 }
 
 // Append writes p at the end of the file, wherever that is, and says where it was.
 func (h *Handle) Append(ctx context.Context, p []byte) (off int64, err error) {
-	return h.write(ctx, p, 0, true)
+	return h.write(ctx, p, 0, true, true)
 }
 
-func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (int64, error) {
+// write is Write, with atEnd Append; heard says that a program waits for its error.
+func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd, heard bool) (int64, error) {
 	f := h.file
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -32,6 +39,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 		return at, err
 	}
 	inPlace := false
+	var e *epoch
 	if !h.pool.o.SyncWrites {
 		f.makeWay(p, at)
 		inPlace = f.inPlace(h, p, at)
@@ -48,7 +56,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 		}
 		if err == nil {
 			f.makeWay(p, at)
-			f.put(h, p, at)
+			e = f.put(h, p, at)
 		}
 		h.pool.unreserve(int64(len(p)))
 		if err != nil {
@@ -68,13 +76,27 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd bool) (in
 	if !h.pool.o.SyncWrites {
 		return at, nil
 	}
-	if err := f.flushed(ctx); err != nil {
-		return at, err
-	}
-	err = h.err
-	h.err, h.untoldError = nil, nil
-	return at, err
+	return at, f.answered(ctx, e, heard)
 }
+
+// answered waits for the answers to the bytes of an epoch that were just written, and gives their error. f.mu is held, but not while it
+// waits.
+func (f *File) answered(ctx context.Context, e *epoch, heard bool) error {
+	if heard {
+		e.heard++
+		defer func() { e.heard-- }()
+	} else {
+		e.unheard = true
+	}
+	err := f.flushed(ctx)
+	if e.err != nil {
+		return e.err
+	}
+	return err
+}
+
+// told says whether a program is told of the error of all bytes of e by its write: then it has them still.
+func (e *extent) told() bool { return e.epoch.heard > 0 && !e.epoch.unheard }
 
 // mayWrite waits until the file is not barred, and says where the write goes.
 func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) (int64, error) {
