@@ -31,7 +31,7 @@ type change struct {
 	// in which the change takes its turn, so that no rename gets in between, and again where one had to be waited for.
 	locate  func() ([]string, error)
 	predict func(*change)   // only where it is sure: enters its outcome before the server has answered; may set node
-	undo    func()          // only where it is sure: takes back what predict has entered, as the change has failed; nil: its names are forgotten
+	undo    func(err error) // only where it is sure: takes back what predict has entered, as the change has failed; nil: its names are forgotten
 	enter   func(err error) // only where it is not sure: enters the server's answer; nil where the program that waits for it does
 }
 

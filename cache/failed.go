@@ -135,7 +135,7 @@ func (q *queue) failed(p *pending, err error) {
 	q.c.mu.Lock()
 	q.c.keepFailed(p, err)
 	if p.undo != nil {
-		p.undo()
+		p.undo(err)
 	}
 	for i, at := range p.names {
 		n := q.c.child(at.dir, at.name)

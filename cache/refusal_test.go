@@ -263,3 +263,45 @@ func TestARemoteDirectoryThatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What has it open and is not saved yet finds it by its name when the line was lost.
+func TestAsyncAFileWhoseRemovalIsRefusedIsWrittenByItsName(t *testing.T) {
+	for name, remove := range map[string]func(r *rig) error{
+		"REMOVE":                   func(r *rig) error { return r.Unlink(ctxOf(t), r.Root(), "f") },
+		"posix-rename@openssh.com": func(r *rig) error { return r.Rename(ctxOf(t), r.Root(), "g", r.Root(), "f", false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, async)
+			r.put("f", "old")
+			r.put("g", "theirs")
+			r.list(r.Root())
+			n := r.mustFind("f").Node
+			r.mustFind("g")
+			h := r.opened(n, syscall.O_RDWR)
+			r.refuse(name)
+			if err := remove(r); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Sync(ctxOf(t)); err == nil {
+				t.Error("nothing is reported of what was refused")
+			}
+			r.srv.Cut()
+			if _, err := h.Write(ctxOf(t), []byte("new"), 0); err != nil {
+				t.Fatal(err)
+			}
+			_ = h.Fsync(ctxOf(t)) // which tells of what was refused
+			if err := h.Fsync(ctxOf(t)); err != nil {
+				t.Error(err)
+			}
+			if f := r.mustFind("f"); f.Node != n {
+				t.Error("by its name another file is found")
+			}
+			if f, g := r.remote("f"), r.remote("g"); f != "new" || g != "theirs" {
+				t.Errorf("on the server f has %q and g has %q", f, g)
+			}
+			if got := r.rescued("f"); len(got) > 0 {
+				t.Errorf("rescued: %q", got)
+			}
+		})
+	}
+}

@@ -68,11 +68,16 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 // submitRemoval has run take the name of n away, by its path at that time.
 func (c *Cache) submitRemoval(ctx context.Context, op string, at place, n *Node, sure bool, run func(ctx context.Context, p string) error) error {
 	var p string
+	var removed *Node
 	return c.submitUnnaming(ctx, []*Node{n}, []place{at}, nil, change{
 		op: op, sure: sure, names: []place{at}, locate: c.locateName(&p, at.dir, at.name),
-		run:     func(ctx context.Context) error { return run(ctx, p) },
-		predict: func(*change) { c.removed(at.dir, at.name, nil) },
-		enter:   func(err error) { c.removed(at.dir, at.name, err) },
+		run: func(ctx context.Context) error { return run(ctx, p) },
+		predict: func(*change) {
+			removed = c.child(at.dir, at.name)
+			c.removed(at.dir, at.name, nil)
+		},
+		undo:  func(err error) { c.nameStays(removed, at, err) },
+		enter: func(err error) { c.removed(at.dir, at.name, err) },
 	})
 }
 
@@ -176,6 +181,20 @@ func (c *Cache) removed(dir *Node, name string, err error) {
 	c.forgetName(dir, name)
 	c.absent(dir, name)
 	c.touched(dir)
+}
+
+// nameStays gives a file n, nil for none, a name back that was taken from it before the server has refused that with err. It may have
+// handles with unsaved bytes, which find it by its name. A directory is looked at anew: there may be more in it than is known here. Called
+// with mu held.
+func (c *Cache) nameStays(n *Node, at place, err error) {
+	if n == nil || n.isDir() || c.nodes[n.id] != n || errors.Is(err, syscall.ENOENT) || c.child(at.dir, at.name) != nil || c.path(at.dir) == "" {
+		return
+	}
+	n.removed = false
+	c.giveName(n, at.dir, at.name)
+	c.changed(n)
+	c.nameAdded(at.dir, at.name, n)
+	c.retireIfUnheld(n)
 }
 
 // noteRemoved notes that a name is taken away from here, before it is forgotten. Called with mu held.

@@ -29,7 +29,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		return nil // two names of one file: rename(2) does nothing
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
-	var moved *Node
+	var moved, replaced *Node
 	return c.submitUnnaming(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, &place{newdir, newname}, change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
@@ -39,14 +39,15 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			return nil
 		},
 		predict: func(*change) {
-			moved = c.child(dir, name)
+			moved, replaced = c.child(dir, name), c.child(newdir, newname)
 			c.move(dir, name, newdir, newname)
 		},
-		undo: func() {
-			// It may have handles with unsaved bytes, which find their file by its name.
+		undo: func(error) {
+			// As with nameStays.
 			if moved != nil && c.child(newdir, newname) == moved && c.child(dir, name) == nil {
 				c.move(newdir, newname, dir, name)
 			}
+			c.nameStays(replaced, place{newdir, newname}, nil)
 		},
 		enter: func(err error) {
 			n := c.child(dir, name)
