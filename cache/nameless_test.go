@@ -116,3 +116,35 @@ func TestAnOpenFileThatWasReplacedOnTheServerIsNotOpenedByItsName(t *testing.T) 
 	_, _, err = r.Open(ctxOf(t), n, syscall.O_RDONLY)
 	wantErrno(t, err, syscall.ESTALE)
 }
+
+// As a temporary file that its program has unlinked. What the program has open can't be found after the line was lost, and the bytes are
+// nobody's loss but the program's, which is told.
+func TestBytesOfAFileThatWasRemovedHereAreNotRescued(t *testing.T) {
+	for name, change := range map[string]func(*Options){"default": nil, "async": async} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, change)
+			_, h, err := r.Create(ctxOf(t), r.Root(), "temporary", syscall.O_RDWR, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Release()
+			if err := r.Unlink(ctxOf(t), r.Root(), "temporary"); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			r.srv.Cut()
+			if _, err := h.Write(ctxOf(t), []byte("content"), 0); err != nil {
+				t.Fatal(err)
+			}
+			wantErrno(t, h.Fsync(ctxOf(t)), syscall.ESTALE)
+			if err := r.Sync(ctxOf(t)); err != nil {
+				t.Errorf("Sync tells of %v", err)
+			}
+			if got := r.Status().Rescued; len(got) > 0 {
+				t.Errorf("rescued: %q", got)
+			}
+		})
+	}
+}

@@ -197,6 +197,9 @@ func (c *Cache) nameStays(n *Node, at place, err error) {
 	c.retireIfUnheld(n)
 }
 
+// discarded says whether a file was removed here, and there, too: nobody will look for what was written to it. Called with mu held.
+func (n *Node) discarded() bool { return n.removed && n.parent == nil && len(n.pendingNames) == 0 }
+
 // noteRemoved notes that a name is taken away from here, before it is forgotten. Called with mu held.
 func (c *Cache) noteRemoved(dir *Node, name string) {
 	if n := c.child(dir, name); n != nil {

@@ -28,10 +28,17 @@ func (c *Cache) writtenOf(self **Handle) func() {
 // once there is one.
 func (c *Cache) lostOf(self **Handle) func(error) {
 	return func(err error) {
-		if h := c.handleAt(self); h != nil {
-			c.errs.add("write", c.pathOf(h.n), err)
-			h.fd.Fail(err)
+		h := c.handleAt(self)
+		if h == nil {
+			return
 		}
+		c.mu.Lock()
+		name, discarded := c.nameOf(h.n), h.n.discarded()
+		c.mu.Unlock()
+		if !discarded {
+			c.errs.add("write", name, err)
+		}
+		h.fd.Fail(err)
 	}
 }
 

@@ -72,11 +72,16 @@ func (c *Cache) nameOf(n *Node) string { return cmp.Or(c.path(n), n.was, nameles
 func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	c.notStored(tag)
 	n, _ := tag.(*Node)
-	remote := nameless
+	remote, unwanted := nameless, false
 	if n != nil {
 		c.mu.Lock()
-		remote = c.nameOf(n)
+		remote, unwanted = c.nameOf(n), n.discarded()
 		c.mu.Unlock()
+	}
+	if unwanted {
+		c.log.Info("bytes of a file that was removed here could not be delivered: they are given up with it",
+			"file", remote, "offset", off, "bytes", len(data), "why", why)
+		return // who has it open still is told
 	}
 	explain := func(ctx context.Context) error { return c.explainWrite(ctx, n, "write", off+int64(len(data)), why) }
 	why = c.whyLost(n, why, explain)

@@ -26,13 +26,16 @@ func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	n := tag.(*Node)
 	c.mu.Lock()
-	p, name := c.path(n), c.nameOf(n)
+	p, name, discarded := c.path(n), c.nameOf(n), n.discarded()
 	if f := n.file; f != nil && f.written.times != nil && *f.written.times == times {
 		f.written.times = nil
 	}
 	c.changed(n)
 	n.expire()
 	c.mu.Unlock()
+	if discarded {
+		return // who has it open still is told
+	}
 	why = c.errno(c.ctx, "setattr", p, why)
 	c.report("setattr", name, why)
 	c.keepLost(n, func(context.Context) error { return why })
