@@ -75,13 +75,15 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	n.file.kept = nil
 	delete(c.kept, n)
 	k.timer.Stop()
-	gen := n.gen
 	c.mu.Unlock()
 	p, err := c.pathToOpen(ctx, n)
 	if err != nil {
 		k.b.close()
 		return nil, false, err
 	}
+	c.mu.Lock()
+	gen := n.gen // with the changes that were waited for
+	c.mu.Unlock()
 	sure := c.allNames(ctx, n)
 	a, err := c.statPath(ctx, p)
 	if e := sure(); e != nil {

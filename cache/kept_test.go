@@ -95,3 +95,49 @@ func TestTheReaderOfAReplacedFileLeavesNoHandleForTheNextOpen(t *testing.T) {
 		})
 	}
 }
+
+func TestAsyncOpeningWhatIsBeingChmodedReadsNothingAgain(t *testing.T) {
+	private := SetAttr{Mode: new(uint32)}
+	*private.Mode = 0o600
+	content := strings.Repeat("0123456789", 20_000)
+	for name, tc := range map[string]struct {
+		make  func(r *rig) *Node
+		looks int // at the file on the server
+	}{
+		"read before": {func(r *rig) *Node {
+			r.put("f", content)
+			n := r.mustFind("f").Node
+			r.readAll(n)
+			return n
+		}, 1},
+		"written before": {func(r *rig) *Node {
+			r.list(r.Root())
+			r.tap.SetDelay(50 * time.Millisecond)
+			return r.create(r.Root(), "f", content).Node
+		}, 2}, // one of them by its creation
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, async)
+			n := tc.make(r)
+			r.tap.SetDelay(50 * time.Millisecond)
+			if _, _, err := r.Setattr(ctxOf(t), n, nil, private); err != nil {
+				t.Fatal(err)
+			}
+			r.tap.Reset()
+			h, keep, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Release()
+			if !keep {
+				t.Error("the kernel's pages are dropped")
+			}
+			if got := r.tap.Count("LSTAT"); got > tc.looks {
+				t.Errorf("the file was looked at %d times", got)
+			}
+			if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Mode&0o777 != 0o600 {
+				t.Errorf("it has mode %o; %v", a.Mode, err)
+			}
+		})
+	}
+}

@@ -39,7 +39,7 @@ func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) err
 	known = known && !c.crossed(n, asked, a)
 	c.takeAcknowledged(n)
 	if known {
-		c.keepAttr(n, a)
+		c.keepAttr(n, n.withOurs(a))
 		if a.Mtime != before { // some servers tell the time of a write only when the file is closed
 			c.learnClock(a, written)
 		}
@@ -59,12 +59,10 @@ func (h *Handle) onlyWriter() bool {
 // learnMtime asks for what learnBehind could not learn, once the file is closed. Nobody waits for it. A program that saves a file often
 // renames it at once: then the question has crossed with the rename, and is put again behind it.
 func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
-	tries := 3
-	if c.o.Async {
-		tries = 1 // it is the file's turn: what was asked for since waits for this
-	}
+	const tries = 3
 	for try := range tries {
-		if try > 0 && c.queue.wait(ctx, c.pathOf(h.n)) != nil {
+		// With -o async it is the file's turn: what was asked for since waits for this.
+		if try > 0 && !c.o.Async && c.queue.wait(ctx, c.pathOf(h.n)) != nil {
 			return
 		}
 		f, err := h.b.file(ctx)
@@ -72,7 +70,7 @@ func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 			return
 		}
 		c.mu.Lock()
-		unknown, asked := h.n.mtimeUnknown() && h.n.file.writers == 0 && !(c.o.Async && h.n.sent > 0), c.stamp(h.n)
+		unknown, asked := h.n.mtimeUnknown() && h.n.file.writers == 0 && h.n.sentTimes == 0, c.stamp(h.n)
 		c.mu.Unlock()
 		if !unknown {
 			return
@@ -94,12 +92,21 @@ func (c *Cache) learnt(n *Node, asked stamp, a session.Attr) bool {
 	if asked.dirty || n.file == nil || n.file.writers > 0 || c.crossed(n, asked, a) {
 		return false
 	}
-	c.keepAttr(n, a)
+	c.keepAttr(n, n.withOurs(a))
 	return true
 }
 
-// crossed says whether a change made here has crossed with the answer a, to a question put when the node's stamp was asked, or a is
-// of something of another type. Called with mu held.
+// crossed says whether a change made here has crossed with what the answer a, to a question put when the node's stamp was asked, tells of
+// size and mtime, or a is of something of another type. Called with mu held.
 func (c *Cache) crossed(n *Node, asked stamp, a session.Attr) bool {
-	return n.gen != asked.gen || n.sent > 0 || !sameType(n, a)
+	return n.gen != asked.gen || n.sentTimes > 0 || !sameType(n, a)
+}
+
+// withOurs gives an answer the mode and the owner that are known here where a change of them is on its way, which it may be older than.
+// Called with mu held.
+func (n *Node) withOurs(a session.Attr) session.Attr {
+	if n.sent > 0 {
+		a.Mode, a.UID, a.GID = n.attr.Mode, n.attr.UID, n.attr.GID
+	}
+	return a
 }
