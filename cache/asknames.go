@@ -111,7 +111,7 @@ func (c *Cache) namesAnswered(n *Node, asked stamp, open *session.Attr, list []*
 	if n.gen != asked.gen {
 		return nil // a change made here crossed with the answers
 	}
-	if open != nil && sameType(n, *open) {
+	if open != nil && n.sent == 0 && sameType(n, *open) { // else it may be of before a change by another of its names
 		c.keepAsked(n, asked, *open)
 	}
 	for _, q := range list {

@@ -246,3 +246,36 @@ func TestAnOpenHardLinkWithoutItsNamesIsTruncatedByItsDescriptor(t *testing.T) {
 		}
 	}
 }
+
+// The question about one name does not wait for a change that goes by another.
+func TestAsyncAModeOnItsWayIsNotForgottenForTheAnswerOfAnOpenFile(t *testing.T) {
+	r := newRig(t, async)
+	r.put("a", "linked")
+	n := r.mustFind("a").Node
+	if _, err := r.Link(ctxOf(t), n, r.Root(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	h := r.opened(n, syscall.O_RDWR)
+	r.pass(r.timeout - 2*time.Second)
+	r.mu.Lock()
+	n.until = r.now() + int64(r.timeout)
+	r.nameTold(n, place{n.parent, n.name})
+	r.mu.Unlock()
+	r.holdRequests("SETSTAT")
+	mode, when := uint32(0o600), time.Unix(1_000_000_000, 0)
+	if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mode: &mode}); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(3 * time.Second) // now the name b has had its time, and is asked about before the next change
+	if a, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Atime: &when, Mtime: &when}); err != nil || a.Mode&0o777 != 0o600 {
+		t.Errorf("while the mode is on its way it is shown as %o; %v", a.Mode, err)
+	}
+	r.tap.OnRequest(nil)
+	r.tap.Release()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if a, _, err := r.Getattr(ctxOf(t), n, h); err != nil || a.Mode&0o777 != 0o600 {
+		t.Errorf("when it has arrived it is shown as %o; %v", a.Mode, err)
+	}
+}
