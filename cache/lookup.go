@@ -31,8 +31,9 @@ type dirState struct {
 	scan     dirScan
 	walk     dirWalk
 
-	made   bool // here: so it is on the file system of the directory that it is in
-	linked bool // that file system has hard links: the server has made one in it
+	made   bool  // here: so it is on the file system of the directory that it is in
+	linked bool  // that file system has hard links: the server has made one in it
+	disk   *disk // see sameDisk; nil where nothing is known
 }
 
 // Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.

@@ -20,7 +20,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	src, _, srcState := c.peek(dir, name)
 	dst, _, dstState := c.peek(newdir, newname)
 	known := renameRefused(src, srcState, dst, dstState, noReplace)
-	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace)
+	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace) && sameDisk(dir, newdir)
 	c.mu.Unlock()
 	switch {
 	case known != 0:
@@ -36,6 +36,9 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {
 				return c.whyNotRenamed(ctx, from, to, noReplace, err)
 			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			joinDisks(dir, newdir)
 			return nil
 		},
 		predict: func(*change) {

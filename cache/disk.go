@@ -1,0 +1,44 @@
+package cache
+
+// disk is a file system of the server, as far as renames have shown what is on it. Any directory may begin another one, and mv(1) copies
+// what it can't rename: so with -o async a rename is answered before the server has done it only where one between the two directories was done
+// before. Guarded by Cache.mu.
+type disk struct{ is *disk } // nil, or the one that this has turned out to be
+
+// sameDisk says whether two directories are known to be on one file system. Called with mu held.
+func sameDisk(a, b *Node) bool {
+	a, b = diskTop(a), diskTop(b)
+	return a == b || a.dir.disk != nil && b.dir.disk != nil && a.dir.disk.found() == b.dir.disk.found()
+}
+
+// joinDisks notes that two directories are on one file system. Called with mu held.
+func joinDisks(a, b *Node) {
+	a, b = diskTop(a), diskTop(b)
+	if a == b {
+		return
+	}
+	for _, dir := range []*Node{a, b} {
+		if dir.dir.disk == nil {
+			dir.dir.disk = new(disk)
+		}
+	}
+	if x, y := a.dir.disk.found(), b.dir.disk.found(); x != y {
+		x.is = y
+	}
+}
+
+// diskTop is the nearest directory, dir or above it, that was not made here: those that were are on its file system.
+func diskTop(dir *Node) *Node {
+	for dir.dir.made && dir.parent != nil {
+		dir = dir.parent
+	}
+	return dir
+}
+
+// found is the disk that d has turned out to be.
+func (d *disk) found() *disk {
+	for d.is != nil {
+		d = d.is
+	}
+	return d
+}
