@@ -189,8 +189,10 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	compares := pflags&session.OpenTrunc == 0 && *self == nil // a handle that is there goes on with what it finds
 	c.mu.Unlock()
 	sure := func() error { return nil }
+	beside := func() (a session.Attr, ok bool) { return a, false }
 	if compares {
 		sure = c.allNames(ctx, n)
+		beside = c.askBeside(ctx, n, before)
 	}
 	f, a, err = c.open(ctx, sftpconn.OpenRequest{
 		Path: func() string { return c.serverPathOf(n) }, Pflags: pflags, Follow: c.o.FollowSymlinks,
@@ -222,7 +224,7 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 			return nil, a, "", c.errno(ctx, "open", p, err)
 		}
 	}
-	if compares && c.partsAtOpen(ctx, n, p, before, a) || c.isAnother(n, a, before, compares) {
+	if compares && c.partsAtOpen(ctx, n, p, before, a, beside) || c.isAnother(n, a, before, compares) {
 		f.Close()
 		return nil, a, "", fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}

@@ -136,6 +136,8 @@ type stamp struct {
 	moved uint64 // the last rename of it or above it
 	dirty bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
 	there uint64 // as many bytes as the server surely had then, where dirty
+
+	known signature // what was known of the file on the server then, where dirty
 }
 
 // stamp notes the state of a node before a question. Called with mu held.
@@ -144,6 +146,7 @@ func (c *Cache) stamp(n *Node) stamp {
 	if n.file != nil {
 		if _, s.dirty = n.file.data.Size(); s.dirty {
 			s.there = uint64(n.file.data.Acknowledged())
+			s.known = signatureOf(n.attr)
 		}
 	}
 	return s

@@ -73,25 +73,66 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 }
 
 // partsAtOpen is supplanted for an opening, which fails with ESTALE then: the kernel looks the name up and opens what it finds. It does so
-// once. So that it finds something where the name is given away all the time, a file that has just come to be known is opened as the one
-// that has its name now, and shares its node with it.
+// once. So that it finds something where the name is given away all the time, a file that has just come to be known, and was not written
+// here, is opened as the one that has its name now, and shares its node with it.
 //
-// A file that has bytes on their way can't be told from another, but what is shorter than the server had it before most likely is one: the
-// bytes are waited for then. Who opened it would read them in the other file, and append to that at their end.
-func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
+// Who opened another file as one that has bytes on their way would read them in it, and append to it at their end. beside is that of
+// askBeside: where the open file and the name tell the same they are one. Else the bytes may have come between the two answers. They are
+// waited for then, and the server is asked again, but where the name tells what the file was when the server was last asked.
+func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp, a session.Attr, beside func() (session.Attr, bool)) bool {
+	open, told := beside()
 	c.mu.Lock()
 	fs := n.file
-	rested := fs != nil && c.now()-fs.since > int64(partsAfter)
+	ripe := fs != nil && (asked.dirty || fs.written.changed || c.now()-fs.since > int64(partsAfter))
 	c.mu.Unlock()
-	if !rested {
+	switch {
+	case !ripe:
+		return false
+	case !asked.dirty || !tellsAll(a):
+		return c.supplanted(ctx, n, p, asked, a)
+	case told && (signatureOf(a) == signatureOf(open) || signatureOf(a) == asked.known || a.Size >= asked.there && c.isMoving(ctx, n, a, open)):
+		return false
+	case !told && a.Size >= asked.there:
 		return false
 	}
-	if asked.dirty && tellsAll(a) && a.Size < asked.there {
-		ctx, stop := c.conn.Bounded(ctx)
-		defer stop()
-		return c.supplantedBehind(ctx, n, fs, p)
+	ctx, stop := c.conn.Bounded(ctx)
+	defer stop()
+	return c.supplantedBehind(ctx, n, fs, p)
+}
+
+// askBeside asks, in the flight of an opening, about the file that a node has open and that has bytes on their way; ok is false where there
+// is none, or no answer.
+func (c *Cache) askBeside(ctx context.Context, n *Node, asked stamp) (wait func() (a session.Attr, ok bool)) {
+	c.mu.Lock()
+	h := n.openThere()
+	c.mu.Unlock()
+	if !asked.dirty || h == nil {
+		return func() (a session.Attr, ok bool) { return a, false }
 	}
-	return c.supplanted(ctx, n, p, asked, a)
+	answer := make(chan session.Attr, 1)
+	go func() {
+		defer close(answer)
+		if _, a, err := c.statOpen(ctx, n, h); err == nil && tellsAll(a) {
+			answer <- a
+		}
+	}()
+	return func() (a session.Attr, ok bool) {
+		a, ok = <-answer
+		return a, ok
+	}
+}
+
+// isMoving says whether the file that a node has open, of which the server has told open, is just being written, and may have been on its
+// way what the answer a tells.
+func (c *Cache) isMoving(ctx context.Context, n *Node, a, open session.Attr) bool {
+	c.mu.Lock()
+	h := n.openThere()
+	c.mu.Unlock()
+	if h == nil {
+		return false
+	}
+	_, now, err := c.statOpen(ctx, n, h)
+	return err == nil && signatureOf(now) != signatureOf(open) && a.Size <= now.Size && a.Mtime <= now.Mtime
 }
 
 // supplantedBehind is supplanted with a question of its own, which is put behind the bytes that are on their way.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -198,5 +199,54 @@ func TestAnOpenFindsTheFileThatHasTheNameThoughTheOtherIsBeingWritten(t *testing
 	}
 	if old := r.remote("log.1"); old != "old, and written to" {
 		t.Errorf("the other one has %q", old)
+	}
+}
+
+// The bytes on their way are of the file that had the name, and so is the end to which is appended.
+func TestAFileThatGotTheNameOfOneThatIsWrittenIsKeptApart(t *testing.T) {
+	for name, known := range map[string]time.Duration{"known for long": partsAfter + time.Second, "just known": 0} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.put("log", "old, ")
+			h := r.opened(r.mustFind("log").Node, syscall.O_WRONLY|syscall.O_APPEND)
+			r.pass(known)
+			r.appended(h, "and written to")
+			r.rotate("log", "a new file, longer than what is written")
+			var read string
+			err := r.asTheKernel("log", func(n *Node) error {
+				h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+				if err != nil {
+					return err
+				}
+				defer h.Release()
+				read = r.readOpen(h)
+				r.appended(h, ", and more")
+				return h.Flush(ctxOf(t))
+			})
+			if want := "a new file, longer than what is written"; err != nil || read != want {
+				t.Errorf("by the name %q is read; %v", read, err)
+			}
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			if old, now := r.remote("log.1"), r.remote("log"); old != "old, and written to" || now != "a new file, longer than what is written, and more" {
+				t.Errorf("the server has %q, and by the name %q", old, now)
+			}
+		})
+	}
+}
+
+// As when the beginning of a log or a download is looked at.
+func TestAnOpenBesideAWriterWaitsForNoBytes(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("log", "old, ")
+	n := r.mustFind("log").Node
+	h := r.opened(n, syscall.O_WRONLY|syscall.O_APPEND)
+	r.pass(partsAfter + time.Second)
+	r.appended(h, "and written to")
+	r.tap.Reset()
+	r.opened(n, syscall.O_RDONLY)
+	if r.tap.Count("WRITE") > 0 || r.tap.Count("LSTAT") > 1 {
+		t.Errorf("it has waited:\n%s", strings.Join(r.tap.Log(), "\n"))
 	}
 }
