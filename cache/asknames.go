@@ -120,7 +120,7 @@ func (c *Cache) namesAnswered(n *Node, asked stamp, open *session.Attr, list []*
 		switch {
 		case c.child(q.dir, q.name) != n || c.strayed(q.dir, q.moved, q.path, gone):
 		case answer != nil && !gone:
-		case gone || !sameType(n, q.attr) || n.anotherAt(q.attr):
+		case gone || !sameType(n, q.attr) || !asked.dirty && n.anotherAt(q.attr):
 			c.anothers(q.place)
 			err = fail("find", q.path, syscall.ESTALE, errors.New("the name is another file's now, or gone"))
 		default:

@@ -95,15 +95,19 @@ func (n *Node) severalNames() bool {
 	return len(n.also) > 0 && len(n.pendingNames) == 0
 }
 
-// anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here.
+// anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here. Of what
+// was written here and is not told yet the size alone is known. The caller has seen to it that the answer is not older than the last bytes.
 // Called with mu held.
 func (n *Node) anotherAt(a session.Attr) bool {
 	if !n.severalNames() || n.sent > 0 || n.asked > 0 {
 		return false
 	}
 	if f := n.file; f != nil {
-		if _, dirty := f.data.Size(); dirty || f.written.unsettled() {
+		switch size, dirty := f.data.Size(); {
+		case dirty || f.written.times != nil || f.written.cutLost:
 			return false
+		case f.written.untold:
+			return a.Flags&session.HasSize != 0 && a.Size != uint64(size)
 		}
 	}
 	return a.Flags&session.HasSize != 0 && (a.Size != n.attr.Size || a.Mtime != n.attr.Mtime && !n.foreseen)

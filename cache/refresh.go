@@ -53,7 +53,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	switch {
 	case n.gen != asked.gen || n.sent > 0 && same:
 		// Our own change crossed with the answer, or is still under way by another name: what we know is newer than what was read.
-	case same && !n.anotherAt(a):
+	case same && (asked.dirty || !n.anotherAt(a)):
 		c.keepAsked(n, asked, a)
 	default:
 		another = true

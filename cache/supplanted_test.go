@@ -250,3 +250,35 @@ func TestAnOpenBesideAWriterWaitsForNoBytes(t *testing.T) {
 		t.Errorf("it has waited:\n%s", strings.Join(r.tap.Log(), "\n"))
 	}
 }
+
+func TestAnAppendGoesToTheEndOfAHardLinkOfWhichANameIsAnothers(t *testing.T) {
+	asks := map[string]func(r *rig, n *Node){
+		"looked up": func(r *rig, _ *Node) { r.mustFind("b") },
+		"opened": func(r *rig, n *Node) {
+			if h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY); err == nil {
+				h.Release()
+				r.t.Error("the other file is opened as the one that had its name")
+			}
+		},
+	}
+	for name, ask := range asks {
+		t.Run(name, func(t *testing.T) {
+			r, n := linkedNames(t, "a", "b")
+			h := r.opened(n, syscall.O_WRONLY|syscall.O_APPEND)
+			r.appended(h, " and written to")
+			waitFor(t, "it is acknowledged", func() bool { _, dirty := n.file.data.Size(); return !dirty })
+			r.replace("b", "a new file, longer than what is written")
+			ask(r, n)
+			r.appended(h, ", to the end")
+			if err := h.Flush(ctxOf(t)); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := r.remote("a"), "linked and written to, to the end"; got != want {
+				t.Errorf("the server has %q", got)
+			}
+			if f := r.mustFind("b"); f.Node == n {
+				t.Error("the name leads to it still")
+			}
+		})
+	}
+}
