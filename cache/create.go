@@ -189,8 +189,9 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 		own := req
 		own.Pflags |= session.OpenExcl
 		own.SetPerm = true
-		sent := time.Now()
+		sent, asked := time.Now(), c.now()
 		f, a, err = c.conn.Open(ctx, own)
+		f, a, err = c.ifDenied(ctx, own, asked, f, a, err)
 		switch {
 		case err == nil:
 			c.learnClock(a, sent)

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sshmount/sftpconn"
@@ -50,7 +51,37 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.Fil
 	if failure(err) && c.dropGuesses(ctx, asked) {
 		return c.conn.Open(ctx, r)
 	}
+	return c.ifDenied(ctx, r, asked, f, a, err)
+}
+
+// ifDenied takes the outcome of an opening that was asked for at the time given, and tries it again where the server says that it is not
+// permitted while it holds handles for guesses: some servers (SFTPGo) say so to who has as many files open as they allow. As a rule it
+// is true, so the guessing is paused for no more than the second try.
+func (c *Cache) ifDenied(
+	ctx context.Context, r sftpconn.OpenRequest, asked int64, f *sftpconn.File, a session.Attr, err error,
+) (*sftpconn.File, session.Attr, error) {
+	if !denied(err) {
+		return f, a, err
+	}
+	c.mu.Lock()
+	before := c.scarce
+	c.mu.Unlock()
+	again := c.dropGuesses(ctx, asked)
+	if again {
+		f, a, err = c.conn.Open(ctx, r)
+	}
+	if denied(err) {
+		c.mu.Lock()
+		c.scarce = before
+		c.mu.Unlock()
+	}
 	return f, a, err
+}
+
+// denied says whether the server says that it is not permitted.
+func denied(err error) bool {
+	var se *session.StatusError
+	return errors.As(err, &se) && se.Code == session.StatusPermissionDenied
 }
 
 // dropGuesses gives back what the server holds open for guesses; false where it holds nothing, and has held nothing since the

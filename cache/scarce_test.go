@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -63,4 +64,47 @@ func TestAnOpenIsTriedAgainWhereAGuessHasEndedMeanwhile(t *testing.T) {
 	}
 	h.Release()
 	r.tap.OnRequest(nil)
+}
+
+// Some servers say that it is not permitted to who has as many files open as they allow.
+func TestFilesKeptOpenAreNotWhyAnOpeningIsDenied(t *testing.T) {
+	t.Run("open", func(t *testing.T) {
+		testKeptIsNotWhyDenied(t, func(r *rig) (*Handle, error) {
+			h, _, err := r.Open(ctxOf(r.t), r.mustFind("other").Node, syscall.O_RDONLY)
+			return h, err
+		})
+	})
+	t.Run("create", func(t *testing.T) {
+		testKeptIsNotWhyDenied(t, func(r *rig) (*Handle, error) {
+			_, h, err := r.Create(ctxOf(r.t), r.Root(), "new", syscall.O_WRONLY|syscall.O_EXCL, 0o644)
+			return h, err
+		})
+	})
+}
+
+func testKeptIsNotWhyDenied(t *testing.T, open func(*rig) (*Handle, error)) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	r.put("other", "content")
+	h, _, err := r.Open(ctxOf(t), r.mustFind("f").Node, syscall.O_RDONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	var held atomic.Int64
+	held.Store(1)
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		switch {
+		case p.Name == "CLOSE":
+			held.Add(-1)
+		case p.Name == "OPEN" && held.Load() > 0:
+			return sftptest.Answer(session.StatusPermissionDenied, "too many open files")
+		}
+		return sftptest.Pass()
+	})
+	defer r.tap.OnRequest(nil)
+	if h, err = open(r); err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
 }
