@@ -20,6 +20,9 @@ func (f *File) widen(dir int) {
 	if f.moved < bulkAfter || pending < bulkFrom {
 		return
 	}
+	if f.writes() && !f.inAnyOrder() {
+		return
+	}
 	all := pending >= stripeFrom
 	for _, l := range f.c.allLinks() {
 		channels := l.bulkChannels()
@@ -44,6 +47,18 @@ func (f *File) widen(dir int) {
 			f.stripe(least, dir)
 		}
 	}
+}
+
+// inAnyOrder says whether the server takes the bytes of a file in any order and through several handles, as one does that can store what it
+// has of it. Others may pass them on to where only whole files are kept, from the first byte to the last: they refuse a WRITE that is
+// not behind the last, or take each further opening for a new file in the place of this one. With mu held.
+func (f *File) inAnyOrder() bool {
+	for ch := range f.handles {
+		if !ch.s.Has("fsync@openssh.com") {
+			return false
+		}
+	}
+	return true
 }
 
 // tryWiden is widen for a file that may have ended (over) or have handles of lost channels. With mu held.
@@ -118,7 +133,7 @@ func (f *File) spread(ch *channel, dir int) bool {
 	if h := f.handles[ch]; h.fits(dir) {
 		return h.open()
 	}
-	if !ch.over() && time.Now().After(f.retries[ch]) {
+	if !ch.over() && time.Now().After(f.retries[ch]) && (!f.writes() || f.inAnyOrder()) {
 		f.stripe(ch, dir)
 	}
 	return false

@@ -207,3 +207,35 @@ func TestAStreamDoesNotWaitForChannelsWhoseServerStartsSlowly(t *testing.T) {
 		t.Errorf("%d bytes took %v", len(want), took)
 	}
 }
+
+// inAnyOrder is a server that is not known to keep the order of what it is asked, nor to take bytes in any order.
+func inAnyOrder(t *testing.T, change ...func(*Options)) (*sftptest.Tap, *sftptest.Server, *Conn) {
+	t.Helper()
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.Args("-P", "fsync"), sftptest.WithTap(tap))
+	return tap, srv, connect(t, srv, change...)
+}
+
+func TestBytesGoThroughOneHandleToAServerThatMayWantThemInOrder(t *testing.T) {
+	tap, srv, c := inAnyOrder(t)
+	ctx := limited(t)
+	var opened atomic.Int32
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPEN" {
+			opened.Add(1)
+		}
+		return sftptest.Pass()
+	})
+	defer tap.OnRequest(nil)
+	tap.SetDelay(20 * time.Millisecond)
+	want := content(9, 8<<20)
+	path := filepath.Join(srv.Dir(), "f")
+	f := openFile(t, c, path, wr|cre)
+	if err := writeAll(ctx, f, want, 32); err != nil {
+		t.Fatal(err)
+	}
+	sameAs(t, path, want)
+	if n := opened.Load(); n != 1 {
+		t.Errorf("the file was opened %d times", n)
+	}
+}
