@@ -107,6 +107,13 @@ func (c *Cache) openBeforeRemoval(ctx context.Context, n *Node) (end func()) {
 	}
 }
 
+// leaving tells the file that it is about to be closed.
+func (b *backend) leaving(sure bool) {
+	if f := b.f.Load(); f != nil {
+		f.Leaving(sure)
+	}
+}
+
 // close gives the file back; one that is still to come is closed when it comes.
 func (b *backend) close() {
 	if b.closed.Swap(true) {

@@ -184,7 +184,9 @@ func (h *Handle) Flush(ctx context.Context) error {
 	if !h.writable || h.c.o.Async {
 		return nil
 	}
-	return h.flush(ctx, "close", func(ctx context.Context) error { return h.fd.Flush(ctx, false) })
+	err := h.flush(ctx, "close", func(ctx context.Context) error { return h.fd.Flush(ctx, false) })
+	h.b.leaving(false)
+	return err
 }
 
 // Fsync returns when the server has stored all bytes, by fsync@openssh.com where it can. It tells of changes of the file's
@@ -255,6 +257,7 @@ func (h *Handle) Release() {
 			_ = h.finish(c.ctx, last) // the mount is being ended; the error is known from the bytes' own report
 		}
 	default:
+		h.b.leaving(true)
 		if !c.background(func(ctx context.Context) { _ = h.finish(ctx, last) }) {
 			_ = h.finish(c.ctx, last)
 		}

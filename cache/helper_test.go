@@ -38,10 +38,10 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 }
 
 // newRigOver is newRig with a connection that has options of its own.
-func newRigOver(t *testing.T, connect sftpconn.Options, change func(*Options)) *rig {
+func newRigOver(t *testing.T, connect sftpconn.Options, change func(*Options), server ...sftptest.Option) *rig {
 	t.Helper()
 	r := &rig{t: t, tap: sftptest.NewTap()}
-	r.srv = sftptest.New(t, sftptest.WithTap(r.tap))
+	r.srv = sftptest.New(t, append(server, sftptest.WithTap(r.tap))...)
 	r.dir = r.srv.Dir()
 	connect.Dial, connect.Logger = r.srv.Dial, slog.New(slog.DiscardHandler)
 	conn, err := sftpconn.New(t.Context(), connect)

@@ -59,7 +59,10 @@ func (h *Handle) onlyWriter() bool {
 // learnMtime asks for what learnBehind could not learn, once the file is closed. Nobody waits for it. A program that saves a file often
 // renames it at once: then the question has crossed with the rename, and is put again behind it.
 func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
-	const tries = 3
+	tries := 3
+	if !c.conn.KeepsOrder() {
+		tries = 1 // what was asked for since waits for the CLOSE that comes behind this
+	}
 	for try := range tries {
 		// With -o async it is the file's turn: what was asked for since waits for this.
 		if try > 0 && !c.o.Async && c.queue.wait(ctx, c.pathOf(h.n)) != nil {

@@ -68,8 +68,9 @@ type Conn struct {
 	bitsMu sync.Mutex // guards owings and what they are; after File.mu, before the sessions' locks
 	owings map[*owing]struct{}
 
-	filesMu sync.Mutex // guards files; a leaf
-	files   map[*File]struct{}
+	filesMu  sync.Mutex // guards what follows; a leaf
+	files    map[*File]struct{}
+	closings map[*closing]struct{}
 
 	newest     atomic.Pointer[session.Session] // the last session of names, maybe over
 	lastLimits atomic.Pointer[session.Limits]  // what a session of names was told last; nil before
@@ -106,15 +107,16 @@ func New(ctx context.Context, o Options) (*Conn, error) {
 func newConn(o Options) *Conn {
 	o.fill()
 	c := &Conn{
-		o:       o,
-		kick:    make(chan struct{}, 1),
-		changed: make(chan struct{}),
-		bounded: make(map[*context.CancelCauseFunc]struct{}),
-		files:   make(map[*File]struct{}),
-		doubts:  make(map[*doubt]struct{}),
-		owings:  make(map[*owing]struct{}),
-		since:   time.Now(),
-		trial:   o.Trial,
+		o:        o,
+		kick:     make(chan struct{}, 1),
+		changed:  make(chan struct{}),
+		bounded:  make(map[*context.CancelCauseFunc]struct{}),
+		files:    make(map[*File]struct{}),
+		closings: make(map[*closing]struct{}),
+		doubts:   make(map[*doubt]struct{}),
+		owings:   make(map[*owing]struct{}),
+		since:    time.Now(),
+		trial:    o.Trial,
 	}
 	c.clock.start()
 	c.journal.start()
@@ -268,6 +270,13 @@ func (c *Conn) forget(f *File) {
 	c.filesMu.Lock()
 	defer c.filesMu.Unlock()
 	delete(c.files, f)
+}
+
+// KeepsOrder says whether the server answers in the order in which it was asked (over the newest connection). Where it does not, what
+// concerns a name waits for the file with that name to be closed.
+func (c *Conn) KeepsOrder() bool {
+	s := c.newest.Load()
+	return s != nil && ordered(s)
 }
 
 // ordered says whether a server answers the requests of one channel in the order

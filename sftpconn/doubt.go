@@ -22,6 +22,9 @@ func (d *doubt) about(path string) bool {
 // has done it, files with such a name are not looked for by it: an absent one is not their end, and what is there may be another.
 func (c *Conn) change(ctx context.Context, op string, names []string, ask func(ch *channel, again bool) error) error {
 	var d *doubt
+	if err := c.afterClosing(ctx, names...); err != nil {
+		return err
+	}
 	err := c.retry(ctx, op, names[0], func(ch *channel, again bool) error {
 		err := ask(ch, again)
 		if wasSent(err) && d == nil {

@@ -49,7 +49,7 @@ type File struct {
 	looked *Attr  // its attributes through the handle, in the flight of its opening; nil where they were not asked for
 	mtime  uint32 // what had its name at the opening was last changed then
 
-	mu      sync.Mutex // guards what follows, down to deadly
+	mu      sync.Mutex // guards what follows, down to leaving
 	closed  bool
 	stale   error                  // the file can't be found again: for ever
 	handles map[*channel]*handle   // those that are open, or are being opened
@@ -62,6 +62,7 @@ type File struct {
 	exposed exposed
 	out     outbox
 	deadly  deadly
+	leaving *closing // see Leaving; nil where it is not about to be closed
 
 	pending atomic.Int64 // bytes asked for and not answered
 
@@ -82,14 +83,6 @@ func (f *File) Head() []byte { return f.head }
 
 // writes says whether the file was opened for writing.
 func (f *File) writes() bool { return f.r.Pflags&session.OpenWrite != 0 }
-
-// main is the direction for which a handle must be good to be good for everything.
-func (f *File) main() int {
-	if f.writes() {
-		return writing
-	}
-	return reading
-}
 
 // begin has open run in the background to make a handle on ch, in the place of one
 // there may be. With mu held.
@@ -248,6 +241,7 @@ func (f *File) Close() {
 	for _, h := range f.handles {
 		f.giveBack(h) // one that is used later by drop, one that is being opened by its opener
 	}
+	f.stay()
 }
 
 // ask runs a request that moves no data on a handle, again after a lost session; nil where send gives none.

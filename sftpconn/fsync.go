@@ -11,7 +11,7 @@ import (
 func (f *File) Fsync(ctx context.Context) error {
 	f.mu.Lock()
 	for _, h := range f.handles {
-		h.unstored = false
+		h.unstored = h.unstored && !h.ch.s.Has("fsync@openssh.com")
 	}
 	acks := f.exposed.acks
 	f.mu.Unlock()

@@ -17,7 +17,15 @@ type handle struct {
 	closing bool // its CLOSE was sent: the server may give its id to another file at once
 
 	writes   int  // WRITEs through it that are not answered
-	unstored bool // it had WRITEs that no FSYNC of FsyncBehind has followed
+	unstored bool // it had WRITEs that no FSYNC has followed
+}
+
+// main is the direction for which a handle must be good to be good for everything.
+func (f *File) main() int {
+	if f.writes() {
+		return writing
+	}
+	return reading
 }
 
 // fits says whether h, which may be nil, is or will be open for direction dir.
@@ -57,8 +65,7 @@ func (f *File) drop(h *handle) {
 // no request uses it. With mu held.
 func (f *File) giveBack(h *handle) {
 	if (f.closed || h.retired) && h.refs == 0 && h.open() {
-		h.closing = true
-		h.ch.s.CloseHandle(h.id)
+		f.closeHandle(h)
 	}
 }
 

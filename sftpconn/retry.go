@@ -16,6 +16,9 @@ import (
 // seen the request before: then a refusal may come of its having been done, and
 // ask looks. op and path say what it is about, for the log.
 func (c *Conn) retry(ctx context.Context, op, path string, ask func(ch *channel, again bool) error) error {
+	if err := c.afterClosing(ctx, path); err != nil {
+		return err
+	}
 	again := false
 	var lost losses
 	for {

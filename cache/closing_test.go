@@ -1,0 +1,73 @@
+package cache
+
+import (
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/sftptest"
+)
+
+// Editors save by a rename right after the close, and the kernel tells of the last descriptor only later. A server that keeps whole objects
+// has nothing to rename before the CLOSE.
+func TestASavedFileIsRenamedWhenItIsClosedOverThere(t *testing.T) {
+	for name, change := range map[string]func(*Options){"default": nil, "async": async} {
+		for _, synced := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) { testRenamedWhenClosed(t, change, synced) })
+		}
+	}
+}
+
+func testRenamedWhenClosed(t *testing.T, change func(*Options), synced bool) {
+	r := newRigOver(t, sftpconn.Options{}, change, sftptest.Args("-P", "fsync"))
+	r.list(r.Root())
+	_, h, err := r.Create(ctxOf(t), r.Root(), "new", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("content"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if synced {
+		if err := h.Fsync(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var closed atomic.Bool
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		switch {
+		case p.Name == "CLOSE":
+			return sftptest.Delay(30 * time.Millisecond)
+		case p.Name == "posix-rename@openssh.com" && !closed.Load():
+			t.Error("it was renamed before it was closed")
+		}
+		return sftptest.Pass()
+	})
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request.Name == "CLOSE" {
+			closed.Store(true)
+		}
+		return sftptest.Pass()
+	})
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if r.o.Async {
+		h.Release()
+	} else {
+		time.AfterFunc(5*time.Millisecond, h.Release)
+	}
+	if err := r.Rename(ctxOf(t), r.Root(), "new", r.Root(), "saved", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if !closed.Load() {
+		t.Error("it was not closed")
+	}
+	r.tap.OnRequest(nil)
+	r.tap.OnReply(nil)
+}

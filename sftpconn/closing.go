@@ -1,0 +1,127 @@
+package sftpconn
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Some servers keep no files but whole objects: what is written gets its name at the CLOSE. Those also come to several
+// requests at a time. So what concerns the name of a file waits until it is closed over there.
+
+const (
+	// leavingMay is how long a file is waited for that will most likely be closed: so long does the kernel need to tell that the last
+	// descriptor is gone. It may not be the last.
+	leavingMay = 50 * time.Millisecond
+	// leavingWill is how long one is waited for that is to be closed when a last question about it is answered.
+	leavingWill = 2 * time.Second
+)
+
+// closing is a file that is about to be closed, or the CLOSE of one of its handles on its way, at a server that may come to what is asked
+// behind it first.
+type closing struct {
+	f     *File
+	done  chan struct{} // closed when it is answered, or lost
+	timer *time.Timer   // ends the waiting for what is not sent; nil for a CLOSE
+}
+
+// Leaving tells that the file is about to be closed: for sure, or maybe.
+func (f *File) Leaving(sure bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || !f.unstoredInAnyOrder() {
+		return
+	}
+	limit := leavingMay
+	if sure {
+		limit = leavingWill
+	}
+	cl := &closing{f: f, done: make(chan struct{})}
+	cl.timer = time.AfterFunc(limit, func() { f.c.hasClosed(cl) })
+	f.c.closes(cl)
+	f.stay()
+	f.leaving = cl
+}
+
+// stay ends what Leaving has begun. Who waits for that sees what takes its place, so this comes after. With mu held.
+func (f *File) stay() {
+	if f.leaving != nil && f.leaving.timer.Stop() {
+		f.c.hasClosed(f.leaving)
+	}
+	f.leaving = nil
+}
+
+// unstoredInAnyOrder says whether a server that may come to later requests first has been sent bytes of the file. With mu held.
+func (f *File) unstoredInAnyOrder() bool {
+	for ch, h := range f.handles {
+		if h.unstored && !ordered(ch.s) {
+			return true
+		}
+	}
+	return false
+}
+
+// closeHandle sends the CLOSE of h, which is open. With mu held.
+func (f *File) closeHandle(h *handle) {
+	h.closing = true
+	call := h.ch.s.CloseHandle(h.id)
+	if ordered(h.ch.s) {
+		return
+	}
+	cl := &closing{f: f, done: make(chan struct{})}
+	f.c.closes(cl)
+	answered := func() {
+		<-call.Done()
+		f.c.hasClosed(cl)
+	}
+	if !f.c.spawn(answered) {
+		f.c.hasClosed(cl)
+	}
+}
+
+func (c *Conn) closes(cl *closing) {
+	c.filesMu.Lock()
+	defer c.filesMu.Unlock()
+	c.closings[cl] = struct{}{}
+}
+
+func (c *Conn) hasClosed(cl *closing) {
+	c.filesMu.Lock()
+	defer c.filesMu.Unlock()
+	delete(c.closings, cl)
+	close(cl.done)
+}
+
+// afterClosing waits until no file with one of these names, or below one, is being closed by a server that may come to them first.
+func (c *Conn) afterClosing(ctx context.Context, names ...string) error {
+	about := doubt{names}
+	return c.outwait(ctx, func(cl *closing) bool { return about.about(cl.f.r.Path()) })
+}
+
+// outwait waits until there is none that is meant.
+func (c *Conn) outwait(ctx context.Context, meant func(*closing) bool) error {
+	for {
+		var next *closing
+		for _, cl := range c.allClosings() {
+			if meant(cl) {
+				next = cl
+				break
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		select {
+		case <-next.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (c *Conn) allClosings() []*closing {
+	c.filesMu.Lock()
+	defer c.filesMu.Unlock()
+	return slices.Collect(maps.Keys(c.closings))
+}
