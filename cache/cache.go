@@ -193,6 +193,9 @@ func (c *Cache) Sync(ctx context.Context) error {
 	if err := c.pool.Flushed(ctx); err != nil {
 		return c.errno(ctx, "sync", "", err)
 	}
+	if err := c.conn.Closed(ctx); err != nil {
+		return c.errno(ctx, "sync", "", err)
+	}
 	return c.errs.take()
 }
 

@@ -1,12 +1,14 @@
 package cache
 
 import (
+	"errors"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -70,4 +72,26 @@ func testRenamedWhenClosed(t *testing.T, change func(*Options), synced bool) {
 	}
 	r.tap.OnRequest(nil)
 	r.tap.OnReply(nil)
+}
+
+// A server may find out at the CLOSE that it can't keep what was written: a file system of its own that is full, an object store that refuses.
+func TestSyncTellsOfAFileThatTheServerRefusedToClose(t *testing.T) {
+	r := newRig(t, nil)
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "CLOSE" {
+			return sftptest.Answer(session.StatusFailure, "quota exceeded")
+		}
+		return sftptest.Pass()
+	})
+	defer r.tap.OnRequest(nil)
+	r.create(r.Root(), "f", "content")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := r.Sync(ctxOf(t))
+		if errors.Is(err, sftpconn.ErrLost) {
+			return
+		}
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("sync tells: %v", err)
+		}
+	}
 }

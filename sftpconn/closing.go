@@ -2,12 +2,13 @@ package sftpconn
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 )
 
-// Some servers keep no files but whole objects: what is written gets its name at the CLOSE. Those also come to several
+// Some servers keep no files but whole objects: what is written gets its name at the CLOSE, or is refused there. Those also come to several
 // requests at a time. So what concerns the name of a file waits until it is closed over there.
 
 const (
@@ -18,12 +19,12 @@ const (
 	leavingWill = 2 * time.Second
 )
 
-// closing is a file that is about to be closed, or the CLOSE of one of its handles on its way, at a server that may come to what is asked
-// behind it first.
+// closing is a file that is about to be closed, or the CLOSE of one of its handles on its way.
 type closing struct {
-	f     *File
-	done  chan struct{} // closed when it is answered, or lost
-	timer *time.Timer   // ends the waiting for what is not sent; nil for a CLOSE
+	f        *File
+	anyOrder bool          // the server may come to what is asked behind it first
+	done     chan struct{} // closed when it is answered, or lost
+	timer    *time.Timer   // ends the waiting for what is not sent; nil for a CLOSE
 }
 
 // Leaving tells that the file is about to be closed: for sure, or maybe.
@@ -37,7 +38,7 @@ func (f *File) Leaving(sure bool) {
 	if sure {
 		limit = leavingWill
 	}
-	cl := &closing{f: f, done: make(chan struct{})}
+	cl := &closing{f: f, anyOrder: true, done: make(chan struct{})}
 	cl.timer = time.AfterFunc(limit, func() { f.c.hasClosed(cl) })
 	f.c.closes(cl)
 	f.stay()
@@ -65,18 +66,33 @@ func (f *File) unstoredInAnyOrder() bool {
 // closeHandle sends the CLOSE of h, which is open. With mu held.
 func (f *File) closeHandle(h *handle) {
 	h.closing = true
-	call := h.ch.s.CloseHandle(h.id)
-	if ordered(h.ch.s) {
+	call, unstored := h.ch.s.CloseHandle(h.id), h.unstored
+	cl := &closing{f: f, anyOrder: !ordered(h.ch.s), done: make(chan struct{})}
+	if !cl.anyOrder && !unstored {
 		return
 	}
-	cl := &closing{f: f, done: make(chan struct{})}
 	f.c.closes(cl)
 	answered := func() {
 		<-call.Done()
+		if err := call.Wait(f.c.ctx); unstored && refused(err) {
+			f.refusedAtClose(err)
+		}
 		f.c.hasClosed(cl)
 	}
 	if !f.c.spawn(answered) {
 		f.c.hasClosed(cl)
+	}
+}
+
+// refusedAtClose is told that the server has refused to close the file: it need not have what it had acknowledged.
+func (f *File) refusedAtClose(cause error) {
+	path := f.r.Path()
+	if path == "" {
+		return // it was removed
+	}
+	f.c.o.Logger.Error("the server has refused to close a file: it may not have what was written", "path", path, "cause", cause)
+	if f.r.Lost != nil {
+		f.r.Lost(wrap(fmt.Errorf("%w: it has refused to close the file: %w", ErrLost, cause), "close", path))
 	}
 }
 
@@ -93,10 +109,15 @@ func (c *Conn) hasClosed(cl *closing) {
 	close(cl.done)
 }
 
+// Closed waits until the server has answered to the CLOSE of every file that was written and closed.
+func (c *Conn) Closed(ctx context.Context) error {
+	return c.outwait(ctx, func(*closing) bool { return true })
+}
+
 // afterClosing waits until no file with one of these names, or below one, is being closed by a server that may come to them first.
 func (c *Conn) afterClosing(ctx context.Context, names ...string) error {
 	about := doubt{names}
-	return c.outwait(ctx, func(cl *closing) bool { return about.about(cl.f.r.Path()) })
+	return c.outwait(ctx, func(cl *closing) bool { return cl.anyOrder && about.about(cl.f.r.Path()) })
 }
 
 // outwait waits until there is none that is meant.

@@ -2,11 +2,13 @@ package sftpconn
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -85,5 +87,33 @@ func TestAFileThatIsNotClosedAfterAllIsNotWaitedFor(t *testing.T) {
 	}
 	if took := time.Since(began); took > leavingWill {
 		t.Errorf("it took %v", took)
+	}
+}
+
+func TestARefusalToCloseWhatWasWrittenIsTold(t *testing.T) {
+	tap, srv, c := inAnyOrder(t)
+	ctx := limited(t)
+	path := filepath.Join(srv.Dir(), "f")
+	var told atomic.Pointer[error]
+	f, _, err := c.Open(ctx, OpenRequest{Path: func() string { return path }, Pflags: wr | cre, Lost: func(err error) { told.Store(&err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.WriteAt(ctx, []byte("content"), 0); err != nil {
+		t.Fatal(err)
+	}
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "CLOSE" {
+			return sftptest.Answer(session.StatusFailure, "quota exceeded")
+		}
+		return sftptest.Pass()
+	})
+	defer tap.OnRequest(nil)
+	f.Close()
+	if err := c.Closed(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := told.Load(); err == nil || !errors.Is(*err, ErrLost) {
+		t.Errorf("told: %v", err)
 	}
 }

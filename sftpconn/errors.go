@@ -16,7 +16,8 @@ var (
 	// after a reconnect, or is another one, or has changed.
 	ErrStale = errors.New("file changed or went away while the connection was lost")
 
-	// ErrLost tells of bytes that the server had acknowledged, and that were gone after a reconnect.
+	// ErrLost tells of bytes that the server had acknowledged, and that were gone after a reconnect, or may be gone because it has
+	// refused to close the file.
 	ErrLost = errors.New("the server has lost bytes that it had acknowledged")
 
 	// ErrUnsupported is returned when the server lacks what the request needs.
