@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"encoding/binary"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -93,5 +95,46 @@ func TestSyncTellsOfAFileThatTheServerRefusedToClose(t *testing.T) {
 		if err != nil || time.Now().After(deadline) {
 			t.Fatalf("sync tells: %v", err)
 		}
+	}
+}
+
+// A server that keeps whole objects tells of what is written when it has closed the file.
+func TestAFileOpenForWritingIsNotAsShortAsAServerWithoutOrderTells(t *testing.T) {
+	r := newRigOver(t, sftpconn.Options{}, nil, sftptest.Args("-P", "fsync"))
+	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "ATTRS" {
+			before := slices.Clone(p.Body)
+			binary.BigEndian.PutUint64(before[4:], 0) // the size
+			return sftptest.ReplaceBody(before)
+		}
+		return sftptest.Pass()
+	})
+	defer r.tap.OnReply(nil)
+	if _, err := h.Write(ctxOf(t), []byte("content"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if a, _, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || a.Size != 7 {
+		t.Errorf("it has %d bytes, %v", a.Size, err)
+	}
+	if got := r.readAll(f.Node); got != "content" {
+		t.Errorf("read %q", got)
+	}
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "CLOSE" {
+			r.tap.OnReply(nil)
+		}
+		return sftptest.Pass()
+	})
+	defer r.tap.OnRequest(nil)
+	h.Release()
+	if a, _, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || a.Size != 7 {
+		t.Errorf("closed, it has %d bytes, %v", a.Size, err)
 	}
 }

@@ -269,8 +269,15 @@ func (h *Handle) Release() {
 func (h *Handle) finish(ctx context.Context, last bool) error {
 	c := h.c
 	err := h.learnBehind(ctx, h.fd.Delivered) // what others write from now on is theirs to deliver
-	if err == nil && last {
+	early := c.conn.KeepsOrder()
+	if err == nil && last && early {
 		c.learnMtime(ctx, h)
+	}
+	if !early {
+		h.b.close()
+		if err == nil && last {
+			c.learnClosed(ctx, h.n)
+		}
 	}
 	if last {
 		c.mu.Lock()

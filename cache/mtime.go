@@ -59,10 +59,7 @@ func (h *Handle) onlyWriter() bool {
 // learnMtime asks for what learnBehind could not learn, once the file is closed. Nobody waits for it. A program that saves a file often
 // renames it at once: then the question has crossed with the rename, and is put again behind it.
 func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
-	tries := 3
-	if !c.conn.KeepsOrder() {
-		tries = 1 // what was asked for since waits for the CLOSE that comes behind this
-	}
+	const tries = 3
 	for try := range tries {
 		// With -o async it is the file's turn: what was asked for since waits for this.
 		if try > 0 && !c.o.Async && c.queue.wait(ctx, c.pathOf(h.n)) != nil {
@@ -85,6 +82,19 @@ func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 		if c.learnt(h.n, asked, a) {
 			return
 		}
+	}
+}
+
+// learnClosed is learnMtime on a server that may tell of what was written only when it has closed the file.
+func (c *Cache) learnClosed(ctx context.Context, n *Node) {
+	c.mu.Lock()
+	unknown, asked, p := n.mtimeUnknown() && n.file.writers == 0 && n.sent == 0, c.stamp(n), c.serverPath(n)
+	c.mu.Unlock()
+	if !unknown || p == "" {
+		return
+	}
+	if a, err := c.statPath(ctx, p); err == nil {
+		c.learnt(n, asked, a)
 	}
 }
 

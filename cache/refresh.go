@@ -148,8 +148,15 @@ func (c *Cache) stamp(n *Node) stamp {
 			s.there = uint64(n.file.data.Acknowledged())
 			s.known = signatureOf(n.attr)
 		}
+		s.dirty = s.dirty || c.tellsLate(n)
 	}
 	return s
+}
+
+// tellsLate says whether the server may go on telling what the file was before it was written: it is still open for writing, and servers
+// that keep whole objects have the new one when it is closed. Called with mu held.
+func (c *Cache) tellsLate(n *Node) bool {
+	return n.file.writers > 0 && n.file.written.untold && !c.conn.KeepsOrder()
 }
 
 // keepAsked is keepAttr for an answer with which no change made here has crossed: of a file that had bytes on their way when
