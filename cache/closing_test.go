@@ -98,6 +98,46 @@ func TestSyncTellsOfAFileThatTheServerRefusedToClose(t *testing.T) {
 	}
 }
 
+// SFTPGo cuts a file through whatever it has open of it, and fails where that is open for reading alone.
+func TestWhatIsKeptOpenForReadingIsClosedBeforeTheFileIsCut(t *testing.T) {
+	r := newRigOver(t, sftpconn.Options{}, nil, sftptest.Args("-P", "fsync"))
+	r.put("f", "content")
+	n := r.mustFind("f").Node
+	r.readAll(n)
+	w, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Release()
+	for name, h := range map[string]*Handle{"by the name": nil, "by a handle": w} {
+		t.Run(name, func(t *testing.T) {
+			r.readAll(n)
+			open := true
+			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				switch p.Name {
+				case "CLOSE":
+					return sftptest.Delay(20 * time.Millisecond)
+				case "SETSTAT", "FSETSTAT":
+					if open {
+						t.Error("it was cut first")
+					}
+				}
+				return sftptest.Pass()
+			})
+			r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				open = open && p.Request.Name != "CLOSE"
+				return sftptest.Pass()
+			})
+			defer r.tap.OnReply(nil)
+			defer r.tap.OnRequest(nil)
+			size := uint64(3)
+			if _, _, err := r.Setattr(ctxOf(t), n, h, SetAttr{Size: &size}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 // A server that keeps whole objects tells of what is written when it has closed the file.
 func TestAFileOpenForWritingIsNotAsShortAsAServerWithoutOrderTells(t *testing.T) {
 	r := newRigOver(t, sftpconn.Options{}, nil, sftptest.Args("-P", "fsync"))

@@ -22,6 +22,9 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 			return err
 		}
 	}
+	c.mu.Lock()
+	c.dropKept(n) // SFTPGo would cut what it finds open first, and fail where that is open for reading alone
+	c.mu.Unlock()
 	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) error { return c.send(ctx, n, h, a, p) }, func(fs *fileState) {
 		c.applied(n, a)
 		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before

@@ -276,6 +276,9 @@ func (f *File) Setstat(ctx context.Context, a Attr) error {
 		f.extend(int64(a.Size))
 		f.shorten(a.Size)
 		f.c.shorten(f.r.Path(), a.Size) // for who else has it open
+		if err := f.c.afterClosing(ctx, f.r.Path()); err != nil {
+			return f.wrap(err, "fsetstat")
+		}
 	}
 	_, err := f.ask(ctx, "fsetstat", forSmall, func(h *handle) *session.Call {
 		return f.c.setBits(f, f.r.Path(), a, func() *session.Call { return h.ch.s.Fsetstat(h.id, a) })
