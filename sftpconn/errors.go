@@ -50,6 +50,12 @@ func status(err error) uint32 {
 	return session.StatusOK
 }
 
+// SetRefusedError is the refusal of attributes that were to follow bytes; those are written.
+type SetRefusedError struct{ error }
+
+// Unwrap gives the refusal.
+func (e *SetRefusedError) Unwrap() error { return e.error }
+
 // isAbsent says whether the server answered that a name isn't there.
 func isAbsent(err error) bool {
 	code := status(err)

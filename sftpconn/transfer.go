@@ -1,6 +1,7 @@
 package sftpconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -199,7 +200,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket,
 }
 
 // WriteSetstat is WriteAt and then Setstat, pipelined on one channel where the
-// server is known to keep the order. len(p) ≤ MaxWrite.
+// server is known to keep the order. len(p) ≤ MaxWrite. Where the attributes alone are refused it is a SetRefusedError.
 func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) error {
 	if len(p) == 0 {
 		return f.Setstat(ctx, a)
@@ -232,7 +233,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		if !ordered(s) {
 			if err = f.finish(ctx, writing, t, call); err == nil {
 				f.acknowledge(off + int64(len(p)))
-				return f.Setstat(ctx, a)
+				return f.setBehind(ctx, a)
 			}
 		} else {
 			f.hold(t.h)
@@ -240,10 +241,12 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 			if err = f.finish(ctx, writing, t, call); err == nil {
 				f.acknowledge(off + int64(len(p)))
 			}
-			if setErr := t.h.ch.wait(ctx, set); err == nil && setErr != nil {
-				err = setErr
-			}
+			setErr := t.h.ch.wait(ctx, set)
 			f.drop(t.h)
+			if err == nil && refused(setErr) {
+				return &SetRefusedError{f.wrap(setErr, "fsetstat")}
+			}
+			err = cmp.Or(err, setErr)
 		}
 		if !isLost(err) {
 			return f.wrap(err, "write")
@@ -255,5 +258,14 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 	if err := f.WriteAt(ctx, p, off); err != nil {
 		return err
 	}
-	return f.Setstat(ctx, a)
+	return f.setBehind(ctx, a)
+}
+
+// setBehind is Setstat behind bytes that are written.
+func (f *File) setBehind(ctx context.Context, a Attr) error {
+	err := f.Setstat(ctx, a)
+	if refused(err) {
+		return &SetRefusedError{err}
+	}
+	return err
 }

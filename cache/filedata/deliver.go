@@ -31,6 +31,9 @@ func (f *File) deliver(e *extent, turn *sftpconn.Turn, times *sftpconn.Attr) (er
 	if both == nil || errors.Is(both, ErrClosed) || errors.Is(both, sftpconn.ErrStale) {
 		return both, nil
 	}
+	if set := (*sftpconn.SetRefusedError)(nil); errors.As(both, &set) {
+		return nil, set.Unwrap() // the bytes must not go out again: some servers take them in one order only
+	}
 	// Which of the two was refused?
 	err = f.insist(e.handle, func(ctx context.Context) error { return b.WriteAt(ctx, data, e.off) })
 	if err != nil {
