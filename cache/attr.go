@@ -198,6 +198,7 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 		c.mu.Unlock()
 		return a, ttl, nil
 	}
+	n.noteWanted()
 	c.mu.Unlock()
 	if err := c.refresh(ctx, n, h); err != nil {
 		return Attr{}, 0, err

@@ -120,6 +120,35 @@ func TestWriteAndFsyncCostOneFlight(t *testing.T) {
 	}
 }
 
+// As databases and editors do with a file that stays open: the mtime comes in the flight of the bytes from the second time on.
+func TestWriteFsyncAndStatAgainCostOneFlight(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "old")
+	n := r.mustFind("f").Node
+	h := r.opened(n, syscall.O_WRONLY)
+	save := func() {
+		t.Helper()
+		if _, err := h.Write(ctxOf(t), []byte("new"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Fsync(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+		a, ttl, err := r.Getattr(ctxOf(t), n, nil)
+		if err != nil || ttl == 0 {
+			t.Errorf("stat: trusted for %v, %v", ttl, err)
+		}
+		if st, err := os.Stat(filepath.Join(r.dir, "f")); err != nil || st.ModTime().Unix() != a.Mtime {
+			t.Errorf("stat tells %d, and the server has %v, %v", a.Mtime, st, err)
+		}
+	}
+	r.costs("write, fsync, stat", 1, save)
+	save()
+	for range 3 {
+		r.costs("write, fsync, stat once more", 1, save)
+	}
+}
+
 func TestCreateWriteSetTimesCloseCostsTwoFlights(t *testing.T) {
 	r := newRig(t, nil)
 	_, _ = r.find("new")

@@ -65,6 +65,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	before := nameStamp{gen: dir.gen, child: c.child(dir, name)}
 	if before.child != nil {
 		before.asked = c.stamp(before.child)
+		before.child.noteWanted()
 	}
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)

@@ -13,12 +13,12 @@ import (
 
 // learnBehind runs wait, which waits for the bytes of the handle, and enters the attributes that the file has after them, where they
 // can be learnt in the same flight. A handle asks only once: it may be flushed many times, as by each process that has inherited it.
-// The error is that of wait.
+// Where somebody wants to know each time it asks each time (noteWanted). The error is that of wait.
 func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) error) error {
 	c, n := h.c, h.n
 	c.mu.Lock()
 	asked := c.stamp(n)
-	ask := asked.dirty && !h.askedBehind && n.sent == 0 && h.onlyWriter()
+	ask := asked.dirty && (!h.askedBehind || n.file.written.wanted) && n.sent == 0 && h.onlyWriter()
 	h.askedBehind = h.askedBehind || ask
 	var written time.Time // by the program, when the server gives the bytes a time: zero where it does not
 	if n.file.written.times == nil {
@@ -45,6 +45,14 @@ func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) err
 		}
 	}
 	return err
+}
+
+// noteWanted notes that somebody has to ask for the mtime that a write has given to the file: a program that looks at it behind each of
+// its fsyncs is told in their flights from now on. Called with mu held.
+func (n *Node) noteWanted() {
+	if n.mtimeUnknown() {
+		n.file.written.wanted = true
+	}
 }
 
 // onlyWriter says whether nobody else has the file open for writing. Called with Cache.mu held.

@@ -12,6 +12,7 @@ type written struct {
 	changed  bool          // the server was asked to change content or times since nobody had it open: it may look different after a reconnect (Handle.check)
 	hides    bool          // its mtime may have taken the place of one that told of a change made elsewhere: the next open reads the file again
 	learning bool          // the mtime that it got is being asked for: until then only the size tells of changes
+	wanted   bool          // somebody had to ask for the mtime that a write gave: each flush asks for it from then on
 	cutLost  bool          // a truncation was asked for, and nobody knows if it was done: until the server tells the size
 	times    *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
 }
