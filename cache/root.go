@@ -48,6 +48,9 @@ func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string,
 	if resolveErr != nil {
 		return "", attr, fmt.Errorf("resolving the remote directory %s: %w", shown, resolveErr)
 	}
+	if abs == "" || strings.ContainsRune(abs, 0) {
+		return "", attr, fmt.Errorf("resolving the remote directory %s: the server answers %q, which is no path", shown, abs)
+	}
 	if !path.IsAbs(abs) {
 		abs = "/" + abs
 	}

@@ -1,0 +1,42 @@
+package cache
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"sshmount/sftpconn"
+	"sshmount/sftpconn/sftptest"
+)
+
+// A server that can't resolve the directory has nothing mounted: with an answer of nothing it would be its root that is shown, and written to.
+func TestARootThatTheServerCanNotResolveIsRefused(t *testing.T) {
+	for what, answer := range map[string]string{"nothing": "", "no path": "/a\x00b"} {
+		t.Run(what, func(t *testing.T) {
+			tap := sftptest.NewTap()
+			srv := sftptest.New(t, sftptest.WithTap(tap))
+			conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: srv.Dial, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+				if p.Request == nil || p.Request.Name != "REALPATH" {
+					return sftptest.Pass()
+				}
+				body := binary.BigEndian.AppendUint32(nil, 1)
+				body = binary.BigEndian.AppendUint32(body, uint32(len(answer)))
+				return sftptest.ReplaceBody(append(append(body, answer...), make([]byte, 8)...))
+			})
+			c, err := New(t.Context(), Options{Conn: conn, Root: srv.Dir(), RescueDir: t.TempDir()})
+			if err == nil {
+				_ = c.Close()
+				t.Fatalf("%q is mounted", c.rootDir)
+			}
+			if !strings.Contains(err.Error(), "no path") {
+				t.Error(err)
+			}
+		})
+	}
+}
