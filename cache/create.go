@@ -124,6 +124,9 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx, asked) {
 		f, a, made, err = c.createRemote(ctx, req, excl, sure)
 	}
+	if excl && errors.Is(err, sftpconn.ErrUncertain) {
+		c.log.Warn("a file was to be made when the connection was lost, and is there now: whether this mount has made it cannot be told", "path", p)
+	}
 	if err != nil {
 		return nil, a, c.whyNotCreated(ctx, p, excl, err)
 	}

@@ -43,7 +43,10 @@ func newRigOver(t *testing.T, connect sftpconn.Options, change func(*Options), s
 	r := &rig{t: t, tap: sftptest.NewTap()}
 	r.srv = sftptest.New(t, append(server, sftptest.WithTap(r.tap))...)
 	r.dir = r.srv.Dir()
-	connect.Dial, connect.Logger = r.srv.Dial, slog.New(slog.DiscardHandler)
+	connect.Dial = r.srv.Dial
+	if connect.Logger == nil {
+		connect.Logger = slog.New(slog.DiscardHandler)
+	}
 	conn, err := sftpconn.New(t.Context(), connect)
 	if err != nil {
 		t.Fatal(err)

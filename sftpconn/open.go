@@ -95,9 +95,7 @@ func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
 		case err != nil:
 			return err
 		case there:
-			o.c.o.Logger.Warn("a file was to be made when the connection was lost, and is there now: "+
-				"whether this mount has made it cannot be told", "path", o.path)
-			return ErrUncertain
+			return ErrUncertain // the caller may know more, and says so where it does not
 		}
 	}
 	err := o.open(ctx, ch)
