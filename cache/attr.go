@@ -130,6 +130,7 @@ func (c *Cache) touched(dir *Node) {
 	c.changed(dir)
 	dir.attr.Mtime = seconds(c.ChangeTime().Unix())
 	dir.mtimeGuessed = !c.o.Async
+	c.askMtime(dir)
 }
 
 // shown is what programs see of a node. Called with mu held.
@@ -193,6 +194,7 @@ func (c *Cache) ttl(n *Node) time.Duration {
 // Getattr answers with a node's attributes. h may be nil; with it a file that has no name any more is asked for by its handle.
 func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Duration, error) {
 	c.mu.Lock()
+	c.lookedAt(ctx, n)
 	if c.valid(n) && !n.mtimeGuessed && !n.mtimeUnknown() {
 		a, ttl := c.tell(n), c.ttl(n)
 		c.mu.Unlock()

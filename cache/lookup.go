@@ -30,6 +30,7 @@ type dirState struct {
 	lookedAt int64 // when they began to be counted (Cache.now)
 	scan     dirScan
 	walk     dirWalk
+	time     dirTime
 
 	made   bool  // here: so it is on the file system of the directory that it is in
 	linked bool  // that file system has hard links: the server has made one in it

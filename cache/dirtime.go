@@ -1,0 +1,60 @@
+package cache
+
+import (
+	"context"
+
+	"sshmount/sftpconn"
+)
+
+// dirTime is who wants to know the mtime that a directory gets by changes of its names (touched). Mostly that is nobody. A program that
+// looks at the directory behind a change (unzip at that of each file, git and make now and then) is likely to do so behind the next one,
+// too: then the server is asked as soon as it has made the change, and the answer is there when the program is so far. Guarded by Cache.mu.
+type dirTime struct {
+	wanted bool          // the next change is followed by a question
+	asking chan struct{} // closed when the question that is on its way is answered; nil where none is
+	told   bool          // one was answered, and nobody has looked since
+}
+
+// lookedAt notes that somebody looks at a node's attributes, and waits for a question about them that went out before. Called with mu
+// held, but not while it waits.
+func (c *Cache) lookedAt(ctx context.Context, n *Node) {
+	if n.dir == nil {
+		return
+	}
+	t := &n.dir.time
+	if asking := t.asking; asking != nil && n.mtimeGuessed {
+		c.mu.Unlock()
+		ctx, stop := c.bounded(ctx)
+		select {
+		case <-asking:
+		case <-ctx.Done():
+		}
+		stop()
+		c.mu.Lock()
+	}
+	t.wanted = t.wanted || t.told || n.mtimeGuessed
+	t.told = false
+}
+
+// askMtime asks for the mtime of a directory that was just changed, where somebody is likely to look at it. Called with mu held.
+func (c *Cache) askMtime(dir *Node) {
+	t := &dir.dir.time
+	t.told = false
+	if !t.wanted || t.asking != nil || !dir.mtimeGuessed || !c.mayGuess() {
+		return
+	}
+	t.wanted, t.asking = false, make(chan struct{})
+	c.pin(dir)
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		err := c.refresh(sftpconn.Guess(c.ctx), dir, nil)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		close(t.asking)
+		t.asking = nil
+		t.told = err == nil && !dir.mtimeGuessed
+		dir.pins--
+		c.retireIfUnheld(dir)
+	}()
+}
