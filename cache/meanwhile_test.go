@@ -67,9 +67,11 @@ func TestAsyncFillsADirectoryThatCameMeanwhile(t *testing.T) {
 			r.list(r.Root())
 			r.list(d)
 			r.put("d/theirs", "x")
+			r.holdRequest("RMDIR") // until the directory is made: of a removal known to have failed it would be refused at once
 			if err := r.Rmdir(ctxOf(t), r.Root(), "d"); err != nil {
 				t.Fatal(err)
 			}
+			r.waitHeld()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,6 +81,7 @@ func TestAsyncFillsADirectoryThatCameMeanwhile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			r.tap.Release()
 			r.written(d.Node, "f", "ours", syscall.O_WRONLY)
 			if err := r.Sync(ctxOf(t)); err == nil {
 				t.Error("nobody is told that the directory was there")
