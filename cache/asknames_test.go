@@ -279,3 +279,50 @@ func TestAsyncAModeOnItsWayIsNotForgottenForTheAnswerOfAnOpenFile(t *testing.T) 
 		t.Errorf("when it has arrived it is shown as %o; %v", a.Mode, err)
 	}
 }
+
+// What is fetched ahead comes by one of the names, and may be of the file that others have given it.
+func TestAHardLinkOfWhichOneNameWasReplacedIsNotReadAheadByThatName(t *testing.T) {
+	link := func(r *rig, n *Node) {
+		if _, err := r.Link(ctxOf(r.t), n, r.Root(), "b"); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	goAhead := func(r *rig) {
+		for _, name := range []string{"1", "2", "3", "4", "1", "2", "3", "4"} { // in some order that is followed
+			r.readAll(r.mustFind(name).Node)
+		}
+		waitFor(r.t, "nothing more comes", func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.scan.underWay == 0
+		})
+	}
+	ways := map[string]func(r *rig, n *Node){
+		"linked before": func(r *rig, n *Node) {
+			link(r, n)
+			r.replace("a", "another file")
+			goAhead(r)
+		},
+		"linked since": func(r *rig, n *Node) {
+			goAhead(r)
+			link(r, n)
+			r.replace("b", "another file")
+		},
+	}
+	for when, way := range ways {
+		t.Run(when, func(t *testing.T) {
+			r := newRig(t, nil)
+			for _, name := range []string{"a", "1", "2", "3", "4"} {
+				r.put(name, "linked")
+			}
+			r.list(r.Root())
+			way(r, r.mustFind("a").Node)
+			for _, name := range []string{"b", "a"} {
+				want := r.remote(name)
+				if got, err := r.read(name); err != nil || got != want {
+					t.Errorf("%s reads %q, %v, want %q", name, got, err, want)
+				}
+			}
+		})
+	}
+}

@@ -244,12 +244,13 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, openedToo bool, taken *int, most
 // scanFile fetches one of the files that come next, where it is not here yet, and counts it in taken; window is what grows when it
 // is used. One that was opened before is taken only with openedToo: it is looked at where what is here may still be good. Both are
 // for small files: they are opened here without being open on the server, and who keeps a large one open would find another in its
-// place when he reads on. False where no more are to be fetched now. Called with mu held.
+// place when he reads on. One of several names is left: what comes by one says nothing of the others (hardlink.go), and any may be the
+// one by which it is opened. False where no more are to be fetched now. Called with mu held.
 func (c *Cache) scanFile(n *Node, openedToo bool, taken, window *int) bool {
 	if c.scan.underWay >= scanUnderWay {
 		return false
 	}
-	if n.wasted >= scanMaxWasted || n.attr.Size > smallFile {
+	if n.wasted >= scanMaxWasted || n.attr.Size > smallFile || len(n.also) > 0 {
 		return true
 	}
 	f := n.file
