@@ -142,10 +142,16 @@ func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
 	}
 }
 
+// foundMost is for how many entries of a listing Found hands references out. The kernel keeps each, with a node here, which takes twice what
+// the entry does, for as long as it has memory, also where the program has read the name alone: a listing without end would fill the
+// memory with them. Whoever looks at the others asks for each, and it is answered from the listing. A variable for the tests.
+var foundMost uint64 = 200_000
+
 // Found gives an entry of Next the reference and attributes that READDIRPLUS hands out, with no question to
-// the server. ok is false where there is nothing to hand out: ".", "..", a name gone meanwhile, attributes no longer trusted.
+// the server. ok is false where there is nothing to hand out: ".", "..", a name gone meanwhile, attributes no longer trusted, and far
+// into a very long listing.
 func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
-	if e.Off < 3 {
+	if e.Off < 3 || e.Off-3 >= foundMost {
 		return Found{}, false
 	}
 	c := d.c

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -25,7 +26,11 @@ func endless(r *rig, many, long int) {
 			name := fmt.Sprint(count)
 			name += strings.Repeat("x", max(0, long-len(name)))
 			body = append(binary.BigEndian.AppendUint32(body, uint32(len(name))), name...)
-			body = binary.BigEndian.AppendUint64(body, 0) // no long name, no attributes
+			body = binary.BigEndian.AppendUint32(body, 0) // no long name
+			body = binary.BigEndian.AppendUint32(body, session.HasSize|session.HasMode|session.HasTimes)
+			body = binary.BigEndian.AppendUint64(body, 5)
+			body = binary.BigEndian.AppendUint32(body, syscall.S_IFREG|0o644)
+			body = binary.BigEndian.AppendUint64(body, 1e9<<32+1e9)
 		}
 		return sftptest.ReplaceRaw(append(binary.BigEndian.AppendUint32(append(binary.BigEndian.AppendUint32(nil, uint32(5+len(body))), 104), p.ID), body...))
 	})
@@ -33,9 +38,9 @@ func endless(r *rig, many, long int) {
 
 // What a program has read of it stays, up to a bound, which holds for what the names really take.
 func TestAListingWithoutEndIsGivenUpBeforeItFillsTheMemory(t *testing.T) {
-	before := listingMost
-	t.Cleanup(func() { listingMost = before })
-	listingMost = 16 << 20
+	most, found := listingMost, foundMost
+	t.Cleanup(func() { listingMost, foundMost = most, found })
+	listingMost, foundMost = 16<<20, 1000
 	for name, long := range map[string]int{"short names": 1, "long names": 240} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
@@ -43,13 +48,21 @@ func TestAListingWithoutEndIsGivenUpBeforeItFillsTheMemory(t *testing.T) {
 			endless(r, 100, long)
 			defer r.tap.OnReply(nil)
 			n := r.mustFind("d").Node
-			empty := liveHeap()
-			d, err := r.OpenDir(ctxOf(t), n)
+			ctx, empty := ctxOf(t), liveHeap()
+			d, err := r.OpenDir(ctx, n)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for off := uint64(0); err == nil; off += 100 {
-				_, err = d.Next(ctxOf(t), off)
+			references := uint64(0)
+			for e := (DirEntry{}); err == nil; {
+				if e, err = d.Next(ctx, e.Off); err == nil {
+					if _, ok := d.Found(e); ok {
+						references++
+					}
+				}
+			}
+			if references != foundMost {
+				t.Errorf("references for %d names", references)
 			}
 			if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "more names than fit") {
 				t.Errorf("it ends with %v", err)
