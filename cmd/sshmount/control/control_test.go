@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -263,6 +264,32 @@ func TestLongRequestsTellHowTheyGetOn(t *testing.T) {
 	o, err = c.Umount(t.Context(), UmountRequest{Lazy: true, Timeout: time.Minute}, func(Progress) {})
 	if err != nil || len(o.Rescued) != 1 || !wish.Lazy || wish.Timeout != time.Minute {
 		t.Errorf("umount: %+v, %v, wish %+v", o, err, wish)
+	}
+}
+
+// When all is saved the mount closes the connection itself, and may take a while to end.
+func TestAnEndWithNothingToSaveTellsOfNoLostLine(t *testing.T) {
+	for _, c := range []struct {
+		unsaved int
+		idle    bool
+	}{{0, true}, {1, false}} {
+		runtimeDir(t)
+		told := make(chan struct{})
+		once := sync.OnceFunc(func() { close(told) })
+		b := &backend{status: Status{State: Disconnected, LastError: "closed", Ending: true, Unsaved: Unsaved{Operations: c.unsaved}}}
+		b.umount = func(context.Context, UmountRequest) Outcome {
+			<-told
+			return Outcome{}
+		}
+		_, err := Connect(listen(t, "/mnt/x", b).Record()).Umount(t.Context(), UmountRequest{}, func(p Progress) {
+			if p.Idle() != c.idle {
+				t.Errorf("with %d operations unsaved: %v", c.unsaved, p)
+			}
+			once()
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -171,8 +171,11 @@ func ToGo(files int, bytes int64, operations int) string {
 
 // Idle says that nobody waits for anything to be saved, nor for the line.
 func (p Progress) Idle() bool {
-	return p.Files == 0 && p.Bytes == 0 && p.Operations == 0 && (p.State == Connected || p.State == "")
+	return p.nothing() && (p.State == Connected || p.State == "")
 }
+
+// nothing says that nothing is left to be saved.
+func (p Progress) nothing() bool { return p.Files == 0 && p.Bytes == 0 && p.Operations == 0 }
 
 // String is a line for somebody who waits.
 func (p Progress) String() string {

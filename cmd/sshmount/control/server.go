@@ -210,5 +210,9 @@ func (s *Server) long(w http.ResponseWriter, r *http.Request, work func(context.
 }
 
 func progressOf(st Status) Progress {
-	return Progress{Files: st.Unsaved.Count, Bytes: st.Unsaved.Bytes, Operations: st.Unsaved.Operations, State: st.State, LastError: st.LastError}
+	p := Progress{Files: st.Unsaved.Count, Bytes: st.Unsaved.Bytes, Operations: st.Unsaved.Operations, State: st.State, LastError: st.LastError}
+	if st.Ending && p.nothing() {
+		p.State, p.LastError = "", "" // the line is not wanted any more, and its end may be our own doing
+	}
+	return p
 }
