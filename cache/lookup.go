@@ -195,6 +195,9 @@ func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Fou
 		}
 		return Found{}, err
 	}
+	if n := c.child(dir, name); n != nil && c.unseen(n) {
+		return c.found(n), nil
+	}
 	c.forgetName(dir, name)
 	c.absent(dir, name)
 	if c.o.NoAbsence {

@@ -86,6 +86,9 @@ func (c *Cache) refreshNameless(ctx context.Context, n *Node, h *Handle) error {
 
 // refreshOtherwise goes on where the question by the name p was refused with err.
 func (c *Cache) refreshOtherwise(ctx context.Context, n *Node, h *Handle, p string, err error) error {
+	if errors.Is(err, syscall.ENOENT) && c.isUnseen(n) {
+		return nil
+	}
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) {
 		c.gone(n, p)
 		if left := c.pathOf(n); left != "" && left != p {
@@ -156,7 +159,19 @@ func (c *Cache) stamp(n *Node) stamp {
 // tellsLate says whether the server may go on telling what the file was before it was written: it is still open for writing, and servers
 // that keep whole objects have the new one when it is closed. Called with mu held.
 func (c *Cache) tellsLate(n *Node) bool {
-	return n.file.writers > 0 && n.file.written.untold && !c.conn.KeepsOrder()
+	return c.unseen(n) && n.file.written.untold
+}
+
+// unseen says whether the server may show the file only when it is closed. Called with mu held.
+func (c *Cache) unseen(n *Node) bool {
+	return n.file != nil && n.file.writers > 0 && !c.conn.KeepsOrder()
+}
+
+// isUnseen is unseen, taking mu.
+func (c *Cache) isUnseen(n *Node) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unseen(n)
 }
 
 // keepAsked is keepAttr for an answer with which no change made here has crossed: of a file that had bytes on their way when

@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"sshmount/sftpconn/session"
 )
@@ -169,7 +170,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		return err
 	}
 	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, fl.open), ch, fl.open.Handle()
-	first := !o.absent
+	first, unseen := !o.absent, false
 	o.absent = o.absent || isAbsent(beforeErr) // so that it is told to be new where what follows is lost
 	if fl.chmod != nil {
 		if err := ch.wait(ctx, fl.chmod); err != nil {
@@ -180,10 +181,13 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		return seen(beforeErr)
 	}
 	if fl.after != nil {
-		if err := ch.wait(ctx, fl.after); err != nil {
+		err := ch.wait(ctx, fl.after)
+		switch unseen = isAbsent(err) && o.creates() && !ordered(ch.s); {
+		case unseen:
+			found = o.asMade()
+		case err != nil:
 			return seen(err)
-		}
-		if fl.before == nil || beforeErr != nil || o.r.Pflags&session.OpenTrunc != 0 {
+		case fl.before == nil || beforeErr != nil || o.r.Pflags&session.OpenTrunc != 0:
 			found = fl.after.Attr()
 		}
 	}
@@ -192,11 +196,19 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	}
 	// A file that an earlier OPEN has made has all of its bits but those that the umask took.
 	made := o.exclusive() || isAbsent(beforeErr) || o.absent && found.Mode&modeAccess&^o.r.Perm == 0
-	if made && first {
+	if made && first && !unseen {
 		o.c.learnClock(found)
 	}
 	o.found(found, made)
 	return nil
+}
+
+// asMade is what can be told of a new file that the server will show when it is closed, as those do that keep whole objects.
+func (o *opening) asMade() Attr {
+	now := uint32(time.Now().Unix() + o.c.clockAhead.Load())
+	return Attr{
+		Flags: session.HasMode | session.HasSize | session.HasTimes, Mode: modeRegular | o.r.Perm&modePerm, Atime: now, Mtime: now,
+	}
 }
 
 // lookAgain finishes, on another connection, what made a file.
