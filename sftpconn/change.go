@@ -203,6 +203,15 @@ func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
 			return ErrUnsupported
 		}
 		err := ch.wait(ctx, ch.s.Hardlink(oldpath, newpath))
+		if err == nil && !ordered(ch.s) {
+			// rclone says that it has made a link, and makes none. Who believes that removes the old name (git does).
+			switch there, lookErr := c.exists(ctx, ch, newpath); {
+			case lookErr != nil:
+				return seen(lookErr)
+			case !there:
+				return ErrUnsupported
+			}
+		}
 		if !again || !refused(err) {
 			return err
 		}

@@ -224,3 +224,23 @@ func TestContextEndsAWaitAndLeaksNothing(t *testing.T) {
 		t.Error("the buffer of a read that was given up was written to")
 	}
 }
+
+func TestALinkThatTheServerOnlySaysItHasMadeIsNotBelieved(t *testing.T) {
+	tap, srv, c := inAnyOrder(t)
+	ctx := limited(t)
+	path := file(t, srv, "f", nil)
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "hardlink@openssh.com" {
+			return sftptest.Answer(session.StatusOK, "")
+		}
+		return sftptest.Pass()
+	})
+	defer tap.OnRequest(nil)
+	if err := c.Link(ctx, path, filepath.Join(srv.Dir(), "g")); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("link: %v", err)
+	}
+	tap.OnRequest(nil)
+	if err := c.Link(ctx, path, filepath.Join(srv.Dir(), "h")); err != nil {
+		t.Error(err)
+	}
+}
