@@ -269,3 +269,47 @@ func TestCreateOverAFileThatCameMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// What has its turn before may be what takes the name: then nothing is known beforehand.
+func TestAsyncAFileIsMadeOverWhatARenameHasBroughtMeanwhile(t *testing.T) {
+	r := newRig(t, async)
+	r.put("d/new", "theirs")
+	r.put("x", "")
+	r.list(r.Root())
+	d := r.mustFind("d").Node
+	r.list(d)
+	r.holdReply("posix-rename@openssh.com")
+	renamed := make(chan error, 1)
+	go func() { renamed <- r.Rename(ctxOf(t), d, "new", r.Root(), "f", false) }() // which waits for the server
+	r.waitHeld()
+	type made struct {
+		f   Found
+		h   *Handle
+		err error
+	}
+	created := make(chan made, 1)
+	go func() {
+		f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_RDWR, 0o644)
+		created <- made{f, h, err}
+	}()
+	waitFor(t, "the creation waits for its turn", func() bool { return r.queue.count.Load() == 2 })
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	if err := <-renamed; err != nil {
+		t.Fatal(err)
+	}
+	m := <-created
+	if m.err != nil {
+		t.Fatal(m.err)
+	}
+	if _, err := m.h.Write(ctxOf(t), []byte("OUR"), 0); err != nil {
+		t.Fatal(err)
+	}
+	m.h.Release()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	if got := r.remote("f"); got != "OURirs" {
+		t.Errorf("the server has %q", got)
+	}
+}

@@ -30,10 +30,14 @@ type change struct {
 	// locate says the paths as they are now; nil where they don't depend on the tree. It is called in the same hold of the lock
 	// in which the change takes its turn, so that no rename gets in between, and again where one had to be waited for.
 	locate  func() ([]string, error)
+	still   func() bool     // only where it is sure: whether it is when it enters the tree; else submit gives errOvertaken. nil: it is
 	predict func(*change)   // only where it is sure: enters its outcome before the server has answered; may set node
 	undo    func(err error) // only where it is sure: takes back what predict has entered, as the change has failed; nil: its names are forgotten
 	enter   func(err error) // only where it is not sure: enters the server's answer; nil where the program that waits for it does
 }
+
+// errOvertaken says that a change was not submitted, as its outcome is not sure any more: what it had to wait for has changed what is known.
+var errOvertaken = errors.New("another change came first")
 
 // pending is a change not yet confirmed.
 type pending struct {
@@ -125,6 +129,9 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 				q.leave(p) // one of them was a rename above
 				continue
 			}
+		}
+		if err == nil && ch.sure && ch.still != nil && !ch.still() {
+			err = errOvertaken
 		}
 		if err == nil && ch.sure {
 			if ch.predict != nil {

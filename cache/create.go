@@ -20,7 +20,10 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	}
 	sure := c.surelyFree(dir, name)
 	if c.o.Async && c.surelyMade(dir, name) {
-		return c.createAsync(ctx, dir, name, flags, perm)
+		if found, h, err := c.createAsync(ctx, dir, name, flags, perm); !errors.Is(err, errOvertaken) {
+			return found, h, err
+		}
+		sure = c.surelyFree(dir, name)
 	}
 	if !excl && flags&syscall.O_TRUNC != 0 {
 		if found, h, err := c.recreate(ctx, dir, name, flags); h != nil || err != nil {
@@ -238,6 +241,7 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 	req := c.createRequest("", flags, perm, &self) // its path is that of the handle
 	_, err := c.queue.submit(ctx, change{
 		op: "create", sure: true, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		still: func() bool { return c.freeIn(dir, name) },
 		predict: func(ch *change) {
 			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFREG | perm&0o7777})
 			self = c.newHandle(found.Node, b, flags)

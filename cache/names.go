@@ -50,8 +50,9 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 	}
 	var p string
 	var got session.Attr
-	done, err := c.queue.submit(ctx, change{
+	ch := change{
 		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
+		still: func() bool { return c.freeIn(dir, name) },
 		predict: func(*change) {
 			a := will()
 			a.Mode |= kind
@@ -64,7 +65,12 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 			c.learnOwner(dir, got)
 			return nil
 		},
-	})
+	}
+	done, err := c.queue.submit(ctx, ch)
+	if errors.Is(err, errOvertaken) {
+		ch.sure = false
+		done, err = c.queue.submit(ctx, ch)
+	}
 	if err != nil {
 		c.notMade(dir, name, err)
 		return Found{}, false, err
@@ -98,8 +104,9 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		c.nameAdded(dir, name, n)
 		found = c.foundAt(n, place{dir, name})
 	}
-	done, err := c.queue.submit(ctx, change{
+	ch := change{
 		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
+		still: func() bool { return c.freeIn(dir, name) },
 		predict: func(*change) {
 			enterName()
 			n.pendingNames = append(n.pendingNames, pendingName{place: place{dir, name}})
@@ -124,7 +131,12 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			}
 			return nil
 		},
-	})
+	}
+	done, err := c.queue.submit(ctx, ch)
+	if errors.Is(err, errOvertaken) {
+		ch.sure = false
+		done, err = c.queue.submit(ctx, ch)
+	}
 	if err != nil {
 		c.notMade(dir, name, err)
 		return Found{}, c.byAName(ctx, n, err)
