@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 
+	"sshmount/cache"
 	"sshmount/cmd/sshmount/cmdline"
 	"sshmount/fusefs"
 	"sshmount/sftpconn"
@@ -17,14 +18,34 @@ import (
 // remote directory is looked at, so that a mount takes no round trip for it.
 type lateMap struct{ fusefs.IDMapper }
 
-// idMap makes the map that the user chose. It is complete when filled has returned.
-func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn, log *slog.Logger) (m fusefs.IDMapper, filled func() error, err error) {
-	nothing := func() error { return nil }
+// ids are whom a directory of the server belongs to. A server that tells no
+// owners has all files owned by 0, which are then shown as ours.
+type ids struct{ uid, gid uint32 }
+
+// idMap makes the map that the user chose. It is complete when filled has returned, which may ask for the attributes of the mounted
+// directory.
+func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn, log *slog.Logger) (m fusefs.IDMapper, filled func(mounted func() (cache.Attr, error)) error, err error) {
+	nothing := func(func() (cache.Attr, error)) error { return nil }
 	switch set.IDMap {
 	case cmdline.MapUser:
-		late, done := new(lateMap), make(chan error, 1)
-		go func() { done <- late.learn(ctx, conn) }()
-		return late, func() error { return <-done }, nil
+		type answer struct {
+			login ids
+			err   error
+		}
+		late, asked := new(lateMap), make(chan answer, 1)
+		go func() {
+			login, err := loginOwner(ctx, conn)
+			asked <- answer{login, err}
+		}()
+		return late, func(mounted func() (cache.Attr, error)) error {
+			a := <-asked
+			if a.err != nil {
+				return a.err
+			}
+			user := remoteUser(ctx, conn, a.login, mounted)
+			late.IDMapper = fusefs.NewUserMap(user.uid, user.gid, uint32(os.Getuid()), uint32(os.Getgid()))
+			return nil
+		}, nil
 	case cmdline.MapName:
 		if !conn.Has("users-groups-by-id@openssh.com") {
 			log.Warn("idmap=name: the server can't tell the names of users and groups (OpenSSH 9.1 and newer can): " +
@@ -38,17 +59,33 @@ func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn, log 
 	return nil, nothing, nil
 }
 
-// learn takes the owner of the login directory for the remote user. A server
-// that tells no owners has all files owned by 0, which are then shown as ours.
-func (l *lateMap) learn(ctx context.Context, conn *sftpconn.Conn) error {
+// loginOwner is the owner of the login directory.
+func loginOwner(ctx context.Context, conn *sftpconn.Conn) (ids, error) {
 	home, err := conn.Stat(ctx, ".")
 	if err != nil {
-		return fmt.Errorf("cannot learn the remote user's id from the login directory (idmap=none does without): %w", err)
+		return ids{}, fmt.Errorf("cannot learn the remote user's id from the login directory (idmap=none does without): %w", err)
 	}
-	var uid, gid uint32
-	if home.Flags&session.HasOwner != 0 {
-		uid, gid = home.UID, home.GID
+	if home.Flags&session.HasOwner == 0 {
+		return ids{}, nil
 	}
-	l.IDMapper = fusefs.NewUserMap(uid, gid, uint32(os.Getuid()), uint32(os.Getgid()))
-	return nil
+	return ids{home.UID, home.GID}, nil
+}
+
+// remoteUser says who is logged in: the owner of the login directory. Where that is root's though it is not root who logs in (a chroot,
+// whose top has to be root's, or an account without a home) it is the owner of the mounted directory, unless the server knows that one
+// by another name.
+func remoteUser(ctx context.Context, conn *sftpconn.Conn, login ids, mounted func() (cache.Attr, error)) ids {
+	name := conn.Status().Info.User
+	if login.uid != 0 || name == "" || name == "root" {
+		return login
+	}
+	dir, err := mounted()
+	if err != nil || dir.UID == 0 {
+		return login
+	}
+	// A chroot mostly has no list of users: no name then, and no error.
+	if names, _, err := conn.UserGroupNames(ctx, []uint32{dir.UID}, nil); err == nil && names[0] != "" && names[0] != name {
+		return login
+	}
+	return ids{dir.UID, dir.GID}
 }

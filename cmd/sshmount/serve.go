@@ -192,7 +192,13 @@ func (m *mount) attach(ctx context.Context) error {
 		c := m.set.Cache
 		c.Conn, c.Notify, c.Logger = m.conn, n, m.log
 		m.cache, remote = cache.New(ctx, c)
-		if err := filled(); remote == nil {
+		if err := filled(func() (cache.Attr, error) {
+			if remote != nil {
+				return cache.Attr{}, remote
+			}
+			a, _, err := m.cache.Getattr(ctx, m.cache.Root(), nil)
+			return a, err
+		}); remote == nil {
 			remote = err
 		}
 		if remote == nil {
