@@ -50,7 +50,7 @@ func (c *Cache) surelyLinked(n *Node, at place) bool {
 	for !d.dir.linked && d.dir.made && d.parent != nil {
 		d = d.parent
 	}
-	return d.dir.linked && n.parent == at.dir
+	return d.dir.linked && n.parent == at.dir && !c.mayNotChange(at.dir)
 }
 
 // linked notes what came of a hard link of n.

@@ -79,7 +79,7 @@ func (c *Cache) learnOwner(dir *Node, a session.Attr) {
 }
 
 // surelyMade says whether all is known of something that a program wants to make: that the name is free, in a directory that is
-// there, and whose it will be. A program that is shown a wrong owner is refused what it may do, or does not set right what is wrong.
+// there and not read-only, and whose it will be. A program that is shown a wrong owner is refused what it may do, or does not set right what is wrong.
 func (c *Cache) surelyMade(dir *Node, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,5 +87,22 @@ func (c *Cache) surelyMade(dir *Node, name string) bool {
 		return false
 	}
 	_, _, sure := c.creator(dir)
-	return sure
+	return sure && !c.mayNotChange(dir)
+}
+
+// mayNotChange says whether a directory's permission bits keep who is logged in from changing the names in it, as far as it is known who
+// that is: what becomes of a change there the server has to say. Root may do it all the same. Called with mu held.
+func (c *Cache) mayNotChange(dir *Node) bool {
+	const owners, others = 0o300, 0o022
+	uid, known := c.owner.uid, c.owner.uidKnown
+	if !known {
+		uid, known = c.owner.home.UID, c.owner.home.Flags&session.HasOwner != 0
+	}
+	switch {
+	case known && uid == 0:
+		return false
+	case !known || uid == dir.attr.UID:
+		return dir.attr.Mode&owners != owners
+	}
+	return dir.attr.Mode&others == 0
 }

@@ -17,7 +17,7 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 		return err
 	}
 	n, _, state := c.peek(dir, name)
-	sure := state == present && !n.isDir()
+	sure := state == present && !n.isDir() && !c.mayNotChange(dir)
 	c.mu.Unlock()
 	if state == absent {
 		return fail(op, p, syscall.ENOENT, nil)
@@ -51,7 +51,7 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	case state == present && !n.isDir():
 		known = syscall.ENOTDIR
 	case state == present:
-		sure = c.surelyEmpty(n)
+		sure = c.surelyEmpty(n) && !c.mayNotChange(dir)
 	}
 	c.mu.Unlock()
 	if known != 0 {

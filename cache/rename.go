@@ -20,7 +20,8 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	src, _, srcState := c.peek(dir, name)
 	dst, _, dstState := c.peek(newdir, newname)
 	known := renameRefused(src, srcState, dst, dstState, noReplace)
-	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace) && sameDisk(dir, newdir)
+	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace) &&
+		sameDisk(dir, newdir) && !c.mayNotChange(dir) && !c.mayNotChange(newdir)
 	c.mu.Unlock()
 	switch {
 	case known != 0:
