@@ -249,6 +249,7 @@ func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) 
 	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	said := ""
 	for {
 		select {
 		case o := <-done:
@@ -259,7 +260,10 @@ func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) 
 			}
 			return drained(o.err, o.cause, left)
 		case <-tick.C:
-			m.log.Info("saving", "still", m.toGo())
+			if now := m.toGo(); now != said { // without a line it stays the same for minutes
+				m.log.Info("saving", "still", now)
+				said = now
+			}
 		case s := <-m.signals:
 			m.hurry = true
 			m.log.Info("not waiting any longer", "signal", s.String())

@@ -13,7 +13,7 @@ import (
 
 func TestBytesThatCantBeDeliveredAreKept(t *testing.T) {
 	w := newWorld(t)
-	r := w.mount("-o", "drain_timeout=2")
+	r := w.mount("-o", "drain_timeout=3")
 	f, err := os.Create(filepath.Join(w.mnt, "report"))
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +49,9 @@ func TestBytesThatCantBeDeliveredAreKept(t *testing.T) {
 	})
 	if found == "" || !strings.Contains(w.log(), "not saved") {
 		t.Errorf("no rescue file has the bytes, or the log is silent:\n%s", w.log())
+	}
+	if n := strings.Count(w.log(), "msg=saving"); n != 1 {
+		t.Errorf("the log says %d times what was still to be saved, though it was the same all the time:\n%s", n, w.log())
 	}
 }
 
