@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -177,4 +178,48 @@ func (l *logText) has(s string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return bytes.Contains(l.b.Bytes(), []byte(s))
+}
+
+// OpenSSH's RENAME makes a link and takes the old name away: a server that is killed in between leaves both.
+func TestARenameThatTheServerHasHalfDoneIsBroughtToItsEnd(t *testing.T) {
+	for what, theirs := range map[string]bool{"both names of the file": false, "another file": true} {
+		t.Run(what, func(t *testing.T) {
+			tap := sftptest.NewTap()
+			srv := sftptest.New(t, sftptest.WithTap(tap))
+			c := connect(t, srv)
+			from, to := file(t, srv, "from", []byte("content")), filepath.Join(srv.Dir(), "to")
+			var once sync.Once
+			tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+				act := sftptest.Pass()
+				if p.Name == "RENAME" {
+					once.Do(func() {
+						err := os.Link(from, to)
+						if theirs {
+							os.Remove(to)
+							err = os.WriteFile(to, []byte("CONTENT"), 0o644)
+						}
+						if err != nil {
+							t.Error(err)
+						}
+						act = sftptest.Drop()
+						go srv.Cut()
+					})
+				}
+				return act
+			})
+			err := c.Rename(limited(t), from, to, true)
+			_, left := os.Lstat(from)
+			if theirs {
+				if err == nil || left != nil {
+					t.Errorf("renamed onto another file: %v; the old name: %v", err, left)
+				}
+				sameAs(t, to, []byte("CONTENT"))
+				return
+			}
+			if err != nil || !os.IsNotExist(left) {
+				t.Errorf("%v; the old name: %v", err, left)
+			}
+			sameAs(t, to, []byte("content"))
+		})
+	}
 }
