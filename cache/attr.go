@@ -62,6 +62,9 @@ func (c *Cache) modeSeen(n *Node, mode uint32) {
 // within justWritten of the file's last acknowledged write. Called with mu held.
 func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 	c.changed(n)
+	if n.isDir() && a.Flags&session.HasMode != 0 && a.Mode&syscall.S_IRUSR == 0 {
+		c.distrust(n) // who may still list it the server has to say
+	}
 	c.applied(n, a)
 	if f := n.file; f != nil && a.Flags&session.HasTimes != 0 {
 		if _, dirty := f.data.Size(); !dirty {

@@ -33,3 +33,29 @@ func TestAsyncChangesInAReadOnlyDirectoryAreRefused(t *testing.T) {
 	}
 	wantContent(t, m.path("d/f"), "x")
 }
+
+// A directory that was listed before is refused like any other once its permission bits don't let it be read.
+func TestADirectoryMadeUnreadableIsNotListed(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	onlySshmount(t)
+	s := newServerWith(t, serverOptions{user: "nobody", subsystem: "internal-sftp"})
+	must(t, os.Chown(s.root, 65534, 65534))
+	for _, o := range []string{"rw", "async"} {
+		m := s.mount("-o", o)
+		dir := m.path(o)
+		must(t, os.Mkdir(dir, 0o755))
+		write(t, m.path(o+"/f"), "x")
+		if _, err := os.ReadDir(dir); err != nil {
+			t.Fatal(err)
+		}
+		must(t, os.Chmod(dir, 0))
+		if names, err := os.ReadDir(dir); !errors.Is(err, syscall.EACCES) {
+			t.Errorf("%s: listing a directory of mode 0: %v, %v, want EACCES", o, names, err)
+		}
+		must(t, os.Chmod(dir, 0o700))
+		if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+			t.Errorf("%s: listing it once it may be read: %v, %v", o, names, err)
+		}
+	}
+}
