@@ -313,3 +313,33 @@ func TestAsyncAFileIsMadeOverWhatARenameHasBroughtMeanwhile(t *testing.T) {
 		t.Errorf("the server has %q", got)
 	}
 }
+
+// rename(2) leaves two names of one file as they are.
+func TestAsyncARenameOverALinkThatIsJustMadeLeavesBothNames(t *testing.T) {
+	r := newRig(t, async)
+	r.put("b", "content")
+	r.list(r.Root())
+	n := r.mustFind("b").Node
+	r.holdReply("hardlink@openssh.com")
+	linked, renamed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := r.Link(ctxOf(t), n, r.Root(), "a")
+		linked <- err
+	}()
+	r.waitHeld()
+	go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "b", r.Root(), "a", false) }()
+	waitFor(t, "the rename waits for its turn", func() bool { return r.queue.count.Load() == 2 })
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	if err := errors.Join(<-linked, <-renamed, r.Sync(ctxOf(t))); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(r.list(r.Root())); !got["a"] || !got["b"] {
+		t.Errorf("the directory is listed with %v", got)
+	}
+	for _, name := range []string{"a", "b"} {
+		if _, err := r.find(name); err != nil {
+			t.Error(err)
+		}
+	}
+}

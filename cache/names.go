@@ -102,14 +102,19 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			c.giveName(n, dir, name)
 		}
 		c.nameAdded(dir, name, n)
-		found = c.foundAt(n, place{dir, name})
 	}
 	ch := change{
 		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
 		still: func() bool { return c.freeIn(dir, name) },
 		predict: func(*change) {
 			enterName()
+			found = c.foundAt(n, place{dir, name})
 			n.pendingNames = append(n.pendingNames, pendingName{place: place{dir, name}})
+		},
+		enter: func(err error) {
+			if err == nil {
+				enterName()
+			}
 		},
 		locate: func() (paths []string, err error) {
 			if from = c.path(n); from == "" {
@@ -144,7 +149,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	if done {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		enterName()
+		found = c.foundAt(n, place{dir, name})
 	}
 	return found, nil
 }

@@ -31,7 +31,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
 	var moved, replaced *Node
-	return c.submitUnnaming(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, &place{newdir, newname}, change{
+	ch := change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
 			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {
@@ -42,6 +42,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			joinDisks(dir, newdir)
 			return nil
 		},
+		still: func() bool { return c.child(newdir, newname) == dst && c.child(dir, name) == src },
 		predict: func(*change) {
 			moved, replaced = c.child(dir, name), c.child(newdir, newname)
 			c.move(dir, name, newdir, newname)
@@ -69,7 +70,16 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 				c.notifyName(newdir.id, newname)
 			}
 		},
-	})
+	}
+	submit := func() error {
+		return c.submitUnnaming(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, &place{newdir, newname}, ch)
+	}
+	err := submit()
+	if errors.Is(err, errOvertaken) {
+		ch.sure = false
+		err = submit()
+	}
+	return err
 }
 
 // locateRename is the locate of a rename.
