@@ -137,12 +137,19 @@ func (q *queue) failed(p *pending, err error) {
 	if p.undo != nil {
 		p.undo(err)
 	}
+	doubted := slices.Clone(p.names)
 	for i, at := range p.names {
 		n := q.c.child(at.dir, at.name)
 		q.c.doubtName(at.dir, at.name)
 		switch {
 		case p.undo != nil: // it has taken the prediction back
-		case n != p.has[i]: // a later change has given the name away, and will tell how it ends
+		case n != p.has[i]: // a later change has given the name away, and will tell how it ends, but not what it has moved
+			if moved := p.has[i]; moved != nil {
+				for _, now := range moved.names() {
+					q.c.doubtName(now.dir, now.name)
+					doubted = append(doubted, now)
+				}
+			}
 		case n != nil && n.isDir() && errors.Is(err, syscall.EEXIST):
 			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.
 			q.c.distrust(n)
@@ -156,7 +163,7 @@ func (q *queue) failed(p *pending, err error) {
 		p.node.expire()
 	}
 	q.c.mu.Unlock()
-	for _, at := range p.names {
+	for _, at := range doubted {
 		q.c.notifyName(at.dir.id, at.name)
 	}
 	if p.node != nil {

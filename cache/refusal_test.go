@@ -305,3 +305,44 @@ func TestAsyncAFileWhoseRemovalIsRefusedIsWrittenByItsName(t *testing.T) {
 		})
 	}
 }
+
+// What the rename has moved is not what was made.
+func TestAsyncWhatARenameMovesInPlaceOfARefusedMakingIsListed(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	made, err := r.Mkdir(ctxOf(t), r.Root(), "a", 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := made.Node
+	r.create(a, "c", "content")
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.refuse("REMOVE")
+	if err := r.Unlink(ctxOf(t), a, "c"); err != nil {
+		t.Fatal(err)
+	}
+	r.holdReply("MKDIR")
+	d, err := r.Mkdir(ctxOf(t), a, "c", 0o755) // which is refused, as the file is there still
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Rename(ctxOf(t), a, "c", r.Root(), "d", false); err != nil {
+		t.Fatal(err)
+	}
+	r.waitHeld()
+	r.tap.OnReply(nil)
+	r.tap.Release()
+	if err := r.Sync(ctxOf(t)); err == nil {
+		t.Error("nothing is reported of what was refused")
+	}
+	for _, e := range r.list(r.Root()) {
+		if e.Name == "d" && e.Mode != syscall.S_IFREG {
+			t.Errorf("%q is listed with type %o", e.Name, e.Mode)
+		}
+	}
+	if f := r.mustFind("d"); f.Node == d.Node || r.readAll(f.Node) != "content" {
+		t.Error("by its name something else is found")
+	}
+}
