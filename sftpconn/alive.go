@@ -20,6 +20,11 @@ const (
 	// nothing since the login: what sshd does at the beginning of a session (PAM) keeps it from answering probes.
 	busyFactor = 4
 
+	// aliveLook is how often it is looked for silence at most, and quietLook that while nothing is outstanding: a mount that nobody uses
+	// should wake no processor. How long an answer is overdue is told by the request, so the end of a dead line comes no later.
+	aliveLook = time.Second
+	quietLook = 5 * time.Second
+
 	// leastAlive is how many intervals of silence end a connection at least: one until it is probed, one for the answer.
 	leastAlive = 2
 )
@@ -27,7 +32,8 @@ const (
 // watch waits for the end of the first link, and replaces its channel of names
 // where only that is lost. It returns why the link must be given up.
 func (c *Conn) watch(l *link) error {
-	look := time.NewTicker(stuckLook)
+	pace := stuckLook
+	look := time.NewTicker(pace)
 	defer look.Stop()
 	for {
 		select {
@@ -41,6 +47,7 @@ func (c *Conn) watch(l *link) error {
 			l.suspect()
 		case <-look.C:
 			c.freeStuck(l)
+			pace = repace(look, pace, stuckLook, stuckAfter/3, l.inFlight() > 0)
 		case <-l.names.s.Done():
 			cause := l.names.s.Err()
 			ch, err := c.replaceNames(l)
@@ -117,7 +124,9 @@ func (l *link) watchAlive() {
 	if interval < 0 {
 		return
 	}
-	tick := time.NewTicker(min(max(interval/4, 10*time.Millisecond), time.Second))
+	busy := min(max(interval/4, 10*time.Millisecond), aliveLook)
+	pace := busy
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	now := time.Now()
 	w := &silence{l: l, interval: interval, probedAt: now, heard: now, last: l.t.LastReceived()}
@@ -139,7 +148,21 @@ func (l *link) watchAlive() {
 		if w.probeDue(now, suspected) {
 			w.probe(now)
 		}
+		pace = repace(tick, pace, busy, min(interval, quietLook), w.outstanding || w.probing != nil)
 	}
+}
+
+// repace has a ticker tick every busy while something is outstanding, else every idle where that is longer, and returns which; now is
+// how often it has ticked until now.
+func repace(t *time.Ticker, now, busy, idle time.Duration, outstanding bool) time.Duration {
+	pace := busy
+	if !outstanding {
+		pace = max(busy, idle)
+	}
+	if pace != now {
+		t.Reset(pace)
+	}
+	return pace
 }
 
 // probe asks the other side for a sign of life, and closes done at its answer or

@@ -277,6 +277,14 @@ func (l *link) inFlight() int {
 	return n
 }
 
+// waited is how long the oldest request in flight has been waited for; 0 where there is none.
+func (l *link) waited() (longest time.Duration) {
+	for _, ch := range l.channels() {
+		longest = max(longest, ch.s.Stall().Age)
+	}
+	return longest
+}
+
 // sample takes the round trip of a small request.
 func (l *link) sample(call *session.Call) {
 	if rtt := call.RTT(); rtt > 0 {

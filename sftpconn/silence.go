@@ -47,7 +47,7 @@ func (w *silence) look(now time.Time, suspected bool) {
 	case !w.outstanding:
 		w.busySince = time.Time{}
 	case w.busySince.IsZero():
-		w.busySince = now
+		w.busySince = now.Add(-w.l.waited())
 	}
 	switch {
 	case suspected:
