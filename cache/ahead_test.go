@@ -80,23 +80,6 @@ func TestAFileFetchedAheadMayChangeWhileItIsOpen(t *testing.T) {
 	}
 }
 
-// write writes a file's content anew on the remote side, behind the cache's back.
-func (r *rig) write(name, content string) {
-	r.t.Helper()
-	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// touch gives a file another mtime on the remote side.
-func (r *rig) touch(name string) {
-	r.t.Helper()
-	now := time.Now()
-	if err := os.Chtimes(filepath.Join(r.dir, name), now, now); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
 // As in a deployment: mv site old; mv next site. What is fetched ahead waits behind everything else, also behind the two.
 func TestAFileOfAMovedDirectoryIsNotFetchedFromTheOneInItsPlace(t *testing.T) {
 	r := newRig(t, nil)

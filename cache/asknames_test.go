@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -21,48 +20,6 @@ func linkedNames(t *testing.T, first string, more ...string) (*rig, *Node) {
 		}
 	}
 	return r, n
-}
-
-// pass makes everything that is known as much older.
-func (r *rig) pass(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.epoch = r.epoch.Add(-d)
-}
-
-// asTheKernel does something with a name's node, and after ESTALE once more with what is found then.
-func (r *rig) asTheKernel(name string, do func(*Node) error) error {
-	err := error(syscall.ESTALE)
-	for tries := 0; tries < 2 && errors.Is(err, syscall.ESTALE); tries++ {
-		f, e := r.find(name)
-		if e != nil {
-			return e
-		}
-		err = do(f.Node)
-	}
-	return err
-}
-
-func (r *rig) read(name string) (content string, err error) {
-	err = r.asTheKernel(name, func(n *Node) error {
-		h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
-		if err != nil {
-			return err
-		}
-		defer h.Release()
-		content = r.readOpen(h)
-		return nil
-	})
-	return content, err
-}
-
-func (r *rig) removeRemote(names ...string) {
-	r.t.Helper()
-	for _, name := range names {
-		if err := os.Remove(filepath.Join(r.dir, name)); err != nil {
-			r.t.Fatal(err)
-		}
-	}
 }
 
 // A file is asked for by one of its names, and may be opened by any.

@@ -14,8 +14,6 @@ import (
 	"sshmount/sftpconn/sftptest"
 )
 
-func async(o *Options) { o.Async = true }
-
 func TestAsyncAnswersBeforeTheServer(t *testing.T) {
 	r := newRig(t, async)
 	r.list(r.Root())

@@ -3,65 +3,13 @@ package cache
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"sshmount/sftpconn/sftptest"
 )
-
-const longEnough = 10 * time.Second
-
-// holdReply keeps the answer to the next request of this name back.
-func (r *rig) holdReply(request string) {
-	var once sync.Once
-	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
-		act := sftptest.Pass()
-		if p.Request != nil && p.Request.Name == request {
-			once.Do(func() { act = sftptest.Hold() })
-		}
-		return act
-	})
-}
-
-// holdRequest keeps the next request of this name on its way; those behind it overtake it.
-func (r *rig) holdRequest(name string) {
-	var once sync.Once
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		act := sftptest.Pass()
-		if p.Name == name {
-			once.Do(func() { act = sftptest.Hold() })
-		}
-		return act
-	})
-}
-
-// holdRequests keeps all requests of these names on their way.
-func (r *rig) holdRequests(names ...string) {
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if slices.Contains(names, p.Name) {
-			return sftptest.Hold()
-		}
-		return sftptest.Pass()
-	})
-}
-
-func (r *rig) waitHeld() {
-	r.t.Helper()
-	if !r.tap.WaitHeld(1, longEnough) {
-		r.t.Fatal("the request never came")
-	}
-}
-
-// distrustNode makes the next question about a node go to the server, as it does when its time is over.
-func (r *rig) distrustNode(n *Node) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n.expire()
-}
 
 // A file that is open and has bytes to be saved, and one in a directory: both are asked about while they get another path.
 var crossings = []struct{ what, file, from, to, fileThen string }{

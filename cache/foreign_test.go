@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,26 +18,6 @@ func (r *rig) pagesGood(n *Node) (keep bool) {
 	}
 	h.Release()
 	return keep
-}
-
-// statAgain is a stat(2) when what was known has had its time.
-func (r *rig) statAgain(n *Node) {
-	r.t.Helper()
-	r.mu.Lock()
-	n.expire()
-	r.mu.Unlock()
-	if _, _, err := r.Getattr(ctxOf(r.t), n, nil); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// putAt is put with an mtime.
-func (r *rig) putAt(name, content string, mtime time.Time) {
-	r.t.Helper()
-	r.put(name, content)
-	if err := os.Chtimes(filepath.Join(r.dir, name), mtime, mtime); err != nil {
-		r.t.Fatal(err)
-	}
 }
 
 // Own times take away the mtime by which a change would have been seen, so one must be assumed.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
@@ -123,15 +122,6 @@ func TestOwnWritesKeepThePages(t *testing.T) {
 	h.Release()
 	if !keep {
 		t.Error("the pages of what was written here were dropped")
-	}
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
-		}
 	}
 }
 

@@ -3,10 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
-	"io"
-	"iter"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -69,6 +66,8 @@ func newRigOver(t *testing.T, connect sftpconn.Options, change func(*Options), s
 	return r
 }
 
+func async(o *Options) { o.Async = true }
+
 // smallDisk gives a directory on a file system of 256 KiB.
 func smallDisk(t *testing.T) string {
 	t.Helper()
@@ -86,91 +85,13 @@ func ctxOf(t *testing.T) context.Context {
 	return ctx
 }
 
-// put writes a file on the remote side, behind the cache's back.
-func (r *rig) put(name, content string) {
-	r.t.Helper()
-	p := filepath.Join(r.dir, name)
-	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-	// Older than the second in which it is looked at, as files are that nobody writes at the moment.
-	old := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(p, old, old); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// remote reads a file of the remote side, behind the cache's back.
-func (r *rig) remote(name string) string {
-	r.t.Helper()
-	b, err := os.ReadFile(filepath.Join(r.dir, name))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return string(b)
-}
-
-// find walks to a path as the kernel would.
-func (r *rig) find(p string) (Found, error) {
-	f := Found{Node: r.Root()}
-	for _, name := range strings.Split(p, "/") {
-		var err error
-		if f, err = r.Lookup(ctxOf(r.t), f.Node, name); err != nil {
-			return f, err
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain until %s", what)
 		}
 	}
-	return f, nil
-}
-
-func (r *rig) mustFind(p string) Found {
-	r.t.Helper()
-	f, err := r.find(p)
-	if err != nil {
-		r.t.Fatalf("finding %s: %v", p, err)
-	}
-	return f
-}
-
-// readAll opens, reads and closes a file as cat(1) does.
-func (r *rig) readAll(n *Node) string {
-	r.t.Helper()
-	h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)
-	if err != nil {
-		r.t.Fatalf("open: %v", err)
-	}
-	defer h.Release()
-	s := r.readOpen(h)
-	if err := h.Flush(ctxOf(r.t)); err != nil {
-		r.t.Fatalf("close: %v", err)
-	}
-	return s
-}
-
-func (r *rig) readOpen(h *Handle) string {
-	r.t.Helper()
-	a, _, err := r.Getattr(ctxOf(r.t), h.Node(), h)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	var b strings.Builder
-	for int64(b.Len()) < int64(a.Size) {
-		v, err := h.Read(ctxOf(r.t), int64(b.Len()), 128<<10)
-		if err != nil {
-			r.t.Fatalf("read: %v", err)
-		}
-		for _, p := range v.Vecs {
-			b.Write(p)
-		}
-		n := v.N
-		v.Release()
-		if n == 0 {
-			break
-		}
-	}
-	return b.String()
 }
 
 // parkedIn counts the goroutines that wait for something within all of these functions.
@@ -188,68 +109,6 @@ func parkedIn(functions ...string) (count int) {
 		}
 	}
 	return count
-}
-
-// create makes a file with a content, as most programs do.
-func (r *rig) create(dir *Node, name, content string) Found {
-	r.t.Helper()
-	f, h, err := r.Create(ctxOf(r.t), dir, name, syscall.O_WRONLY, 0o644)
-	if err != nil {
-		r.t.Fatalf("create %s: %v", name, err)
-	}
-	if _, err := h.Write(ctxOf(r.t), []byte(content), 0); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := h.Flush(ctxOf(r.t)); err != nil {
-		r.t.Fatal(err)
-	}
-	h.Release()
-	return f
-}
-
-// list reads a directory to its end.
-func (r *rig) list(n *Node) []DirEntry {
-	r.t.Helper()
-	d, err := r.OpenDir(ctxOf(r.t), n)
-	if err != nil {
-		r.t.Fatalf("opendir: %v", err)
-	}
-	defer d.Release()
-	var all []DirEntry
-	for e := range r.entries(d, 0) {
-		if e.Off > 2 {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-// entries gives the entries of an open directory from off on, "." and ".." among them, as readdir(3) does.
-func (r *rig) entries(d *DirHandle, off uint64) iter.Seq[DirEntry] {
-	return func(yield func(DirEntry) bool) {
-		for {
-			e, err := d.Next(ctxOf(r.t), off)
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				r.t.Errorf("readdir: %v", err)
-				return
-			}
-			off = e.Off
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}
-
-func names(list []DirEntry) map[string]bool {
-	m := map[string]bool{}
-	for _, e := range list {
-		m[e.Name] = true
-	}
-	return m
 }
 
 // costs runs f, and fails where it takes more than want flights.
@@ -275,4 +134,39 @@ func wantErrno(t *testing.T, err error, want syscall.Errno) {
 	if !errors.As(err, &got) || got != want {
 		t.Errorf("got %v, want %v", err, want)
 	}
+}
+
+// pass makes everything that is known as much older.
+func (r *rig) pass(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch = r.epoch.Add(-d)
+}
+
+// distrustNode makes the next question about a node go to the server, as it does when its time is over.
+func (r *rig) distrustNode(n *Node) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n.expire()
+}
+
+// statAgain is a stat(2) when what was known has had its time.
+func (r *rig) statAgain(n *Node) {
+	r.t.Helper()
+	r.mu.Lock()
+	n.expire()
+	r.mu.Unlock()
+	if _, _, err := r.Getattr(ctxOf(r.t), n, nil); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// learnt waits until the server has said what mtime it gave to what was written here.
+func (r *rig) learnt(n *Node) {
+	r.t.Helper()
+	waitFor(r.t, "the mtime is learnt", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return !n.mtimeUnknown() && !n.file.written.learning
+	})
 }

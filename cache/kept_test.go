@@ -1,26 +1,11 @@
 package cache
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// replace puts another file in the place of name, as `mv new name` on the server does.
-func (r *rig) replace(name, content string) {
-	r.t.Helper()
-	r.put(".new", content)
-	old := time.Now().Add(-30 * time.Minute)
-	if err := os.Chtimes(filepath.Join(r.dir, ".new"), old, old); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := os.Rename(filepath.Join(r.dir, ".new"), filepath.Join(r.dir, name)); err != nil {
-		r.t.Fatal(err)
-	}
-}
 
 // A handle that the last close has left open is of the old file, whoever notices that the name leads to another one now.
 func TestAReplacedFileIsNotReadByTheHandleOfTheOldOne(t *testing.T) {

@@ -6,28 +6,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/sftptest"
 )
 
 // What the server has made of a written file is known when it is closed.
-
-// onReplyBehind has hook look at the replies (nil lets them pass), and a write be answered when the file was asked about, and not before:
-// no question goes out behind what is acknowledged.
-func (r *rig) onReplyBehind(hook func(sftptest.Packet) sftptest.Action) {
-	before := r.tap.Count("FSTAT")
-	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
-		if p.Request != nil && p.Request.Name == "WRITE" {
-			for end := time.Now().Add(longEnough); r.tap.Count("FSTAT") == before && time.Now().Before(end); {
-				time.Sleep(time.Millisecond)
-			}
-		}
-		if hook == nil {
-			return sftptest.Pass()
-		}
-		return hook(p)
-	})
-}
 
 // unsaved makes a file, and writes a content that is not waited for.
 func (r *rig) unsaved(name string) (Found, *Handle) {
@@ -38,23 +19,6 @@ func (r *rig) unsaved(name string) (Found, *Handle) {
 	}
 	r.fill(h, "content")
 	return f, h
-}
-
-// fill writes to the beginning of a file.
-func (r *rig) fill(h *Handle, content string) {
-	r.t.Helper()
-	if _, err := h.Write(ctxOf(r.t), []byte(content), 0); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// finish is close(2) by the last who has a file open.
-func (r *rig) finish(h *Handle) {
-	r.t.Helper()
-	if err := h.Flush(ctxOf(r.t)); err != nil {
-		r.t.Fatal(err)
-	}
-	h.Release()
 }
 
 func TestAStatOfAWrittenFileCostsNothing(t *testing.T) {

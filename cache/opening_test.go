@@ -11,44 +11,6 @@ import (
 	"sshmount/sftpconn/sftptest"
 )
 
-// append writes behind the end of a file on the remote side, behind the cache's back.
-func (r *rig) append(name, content string) {
-	r.t.Helper()
-	f, err := os.OpenFile(filepath.Join(r.dir, name), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteString(content); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// readFrom reads at most n bytes at off.
-func (r *rig) readFrom(h *Handle, off int64, n int) (string, error) {
-	v, err := h.Read(ctxOf(r.t), off, n)
-	if err != nil {
-		return "", err
-	}
-	defer v.Release()
-	var b strings.Builder
-	for _, p := range v.Vecs {
-		b.Write(p)
-	}
-	return b.String(), nil
-}
-
-// opened opens a file, and has it closed at the end of the test.
-func (r *rig) opened(n *Node, flags uint32) *Handle {
-	r.t.Helper()
-	h, _, err := r.Open(ctxOf(r.t), n, flags)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(h.Release)
-	return h
-}
-
 // openCrossing opens a file while something else happens to it: after the server has looked at it, before the answer is here.
 func (r *rig) openCrossing(n *Node, flags uint32, meanwhile func() error) *Handle {
 	r.t.Helper()

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,31 +13,6 @@ import (
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
-
-// refuse has the server refuse every request of this name.
-func (r *rig) refuse(name string) {
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name == name {
-			return sftptest.Answer(session.StatusPermissionDenied, "no")
-		}
-		return sftptest.Pass()
-	})
-}
-
-// refuseLater is refuse, of which nothing is told before answer is called: to a file with bytes that were refused no more can be written.
-func (r *rig) refuseLater(name string) (answer func()) {
-	let := make(chan struct{})
-	answer = sync.OnceFunc(func() { close(let) })
-	r.t.Cleanup(answer)
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name == name {
-			<-let
-			return sftptest.Answer(session.StatusPermissionDenied, "no")
-		}
-		return sftptest.Pass()
-	})
-	return answer
-}
 
 // rescued are the contents of the rescue files of a remote file.
 func (r *rig) rescued(name string) (contents []string) {

@@ -92,16 +92,6 @@ func (r *rig) sameTime(name, content string) {
 	}
 }
 
-// learnt waits until the server has said what mtime it gave to what was written here.
-func (r *rig) learnt(n *Node) {
-	r.t.Helper()
-	waitFor(r.t, "the mtime is learnt", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return !n.mtimeUnknown() && !n.file.written.learning
-	})
-}
-
 // Whole seconds can't tell what was written here from what somebody else has made of it within the same second.
 func TestAChangeInTheSecondOfAnOwnWriteShows(t *testing.T) {
 	for name, acknowledge := range map[string]func(r *rig, n *Node){
