@@ -2,7 +2,6 @@ package cache
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,71 +13,6 @@ import (
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
-
-// fetchedAhead opens the files of a directory in its order until the content of the next one is here.
-func (r *rig) fetchedAhead(dir *Node) *Node {
-	r.t.Helper()
-	for _, e := range r.list(dir) {
-		f, err := r.Lookup(ctxOf(r.t), dir, e.Name)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		n := f.Node
-		r.mu.Lock()
-		ahead := n.file != nil && n.file.ahead != nil
-		r.mu.Unlock()
-		if ahead {
-			waitFor(r.t, "the content is here", func() bool {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				return n.file.ahead != nil && n.file.ahead.ok
-			})
-			return n
-		}
-		r.opened(n, syscall.O_RDONLY)
-	}
-	r.t.Fatal("nothing is fetched ahead")
-	return nil
-}
-
-// A file may change under an open handle, as with tail -f and with a database: also where the content was here before it was opened.
-func TestAFileFetchedAheadMayChangeWhileItIsOpen(t *testing.T) {
-	changes := map[string]struct {
-		change func(r *rig, name string)
-		off    int64
-		want   string
-	}{
-		"grown":     {func(r *rig, name string) { r.append(name, "more\n") }, 5, "more\n"},
-		"rewritten": {func(r *rig, name string) { r.write(name, "LINE\n") }, 0, "LINE\n"},
-		"cut":       {func(r *rig, name string) { r.write(name, "li") }, 0, "li"},
-		"touched":   {func(r *rig, name string) { r.touch(name) }, 0, "line\n"},
-	}
-	for name, c := range changes {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, nil)
-			for i := range 6 {
-				r.put(fmt.Sprintf("f%d", i), "line\n")
-			}
-			n := r.fetchedAhead(r.Root())
-			h := r.opened(n, syscall.O_RDONLY)
-			if h.b.f.Load() != nil {
-				t.Fatal("it was opened on the server at once")
-			}
-			if s, err := r.readFrom(h, 0, 4096); err != nil || s != "line\n" {
-				t.Fatal(s, err)
-			}
-			c.change(r, filepath.Base(r.pathOf(n)))
-			r.mu.Lock()
-			n.file.data.Drop() // as the pool does when it needs the room
-			r.mu.Unlock()
-			for range 2 {
-				if s, err := r.readFrom(h, c.off, 4096); err != nil || s != c.want {
-					t.Errorf("read %q, %v, want %q", s, err, c.want)
-				}
-			}
-		})
-	}
-}
 
 // As in a deployment: mv site old; mv next site. What is fetched ahead waits behind everything else, also behind the two.
 func TestAFileOfAMovedDirectoryIsNotFetchedFromTheOneInItsPlace(t *testing.T) {
@@ -203,112 +137,6 @@ func TestContentFetchedAheadIsNotOlderThanWhatIsKnown(t *testing.T) {
 	}
 }
 
-func TestAFileFetchedAheadAndOpenedWhileItLosesItsNameStaysReadable(t *testing.T) {
-	ways := map[string]struct {
-		request string
-		takes   func(r *rig, name, other string) error
-	}{
-		"unlink": {"REMOVE", func(r *rig, name, _ string) error {
-			return r.Unlink(ctxOf(r.t), r.Root(), name)
-		}},
-		"rename over": {"posix-rename@openssh.com", func(r *rig, name, other string) error {
-			return r.Rename(ctxOf(r.t), r.Root(), other, r.Root(), name, false)
-		}},
-	}
-	for way, w := range ways {
-		t.Run(way, func(t *testing.T) {
-			r := newRig(t, nil)
-			for i := range 6 {
-				r.put(fmt.Sprint("f", i), fmt.Sprint("content ", i))
-			}
-			n := r.fetchedAhead(r.Root())
-			name, other := n.name, r.list(r.Root())[0].Name
-			want := r.remote(name)
-			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-				if p.Name == w.request {
-					return sftptest.Hold()
-				}
-				return sftptest.Pass()
-			})
-			done := make(chan error, 1)
-			go func() { done <- w.takes(r, name, other) }()
-			if !r.tap.WaitHeld(1, 10*time.Second) {
-				t.Fatal("the name is not taken away")
-			}
-			opened := make(chan *Handle)
-			go func() {
-				h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
-				if err != nil {
-					wantErrno(t, err, syscall.ESTALE) // and the kernel looks for the name again
-				}
-				opened <- h
-			}()
-			r.tap.OnRequest(nil)
-			r.tap.Release()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
-			h := <-opened
-			if h == nil {
-				return
-			}
-			defer h.Release()
-			r.mu.Lock()
-			n.file.data.Drop() // as the pool does when it needs the room
-			r.mu.Unlock()
-			if s, err := r.readFrom(h, 0, 4096); err != nil || s != want {
-				t.Errorf("read %q, %v, want %q", s, err, want)
-			}
-		})
-	}
-}
-
-// Which names are links is not to be seen where the server follows them.
-func TestAFileFetchedAheadThatIsChangedByALinkToItIsReadAgain(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.FollowSymlinks = true })
-	for i := range 6 {
-		name := fmt.Sprint("f", i)
-		r.put("d/"+name, "old")
-		if err := os.Symlink(filepath.Join(r.dir, "d", name), filepath.Join(r.dir, "link to "+name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n := r.fetchedAhead(r.mustFind("d").Node)
-	h := r.opened(r.mustFind("link to "+n.name).Node, syscall.O_RDWR)
-	if _, err := h.Write(ctxOf(t), []byte("new"), 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Flush(ctxOf(t)); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.readAll(n); got != "new" {
-		t.Errorf("read %q", got)
-	}
-}
-
-func TestAHandleThatIsOpenedLateDoesNotMixTheNewFileIntoTheOldOne(t *testing.T) {
-	r := newRig(t, nil)
-	for i := range 6 {
-		r.put(fmt.Sprint("f", i), "old")
-	}
-	n := r.fetchedAhead(r.Root())
-	late := r.opened(n, syscall.O_RDONLY)
-	old := r.opened(n, syscall.O_RDONLY)
-	r.replace(n.name, "new")
-	now := r.opened(n, syscall.O_RDONLY)
-	for range 2 {
-		for _, o := range []struct {
-			name string
-			h    *Handle
-			want string
-		}{{"opened late", late, "new"}, {"opened before", old, "old"}, {"opened after", now, "new"}} {
-			if s, err := r.readFrom(o.h, 0, 4096); err != nil || s != o.want {
-				t.Errorf("the handle %s reads %q, %v, want %q", o.name, s, err, o.want)
-			}
-		}
-	}
-}
-
 // What was read in the second of its change is read once more, and then only looked at.
 func TestAFileReadInTheSecondOfItsChangeIsFetchedAheadOnceMore(t *testing.T) {
 	r := newRig(t, nil)
@@ -335,5 +163,52 @@ func TestAFileReadInTheSecondOfItsChangeIsFetchedAheadOnceMore(t *testing.T) {
 	}
 	if got := reads(2 * time.Minute); got != 0 {
 		t.Errorf("reading them then took %d READs, want none", got)
+	}
+}
+
+// What is fetched ahead comes by one of the names, and may be of the file that others have given it.
+func TestAHardLinkOfWhichOneNameWasReplacedIsNotReadAheadByThatName(t *testing.T) {
+	link := func(r *rig, n *Node) {
+		if _, err := r.Link(ctxOf(r.t), n, r.Root(), "b"); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	goAhead := func(r *rig) {
+		for _, name := range []string{"1", "2", "3", "4", "1", "2", "3", "4"} { // in some order that is followed
+			r.readAll(r.mustFind(name).Node)
+		}
+		waitFor(r.t, "nothing more comes", func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.scan.underWay == 0
+		})
+	}
+	ways := map[string]func(r *rig, n *Node){
+		"linked before": func(r *rig, n *Node) {
+			link(r, n)
+			r.replace("a", "another file")
+			goAhead(r)
+		},
+		"linked since": func(r *rig, n *Node) {
+			goAhead(r)
+			link(r, n)
+			r.replace("b", "another file")
+		},
+	}
+	for when, way := range ways {
+		t.Run(when, func(t *testing.T) {
+			r := newRig(t, nil)
+			for _, name := range []string{"a", "1", "2", "3", "4"} {
+				r.put(name, "linked")
+			}
+			r.list(r.Root())
+			way(r, r.mustFind("a").Node)
+			for _, name := range []string{"b", "a"} {
+				want := r.remote(name)
+				if got, err := r.read(name); err != nil || got != want {
+					t.Errorf("%s reads %q, %v, want %q", name, got, err, want)
+				}
+			}
+		})
 	}
 }

@@ -100,3 +100,14 @@ func TestTheServersClockIsNotLearntFromATimeThatTheWriteHasNotChanged(t *testing
 		t.Errorf("what is touched gets a time %v ago", ago)
 	}
 }
+
+// An answer that took long tells little of the server's clock, and what was written here must not look like another's.
+func TestASlowAnswerDoesNotSetTheClock(t *testing.T) {
+	r := newRig(t, nil)
+	r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Unix())}, time.Now())
+	before := r.ahead()
+	r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Add(-10 * time.Second).Unix())}, time.Now().Add(-11*time.Second))
+	if now := r.ahead(); now != before {
+		t.Errorf("the server's clock went from %v to %v ahead", before, now)
+	}
+}

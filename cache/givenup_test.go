@@ -136,67 +136,6 @@ func TestAppendingBehindATruncationOfWhichNobodyKnows(t *testing.T) {
 	}
 }
 
-// What is changed from here is no reason to refuse a file to who has it open.
-func TestOwnChangesDoNotMakeOpenFilesStaleAtAReconnect(t *testing.T) {
-	when := time.Unix(1_000_000_000, 0)
-	touch := func(r *rig, n *Node) error {
-		_, _, err := r.Setattr(ctxOf(r.t), n, nil, SetAttr{Atime: &when, Mtime: &when})
-		return err
-	}
-	content := strings.Repeat("0123456789", 100_000)
-	for name, tc := range map[string]struct {
-		options func(*Options)
-		do      func(r *rig, n *Node)
-		want    string
-	}{
-		"times set while the line is down (async)": {async, func(r *rig, n *Node) {
-			r.holdRequest("SETSTAT")
-			if err := touch(r, n); err != nil {
-				r.t.Fatal(err)
-			}
-			if !r.tap.WaitHeld(1, longEnough) {
-				r.t.Fatal("nothing was asked for")
-			}
-			r.srv.Cut()
-		}, content},
-		"times set, and the answer lost": {nil, func(r *rig, n *Node) {
-			r.holdReply("SETSTAT")
-			go touch(r, n)
-			if !r.tap.WaitHeld(1, longEnough) {
-				r.t.Fatal("nothing was asked for")
-			}
-			r.srv.Cut()
-		}, content},
-		"truncated by an opening": {nil, func(r *rig, n *Node) {
-			h, _, err := r.Open(ctxOf(r.t), n, syscall.O_WRONLY|syscall.O_TRUNC)
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			if err := h.Flush(ctxOf(r.t)); err != nil {
-				r.t.Fatal(err)
-			}
-			h.Release()
-			r.srv.Cut()
-		}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, tc.options)
-			r.put("f", content)
-			old := time.Now().Add(-time.Hour)
-			if err := os.Chtimes(filepath.Join(r.dir, "f"), old, old); err != nil {
-				t.Fatal(err)
-			}
-			n := r.mustFind("f").Node
-			h := r.opened(n, syscall.O_RDONLY)
-			tc.do(r, n)
-			got, err := r.readFrom(h, 0, len(content))
-			if err != nil || got != tc.want {
-				t.Errorf("%d bytes are read of %d: %v", len(got), len(tc.want), err)
-			}
-		})
-	}
-}
-
 // contentNotices counts the notices of an inode's content.
 type contentNotices struct {
 	id   uint64
@@ -254,5 +193,28 @@ func TestATruncationThatIsRefusedLeavesOldPagesOld(t *testing.T) {
 	defer h.Release()
 	if keep {
 		t.Error("the kernel keeps pages of an older content")
+	}
+}
+
+// A program that was interrupted while the line was down must not find its change done later.
+func TestAChangeGivenUpBeforeItWasSentIsNotDone(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("a", "content")
+	r.mustFind("a")
+	r.srv.Refuse(errors.New("no route"))
+	r.srv.Cut()
+	ctx, cancel := context.WithTimeout(ctxOf(t), 50*time.Millisecond)
+	defer cancel()
+	if err := r.Rename(ctx, r.Root(), "a", r.Root(), "b", false); err == nil {
+		t.Fatal("renamed without a line")
+	}
+	r.srv.Refuse(nil)
+	r.conn.Kick()
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.mustFind("a")
+	if got := r.remote("a"); got != "content" {
+		t.Errorf("%q", got)
 	}
 }

@@ -148,3 +148,35 @@ func TestBytesOfAFileThatWasRemovedHereAreNotRescued(t *testing.T) {
 		})
 	}
 }
+
+func TestUnlinkedOpenFileStaysUsable(t *testing.T) {
+	r := newRig(t, nil)
+	f, h, err := r.Create(ctxOf(t), r.Root(), "tmp", syscall.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Release()
+	if err := r.Unlink(ctxOf(t), r.Root(), "tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Write(ctxOf(t), []byte("hidden"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.readOpen(h); got != "hidden" {
+		t.Errorf("read %q", got)
+	}
+	if err := h.Fsync(ctxOf(t)); err != nil {
+		t.Error(err)
+	}
+	a, _, err := r.Getattr(ctxOf(t), f.Node, h)
+	if err != nil || a.Size != 6 || a.Nlink != 0 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	size := uint64(3)
+	if a, _, err = r.Setattr(ctxOf(t), f.Node, h, SetAttr{Size: &size}); err != nil || a.Size != 3 {
+		t.Errorf("truncated: %+v, %v", a, err)
+	}
+	if got := r.readOpen(h); got != "hid" {
+		t.Errorf("read %q", got)
+	}
+}

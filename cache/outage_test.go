@@ -2,9 +2,6 @@ package cache
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -72,19 +69,6 @@ func TestWaitingForPendingChangesIsBoundedToo(t *testing.T) {
 	r.conn.Kick()
 	if err := r.Sync(ctxOf(t)); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestAFileOpenedThroughAFollowedLinkOutlivesItsConnection(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.FollowSymlinks = true })
-	r.put("f", "content")
-	if err := os.Symlink("f", filepath.Join(r.dir, "l")); err != nil {
-		t.Fatal(err)
-	}
-	h := r.opened(r.mustFind("l").Node, syscall.O_RDONLY)
-	r.srv.Cut()
-	if got, err := r.readFrom(h, 0, 100); err != nil || got != "content" {
-		t.Errorf("after the connection was lost it reads %q, %v", got, err)
 	}
 }
 
@@ -192,61 +176,6 @@ func TestProgramsWaitForWhatIsOnItsWayOnlySoLong(t *testing.T) {
 			}
 			if err := r.Sync(ctxOf(t)); err != nil {
 				t.Error(err)
-			}
-		})
-	}
-}
-
-// A file that is open for writing and was not written is no other's for that: neither are bytes read from what has its place after a
-// reconnect, nor those that were waiting for the line written there.
-func TestAFileOpenForWritingIsNotTakenForAnotherAfterAReconnect(t *testing.T) {
-	const theirs = "what somebody else has put there"
-	content := strings.Repeat("0123456789", 100_000)
-	write := func(r *rig, h *Handle) error {
-		if _, err := h.Write(ctxOf(r.t), []byte("ours"), 2); err != nil {
-			return err
-		}
-		return h.Flush(ctxOf(r.t))
-	}
-	read := func(r *rig, h *Handle) error {
-		_, err := r.readFrom(h, 0, len(content))
-		return err
-	}
-	for name, tc := range map[string]struct {
-		before, after func(*rig, *Handle) error
-		replaced      bool
-		want          string // on the server
-		stale         bool
-	}{
-		"read":                 {nil, read, true, theirs, true},
-		"written":              {nil, write, true, theirs, true},
-		"written, and as ever": {nil, write, false, "01ours" + content[6:], false},
-		"written before":       {write, write, true, "whoursomebody else has put there", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, nil)
-			r.put("f", content)
-			old := time.Now().Add(-time.Hour)
-			if err := os.Chtimes(filepath.Join(r.dir, "f"), old, old); err != nil {
-				t.Fatal(err)
-			}
-			h := r.opened(r.mustFind("f").Node, syscall.O_RDWR)
-			if tc.before != nil {
-				if err := tc.before(r, h); err != nil {
-					t.Fatal(err)
-				}
-			}
-			r.srv.Cut()
-			if tc.replaced {
-				r.replace("f", theirs)
-			}
-			if err := tc.after(r, h); tc.stale {
-				wantErrno(t, err, syscall.ESTALE)
-			} else if err != nil {
-				t.Error(err)
-			}
-			if got := r.remote("f"); got != tc.want {
-				t.Errorf("the server has %d bytes: %.40q", len(got), got)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -139,78 +137,6 @@ func TestADirectoryThatIsNotEmptyIsListedAnew(t *testing.T) {
 	}
 }
 
-func TestANameThatIsInTheWayOfARenameIsThere(t *testing.T) {
-	r := newRig(t, nil)
-	r.put("f", "x")
-	r.list(r.Root())
-	r.put("theirs", "x")
-	wantErrno(t, r.Rename(ctxOf(t), r.Root(), "f", r.Root(), "theirs", true), syscall.EEXIST)
-	r.mustFind("theirs")
-}
-
-func TestAnInterruptedReadlinkHoldsNoNodes(t *testing.T) {
-	r := newRig(t, async)
-	for _, name := range []string{"a", "b", "c"} {
-		if err := os.Symlink("target", filepath.Join(r.dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.list(r.Root())
-	a, b, c := r.mustFind("a").Node, r.mustFind("b").Node, r.mustFind("c").Node
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if strings.Contains(strings.ToLower(p.Name), "setstat") {
-			return sftptest.Hold()
-		}
-		return sftptest.Pass()
-	})
-	when := time.Unix(1_000_000_000, 0)
-	if _, _, err := r.Setattr(ctxOf(t), a, nil, SetAttr{Atime: &when, Mtime: &when}); err != nil {
-		t.Fatal(err)
-	}
-	r.mu.Lock()
-	before := b.pins + c.pins
-	r.mu.Unlock()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := r.Readlink(ctx, a); err == nil {
-		t.Error("a link was read although its times are still being set and nobody waits")
-	}
-	r.mu.Lock()
-	after := b.pins + c.pins
-	r.mu.Unlock()
-	if after != before {
-		t.Errorf("its neighbours are held %d times, %d before", after, before)
-	}
-	r.tap.OnRequest(nil)
-	r.tap.Release()
-}
-
-// Without absent names nothing tells that a name was taken away while the question was answered.
-func TestALookupThatCrossesWithARemovalFindsNothing(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.NoAbsence = true })
-	r.put("f", "x")
-	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
-		if p.Request != nil && p.Request.Name == "LSTAT" {
-			return sftptest.Hold()
-		}
-		return sftptest.Pass()
-	})
-	found := make(chan error, 1)
-	go func() {
-		_, err := r.Lookup(ctxOf(t), r.Root(), "f")
-		found <- err
-	}()
-	if !r.tap.WaitHeld(1, 10*time.Second) {
-		t.Fatal("nothing was asked")
-	}
-	if err := r.Unlink(ctxOf(t), r.Root(), "f"); err != nil {
-		t.Fatal(err)
-	}
-	r.tap.OnReply(nil)
-	r.tap.Release()
-	wantErrno(t, <-found, syscall.ENOENT)
-}
-
 func TestAFileWhoseRenameIsRefusedKeepsItsName(t *testing.T) {
 	r := newRig(t, async)
 	r.put("f", "old")
@@ -246,21 +172,6 @@ func TestAFileWhoseRenameIsRefusedKeepsItsName(t *testing.T) {
 	}
 	if got := r.readAll(r.mustFind("g").Node); got != "theirs" {
 		t.Errorf("g is read as %q", got)
-	}
-}
-
-func TestARemoteDirectoryThatIsGone(t *testing.T) {
-	r := newRig(t, nil)
-	if err := os.RemoveAll(r.dir); err != nil {
-		t.Fatal(err)
-	}
-	r.mu.Lock()
-	r.Root().expire()
-	r.mu.Unlock()
-	_, _, err := r.Getattr(ctxOf(t), r.Root(), nil)
-	wantErrno(t, err, syscall.ENOENT)
-	if err := os.Mkdir(r.dir, 0o755); err != nil {
-		t.Fatal(err)
 	}
 }
 

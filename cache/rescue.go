@@ -285,22 +285,3 @@ func (r *rescue) wait() {
 		<-syncing
 	}
 }
-
-// tell adds a line for the status. Called with mu held.
-func (r *rescue) tell(line string) {
-	if len(r.lines) < maxReports {
-		r.lines = append(r.lines, line)
-	} else {
-		r.more++
-	}
-}
-
-func (r *rescue) list() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	lines := append([]string(nil), r.lines...)
-	if r.more > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more in %s", r.more, r.dir))
-	}
-	return lines
-}

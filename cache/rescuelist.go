@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 )
@@ -27,4 +28,23 @@ func (r *rescue) note(name, line string) (takeBack func()) {
 		r.log.Error("the list of what a rescue file holds lacks a line", "line", strings.TrimSpace(line), "err", err)
 	}
 	return takeBack
+}
+
+// tell adds a line for the status. Called with mu held.
+func (r *rescue) tell(line string) {
+	if len(r.lines) < maxReports {
+		r.lines = append(r.lines, line)
+	} else {
+		r.more++
+	}
+}
+
+func (r *rescue) list() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := append([]string(nil), r.lines...)
+	if r.more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more in %s", r.more, r.dir))
+	}
+	return lines
 }

@@ -3,7 +3,9 @@ package cache
 import (
 	"encoding/binary"
 	"log/slog"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sshmount/sftpconn"
@@ -38,5 +40,20 @@ func TestARootThatTheServerCanNotResolveIsRefused(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestARemoteDirectoryThatIsGone(t *testing.T) {
+	r := newRig(t, nil)
+	if err := os.RemoveAll(r.dir); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.Root().expire()
+	r.mu.Unlock()
+	_, _, err := r.Getattr(ctxOf(t), r.Root(), nil)
+	wantErrno(t, err, syscall.ENOENT)
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -56,3 +56,29 @@ func TestAFileMadeHereGetsItsModeBack(t *testing.T) {
 		})
 	}
 }
+
+func TestAnOwnerThatSomebodyElseChangedIsSetAgain(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	r := newRig(t, nil)
+	f, h, err := r.Create(ctxOf(t), r.Root(), "f", syscall.O_WRONLY|syscall.O_EXCL, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Release()
+	path := filepath.Join(r.dir, "f")
+	if err := os.Chown(path, 12, 13); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.refresh(ctxOf(t), f.Node, nil); err != nil {
+		t.Fatal(err)
+	}
+	zero := uint32(0)
+	if _, _, err := r.Setattr(ctxOf(t), f.Node, nil, SetAttr{UID: &zero, GID: &zero}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(path); err != nil || st.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("the owner is %v, %v", st.Sys(), err)
+	}
+}
