@@ -16,6 +16,26 @@ type inode struct {
 	b   []byte
 }
 
+// resize cuts the content or adds zeros to it.
+func (f *inode) resize(size int) {
+	b := slices.Clone(f.b)
+	if size <= len(b) {
+		b = b[:size]
+	} else {
+		b = append(b, make([]byte, size-len(b))...)
+	}
+	f.b = b
+}
+
+// put writes data into the content, if there is any.
+func (f *inode) put(data []byte, off int) {
+	if len(data) == 0 {
+		return
+	}
+	f.resize(max(len(f.b), off+len(data)))
+	copy(f.b[off:], data)
+}
+
 // world is the model: what there is, by path from the root.
 type world map[string]*inode
 
