@@ -274,3 +274,6 @@ func eventually(t testing.TB, what string, is func() bool) {
 		}
 	}
 }
+
+// slowIdle keeps extents from being sent because the machine is slow: only what a test does sends them.
+func slowIdle(p *Pool) { p.idleTime, p.idleLongest = time.Hour, time.Hour }
