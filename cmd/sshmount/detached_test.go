@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -213,4 +214,32 @@ func TestADeadMountIsTakenAwayAlsoWhereAnOlderOneOfItsPlaceIsStillSaving(t *test
 	w.want(exitOK, nil, "umount", w.mnt)
 	w.want(exitUnsaved, nil, "umount", "--timeout", "0", w.mnt)
 	w.ended(old)
+}
+
+// A login session and a service have the records of their mounts in different places, and either may have died before.
+func TestADeadRecordBesideALiveOneIsForgotten(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process is gone", func() bool { return !r.Alive() })
+	other := filepath.Join(w.dir, fmt.Sprintf("sshmount-%d", os.Getuid()))
+	if err := os.Rename(filepath.Join(w.runtime(), "sshmount"), other); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", w.dir)
+	w.want(exitOK, []string{"took away a dead mount"}, "-F", w.client.Config, "try:", w.mnt)
+	r = w.record()
+	if out := w.want(exitOK, nil, "status"); strings.Count(out, w.mnt+" ") != 1 {
+		t.Errorf("status of all tells of the mount not once:\n%s", out)
+	}
+	if out := w.want(exitOK, []string{"connected since"}, "status", w.mnt); strings.Contains(out, "DEAD") {
+		t.Errorf("status of the mount says:\n%s", out)
+	}
+	if left, _ := filepath.Glob(filepath.Join(other, "*.json")); len(left) != 0 {
+		t.Errorf("left over: %q", left)
+	}
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
 }
