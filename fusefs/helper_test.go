@@ -268,3 +268,10 @@ func lstat(t testing.TB, path string) unix.Stat_t {
 	}
 	return st
 }
+
+// backdate makes the next change visible in the mtime, whose unit is a second.
+func backdate(t *testing.T, path string) {
+	t.Helper()
+	old := time.Now().Add(-time.Hour)
+	check(t, os.Chtimes(path, old, old))
+}
