@@ -75,16 +75,6 @@ func TestAChannelThatIsIdleTellsThatTheServerIsAliveDuringAnFsync(t *testing.T) 
 	}
 }
 
-// stubLines is a dialer that hands the lines it makes to the test.
-func stubLines() (transport.Dialer, chan *stubLine) {
-	lines := make(chan *stubLine, 10)
-	return func(context.Context) (transport.Transport, error) {
-		l := newStub(false)
-		lines <- l
-		return l, nil
-	}, lines
-}
-
 func TestALineThatIsSilentWhileTheChannelOfNamesIsReplacedIsGivenUpAsSoonAsAnyOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial, lines := stubLines()
@@ -101,64 +91,6 @@ func TestALineThatIsSilentWhileTheChannelOfNamesIsReplacedIsGivenUpAsSoonAsAnyOt
 		}
 		if why := c.Status().LastError; !strings.Contains(why, "no byte") {
 			t.Errorf("the reason is given as %q", why)
-		}
-	})
-}
-
-// The line dies between the login of a reconnect and the greeting of the SFTP server. Where the server has said nothing
-// by then it may just as well be slow, and is waited for as long as one that can't be asked.
-func TestALineThatIsSilentBeforeTheGreetingIsGivenUpForAnother(t *testing.T) {
-	for name, line := range map[string]struct{ pipe, spoke bool }{"pipe": {pipe: true}, "nothing said": {}, "something said": {spoke: true}} {
-		synctest.Test(t, func(t *testing.T) {
-			lines := make(chan *stubLine, 10)
-			n := 0
-			c := underStub(t, func(context.Context) (transport.Transport, error) {
-				l := newStub(line.pipe)
-				switch n++; {
-				case n == 2 && line.spoke:
-					l.silence()
-					l.stall(time.Hour)
-				case n == 2:
-					l.freeze()
-				}
-				lines <- l
-				return l, nil
-			})
-			(<-lines).Close()
-			second := <-lines
-			if line.spoke {
-				time.Sleep(3 * c.o.AliveInterval) // a probe was answered
-				second.freeze()
-			}
-			begun := time.Now()
-			<-lines
-			limit := c.o.AliveInterval * time.Duration(c.o.AliveCountMax)
-			if !line.spoke {
-				limit *= busyFactor
-			}
-			if took := time.Since(begun); took < limit-c.o.AliveInterval || took > limit+3*time.Second {
-				t.Errorf("%s: given up after %v", name, took)
-			}
-			synctest.Wait()
-			if s := c.Status(); !s.Connected {
-				t.Errorf("%s: no connection: %s", name, s.LastError)
-			}
-		})
-	}
-}
-
-// sshd answers nothing at all while it begins a session (PAM).
-func TestAServerThatIsMuteForHalfAMinuteBehindTheLoginIsWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := underStub(t, func(context.Context) (transport.Transport, error) {
-			l := newStub(false)
-			l.stall(36 * time.Second)
-			l.freeze()
-			time.AfterFunc(35*time.Second, l.thaw) // before the channel is opened, not in the same instant
-			return l, nil
-		})
-		if s := c.Status(); !s.Connected {
-			t.Errorf("no connection: %s", s.LastError)
 		}
 	})
 }
@@ -229,42 +161,6 @@ func TestBytesThatArriveOverThereAreASignOfLifeAsLongAsTheServerWaitsForMore(t *
 	}
 }
 
-func TestAKickFindsALineThatIsUpAndDeadSoonerThanSilenceWould(t *testing.T) {
-	for _, kick := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			dial, lines := stubLines()
-			c := underStub(t, dial)
-			line := <-lines
-			time.Sleep(time.Minute)
-			line.freeze()
-			begun := time.Now()
-			if kick {
-				c.Kick()
-			}
-			<-lines
-			took := time.Since(begun)
-			if soon := took < c.o.AliveInterval+2*time.Second; soon != kick {
-				t.Errorf("kicked %v: given up after %v", kick, took)
-			}
-		})
-	}
-}
-
-func TestAKickLeavesALineThatAnswers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dial, lines := stubLines()
-		c := underStub(t, dial)
-		<-lines
-		for range 100 {
-			c.Kick()
-			time.Sleep(time.Second)
-		}
-		if s := c.Status(); !s.Connected || len(lines) != 0 {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
 // oneSession is a transport that ends with its one session, and then says only that it was closed on this side.
 type oneSession struct{ *stubLine }
 
@@ -315,4 +211,40 @@ func TestNoPatienceIsSoGreatThatItIsNone(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestAKickFindsALineThatIsUpAndDeadSoonerThanSilenceWould(t *testing.T) {
+	for _, kick := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			dial, lines := stubLines()
+			c := underStub(t, dial)
+			line := <-lines
+			time.Sleep(time.Minute)
+			line.freeze()
+			begun := time.Now()
+			if kick {
+				c.Kick()
+			}
+			<-lines
+			took := time.Since(begun)
+			if soon := took < c.o.AliveInterval+2*time.Second; soon != kick {
+				t.Errorf("kicked %v: given up after %v", kick, took)
+			}
+		})
+	}
+}
+
+func TestAKickLeavesALineThatAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, lines := stubLines()
+		c := underStub(t, dial)
+		<-lines
+		for range 100 {
+			c.Kick()
+			time.Sleep(time.Second)
+		}
+		if s := c.Status(); !s.Connected || len(lines) != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
 }

@@ -195,3 +195,13 @@ func (l *stubLine) Err() error {
 type stubChannel struct{ net.Conn }
 
 func (stubChannel) Remarks() string { return "" }
+
+// stubLines is a dialer that hands the lines it makes to the test.
+func stubLines() (transport.Dialer, chan *stubLine) {
+	lines := make(chan *stubLine, 10)
+	return func(context.Context) (transport.Transport, error) {
+		l := newStub(false)
+		lines <- l
+		return l, nil
+	}, lines
+}

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -83,4 +85,50 @@ func must(t testing.TB, c *Call) *Call {
 func opendir(s *Session, path string) *Call {
 	open, _ := s.OpendirAndRead(path, 0)
 	return open
+}
+
+// real gives a session with OpenSSH's server, and the directory it works in.
+func real(t testing.TB, options ...sftptest.Option) (*Session, string) {
+	t.Helper()
+	srv := sftptest.New(t, options...)
+	return connect(t, srv), srv.Dir()
+}
+
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * i >> 7)
+	}
+	return b
+}
+
+func refusedWith(t *testing.T, c *Call, code uint32) {
+	t.Helper()
+	var refused *StatusError
+	if err := outcome(t, c); !errors.As(err, &refused) || refused.Code != code {
+		t.Errorf("%v, status %d wanted", err, code)
+	}
+}
+
+// lostCall waits for a call that has to end with LostError, and gives that.
+func lostCall(t *testing.T, c *Call) *LostError {
+	t.Helper()
+	err := outcome(t, c)
+	var lost *LostError
+	if !errors.As(err, &lost) {
+		t.Fatalf("the call ended with %v", err)
+	}
+	if errors.Is(err, io.EOF) {
+		t.Errorf("%v can be taken for the end of a file", err)
+	}
+	return lost
+}
+
+func ended(c *Call) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
 }
