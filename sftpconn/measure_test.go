@@ -58,7 +58,6 @@ func measure(b *testing.B, sshd *sshd, dir string, rtt time.Duration, rate int64
 	defer way.Close()
 	c := sshd.connect(b, way.Port())
 	defer c.Close()
-	ctx := b.Context()
 	want := make([]byte, size)
 	rand.NewChaCha8([32]byte{1}).Read(want)
 	path := filepath.Join(b.TempDir(), "f")
@@ -74,69 +73,25 @@ func measure(b *testing.B, sshd *sshd, dir string, rtt time.Duration, rate int64
 	}
 	got := make([]byte, size)
 
-	var looks []time.Duration
-	stop := make(chan struct{})
-	var looking sync.WaitGroup
-	looking.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(100 * time.Millisecond):
-			}
-			begun := time.Now()
-			if _, err := c.Lstat(ctx, path+"-absent"); err == nil {
-				b.Error("it is there")
-			}
-			looks = append(looks, time.Since(begun))
-		}
-	})
+	looked := lookMeanwhile(b, c, path+"-absent")
 	b.StartTimer()
 	begun := time.Now()
-	f, _, err := c.Open(ctx, sftpconn.OpenRequest{Path: func() string { return path },
+	f, _, err := c.Open(b.Context(), sftpconn.OpenRequest{Path: func() string { return path },
 		Pflags: map[string]uint32{"read": session.OpenRead, "write": session.OpenWrite | session.OpenCreate | session.OpenTrunc}[dir], Perm: 0o644})
 	if err != nil {
 		b.Fatal(err)
 	}
-	// As many requests as a window of 32 MiB allows.
-	piece := 255 << 10
-	offs := make(chan int)
-	var workers sync.WaitGroup
-	for range (32 << 20) / piece {
-		workers.Go(func() {
-			for off := range offs {
-				end := min(off+piece, size)
-				if dir == "write" {
-					if err := f.WriteAt(ctx, want[off:end], int64(off)); err != nil {
-						b.Error(err)
-					}
-					continue
-				}
-				for at := off; at < end; {
-					n, err := f.ReadAt(ctx, got[at:end], int64(at))
-					if err != nil {
-						b.Error(err)
-						break
-					}
-					at += n
-				}
-			}
-		})
-	}
-	for off := 0; off < size; off += piece {
-		offs <- off
-	}
-	close(offs)
-	workers.Wait()
 	if dir == "write" {
-		if err := f.Fsync(ctx); err != nil {
+		transfer(b, f, want, (*sftpconn.File).WriteAt)
+		if err := f.Fsync(b.Context()); err != nil {
 			b.Fatal(err)
 		}
+	} else {
+		transfer(b, f, got, readFull)
 	}
 	took := time.Since(begun)
 	b.StopTimer()
-	close(stop)
-	looking.Wait()
+	looks := looked()
 	f.Close()
 	if dir == "write" {
 		if got, err = os.ReadFile(path); err != nil {
@@ -156,6 +111,64 @@ func measure(b *testing.B, sshd *sshd, dir string, rtt time.Duration, rate int64
 		b.ReportMetric(float64(looks[len(looks)*9/10].Milliseconds()), "ms/lookup-p90")
 	}
 	b.ReportMetric(float64(c.Status().Channels), "channels")
+}
+
+// lookMeanwhile looks for a name that is not there, now and then, until the times that it took are asked for.
+func lookMeanwhile(b *testing.B, c *sftpconn.Conn, absent string) (took func() []time.Duration) {
+	var looks []time.Duration
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			begun := time.Now()
+			if _, err := c.Lstat(b.Context(), absent); err == nil {
+				b.Error("it is there")
+			}
+			looks = append(looks, time.Since(begun))
+		}
+	})
+	return func() []time.Duration {
+		close(stop)
+		looking.Wait()
+		return looks
+	}
+}
+
+// transfer reads or writes a whole file, with as many requests as a window of 32 MiB allows.
+func transfer(b *testing.B, f *sftpconn.File, content []byte, do func(f *sftpconn.File, ctx context.Context, piece []byte, off int64) error) {
+	piece := 255 << 10
+	offs := make(chan int)
+	var workers sync.WaitGroup
+	for range (32 << 20) / piece {
+		workers.Go(func() {
+			for off := range offs {
+				if err := do(f, b.Context(), content[off:min(off+piece, len(content))], int64(off)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for off := 0; off < len(content); off += piece {
+		offs <- off
+	}
+	close(offs)
+	workers.Wait()
+}
+
+func readFull(f *sftpconn.File, ctx context.Context, piece []byte, off int64) error {
+	for at := 0; at < len(piece); {
+		n, err := f.ReadAt(ctx, piece[at:], off+int64(at))
+		if err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
 }
 
 // sshd is a real one on loopback, with fresh keys.

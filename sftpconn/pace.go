@@ -59,13 +59,6 @@ const (
 	// the start of a stream goes on.
 	heldFrom = 0.4
 
-	// spareWindow is how many times what is to be in flight the windows of the channels should hold: they are not full all the time.
-	spareWindow = 1.25
-
-	// firstRate is as fast a line as a stream that begins has its channels opened for, in bytes/s: a gigabit, and what one may be
-	// taken for when measured in a hurry.
-	firstRate = 150e6
-
 	// addLinkAfter is what one link must have carried in a direction, in bytes, before a further
 	// one is made where the user asked for several.
 	addLinkAfter = 8 << 20

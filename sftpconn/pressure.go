@@ -3,6 +3,15 @@ package sftpconn
 // A pacer may have in flight what the line would hold (target), but no more than the windows of the channels carry (capacity), and less
 // while the queues are to empty (allowed). How many channels there should be comes of what the line would hold, too (channels).
 
+const (
+	// spareWindow is how many times what is to be in flight the windows of the channels should hold: they are not full all the time.
+	spareWindow = 1.25
+
+	// firstRate is as fast a line as a stream that begins has its channels opened for, in bytes/s: a gigabit, and what one may be
+	// taken for when measured in a hurry.
+	firstRate = 150e6
+)
+
 // wanted is how many channels are wanted by those who have so much to move that they will
 // be held up by the windows; 0 where no more than there are. link says whether so much was
 // moved that a further link is worth its login.
