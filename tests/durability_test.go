@@ -1,12 +1,8 @@
 package tests
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -58,117 +54,6 @@ func TestSyncWritesAreOnTheServerAtOnce(t *testing.T) {
 		want += piece
 		wantContent(t, s.local("f"), want)
 	}
-}
-
-// smallDisk mounts a tmpfs of so many bytes over the server's root.
-func smallDisk(t *testing.T, s *server, size int) {
-	t.Helper()
-	needRoot(t)
-	must(t, syscall.Mount("sshmount-test", s.root, "tmpfs", 0, fmt.Sprintf("size=%d", size)))
-	t.Cleanup(func() { _ = syscall.Unmount(s.root, syscall.MNT_DETACH) })
-}
-
-// rescued finds the rescue files with these words in their names, and returns their contents.
-func rescued(t *testing.T, state, word string) map[string][]byte {
-	t.Helper()
-	found := map[string][]byte{}
-	_ = filepath.WalkDir(filepath.Join(state, "sshmount", "rescue"), func(path string, d os.DirEntry, err error) error {
-		// Beside each file of bytes lies a text that says whose they are.
-		if err == nil && d.Type().IsRegular() && strings.Contains(path, word) && !strings.HasSuffix(path, ".txt") {
-			b, err := os.ReadFile(path)
-			must(t, err)
-			found[path] = b
-		}
-		return nil
-	})
-	return found
-}
-
-// On a full disk the writer is told at close and at fsync, what was acknowledged is on the server, and the rest is saved here.
-func TestFullDiskIsReportedAndTheRestSaved(t *testing.T) {
-	needRoot(t)
-	onlySshmount(t)
-	s := newServer(t)
-	const disk = 4 << 20
-	smallDisk(t, s, disk)
-	state := testDir(t, "state")
-	m := mountArgs(t, []string{"-F", s.config, s.remote(), mountPoint(t)}, func(cmd *exec.Cmd) {
-		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+state)
-	})
-	content := pseudoRandom(1, 9<<20)
-	for _, how := range []string{"close", "fsync"} {
-		t.Run(how, func(t *testing.T) {
-			f, err := os.Create(m.path("too-big-" + how))
-			must(t, err)
-			written := 0
-			for written < len(content) && err == nil {
-				var n int
-				n, err = f.Write(content[written:min(written+128<<10, len(content))])
-				written += n
-			}
-			if err == nil && how == "fsync" {
-				err = f.Sync()
-				// Reported for good to who waited for it; close need not say it again, but may.
-				_ = f.Close()
-			} else if err == nil {
-				err = f.Close()
-			} else {
-				f.Close()
-			}
-			wantErrno(t, "a file bigger than the disk", err, syscall.ENOSPC)
-
-			// Every byte that was taken from the program is on the server or in a rescue file, at its place.
-			onServer := []byte(read(t, s.local("too-big-"+how)))
-			saved := rescued(t, state, "too-big-"+how)
-			if len(saved) == 0 {
-				t.Fatalf("no rescue file; under %s there is:\n%s", state, run(t, "", "find", state))
-			}
-			covered := coverage(content[:written], onServer, saved)
-			if covered != written {
-				t.Errorf("%d bytes were taken; %d of them are on the server or rescued; rescue files: %s", written, covered, strings.TrimSpace(run(t, "", "find", state, "-type", "f", "-size", "+0")))
-			}
-			for path := range saved {
-				if !strings.Contains(m.logText(), path) {
-					t.Errorf("the log does not name the rescue file %s", path)
-				}
-			}
-			must(t, os.Remove(m.path("too-big-"+how)))
-		})
-	}
-	out, err := commandEnv(programLimit, "", programEnv(), nil, binary, "status", m.point)
-	must(t, err)
-	if !strings.Contains(out, "rescue") {
-		t.Errorf("status does not tell of the rescue files:\n%s", out)
-	}
-	// The mount works on.
-	write(t, m.path("small"), "fits")
-	wantContent(t, s.local("small"), "fits")
-	// Its end says that not all was saved.
-	run(t, "", "fusermount3", "-u", m.point)
-	<-m.ended
-	if m.exit == nil {
-		t.Error("the process ended with status 0, although bytes were left in the rescue files")
-	}
-}
-
-// coverage counts the bytes of content that are at their place on the server or anywhere in the rescue files.
-func coverage(content, onServer []byte, saved map[string][]byte) int {
-	const piece = 4096
-	n := 0
-	for off := 0; off < len(content); off += piece {
-		p := content[off:min(off+piece, len(content))]
-		found := off+len(p) <= len(onServer) && bytes.Equal(p, onServer[off:off+len(p)])
-		for _, b := range saved {
-			if found {
-				break
-			}
-			found = bytes.Contains(b, p)
-		}
-		if found {
-			n += len(p)
-		}
-	}
-	return n
 }
 
 // A file removed on the server while it is written stays a file for its writer, and one removed before the line broke

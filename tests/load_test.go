@@ -1,11 +1,9 @@
 package tests
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -215,96 +213,4 @@ func TestServerWithTenFileDescriptorsLeft(t *testing.T) {
 			must(t, os.Remove(m.path(fmt.Sprint("held", i))))
 		}
 	}
-}
-
-// Where the bytes that can't be delivered can't be rescued either, the writer, the log and the mount's status say so, and
-// the mount works on.
-func TestFullDiskHereToo(t *testing.T) {
-	needRoot(t)
-	onlySshmount(t)
-	s := newServer(t)
-	smallDisk(t, s, 1<<20)
-	state := testDir(t, "state")
-	must(t, syscall.Mount("sshmount-test", state, "tmpfs", 0, "size=64k"))
-	t.Cleanup(func() { _ = syscall.Unmount(state, syscall.MNT_DETACH) })
-	m := mountArgs(t, []string{"-F", s.config, s.remote(), mountPoint(t)}, func(cmd *exec.Cmd) {
-		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+state)
-	})
-	content := pseudoRandom(3, 3<<20)
-	err := os.WriteFile(m.path("big"), content, 0o644)
-	wantErrno(t, "a file bigger than the disk", err, syscall.ENOSPC)
-	if log := read(t, m.log); !strings.Contains(log, "big") || !strings.Contains(log, "no space left on device") {
-		t.Errorf("the log does not say that bytes are lost:\n%s", log)
-	}
-	out, err := sshmount(t, "status", m.point)
-	must(t, err)
-	if !strings.Contains(out, "big") {
-		t.Errorf("status does not tell of the loss:\n%s", out)
-	}
-	if !strings.Contains(out, " pieces are lost") {
-		t.Errorf("status tells of each piece:\n%s", out)
-	}
-	// A piece that is small enough may be kept; nothing else may look as if it were.
-	kept := rescued(t, state, "big")
-	if len(kept) > 1 || len(kept) == 0 && strings.Contains(out, "is kept in") {
-		t.Errorf("%d files are kept; status says:\n%s", len(kept), out)
-	}
-	for name, got := range kept {
-		var n, at int
-		_, line, _ := strings.Cut(read(t, name+".txt"), "  ")
-		if _, err := fmt.Sscanf(line, "%d bytes at offset %d", &n, &at); err != nil || at+n != len(got) || !bytes.Equal(got[at:], content[at:at+n]) {
-			t.Errorf("%s has %d bytes, and does not hold what its list says (%v):\n%s", name, len(got), err, line)
-		}
-	}
-	must(t, os.Remove(m.path("big")))
-	eventually(t, 10*time.Second, "the server has closed the file, too, and has room again", func() (bool, string) {
-		var st syscall.Statfs_t
-		err := syscall.Statfs(s.root, &st)
-		return err == nil && st.Bavail > 0, fmt.Sprint(err)
-	})
-	write(t, m.path("small"), "fits")
-	wantContent(t, s.local("small"), "fits")
-	run(t, "", "umount", m.point)
-	m.waitEnd(15) // not all is saved
-}
-
-// Small reads from a mount that has just begun find memory that the process has used before: the first use of each page costs more
-// than all else that such a read takes, most of all in a virtual machine.
-func TestFirstSmallReadsFindMemoryThatWasUsed(t *testing.T) {
-	onlySshmount(t)
-	if enabled := read(t, "/sys/kernel/mm/transparent_hugepage/enabled"); strings.Contains(enabled, "[never]") {
-		t.Skip("this system has no huge pages: memory comes page by page")
-	}
-	const reads, page = 200, 4 << 10
-	s := newServer(t)
-	write(t, s.local("f"), string(pseudoRandom(1, 4*reads*page)))
-	m := s.mount()
-	f, err := os.Open(m.path("f"))
-	must(t, err)
-	defer f.Close()
-	last := -1
-	eventually(t, time.Minute, "the mount has all memory that it wants by itself", func() (bool, string) {
-		before := last
-		time.Sleep(300 * time.Millisecond)
-		last = m.faults(t)
-		return last == before, fmt.Sprint(before, " faults, then ", last)
-	})
-	b := make([]byte, page)
-	for i := range reads {
-		_, err := f.ReadAt(b, int64(i*7%reads)*4*page)
-		must(t, err)
-	}
-	if n := m.faults(t) - last; n > reads { // some come of threads that the runtime starts
-		t.Errorf("%d small reads used %d pages of memory for the first time", reads, n)
-	}
-}
-
-// faults is how often the process of the mount has used a page of memory for the first time (minflt of proc_pid_stat(5)).
-func (m *mounted) faults(t *testing.T) int {
-	t.Helper()
-	stat := read(t, fmt.Sprintf("/proc/%d/stat", m.cmd.Process.Pid))
-	_, rest, _ := strings.Cut(stat, ") ")
-	n, err := strconv.Atoi(strings.Fields(rest)[7])
-	must(t, err)
-	return n
 }

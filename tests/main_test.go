@@ -2,14 +2,12 @@ package tests
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -135,120 +133,6 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// mountsUnder lists the mount points at or below dir, the deepest last.
-func mountsUnder(dir string) []string {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil
-	}
-	var found []string
-	for line := range strings.Lines(string(table)) {
-		fields := strings.Fields(line)
-		if len(fields) < 5 {
-			continue
-		}
-		point := unescapeMountinfo(fields[4])
-		if point == dir || strings.HasPrefix(point, dir+"/") {
-			found = append(found, point)
-		}
-	}
-	return found
-}
-
-// unescapeMountinfo undoes the octal escapes of space, tab, newline and backslash in /proc/self/mountinfo.
-func unescapeMountinfo(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// process is a running program as /proc shows it.
-type process struct {
-	pid, parent int
-	name        string // the first 15 bytes of the program's file name, or what it calls itself
-}
-
-func (p process) String() string { return fmt.Sprintf("%d %s", p.pid, p.commandLine()) }
-
-// commandLine is what the program was started with. The kernel reads it from the program's memory and waits for it
-// where the program hangs in a mapping of a mount that does not answer, so it is asked of no program that might.
-func (p process) commandLine() string {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.pid))
-	return string(bytes.ReplaceAll(bytes.TrimRight(b, "\x00"), []byte{0}, []byte{' '}))
-}
-
-// processes lists the programs under test, and the servers, whose command line contains text.
-func processes(text string) []process {
-	var found []process
-	for _, p := range allProcesses() {
-		switch name := p.name; {
-		case strings.HasPrefix(name, "sshmount"), strings.HasPrefix(name, "sshd"), strings.HasPrefix(name, "mount."),
-			name == "sshfs", name == "ssh", name == "sftp-server":
-			if strings.Contains(p.commandLine(), text) {
-				found = append(found, p)
-			}
-		}
-	}
-	return found
-}
-
-func allProcesses() []process {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	var all []process
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
-		if err != nil {
-			continue // it has ended
-		}
-		// The name in brackets may itself hold brackets and spaces: it ends with the last one.
-		name, rest := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
-		if name < 0 || rest < name {
-			continue
-		}
-		fields := strings.Fields(string(stat[rest+1:]))
-		if len(fields) < 2 || fields[0] == "Z" {
-			continue
-		}
-		parent, _ := strconv.Atoi(fields[1])
-		all = append(all, process{pid, parent, string(stat[name+1 : rest])})
-	}
-	return all
-}
-
-// descendants lists the processes below pid, children before grandchildren.
-func descendants(pid int) []process {
-	all := allProcesses()
-	var found []process
-	generation := map[int]bool{pid: true}
-	for len(generation) > 0 {
-		next := map[int]bool{}
-		for _, p := range all {
-			if generation[p.parent] {
-				found = append(found, p)
-				next[p.pid] = true
-			}
-		}
-		generation = next
-	}
-	return found
-}
-
 // leftOver says what of this run is still there after a time in which it may go.
 func leftOver(patience time.Duration) string {
 	deadline := time.Now().Add(patience)
@@ -276,45 +160,6 @@ func removeLeftOver() {
 	mounts := mountsUnder(scratch)
 	for i := len(mounts) - 1; i >= 0; i-- {
 		detach(mounts[i])
-	}
-}
-
-// detach takes a mount point away, whatever state the mount is in.
-func detach(point string) {
-	if os.Getuid() == 0 {
-		_ = exec.Command("umount", "-f", "-l", point).Run()
-		return
-	}
-	_ = exec.Command("fusermount3", "-u", "-z", point).Run()
-}
-
-// eventually asks until it holds, and fails the test with what (and the last answer) when it doesn't within patience.
-func eventually(t *testing.T, patience time.Duration, what string, holds func() (bool, string)) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		ok, seen := holds()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s; last seen: %s", patience, what, seen)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// within runs f and fails the test when it does not come back in time; its goroutine is then left to the mount's watchdog.
-func within(t *testing.T, limit time.Duration, what string, f func() error) error {
-	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(limit):
-		t.Fatalf("%s: not done after %v", what, limit)
-		return errors.New("unreachable")
 	}
 }
 

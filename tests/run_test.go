@@ -124,6 +124,42 @@ func (b *background) running() bool {
 	}
 }
 
+// sshmount runs one of the other commands with the environment of the mounts.
+func sshmount(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	return commandEnv(programLimit, "", programEnv(), nil, binary, args...)
+}
+
+// eventually asks until it holds, and fails the test with what (and the last answer) when it doesn't within patience.
+func eventually(t *testing.T, patience time.Duration, what string, holds func() (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		ok, seen := holds()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s; last seen: %s", patience, what, seen)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// within runs f and fails the test when it does not come back in time; its goroutine is then left to the mount's watchdog.
+func within(t *testing.T, limit time.Duration, what string, f func() error) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		t.Fatalf("%s: not done after %v", what, limit)
+		return errors.New("unreachable")
+	}
+}
+
 // ---- files, with errors that end the test
 
 func write(t *testing.T, path, content string) {

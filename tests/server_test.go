@@ -256,3 +256,20 @@ func tail(text []byte, n int) []byte {
 	}
 	return bytes.Join(lines, nil)
 }
+
+// listener takes connections on the loopback and gives them to serve.
+func listener(t *testing.T, serve func(net.Conn)) (port int) {
+	t.Helper()
+	done := make(chan struct{})
+	t.Cleanup(func() { close(done) })
+	return serveDirect(t, func(c net.Conn) {
+		ended := make(chan struct{})
+		go func() { defer close(ended); serve(c) }()
+		select {
+		case <-done:
+			c.Close()
+			<-ended
+		case <-ended:
+		}
+	})
+}
