@@ -72,20 +72,90 @@ func (r *rig) profileOne(ctx context.Context, p *profile, pe *peer, out, name st
 		return "", err
 	}
 	defer kill()
+	found, err := m.underProfiler(do)
+	if err != nil {
+		return "", err
+	}
+	if err := unmount(); err != nil {
+		return "", err
+	}
+	gib := float64(found.bytes) / (1 << 30)
+	text := fmt.Sprintf("%.2f GiB; for each GiB %.1f MiB were allocated in %.0f pieces.\n", gib,
+		(memStat(found.after, "TotalAlloc")-memStat(found.before, "TotalAlloc"))/mib/gib, (memStat(found.after, "Mallocs")-memStat(found.before, "Mallocs"))/gib)
+	for _, f := range []struct {
+		kind string
+		data []byte
+		args []string
+	}{{"cpu", found.cpu, nil}, {"allocs", found.allocs, []string{"-sample_index=alloc_space"}}} {
+		top, err := m.keepProfile(filepath.Join(out, "sshmount-"+name+"-"+f.kind+".pprof"), f.data, f.args...)
+		if err != nil {
+			return "", err
+		}
+		text += top
+	}
+	return text, nil
+}
+
+// findings are what the control socket told, and how much was moved meanwhile.
+type findings struct {
+	bytes         int64
+	cpu, allocs   []byte
+	before, after []byte // of the allocations, as text
+}
+
+// underProfiler repeats a work for profileTime.
+func (m *measure) underProfiler(do func(*measure) (int64, error)) (found findings, err error) {
+	get, err := m.profiler()
+	if err != nil {
+		return found, err
+	}
+	if found.before, err = get("allocs?debug=1"); err != nil {
+		return found, err
+	}
+	type outcome struct {
+		profile []byte
+		err     error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		data, err := get(fmt.Sprintf("profile?seconds=%d", int(profileTime.Seconds())))
+		done <- outcome{data, err}
+	}()
+	for begin := time.Now(); time.Since(begin) < profileTime; {
+		n, err := do(m)
+		if err != nil {
+			<-done
+			return found, err
+		}
+		found.bytes += n
+	}
+	got := <-done
+	if found.cpu = got.profile; got.err != nil {
+		return found, got.err
+	}
+	if found.after, err = get("allocs?debug=1"); err != nil {
+		return found, err
+	}
+	found.allocs, err = get("allocs")
+	return found, err
+}
+
+// profiler finds the control socket of the mount, and gives what gets a profile from it.
+func (m *measure) profiler() (get func(path string) ([]byte, error), err error) {
 	var sockets []string
 	err = within(m, 10*time.Second, func() bool {
 		sockets, _ = filepath.Glob(filepath.Join(m.scratch, "sshmount", "*.sock"))
 		return len(sockets) == 1
 	})
 	if err != nil {
-		return "", fmt.Errorf("%d control sockets below %s", len(sockets), m.scratch)
+		return nil, fmt.Errorf("%d control sockets below %s", len(sockets), m.scratch)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", sockets[0])
 	}}}
-	get := func(path string) ([]byte, error) {
-		req, err := http.NewRequestWithContext(limited, http.MethodGet, "http://mount/debug/pprof/"+path, nil)
+	return func(path string) ([]byte, error) {
+		req, err := http.NewRequestWithContext(m.ctx, http.MethodGet, "http://mount/debug/pprof/"+path, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -99,64 +169,20 @@ func (r *rig) profileOne(ctx context.Context, p *profile, pe *peer, out, name st
 			err = fmt.Errorf("%s: %s", path, resp.Status)
 		}
 		return body, err
+	}, nil
+}
+
+// keepProfile writes a profile to a file, and gives the functions at its top as text.
+func (m *measure) keepProfile(file string, data []byte, args ...string) (string, error) {
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		return "", err
 	}
-	before, err := get("allocs?debug=1")
+	args = append([]string{"tool", "pprof", "-top", "-nodecount=12"}, args...)
+	top, err := output(exec.CommandContext(m.ctx, "go", append(args, m.peer.program, file)...))
 	if err != nil {
-		return "", err
+		top = []byte(err.Error())
 	}
-	type outcome struct {
-		profile []byte
-		err     error
-	}
-	profiled := make(chan outcome, 1)
-	go func() {
-		data, err := get(fmt.Sprintf("profile?seconds=%d", int(profileTime.Seconds())))
-		profiled <- outcome{data, err}
-	}()
-	var total int64
-	for begin := time.Now(); time.Since(begin) < profileTime; {
-		n, err := do(m)
-		if err != nil {
-			<-profiled
-			return "", err
-		}
-		total += n
-	}
-	got := <-profiled
-	if got.err != nil {
-		return "", got.err
-	}
-	after, err := get("allocs?debug=1")
-	if err != nil {
-		return "", err
-	}
-	allocs, err := get("allocs")
-	if err != nil {
-		return "", err
-	}
-	if err := unmount(); err != nil {
-		return "", err
-	}
-	gib := float64(total) / (1 << 30)
-	text := fmt.Sprintf("%.2f GiB; for each GiB %.1f MiB were allocated in %.0f pieces.\n", gib,
-		(memStat(after, "TotalAlloc")-memStat(before, "TotalAlloc"))/mib/gib, (memStat(after, "Mallocs")-memStat(before, "Mallocs"))/gib)
-	for _, f := range []struct {
-		kind string
-		data []byte
-		args []string
-	}{{"cpu", got.profile, nil}, {"allocs", allocs, []string{"-sample_index=alloc_space"}}} {
-		file := filepath.Join(out, "sshmount-"+name+"-"+f.kind+".pprof")
-		if err := os.WriteFile(file, f.data, 0o644); err != nil {
-			return "", err
-		}
-		args := append([]string{"tool", "pprof", "-top", "-nodecount=12"}, f.args...)
-		top, err := output(exec.CommandContext(limited, "go", append(args, pe.program, file)...))
-		if err != nil {
-			top = []byte(err.Error())
-		}
-		text += fmt.Sprintf("\n`%s`:\n\n```\n%s\n```\n", filepath.Base(file), strings.TrimSpace(string(top)))
-	}
-	return text, nil
+	return fmt.Sprintf("\n`%s`:\n\n```\n%s\n```\n", filepath.Base(file), strings.TrimSpace(string(top))), nil
 }
 
 // memStat finds a figure of runtime.MemStats at the end of a profile in text form.

@@ -73,81 +73,18 @@ func bulkWorks() []*work {
 		},
 		{
 			name: "four parallel reads", bulk: true, on: fast, short: true,
-			run: map[string]func(*measure) error{
-				"mount": func(m *measure) error {
-					return m.time(bulkSize, func() error {
-						return m.four(func(i int) error {
-							return m.readFile(m.onMount(fmt.Sprint("par", i)), m.parPart(i))
-						})
-					})
-				},
-				nameSSH: func(m *measure) error {
-					var cmds [4]*exec.Cmd
-					for i := range cmds {
-						cmds[i] = m.ssh("cat " + quote(filepath.Join(m.rig.data.server, fmt.Sprint("par", i))))
-					}
-					defer m.account(cmds[:]...)
-					return m.time(bulkSize, func() error {
-						return m.four(func(i int) error { return m.readCommand(cmds[i], m.parPart(i)) })
-					})
-				},
-			},
+			run: map[string]func(*measure) error{"mount": readFour, nameSSH: readFourOverSSH},
 		},
 		{
 			name: "200 random reads of 4 KiB", perOp: 200, short: true,
-			run: mounts(func(m *measure) error {
-				name, want := m.bulkFile()
-				r := rand.New(rand.NewPCG(7, uint64(m.sample.Round)))
-				f, err := os.Open(m.onMount(name))
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				buf := make([]byte, 4<<10)
-				return m.time(0, func() error {
-					for range 200 {
-						at := r.Int64N(int64(len(want)/len(buf))) * int64(len(buf))
-						if _, err := f.ReadAt(buf, at); err != nil {
-							return err
-						}
-						if !bytes.Equal(buf, want[at:][:len(buf)]) {
-							return fmt.Errorf("wrong bytes at %d", at)
-						}
-					}
-					return nil
-				})
-			}),
+			run: mounts(randomReads),
 		},
 		{
 			name: "cp of 1 GiB in and out", bulk: true,
-			on: func(p *profile) bool { return fast(p) && p.rtt <= 50*time.Millisecond },
-			prepare: func(m *measure) error {
-				f, err := os.Create(filepath.Join(m.scratch, "gib"))
-				if err != nil {
-					return err
-				}
-				for range 4 {
-					f.Write(m.rig.data.bulk)
-				}
-				return f.Close()
-			},
-			run: mounts(func(m *measure) error {
-				return m.time(8*bulkSize, func() error {
-					if _, err := m.exec("cp", filepath.Join(m.scratch, "gib"), m.onMount(m.out, "gib")); err != nil {
-						return err
-					}
-					_, err := m.exec("cp", m.onMount(m.out, "gib"), filepath.Join(m.scratch, "back"))
-					return err
-				})
-			}),
-			check: func(m *measure) error {
-				for _, name := range []string{m.onServer("gib"), filepath.Join(m.scratch, "back")} {
-					if err := sameFile(name, slices.Repeat(m.rig.data.bulk, 4)); err != nil {
-						return err
-					}
-				}
-				return nil
-			},
+			on:      func(p *profile) bool { return fast(p) && p.rtt <= 50*time.Millisecond },
+			prepare: writeGiB,
+			run:     mounts(copyInAndOut),
+			check:   checkCopies,
 		},
 		{
 			name: "read of 16 MiB while asking", bulk: true, extra: "median answer to a chmod meanwhile", extraUnit: "ms",
@@ -178,6 +115,78 @@ func (m *measure) four(f func(i int) error) error {
 	}
 	wg.Wait()
 	return errors.Join(errs[:]...)
+}
+
+func readFour(m *measure) error {
+	return m.time(bulkSize, func() error {
+		return m.four(func(i int) error {
+			return m.readFile(m.onMount(fmt.Sprint("par", i)), m.parPart(i))
+		})
+	})
+}
+
+func readFourOverSSH(m *measure) error {
+	var cmds [4]*exec.Cmd
+	for i := range cmds {
+		cmds[i] = m.ssh("cat " + quote(filepath.Join(m.rig.data.server, fmt.Sprint("par", i))))
+	}
+	defer m.account(cmds[:]...)
+	return m.time(bulkSize, func() error {
+		return m.four(func(i int) error { return m.readCommand(cmds[i], m.parPart(i)) })
+	})
+}
+
+func randomReads(m *measure) error {
+	name, want := m.bulkFile()
+	r := rand.New(rand.NewPCG(7, uint64(m.sample.Round)))
+	f, err := os.Open(m.onMount(name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	buf := make([]byte, 4<<10)
+	return m.time(0, func() error {
+		for range 200 {
+			at := r.Int64N(int64(len(want)/len(buf))) * int64(len(buf))
+			if _, err := f.ReadAt(buf, at); err != nil {
+				return err
+			}
+			if !bytes.Equal(buf, want[at:][:len(buf)]) {
+				return fmt.Errorf("wrong bytes at %d", at)
+			}
+		}
+		return nil
+	})
+}
+
+func writeGiB(m *measure) error {
+	f, err := os.Create(filepath.Join(m.scratch, "gib"))
+	if err != nil {
+		return err
+	}
+	for range 4 {
+		f.Write(m.rig.data.bulk)
+	}
+	return f.Close()
+}
+
+func copyInAndOut(m *measure) error {
+	return m.time(8*bulkSize, func() error {
+		if _, err := m.exec("cp", filepath.Join(m.scratch, "gib"), m.onMount(m.out, "gib")); err != nil {
+			return err
+		}
+		_, err := m.exec("cp", m.onMount(m.out, "gib"), filepath.Join(m.scratch, "back"))
+		return err
+	})
+}
+
+func checkCopies(m *measure) error {
+	for _, name := range []string{m.onServer("gib"), filepath.Join(m.scratch, "back")} {
+		if err := sameFile(name, slices.Repeat(m.rig.data.bulk, 4)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readWhileAsking reads a file on a line that is short of bytes, and changes the mode of

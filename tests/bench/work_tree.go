@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -15,6 +16,10 @@ import (
 )
 
 func treeWorks() []*work {
+	return slices.Concat(readingWorks(), changingWorks(), gitWorks(), otherWorks())
+}
+
+func readingWorks() []*work {
 	return []*work{
 		{
 			name: "ls -l of 5,000 names", short: true,
@@ -29,27 +34,7 @@ func treeWorks() []*work {
 		},
 		{
 			name: "find over 441 entries", short: true,
-			run: mounts(func(m *measure) error {
-				var out []byte
-				err := m.time(0, func() (err error) {
-					out, err = m.exec("find", m.onMount("tree"))
-					return err
-				})
-				if err != nil {
-					return err
-				}
-				got := strings.Fields(string(out))
-				var want []string
-				for _, name := range m.rig.data.big.paths() {
-					want = append(want, m.onMount("tree", name))
-				}
-				sort.Strings(got)
-				sort.Strings(want)
-				if strings.Join(got, "\n") != strings.Join(want, "\n") {
-					return fmt.Errorf("find gave %d names that are not the %d there are", len(got), len(want))
-				}
-				return nil
-			}),
+			run: mounts(findTree),
 		},
 		{
 			name: "tar of 441 entries", short: true,
@@ -79,6 +64,33 @@ func treeWorks() []*work {
 				return err
 			}),
 		},
+	}
+}
+
+func findTree(m *measure) error {
+	var out []byte
+	err := m.time(0, func() (err error) {
+		out, err = m.exec("find", m.onMount("tree"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	got := strings.Fields(string(out))
+	var want []string
+	for _, name := range m.rig.data.big.paths() {
+		want = append(want, m.onMount("tree", name))
+	}
+	sort.Strings(got)
+	sort.Strings(want)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		return fmt.Errorf("find gave %d names that are not the %d there are", len(got), len(want))
+	}
+	return nil
+}
+
+func changingWorks() []*work {
+	return []*work{
 		{
 			name: "untar of 139 entries", changes: true, short: true,
 			run: mounts(func(m *measure) error {
@@ -135,6 +147,11 @@ func treeWorks() []*work {
 			}),
 			check: func(m *measure) error { return sameFile(m.onServer("text"), savedText(m, 10)) },
 		},
+	}
+}
+
+func gitWorks() []*work {
+	return []*work{
 		{
 			name: "git status of 400 files", short: true,
 			run: mounts(func(m *measure) error {
@@ -164,33 +181,14 @@ func treeWorks() []*work {
 				return err
 			},
 		},
+	}
+}
+
+func otherWorks() []*work {
+	return []*work{
 		{
 			name: "10,000 stats of 100 files", short: true,
-			run: mounts(func(m *measure) error {
-				stat := func() error {
-					for i := range 100 {
-						st, err := os.Lstat(m.onMount("many", listName(i)))
-						if err != nil {
-							return err
-						}
-						if st.Size() != int64(i%500) {
-							return fmt.Errorf("%s has size %d", st.Name(), st.Size())
-						}
-					}
-					return nil
-				}
-				if err := stat(); err != nil {
-					return err
-				}
-				return m.time(0, func() error {
-					for range 100 {
-						if err := stat(); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
-			}),
+			run: mounts(statMany),
 		},
 		{
 			name: "mount to first ls", unmounted: true, short: true,
@@ -209,6 +207,33 @@ func treeWorks() []*work {
 			},
 		},
 	}
+}
+
+// statMany looks at names that are known, again and again.
+func statMany(m *measure) error {
+	stat := func() error {
+		for i := range 100 {
+			st, err := os.Lstat(m.onMount("many", listName(i)))
+			if err != nil {
+				return err
+			}
+			if st.Size() != int64(i%500) {
+				return fmt.Errorf("%s has size %d", st.Name(), st.Size())
+			}
+		}
+		return nil
+	}
+	if err := stat(); err != nil {
+		return err
+	}
+	return m.time(0, func() error {
+		for range 100 {
+			if err := stat(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func mountAndList(m *measure) error {
