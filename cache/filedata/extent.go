@@ -1,6 +1,9 @@
 package filedata
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // extent is a part of a file that a program wrote and the server has not acknowledged. It belongs to File.mu.
 type extent struct {
@@ -56,16 +59,26 @@ func (f *File) newest() *epoch {
 	return f.addEpoch()
 }
 
-// waitedFor gives the epoch of bytes that take the place of what is pending of [off, end): who waits for a flush has to find either version
-// stored, so they belong to the first epoch that is waited for and has some of it. nil where there is none, or times are to be set behind it,
-// which these bytes must not come before.
-func (f *File) waitedFor(off, end int64) (first *epoch) {
-	for i := f.pending.search(off); i < len(f.pending.s) && f.pending.s[i].off < end; i++ {
-		if e := f.pending.s[i].epoch; e.sealed && (first == nil || e.id < first.id) && !f.timesSince(e) {
-			first = e
+// waitedFor gives the epoch of the bytes up to until that take the place of what there is of [off, end): who waits for a flush has to find
+// either version stored, so what is pending in an epoch that is waited for is replaced in that one. What lies beside must not come into it:
+// beside somebody who writes all the time a flush would have no end. nil is the newest epoch. It is that, too, where times are to be set
+// behind the epoch, which these bytes must not come before.
+func (f *File) waitedFor(off, end int64) (of *epoch, until int64) {
+	for until = off; until < end; {
+		var here *epoch
+		e, ok, next := f.pending.at(until)
+		if ok {
+			next = e.end
+			if e.epoch.sealed && !f.timesSince(e.epoch) {
+				here = e.epoch
+			}
 		}
+		if until > off && here != of {
+			break
+		}
+		of, until = here, min(next, end)
 	}
-	return first
+	return of, until
 }
 
 // inPlace writes p where no memory is needed for it: into an extent, or at its end. False: it couldn't.
@@ -117,9 +130,21 @@ func (f *File) full(e *extent, i int) {
 	}
 }
 
-// put writes p at off into new memory, or into what is left of old, and gives the epoch of the bytes.
-func (f *File) put(h *Handle, p []byte, off int64) *epoch {
-	into := f.waitedFor(off, off+int64(len(p)))
+// put writes p at off into new memory, or into what is left of old, and gives the epochs of the bytes.
+func (f *File) put(h *Handle, p []byte, off int64) (of []*epoch) {
+	for len(p) > 0 {
+		into, until := f.waitedFor(off, off+int64(len(p)))
+		n := until - off
+		if e := f.putInto(into, h, p[:n], off); !slices.Contains(of, e) {
+			of = append(of, e)
+		}
+		p, off = p[n:], until
+	}
+	return of
+}
+
+// putInto is put for bytes of one epoch; nil is the newest.
+func (f *File) putInto(into *epoch, h *Handle, p []byte, off int64) *epoch {
 	f.cutPending(off, off+int64(len(p)))
 	if into != nil {
 		defer f.makeDueIn(off, off+int64(len(p)))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -39,7 +40,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd, heard bo
 		return at, err
 	}
 	inPlace := false
-	var e *epoch
+	var of []*epoch
 	if !h.pool.o.SyncWrites {
 		f.makeWay(p, at)
 		inPlace = f.inPlace(h, p, at)
@@ -56,7 +57,7 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd, heard bo
 		}
 		if err == nil {
 			f.makeWay(p, at)
-			e = f.put(h, p, at)
+			of = f.put(h, p, at)
 		}
 		h.pool.unreserve(int64(len(p)))
 		if err != nil {
@@ -76,21 +77,27 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd, heard bo
 	if !h.pool.o.SyncWrites {
 		return at, nil
 	}
-	return at, f.answered(ctx, e, heard)
+	return at, f.answered(ctx, of, heard)
 }
 
-// answered waits for the answers to the bytes of an epoch that were just written, and gives their error. f.mu is held, but not while it
+// answered waits for the answers to the bytes of epochs that were just written, and gives their error. f.mu is held, but not while it
 // waits.
-func (f *File) answered(ctx context.Context, e *epoch, heard bool) error {
-	if heard {
-		e.heard++
-		defer func() { e.heard-- }()
-	} else {
-		e.unheard = true
+func (f *File) answered(ctx context.Context, of []*epoch, heard bool) error {
+	for _, e := range of {
+		if heard {
+			e.heard++
+		} else {
+			e.unheard = true
+		}
 	}
 	err := f.flushed(ctx)
-	if e.err != nil {
-		return e.err
+	for _, e := range slices.Backward(of) {
+		if heard {
+			e.heard--
+		}
+		if e.err != nil {
+			err = e.err
+		}
 	}
 	return err
 }
