@@ -111,7 +111,6 @@ func TestWhatIsKeptOpenForReadingIsClosedBeforeTheFileIsCut(t *testing.T) {
 	defer w.Release()
 	for name, h := range map[string]*Handle{"by the name": nil, "by a handle": w} {
 		t.Run(name, func(t *testing.T) {
-			r.readAll(n)
 			open := true
 			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 				switch p.Name {
@@ -130,6 +129,7 @@ func TestWhatIsKeptOpenForReadingIsClosedBeforeTheFileIsCut(t *testing.T) {
 			})
 			defer r.tap.OnReply(nil)
 			defer r.tap.OnRequest(nil)
+			r.readAll(n)
 			size := uint64(3)
 			if _, _, err := r.Setattr(ctxOf(t), n, h, SetAttr{Size: &size}); err != nil {
 				t.Fatal(err)
