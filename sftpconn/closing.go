@@ -23,6 +23,7 @@ const (
 type closing struct {
 	f        *File
 	anyOrder bool          // the server may come to what is asked behind it first
+	sure     bool          // it will be closed, unless it takes too long, or its CLOSE was sent
 	done     chan struct{} // closed when it is answered, or lost
 	timer    *time.Timer   // ends the waiting for what is not sent; nil for a CLOSE
 }
@@ -38,7 +39,7 @@ func (f *File) Leaving(sure bool) {
 	if sure {
 		limit = leavingWill
 	}
-	cl := &closing{f: f, anyOrder: true, done: make(chan struct{})}
+	cl := &closing{f: f, anyOrder: true, sure: sure, done: make(chan struct{})}
 	cl.timer = time.AfterFunc(limit, func() { f.c.hasClosed(cl) })
 	f.c.closes(cl)
 	f.stay()
@@ -67,7 +68,7 @@ func (f *File) unstoredInAnyOrder() bool {
 func (f *File) closeHandle(h *handle) {
 	h.closing = true
 	call, unstored := h.ch.s.CloseHandle(h.id), h.unstored
-	cl := &closing{f: f, anyOrder: !ordered(h.ch.s), done: make(chan struct{})}
+	cl := &closing{f: f, anyOrder: !ordered(h.ch.s), sure: true, done: make(chan struct{})}
 	if !cl.anyOrder && !unstored {
 		return
 	}
@@ -120,12 +121,19 @@ func (c *Conn) afterClosing(ctx context.Context, names ...string) error {
 	return c.outwait(ctx, func(cl *closing) bool { return cl.anyOrder && about.about(cl.f.r.Path()) })
 }
 
-// outwait waits until there is none that is meant.
+// outwait waits for those that are meant, as far as they have begun when it is called: there may be new ones all the time, as where a tree is
+// copied to the server. A file that may leave is waited for until it is closed or stays, and not again when it next may leave.
 func (c *Conn) outwait(ctx context.Context, meant func(*closing) bool) error {
-	for {
+	begun, files := map[*closing]bool{}, map[*File]bool{}
+	for _, cl := range c.allClosings() {
+		if meant(cl) {
+			begun[cl], files[cl.f] = true, true
+		}
+	}
+	for len(begun) > 0 {
 		var next *closing
 		for _, cl := range c.allClosings() {
-			if meant(cl) {
+			if begun[cl] || cl.sure && files[cl.f] {
 				next = cl
 				break
 			}
@@ -139,6 +147,7 @@ func (c *Conn) outwait(ctx context.Context, meant func(*closing) bool) error {
 			return context.Cause(ctx)
 		}
 	}
+	return nil
 }
 
 func (c *Conn) allClosings() []*closing {
