@@ -9,10 +9,10 @@ import (
 // Rename replaces newpath (posix-rename@openssh.com where there is; else RENAME, and
 // where that is refused because newpath exists, in steps: see replacement). With
 // noReplace it is the plain RENAME, which refuses. After a lost line the old name
-// gone and the new one there count as done; where both are names of one file, the old
-// one is taken away: the server has done half of it (OpenSSH's RENAME links and unlinks).
+// gone and the new one there count as done; where both are names of one file, the server
+// has done half of it (OpenSSH's RENAME links and unlinks), and it is done in steps.
 func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bool) error {
-	inSteps := false
+	inSteps, half := false, false
 	err := c.change(ctx, "rename", []string{oldpath, newpath}, func(ch *channel, again bool) error {
 		rename := (*session.Session).Rename
 		if inSteps = !noReplace; inSteps && ch.s.Has("posix-rename@openssh.com") {
@@ -24,7 +24,7 @@ func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bo
 		}
 		done, lookErr := c.renamed(ctx, ch, oldpath, newpath)
 		if lookErr == nil && !done {
-			done, lookErr = c.finishRename(ctx, ch, oldpath, newpath)
+			half, lookErr = c.halfRenamed(ctx, ch, oldpath, newpath)
 		}
 		if isLost(lookErr) {
 			return lookErr
@@ -34,7 +34,9 @@ func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bo
 		}
 		return err
 	})
-	if inSteps && refused(err) {
+	if refused(err) && (inSteps || half) {
+		// Never by taking the old name away: both paths may lead to one name, over a link to a directory or as the server makes no
+		// difference between upper and lower case.
 		err = c.replace(ctx, oldpath, newpath, err)
 	}
 	return wrap2(err, "rename", oldpath, newpath)
@@ -53,15 +55,11 @@ func (c *Conn) renamed(ctx context.Context, ch *channel, oldpath, newpath string
 	return isAbsent(beforeErr) && afterErr == nil, nil
 }
 
-// finishRename takes the old name away where both are names of one file.
-func (c *Conn) finishRename(ctx context.Context, ch *channel, oldpath, newpath string) (bool, error) {
+// halfRenamed looks whether both are names of one file.
+func (c *Conn) halfRenamed(ctx context.Context, ch *channel, oldpath, newpath string) (bool, error) {
 	look := ch.s.Lstat(oldpath)
 	if err := ch.wait(ctx, look); err != nil || look.Attr().Mode&modeType != modeRegular {
 		return false, err // anything else is renamed in one step
 	}
-	if same, err := c.linked(ctx, ch, oldpath, newpath); !same || err != nil {
-		return false, err
-	}
-	err := ch.wait(ctx, ch.s.Remove(oldpath))
-	return err == nil || isAbsent(err), err
+	return c.linked(ctx, ch, oldpath, newpath)
 }
