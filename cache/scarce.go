@@ -56,11 +56,11 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.Fil
 
 // ifDenied takes the outcome of an opening that was asked for at the time given, and tries it again where the server says that it is not
 // permitted while it holds handles for guesses: some servers (SFTPGo) say so to who has as many files open as they allow. As a rule it
-// is true, so the guessing is paused for no more than the second try.
+// is true, so the guessing is paused for no more than the second try; with OpenSSH it always is.
 func (c *Cache) ifDenied(
 	ctx context.Context, r sftpconn.OpenRequest, asked int64, f *sftpconn.File, a session.Attr, err error,
 ) (*sftpconn.File, session.Attr, error) {
-	if !denied(err) {
+	if !denied(err) || c.conn.KeepsOrder() {
 		return f, a, err
 	}
 	c.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
@@ -83,7 +84,7 @@ func TestFilesKeptOpenAreNotWhyAnOpeningIsDenied(t *testing.T) {
 }
 
 func testKeptIsNotWhyDenied(t *testing.T, open func(*rig) (*Handle, error)) {
-	r := newRig(t, nil)
+	r := newRigOver(t, sftpconn.Options{}, nil, sftptest.Args("-P", "fsync"))
 	r.put("f", "content")
 	r.put("other", "content")
 	h, _, err := r.Open(ctxOf(t), r.mustFind("f").Node, syscall.O_RDONLY)
