@@ -1,6 +1,8 @@
 package filedata
 
 import (
+	"slices"
+
 	"sshmount/sftpconn"
 )
 
@@ -12,6 +14,7 @@ type epoch struct {
 	sealed  bool           // later writes belong to a later epoch, but for those over bytes of this one that were not sent yet (waitedFor)
 	times   *sftpconn.Attr // to be set when left is 0; nil where none are
 	sending bool           // times are in flight
+	waited  int            // flushes that wait for it and for those before
 
 	heard   int   // writers that wait for the answers to its bytes (SyncWrites), and tell their programs of err
 	unheard bool  // some of its bytes are not theirs
@@ -46,6 +49,21 @@ func (f *File) barrier() *epoch {
 func (f *File) timesSince(e *epoch) bool {
 	for _, o := range f.epochs {
 		if o.id >= e.id && o.times != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// keepsOut says whether what is pending of [off, end) must be sent before it is replaced: a flush waits for it, and times come between it and
+// what takes its place, so the flush would end with neither stored.
+func (f *File) keepsOut(off, end int64) bool {
+	if f.barrier() == nil {
+		return false
+	}
+	for i := f.pending.search(off); i < len(f.pending.s) && f.pending.s[i].off < end; i++ {
+		e := f.pending.s[i].epoch
+		if f.timesSince(e) && slices.ContainsFunc(f.epochs, func(o *epoch) bool { return o.id >= e.id && o.waited > 0 }) {
 			return true
 		}
 	}

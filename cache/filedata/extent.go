@@ -62,7 +62,7 @@ func (f *File) newest() *epoch {
 // waitedFor gives the epoch of the bytes up to until that take the place of what there is of [off, end): who waits for a flush has to find
 // either version stored, so what is pending in an epoch that is waited for is replaced in that one. What lies beside must not come into it:
 // beside somebody who writes all the time a flush would have no end. nil is the newest epoch. It is that, too, where times are to be set
-// behind the epoch, which these bytes must not come before.
+// behind the epoch, which these bytes must not come before (keepsOut).
 func (f *File) waitedFor(off, end int64) (of *epoch, until int64) {
 	for until = off; until < end; {
 		var here *epoch

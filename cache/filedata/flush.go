@@ -14,6 +14,11 @@ func (f *File) flushed(ctx context.Context) error {
 	}
 	last := f.epochs[len(f.epochs)-1]
 	last.sealed = true
+	last.waited++
+	defer func() {
+		last.waited--
+		f.wakeWaiters()
+	}()
 	f.makeDue()
 	f.pump()
 	for len(f.epochs) > 0 && f.epochs[0].id <= last.id {

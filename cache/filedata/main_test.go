@@ -41,6 +41,8 @@ type server struct {
 	gate  func(ctx context.Context, r request) error // called before anything is done; nil: none
 	after func(r request)                            // called when a read has come to the end of the file, before its answer goes out; nil: none
 	short func(n int) int                            // how many of n bytes an answer has; nil: all
+
+	onTimes func(mtime uint32) // called with mu held when times are set, before anything else is done; nil: none
 }
 
 func newServer(data []byte) *server {
@@ -128,6 +130,9 @@ func (s *server) write(ctx context.Context, r request, p []byte, a *sftpconn.Att
 	}
 	copy(s.data[r.off:], p)
 	s.times = a
+	if a != nil && s.onTimes != nil {
+		s.onTimes(a.Mtime)
+	}
 	return nil
 }
 
@@ -139,6 +144,9 @@ func (s *server) Setstat(ctx context.Context, a sftpconn.Attr) error {
 	defer s.mu.Unlock()
 	if a.Flags&session.HasTimes != 0 {
 		s.times = &a
+		if s.onTimes != nil {
+			s.onTimes(a.Mtime)
+		}
 	}
 	if a.Flags&session.HasSize != 0 {
 		s.resize(int(a.Size))

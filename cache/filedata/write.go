@@ -105,10 +105,10 @@ func (f *File) answered(ctx context.Context, of []*epoch, heard bool) error {
 // told says whether a program is told of the error of all bytes of e by its write: then it has them still.
 func (e *extent) told() bool { return e.epoch.heard > 0 && !e.epoch.unheard }
 
-// mayWrite waits until the file is not barred, and says where the write goes.
+// mayWrite waits until the file is not barred and what p would replace may be replaced, and says where the write goes.
 func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) (int64, error) {
 	f := h.file
-	for f.barred {
+	for f.barred || !atEnd && f.keepsOut(off, off+int64(len(p))) {
 		if err := f.waitEvent(ctx); err != nil {
 			return 0, err
 		}
