@@ -35,9 +35,12 @@ func diskTop(dir *Node) *Node {
 	return dir
 }
 
-// found is the disk that d has turned out to be.
+// found is the disk that d has turned out to be. It shortens the way there: each rename out of one directory makes it longer.
 func (d *disk) found() *disk {
 	for d.is != nil {
+		if d.is.is != nil {
+			d.is = d.is.is
+		}
 		d = d.is
 	}
 	return d
