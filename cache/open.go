@@ -247,10 +247,14 @@ func (c *Cache) isAnother(n *Node, a session.Attr, before stamp, compares bool) 
 	return another
 }
 
-// otherPath gives the path by which to open a file that was not found: it was asked for by a name that a change under way takes away
-// (-o async). asked is the path that the file had on the server then. Where there is no such change the error is absent, or what it means.
+// otherPath gives the path by which to open a file that was not found: it was asked for by a name that a change under way takes away,
+// whose answer is not here yet. asked is the path that the file had on the server then. Where there is no such change the error is absent,
+// or what it means.
 func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent error) (string, error) {
-	if asked != p || c.serverPathOf(n) != asked {
+	c.mu.Lock()
+	changing := asked != p || c.path(n) != p || c.serverPath(n) != asked || c.queue.moving(p)
+	c.mu.Unlock()
+	if changing {
 		if err := c.settled(ctx, asked); err != nil {
 			return "", c.errno(ctx, "open", p, err)
 		}

@@ -1,0 +1,72 @@
+package cache
+
+import (
+	"syscall"
+	"testing"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// refuseFirst has the server refuse the first request of this name.
+func (r *rig) refuseFirst(name string) {
+	refused := false
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == name && !refused {
+			refused = true
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+}
+
+// What is not saved is found by its name when the line was lost.
+func TestAsyncAFileHasItsFirstNameWhereOfRenamesInARowTheFirstIsRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		steps []string
+		dir   bool
+	}{
+		"two":            {[]string{"a", "b", "c"}, false},
+		"three":          {[]string{"a", "b", "c", "d"}, false},
+		"of a directory": {[]string{"a", "b", "c"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, async)
+			file := "a"
+			if tc.dir {
+				file = "a/f"
+			}
+			r.put(file, "old")
+			r.list(r.Root())
+			n := r.mustFind(file).Node
+			h := r.opened(n, syscall.O_RDWR)
+			r.refuseFirst("posix-rename@openssh.com")
+			r.holdReply("posix-rename@openssh.com")
+			for i := range tc.steps[1:] {
+				if err := r.Rename(ctxOf(t), r.Root(), tc.steps[i], r.Root(), tc.steps[i+1], false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.waitHeld()
+			r.tap.OnReply(nil)
+			r.tap.Release()
+			if err := r.Sync(ctxOf(t)); err == nil {
+				t.Error("nothing is reported of the renames that were refused")
+			}
+			r.srv.Cut()
+			if _, err := h.Write(ctxOf(t), []byte("new"), 0); err != nil {
+				t.Fatal(err)
+			}
+			_ = h.Fsync(ctxOf(t)) // which tells of what was refused
+			if err := h.Fsync(ctxOf(t)); err != nil {
+				t.Error(err)
+			}
+			if got := r.remote(file); got != "new" {
+				t.Errorf("on the server it has %q", got)
+			}
+			if f := r.mustFind(file); f.Node != n {
+				t.Error("by its name another file is found")
+			}
+		})
+	}
+}
