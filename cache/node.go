@@ -12,13 +12,14 @@ type Node struct {
 	id uint64 // inode number and the kernel's node id
 
 	// Its names, as programs see them.
-	parent  *Node // the directory it is in; nil for the root and for what has no name any more
-	name    string
-	sure    int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
-	also    []linkName // further names: hard links made here
-	was     string     // the path that a file with content had before it lost its last name, for people
-	removed bool       // its last name was taken away from here: whoever opens it now has it open already
-	moved   uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
+	parent    *Node // the directory it is in; nil for the root and for what has no name any more
+	name      string
+	sure      int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
+	also      []linkName // further names: hard links made here
+	was       string     // the path that a file with content had before it lost its last name, for people
+	removed   bool       // its last name was taken away from here: whoever opens it now has it open already
+	moved     uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
+	movedBack uint64     // until which of all renames those of this node are taken back, as the server has refused the first of them (-o async)
 
 	// How its names on the server differ from these while changes are under way (-o async).
 	pendingNames []pendingName // names that it has got or lost here and not yet there, oldest first

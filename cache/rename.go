@@ -31,6 +31,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
 	var moved, replaced *Node
+	var turn uint64 // of moved's renames
 	ch := change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
@@ -46,13 +47,10 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		predict: func(*change) {
 			moved, replaced = c.child(dir, name), c.child(newdir, newname)
 			c.move(dir, name, newdir, newname)
+			turn = c.moves
 		},
 		undo: func(error) {
-			// As with nameStays.
-			if moved != nil && c.child(newdir, newname) == moved && c.child(dir, name) == nil {
-				c.move(newdir, newname, dir, name)
-			}
-			c.nameStays(replaced, place{newdir, newname}, nil)
+			c.nameStays(replaced, c.moveBack(moved, turn, place{newdir, newname}, place{dir, name}), nil)
 		},
 		enter: func(err error) {
 			n := c.child(dir, name)
@@ -150,6 +148,26 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	n.pins--
 	c.retireIfUnheld(n)
 	c.retireIfUnheld(dir)
+}
+
+// moveBack gives a node, nil for none, the name back that the server has not let it go from: as with nameStays. What it was renamed to
+// since is taken back with that, as it will fail, or move what the server has there: turn is c.moves as of the rename that was refused.
+// It gives the place that is free by that. Called with mu held.
+func (c *Cache) moveBack(n *Node, turn uint64, from, to place) place {
+	if n == nil || turn <= n.movedBack {
+		return from
+	}
+	n.movedBack = c.moves
+	if now := (place{n.parent, n.name}); c.child(from.dir, from.name) != n && len(n.also) == 0 && n.awaits(now) {
+		from = now
+	}
+	if c.child(from.dir, from.name) != n || c.child(to.dir, to.name) != nil || c.path(to.dir) == "" || to.dir.within(n) {
+		return from
+	}
+	c.move(from.dir, from.name, to.dir, to.name)
+	c.doubtName(from.dir, from.name)
+	c.notifyName(from.dir.id, from.name)
+	return from
 }
 
 // lastMove tells the last rename of a node or of what is above it; it grows with each. Called with mu held.
