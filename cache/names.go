@@ -50,6 +50,8 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 	}
 	var p string
 	var got session.Attr
+	var refused error // why what the server shows is not what was made
+	unwanted := false // guarded by mu, as is what follows
 	ch := change{
 		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		still: func() bool { return c.freeIn(dir, name) },
@@ -65,21 +67,36 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 			c.learnOwner(dir, got)
 			return nil
 		},
+		enter: func(err error) {
+			if err != nil {
+				return
+			}
+			var n *Node
+			if n, refused = c.made(dir, name, p, kind, got); n != nil && !unwanted {
+				found = c.found(n)
+			}
+		},
 	}
 	done, err := c.queue.submit(ctx, ch)
 	if errors.Is(err, errOvertaken) {
 		ch.sure = false
 		done, err = c.queue.submit(ctx, ch)
 	}
+	c.mu.Lock()
+	answer := found
+	if err == nil {
+		err = refused
+	}
+	unwanted = err != nil
+	c.mu.Unlock()
 	if err != nil {
+		if answer.Node != nil { // it was made when the program had just given up
+			c.Forget(answer.Node.id, 1)
+		}
 		c.notMade(dir, name, err)
 		return Found{}, false, err
 	}
-	if !done {
-		return found, false, nil
-	}
-	found, err = c.made(dir, name, p, kind, got)
-	return found, err == nil, err
+	return answer, done, nil
 }
 
 // Link gives a node one more name. EPERM where hard links are switched off, EOPNOTSUPP where the server has none.
@@ -216,17 +233,15 @@ func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 	return c.found(n)
 }
 
-// made enters a name that the server has made, with the attributes that it showed in the same flight.
-func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (Found, error) {
+// made enters a name that the server has made, with the attributes that it showed in the same flight. Called with mu held.
+func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (*Node, error) {
 	if withType(got)&syscall.S_IFMT != kind {
-		return Found{}, fail("stat", p, syscall.ESTALE, errors.New("something else has the name now"))
+		return nil, fail("stat", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.forgetName(dir, name) // what had the name before is not what was made now
 	n := c.enter(dir, name, got)
 	n.ours = n.until
-	return c.found(n), nil
+	return n, nil
 }
 
 // enter puts a name made here into the tree. Called with mu held.

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -8,16 +10,20 @@ import (
 	"sshmount/sftpconn/sftptest"
 )
 
-// refuseFirst has the server refuse the first request of this name.
-func (r *rig) refuseFirst(name string) {
-	refused := false
+// refuseFirst has the server refuse the first request of this name, of which nothing is told before answer is called.
+func (r *rig) refuseFirst(name string) (answer func()) {
+	let := make(chan struct{})
+	answer = sync.OnceFunc(func() { close(let) })
+	r.t.Cleanup(answer)
+	var refused atomic.Bool
 	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name == name && !refused {
-			refused = true
+		if p.Name == name && !refused.Swap(true) {
+			<-let
 			return sftptest.Answer(session.StatusPermissionDenied, "no")
 		}
 		return sftptest.Pass()
 	})
+	return answer
 }
 
 // What is not saved is found by its name when the line was lost.
@@ -41,16 +47,13 @@ func TestAsyncAFileHasItsFirstNameWhereOfRenamesInARowTheFirstIsRefused(t *testi
 			r.list(r.Root())
 			n := r.mustFind(file).Node
 			h := r.opened(n, syscall.O_RDWR)
-			r.refuseFirst("posix-rename@openssh.com")
-			r.holdReply("posix-rename@openssh.com")
+			answer := r.refuseFirst("posix-rename@openssh.com")
 			for i := range tc.steps[1:] {
 				if err := r.Rename(ctxOf(t), r.Root(), tc.steps[i], r.Root(), tc.steps[i+1], false); err != nil {
 					t.Fatal(err)
 				}
 			}
-			r.waitHeld()
-			r.tap.OnReply(nil)
-			r.tap.Release()
+			answer()
 			if err := r.Sync(ctxOf(t)); err == nil {
 				t.Error("nothing is reported of the renames that were refused")
 			}
@@ -79,16 +82,13 @@ func TestAsyncARenameBehindARefusedOneMovesWhatIsThere(t *testing.T) {
 	r.put("b", "theirs")
 	r.list(r.Root())
 	a, b := r.mustFind("a").Node, r.mustFind("b").Node
-	r.refuseFirst("posix-rename@openssh.com")
-	r.holdReply("posix-rename@openssh.com")
+	answer := r.refuseFirst("posix-rename@openssh.com")
 	for _, step := range [][2]string{{"a", "b"}, {"b", "c"}} {
 		if err := r.Rename(ctxOf(t), r.Root(), step[0], r.Root(), step[1], false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.waitHeld()
-	r.tap.OnReply(nil)
-	r.tap.Release()
+	answer()
 	if err := r.Sync(ctxOf(t)); err == nil {
 		t.Error("nothing is reported of the rename that was refused")
 	}
