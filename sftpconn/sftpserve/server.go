@@ -227,11 +227,14 @@ func (s *Server) session(channel ssh.Channel, requests <-chan *ssh.Request, log 
 }
 
 func (s *Server) sftp(channel ssh.Channel) error {
-	options := []sftp.ServerOption{sftp.WithServerWorkingDirectory(s.o.Dir), sftp.WithAllocator()}
+	options := []sftp.ServerOption{sftp.WithAllocator()}
 	if s.o.ReadOnly {
 		options = append(options, sftp.ReadOnly())
 	}
-	server, err := sftp.NewServer(channel, options...)
+	server, err := sftp.NewServer(struct {
+		io.Reader
+		io.WriteCloser
+	}{newAbsolute(channel, s.o.Dir), channel}, options...)
 	if err != nil {
 		return err
 	}
