@@ -23,6 +23,8 @@ type backend struct {
 
 	self **Handle // where the checks of f find the handle it belongs to, guarded by Cache.mu; nil where it has but one
 
+	left, counted bool // see fileRoom; guarded by Cache.mu
+
 	closed atomic.Bool
 	// Counts the backends of one remote file that are not closed; nil where this is the only one. Set with Cache.mu held, while the
 	// handle of the backend is among those of its file.

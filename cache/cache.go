@@ -105,6 +105,7 @@ type Cache struct {
 	walk   walk
 	scan   scan
 	guess  guesses
+	room   fileRoom
 	scarce int64 // nothing is asked for on a guess until then (Cache.now)
 
 	failed    []*failedChange // changes that failed after they were answered, oldest first

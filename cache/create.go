@@ -124,6 +124,10 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 	p := req.Path()
 	asked := c.now()
 	f, a, made, err := c.createRemote(ctx, req, excl, sure)
+	err = c.ifNoRoom(ctx, asked, err, func() (err error) {
+		f, a, made, err = c.createRemote(ctx, req, excl, sure)
+		return err
+	})
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx, asked) {
 		f, a, made, err = c.createRemote(ctx, req, excl, sure)
 	}
@@ -213,7 +217,7 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 			return f, a, false, err
 		}
 	}
-	f, a, err = c.open(ctx, req)
+	f, a, err = c.openPastGuesses(ctx, req)
 	return f, a, false, err
 }
 
@@ -251,7 +255,13 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 		run: func(ctx context.Context) error {
 			defer close(b.created)
 			excl := flags&syscall.O_EXCL != 0
-			f, a, made, err := c.createRemote(ctx, req, excl, true)
+			var f *sftpconn.File
+			var a session.Attr
+			var made bool
+			err := c.createInRoom(ctx, func() (err error) {
+				f, a, made, err = c.createRemote(ctx, req, excl, true)
+				return err
+			})
 			if excl && errors.Is(err, sftpconn.ErrUncertain) {
 				// The name was free and the program has been told that the file is made: what is there now is it.
 				f, a, err = c.conn.Open(ctx, req)
@@ -269,6 +279,9 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 				c.learnOwner(dir, a)
 			}
 			b.set(f)
+			c.mu.Lock()
+			c.countRoom(b)
+			c.mu.Unlock()
 			return nil
 		},
 	})

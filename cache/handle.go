@@ -246,6 +246,7 @@ func (h *Handle) Release() {
 		}
 		c.unpin(n)
 	case c.o.Async && p != "":
+		c.leavesRoom(h.b)
 		// It has its turn among the changes, as those of the name must not overtake the bytes.
 		_, err := c.queue.submit(c.ctx, change{op: "close", paths: []string{p}, sure: true, free: true, run: func(ctx context.Context) error {
 			if err := h.finish(ctx, last); err != nil && !errors.Is(err, context.Canceled) {
@@ -257,6 +258,7 @@ func (h *Handle) Release() {
 			_ = h.finish(c.ctx, last) // the mount is being ended; the error is known from the bytes' own report
 		}
 	default:
+		c.leavesRoom(h.b)
 		h.b.leaving(true)
 		if !c.background(func(ctx context.Context) { _ = h.finish(ctx, last) }) {
 			_ = h.finish(c.ctx, last)
@@ -285,6 +287,7 @@ func (h *Handle) finish(ctx context.Context, last bool) error {
 		c.mu.Unlock()
 	}
 	h.b.close()
+	c.hasLeftRoom(h.b)
 	c.unpin(h.n)
 	return err
 }

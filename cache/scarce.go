@@ -43,9 +43,20 @@ func (c *Cache) mayGuess() bool {
 // pauseGuesses stops all guessing for scarceFor: the server may have no handles left for it. Called with mu held.
 func (c *Cache) pauseGuesses() { c.scarce = c.now() + int64(scarceFor) }
 
-// open is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
+// open is sftpconn's Open for a program, again where the server refuses while it holds handles that no program has.
+func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.File, a session.Attr, err error) {
+	asked := c.now()
+	f, a, err = c.openPastGuesses(ctx, r)
+	err = c.ifNoRoom(ctx, asked, err, func() (err error) {
+		f, a, err = c.openPastGuesses(ctx, r)
+		return err
+	})
+	return f, a, err
+}
+
+// openPastGuesses is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
 // reason for an error.
-func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.File, session.Attr, error) {
+func (c *Cache) openPastGuesses(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.File, session.Attr, error) {
 	asked := c.now()
 	f, a, err := c.conn.Open(ctx, r)
 	if failure(err) && c.dropGuesses(ctx, asked) {
