@@ -15,16 +15,19 @@ const (
 
 // deliver writes e when its turn has come, and sets times after it. It returns when the server has answered for good, however long
 // that takes.
-func (f *File) deliver(e *extent, turn *sftpconn.Turn, times *sftpconn.Attr) (err, timesErr error) {
+func (f *File) deliver(ctx context.Context, e *extent, turn *sftpconn.Turn, times *sftpconn.Attr) (err, timesErr error) {
 	defer turn.Done()
+	if err := f.lostBefore(e); err != nil {
+		return err, nil
+	}
 	b, data := e.handle.backend, e.data()
 	if times == nil {
-		return f.insist(e.handle, func(ctx context.Context) error {
+		return f.insist(ctx, e.handle, func(ctx context.Context) error {
 			defer turn.Done() // one that has to be repeated holds up nobody
 			return b.WriteAt(sftpconn.InTurn(ctx, turn), data, e.off)
 		}), nil
 	}
-	both := f.insist(e.handle, func(ctx context.Context) error {
+	both := f.insist(ctx, e.handle, func(ctx context.Context) error {
 		defer turn.Done()
 		return b.WriteSetstat(sftpconn.InTurn(ctx, turn), data, e.off, *times)
 	})
@@ -35,16 +38,16 @@ func (f *File) deliver(e *extent, turn *sftpconn.Turn, times *sftpconn.Attr) (er
 		return nil, set.Unwrap() // the bytes must not go out again: some servers take them in one order only
 	}
 	// Which of the two was refused?
-	err = f.insist(e.handle, func(ctx context.Context) error { return b.WriteAt(ctx, data, e.off) })
+	err = f.insist(ctx, e.handle, func(ctx context.Context) error { return b.WriteAt(ctx, data, e.off) })
 	if err != nil {
 		return err, nil
 	}
 	// The time of this write is now the last, so the other times have to follow once more to know.
-	return nil, f.insist(e.handle, func(ctx context.Context) error { return b.Setstat(ctx, *times) })
+	return nil, f.insist(ctx, e.handle, func(ctx context.Context) error { return b.Setstat(ctx, *times) })
 }
 
-// insist repeats a request for as long as only the line is to blame.
-func (f *File) insist(h *Handle, do func(context.Context) error) error {
+// insist repeats a request for as long as only the line is to blame. ctx is of the pool's.
+func (f *File) insist(ctx context.Context, h *Handle, do func(context.Context) error) error {
 	wait := f.pool.retry
 	for {
 		f.mu.Lock()
@@ -56,12 +59,17 @@ func (f *File) insist(h *Handle, do func(context.Context) error) error {
 		if f.pool.ctx.Err() != nil {
 			return ErrClosed
 		}
-		err := do(sftpconn.Patient(f.pool.ctx))
+		err := do(sftpconn.Patient(ctx))
 		if err == nil {
 			return nil
 		}
 		if f.pool.ctx.Err() != nil {
 			return ErrClosed
+		}
+		if ctx.Err() != nil {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.over.why
 		}
 		if !errors.Is(err, sftpconn.ErrUnreachable) && !errors.Is(err, sftpconn.ErrUncertain) {
 			return err
@@ -69,7 +77,7 @@ func (f *File) insist(h *Handle, do func(context.Context) error) error {
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
-		case <-f.pool.ctx.Done():
+		case <-ctx.Done():
 			t.Stop()
 		}
 		wait = min(2*wait, retryLast)

@@ -1,6 +1,7 @@
 package filedata
 
 import (
+	"context"
 	"slices"
 	"time"
 )
@@ -14,6 +15,8 @@ type extent struct {
 	epoch    *epoch
 	due      bool // to be sent now (while pending)
 	born     time.Time
+	sent     time.Time               // when it was handed to the backend, while it is flying
+	stop     context.CancelCauseFunc // ends its delivery, while it is flying
 }
 
 func (e *extent) bounds() (off, end int64) { return e.off, e.end }

@@ -43,6 +43,8 @@ type File struct {
 	idle      *time.Timer // sends what is pending when nothing follows it; nil until it is needed
 	idleSet   bool        // and it is running
 
+	over givenOver
+
 	barred    bool          // see Bar
 	wake      chan struct{} // closed when epochs shrink, pending gets empty, or the bar goes; nil where nobody waits
 	lastEpoch uint64        // the id of the newest epoch

@@ -19,6 +19,7 @@ type Pool struct {
 
 	// The constants of these names; tests have others.
 	retry                 time.Duration // retryFirst
+	refusedSlowly         time.Duration
 	age                   time.Duration // cleanAge
 	period                time.Duration // janitorPeriod
 	idleTime, idleLongest time.Duration
@@ -66,8 +67,8 @@ func NewPool(o Options) *Pool {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	p := &Pool{
-		o:           o,
-		retry:       retryFirst,
+		o:     o,
+		retry: retryFirst, refusedSlowly: refusedSlowly,
 		age:         cleanAge,
 		period:      janitorPeriod,
 		idleTime:    idleTime,

@@ -154,7 +154,12 @@ func (f *File) launch(e *extent, i, j int) {
 	times := f.timesWith(e)
 	e.handle.turn = e.handle.turn.Next()
 	f.pool.begin()
-	go f.send(e, e.handle.turn, times)
+	ctx, end := f.flight(e)
+	turn := e.handle.turn
+	go func() {
+		defer end()
+		f.send(ctx, e, turn, times)
+	}()
 }
 
 // merge takes pending.s[i:j] out as one extent. Copying them is cheap beside a request for each.
@@ -195,13 +200,13 @@ func (f *File) timesWith(e *extent) *epoch {
 }
 
 // send delivers an extent in flight.
-func (f *File) send(e *extent, turn *sftpconn.Turn, times *epoch) {
+func (f *File) send(ctx context.Context, e *extent, turn *sftpconn.Turn, times *epoch) {
 	defer f.pool.end()
 	var a *sftpconn.Attr
 	if times != nil {
 		a = times.times
 	}
-	err, timesErr := f.deliver(e, turn, a)
+	err, timesErr := f.deliver(ctx, e, turn, a)
 	told := err != nil && f.refused(e, err)
 	if err != nil && !told {
 		f.pool.o.Lost(f.tag, e.off, e.data(), err)
@@ -222,6 +227,7 @@ func (f *File) landed(e *extent, times *epoch, err, timesErr error, told bool) {
 		f.flying.remove(i, i+1)
 	}
 	f.pool.dirtyBytes.Add(e.off - e.end)
+	f.countRefusal(e, err)
 	switch {
 	case err == nil:
 		f.acknowledged(e)
@@ -272,7 +278,7 @@ func (f *File) acknowledged(e *extent) {
 // sendTimes sets times whose bytes are all acknowledged.
 func (f *File) sendTimes(e *epoch, h *Handle, a sftpconn.Attr) {
 	defer f.pool.end()
-	err := f.insist(h, func(ctx context.Context) error { return h.backend.Setstat(ctx, a) })
+	err := f.insist(f.pool.ctx, h, func(ctx context.Context) error { return h.backend.Setstat(ctx, a) })
 	if err != nil {
 		f.timesRefused(a, err)
 	}
