@@ -18,9 +18,9 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	c.mu.Lock()
 	if n.link != nil && c.valid(n) {
 		target := *n.link
-		depth, same := c.depth(n)
+		at := c.standing(n)
 		c.mu.Unlock()
-		return c.contained(n, target, depth, same)
+		return c.contained(n, target, at)
 	}
 	c.mu.Unlock()
 	p, err := c.pathWait(ctx, n)
@@ -50,7 +50,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	default:
 		n.expire() // it may not be a link any more, or not be there
 	}
-	depth, same := c.depth(n)
+	at := c.standing(n)
 	c.mu.Unlock()
 	switch {
 	case strayed:
@@ -58,7 +58,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	case err != nil:
 		return "", err
 	}
-	return c.contained(n, targets[0], depth, same)
+	return c.contained(n, targets[0], at)
 }
 
 // linksBeside gives the next links of a node's directory whose targets are not known, pinned, where the listing is known
@@ -91,14 +91,44 @@ func (c *Cache) linksBeside(n *Node) (nodes []*Node, paths []string) {
 	return nodes, paths
 }
 
-// contained turns a target into one that stays inside the mount, or refuses it. depth is that of the link:
-// the number of directories between it and the root; where it has several names that are not equally deep (same is false)
-// an absolute target can't be made relative.
-func (c *Cache) contained(n *Node, target string, depth int, same bool) (string, error) {
-	if inside, ok := c.insideRoot(target); ok && same && (!c.o.FreeSymlinks || c.o.TransformSymlinks) {
-		return strings.Repeat("../", depth) + inside, nil
+// standing is where a link stands in the tree.
+type standing struct {
+	depth int      // the number of directories between it and the root, the least of its names
+	same  bool     // all of its names are equally deep
+	dirs  []string // the names of these directories, from the root on; nil where it has several names
+}
+
+// standing says where a link stands. Called with mu held.
+func (c *Cache) standing(n *Node) (at standing) {
+	at.depth, at.same = c.depth(n)
+	if len(n.also) > 0 {
+		return at
 	}
-	if c.o.FreeSymlinks || staysInside(target, depth) {
+	for dir := n.parent; dir != nil && dir != c.root; dir = dir.parent {
+		at.dirs = append(at.dirs, dir.name)
+	}
+	slices.Reverse(at.dirs)
+	return at
+}
+
+// relative gives the shortest way from the link to what is inside the root. Some servers (ProFTPD) tell the targets of all links as
+// absolute ones: for a link beside its target that is what was stored, and what a program that has made it compares with.
+func (at standing) relative(inside string) string {
+	parts := strings.Split(inside, "/")
+	shared := 0
+	for shared < min(len(at.dirs), len(parts)-1) && parts[shared] == at.dirs[shared] {
+		shared++
+	}
+	return cmp.Or(strings.Repeat("../", at.depth-shared)+strings.Join(parts[shared:], "/"), ".")
+}
+
+// contained turns a target into one that stays inside the mount, or refuses it. Where the link has several names that are not equally
+// deep an absolute target can't be made relative.
+func (c *Cache) contained(n *Node, target string, at standing) (string, error) {
+	if inside, ok := c.insideRoot(target); ok && at.same && (!c.o.FreeSymlinks || c.o.TransformSymlinks) {
+		return at.relative(inside), nil
+	}
+	if c.o.FreeSymlinks || staysInside(target, at.depth) {
 		return target, nil
 	}
 	c.warnLink.Do(func() {
