@@ -51,7 +51,7 @@ type Node struct {
 	// What is in it.
 	dir    *dirState  // directories only
 	file   *fileState // regular files that were opened or fetched ahead
-	link   *string    // target of a symbolic link, trusted as long as attr
+	link   *target    // of a symbolic link, trusted as long as attr
 	wasted uint8      // times that a file was fetched ahead in vain since it was opened last (scanMaxWasted)
 }
 

@@ -16,8 +16,8 @@ const maxLinksAhead = 1000
 // for all its links in one flight; where they are too many for that, each further one asks for as many again.
 func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	c.mu.Lock()
-	if n.link != nil && c.valid(n) {
-		target := *n.link
+	if n.link != nil && c.valid(n) && c.holds(n.link, n) {
+		target := n.link.text
 		at := c.standing(n)
 		c.mu.Unlock()
 		return c.contained(n, target, at)
@@ -38,7 +38,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	strayed := now != "" && now != p || c.strayed(n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
 	for i, s := range siblings {
 		if errs[i+1] == nil && s.isLink() && !strayed {
-			s.link = &targets[i+1]
+			s.link = &target{targets[i+1], c.lastMove(s)}
 		}
 		s.pins--
 		c.retireIfUnheld(s)
@@ -46,7 +46,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	switch {
 	case strayed:
 	case err == nil:
-		n.link = &targets[0]
+		n.link = &target{targets[0], moved}
 	default:
 		n.expire() // it may not be a link any more, or not be there
 	}
@@ -59,6 +59,18 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 		return "", err
 	}
 	return c.contained(n, targets[0], at)
+}
+
+// target is where a symbolic link leads.
+type target struct {
+	text  string
+	moved uint64 // the last rename before it was told (see lastMove)
+}
+
+// holds says whether a target is what the server would still tell. One that makes absolute targets of relative ones tells another one
+// after a rename of the link or of what is above it. Called with mu held.
+func (c *Cache) holds(t *target, n *Node) bool {
+	return !strings.HasPrefix(t.text, "/") || t.moved == c.lastMove(n)
 }
 
 // linksBeside gives the next links of a node's directory whose targets are not known, pinned, where the listing is known

@@ -1,9 +1,12 @@
 package cache
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 // Some servers tell the targets of all links as absolute ones.
@@ -38,4 +41,43 @@ func TestAnAbsoluteTargetIsShownByTheShortestWay(t *testing.T) {
 			t.Errorf("%s to %q is shown as %q, %v, want %q", way.link, way.target, got, err, way.want)
 		}
 	}
+}
+
+func TestALinkThatIsToldAsAbsoluteIsReadAgainWhenItIsMoved(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "x")
+	r.put("d/e/f", "x")
+	for _, link := range []string{"d/l", "d/e/l"} {
+		if err := os.Symlink("f", filepath.Join(r.dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request == nil || p.Request.Name != "READLINK" {
+			return sftptest.Pass()
+		}
+		target := filepath.Join(filepath.Dir(p.Request.Text), "f")
+		body := append(binary.BigEndian.AppendUint32(nil, p.ID), 0, 0, 0, 1)
+		body = append(binary.BigEndian.AppendUint32(body, uint32(len(target))), target...)
+		body = binary.BigEndian.AppendUint64(body, 0) // no long name, no attributes
+		return sftptest.ReplaceRaw(append(append(binary.BigEndian.AppendUint32(nil, uint32(1+len(body))), 104), body...))
+	})
+	defer r.tap.OnReply(nil)
+	leads := func(link string) {
+		t.Helper()
+		if got, err := r.Readlink(ctxOf(t), r.mustFind(link).Node); err != nil || got != "f" {
+			t.Errorf("%s leads to %q, %v", link, got, err)
+		}
+	}
+	leads("d/l")
+	leads("d/e/l")
+	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "moved", false); err != nil {
+		t.Fatal(err)
+	}
+	leads("moved/l")
+	leads("moved/e/l")
+	if err := r.Rename(ctxOf(t), r.mustFind("moved/e").Node, "l", r.mustFind("moved").Node, "l2", false); err != nil {
+		t.Fatal(err)
+	}
+	leads("moved/l2")
 }
