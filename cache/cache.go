@@ -77,6 +77,7 @@ type Cache struct {
 	contents  notices
 	warnLink  sync.Once // one line about links that lead out of the mount is enough
 	warnTimes sync.Once // and one about times that links can't have
+	warnSizes sync.Once // and one about files whose size the server does not tell
 
 	clock      atomic.Int64 // see ahead; 0 until clockKnown
 	clockKnown atomic.Bool

@@ -55,6 +55,10 @@ func (c *Cache) openByName(ctx context.Context, n *Node, p string, flags uint32)
 		f.Close()
 		return nil, false, c.errno(ctx, "open", p, err)
 	}
+	if a.Flags&session.HasSize == 0 {
+		f.Close()
+		return nil, false, c.endless(p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fs := c.content(n)
