@@ -42,7 +42,11 @@ func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string,
 		}
 		return "", attr, fmt.Errorf("looking at the remote directory %s: %w", shown, err)
 	}
-	if attr.Flags&session.HasMode != 0 && attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+	if attr.Flags&session.HasMode == 0 || attr.Mode&syscall.S_IFMT == 0 {
+		return "", attr, fmt.Errorf("the server does not tell what is a directory and what a file (its attributes of %s have no type): %w",
+			shown, syscall.EOPNOTSUPP)
+	}
+	if attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		return "", attr, fmt.Errorf("%s is not a directory on the server: %w", shown, syscall.ENOTDIR)
 	}
 	if resolveErr != nil {
