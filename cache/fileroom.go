@@ -97,8 +97,9 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error) error {
 		if last {
 			c.room.alone--
 		}
-		again := !last && (denied(err) || failure(err)) && c.room.refused(asked, c.now())
-		if last && denied(err) {
+		full := c.mayBeFull(err) || failure(err) && !c.conn.KeepsOrder()
+		again := !last && full && c.room.refused(asked, c.now())
+		if last && full {
 			c.room.most = 0 // it was for something else
 		}
 		c.room.wake()
@@ -144,7 +145,7 @@ func (c *Cache) enterRoom(ctx context.Context, last bool) error {
 func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func() error) error {
 	patience, stop := context.WithTimeout(ctx, roomPatience)
 	defer stop()
-	for denied(err) {
+	for c.mayBeFull(err) {
 		c.mu.Lock()
 		open := c.room.leaving + c.room.creating
 		again := (open >= roomOfAny || c.room.freed >= asked) && c.room.refused(asked, c.now())

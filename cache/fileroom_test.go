@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -42,36 +43,38 @@ func (f *fewFiles) install(tap *sftptest.Tap) {
 	})
 }
 
+// notOpenSSH is a mount with -o async of a server that is not known to be OpenSSH.
+func notOpenSSH(t *testing.T) *rig {
+	t.Helper()
+	return newRigOver(t, sftpconn.Options{}, async, sftptest.Args("-P", "fsync"))
+}
+
 func TestMoreFilesAreMadeBeforehandThanTheServerLetsBeOpen(t *testing.T) {
-	for what, args := range map[string][]string{"in order": nil, "in any order": {"-P", "fsync"}} {
-		t.Run(what, func(t *testing.T) {
-			r := newRigOver(t, sftpconn.Options{}, async, sftptest.Args(args...))
-			r.list(r.Root())
-			few := &fewFiles{most: 6}
-			few.install(r.tap)
-			defer r.tap.OnRequest(nil)
-			r.tap.SetDelay(3 * time.Millisecond)
-			const files = 300
-			for i := range files {
-				r.create(r.Root(), fmt.Sprint("f", i), fmt.Sprint("content ", i))
-			}
-			if err := r.Sync(ctxOf(t)); err != nil {
-				t.Fatal(err)
-			}
-			for i := range files {
-				if got, want := r.remote(fmt.Sprint("f", i)), fmt.Sprint("content ", i); got != want {
-					t.Errorf("f%d holds %q", i, got)
-				}
-			}
-			if few.denied > files/2 {
-				t.Errorf("the server has denied %d openings: what it takes was not learned", few.denied)
-			}
-		})
+	r := notOpenSSH(t)
+	r.list(r.Root())
+	few := &fewFiles{most: 6}
+	few.install(r.tap)
+	defer r.tap.OnRequest(nil)
+	r.tap.SetDelay(3 * time.Millisecond)
+	const files = 300
+	for i := range files {
+		r.create(r.Root(), fmt.Sprint("f", i), fmt.Sprint("content ", i))
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		if got, want := r.remote(fmt.Sprint("f", i)), fmt.Sprint("content ", i); got != want {
+			t.Errorf("f%d holds %q", i, got)
+		}
+	}
+	if few.denied > files/2 {
+		t.Errorf("the server has denied %d openings: what it takes was not learned", few.denied)
 	}
 }
 
 func TestAProgramIsNotDeniedForFilesThatItHasClosed(t *testing.T) {
-	r := newRig(t, async)
+	r := notOpenSSH(t)
 	r.put("there", "content")
 	r.list(r.Root())
 	few := &fewFiles{most: 6}
@@ -91,7 +94,7 @@ func TestAProgramIsNotDeniedForFilesThatItHasClosed(t *testing.T) {
 }
 
 func TestACreationThatIsDeniedForItselfIsToldOf(t *testing.T) {
-	r := newRig(t, async)
+	r := notOpenSSH(t)
 	r.list(r.Root())
 	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 		if p.Name == "OPEN" && bytes.Contains(p.Body, []byte("/secret")) {
@@ -112,5 +115,28 @@ func TestACreationThatIsDeniedForItselfIsToldOf(t *testing.T) {
 		if got := r.remote(fmt.Sprint("behind", i)); got != "content" {
 			t.Errorf("behind%d holds %q", i, got)
 		}
+	}
+}
+
+// OpenSSH denies for permissions alone: other creations go on beside one that is denied, and it is tried once.
+func TestOpenSSHIsBelievedAtOnceThatACreationIsNotPermitted(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	var tries atomic.Int64
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "OPEN" && bytes.Contains(p.Body, []byte("/secret")) {
+			tries.Add(1)
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	defer r.tap.OnRequest(nil)
+	for i := range 10 {
+		r.create(r.Root(), fmt.Sprint("before", i), "content")
+	}
+	r.create(r.Root(), "secret", "content")
+	wantErrno(t, r.Sync(ctxOf(t)), syscall.EACCES)
+	if n := tries.Load(); n != 1 {
+		t.Errorf("it was tried %d times", n)
 	}
 }

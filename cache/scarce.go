@@ -67,11 +67,11 @@ func (c *Cache) openPastGuesses(ctx context.Context, r sftpconn.OpenRequest) (*s
 
 // ifDenied takes the outcome of an opening that was asked for at the time given, and tries it again where the server says that it is not
 // permitted while it holds handles for guesses: some servers (SFTPGo) say so to who has as many files open as they allow. As a rule it
-// is true, so the guessing is paused for no more than the second try; with OpenSSH it always is.
+// is true, so the guessing is paused for no more than the second try.
 func (c *Cache) ifDenied(
 	ctx context.Context, r sftpconn.OpenRequest, asked int64, f *sftpconn.File, a session.Attr, err error,
 ) (*sftpconn.File, session.Attr, error) {
-	if !denied(err) || c.conn.KeepsOrder() {
+	if !c.mayBeFull(err) {
 		return f, a, err
 	}
 	c.mu.Lock()
@@ -81,7 +81,7 @@ func (c *Cache) ifDenied(
 	if again {
 		f, a, err = c.conn.Open(ctx, r)
 	}
-	if denied(err) {
+	if c.mayBeFull(err) {
 		c.mu.Lock()
 		c.scarce = before
 		c.mu.Unlock()
@@ -89,10 +89,11 @@ func (c *Cache) ifDenied(
 	return f, a, err
 }
 
-// denied says whether the server says that it is not permitted.
-func denied(err error) bool {
+// mayBeFull says whether a server may have denied an opening as it has as many files open as it allows. OpenSSH denies for permissions
+// alone.
+func (c *Cache) mayBeFull(err error) bool {
 	var se *session.StatusError
-	return errors.As(err, &se) && se.Code == session.StatusPermissionDenied
+	return errors.As(err, &se) && se.Code == session.StatusPermissionDenied && !c.conn.KeepsOrder()
 }
 
 // dropGuesses gives back what the server holds open for guesses; false where it holds nothing, and has held nothing since the
