@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/sftpconn/sftptest"
 )
 
 func TestAnOpenFileIsThereThoughADirectoryAboveItIsGone(t *testing.T) {
@@ -65,26 +67,33 @@ func TestTheTimeOfADirectoryIsTheServersThoughAStatCrossedWithAChange(t *testing
 		t.Fatal(err)
 	}
 	r.holdReply("LSTAT")
-	crossed := make(chan time.Duration, 1)
+	theirs := time.Unix(1_000_000_000, 0)
+	crossed := make(chan struct{})
 	go func() {
-		_, ttl, err := r.Getattr(ctxOf(t), d, nil)
+		defer close(crossed)
+		a, ttl, err := r.Getattr(ctxOf(t), d, nil)
 		if err != nil {
 			t.Error(err)
 		}
-		crossed <- ttl
+		if ttl != 0 && a.Mtime != theirs.Unix() { // the answer to the next question may be there by then
+			t.Errorf("what crossed with the change is trusted for %v", ttl)
+		}
 	}()
 	r.waitHeld()
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "MKDIR" { // it is asked about as soon as this is answered
+			if err := os.Chtimes(filepath.Join(r.dir, "d"), theirs, theirs); err != nil {
+				t.Error(err)
+			}
+		}
+		return sftptest.Pass()
+	})
+	defer r.tap.OnReply(nil)
 	if _, err := r.Mkdir(ctxOf(t), d, "sub", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	r.tap.Release()
-	if ttl := <-crossed; ttl != 0 {
-		t.Errorf("what crossed with the change is trusted for %v", ttl)
-	}
-	theirs := time.Unix(1_000_000_000, 0)
-	if err := os.Chtimes(filepath.Join(r.dir, "d"), theirs, theirs); err != nil {
-		t.Fatal(err)
-	}
+	<-crossed
 	if a, _, err := r.Getattr(ctxOf(t), d, nil); err != nil || a.Mtime != theirs.Unix() {
 		t.Errorf("the mtime is %d, the server's %d; %v", a.Mtime, theirs.Unix(), err)
 	}
