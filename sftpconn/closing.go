@@ -73,15 +73,73 @@ func (f *File) closeHandle(h *handle) {
 		return
 	}
 	f.c.closes(cl)
-	answered := func() {
+	f.c.spawnClosing(cl, func() {
 		<-call.Done()
-		if err := call.Wait(f.c.ctx); unstored && refused(err) {
+		switch err := call.Wait(f.c.ctx); {
+		case unstored && refused(err):
 			f.refusedAtClose(err)
+		case unstored && cl.anyOrder && isLost(err):
+			f.lookForUnclosed()
 		}
-		f.c.hasClosed(cl)
+	})
+}
+
+// spawnClosing has run end a closing.
+func (c *Conn) spawnClosing(cl *closing, run func()) {
+	ended := func() {
+		run()
+		c.hasClosed(cl)
 	}
-	if !f.c.spawn(answered) {
-		f.c.hasClosed(cl)
+	if !c.spawn(ended) {
+		c.hasClosed(cl)
+	}
+}
+
+// unclosed is for a file that is closed here and has no handle any more by which the server could be told. With mu held.
+func (f *File) unclosed() {
+	if f.exposed.end == 0 || f.c.KeepsOrder() {
+		return
+	}
+	for _, h := range f.handles {
+		if !h.openDone() || h.err == nil && !h.ch.over() {
+			return
+		}
+	}
+	cl := &closing{f: f, anyOrder: true, sure: true, done: make(chan struct{})}
+	f.c.closes(cl)
+	f.c.spawnClosing(cl, f.lookForUnclosed)
+}
+
+// lookForUnclosed looks, when there is a line again, what has become of a file that the server was not told to close, or may not have been:
+// what was written to it need not be there.
+func (f *File) lookForUnclosed() {
+	path := f.r.Path()
+	if path == "" {
+		return // it was removed
+	}
+	ctx, stop := f.c.Bounded(f.c.ctx)
+	defer stop()
+	exposed := f.exposedEnd()
+	var a Attr
+	err := f.c.retryNow(ctx, "lstat", path, func(ch *channel, _ bool) error {
+		look := ch.s.Lstat(path)
+		err := ch.wait(ctx, look)
+		a = look.Attr()
+		return err
+	})
+	switch {
+	case err == nil:
+		f.lookForLoss(exposed, a)
+	case f.c.ctx.Err() == nil:
+		f.lostUnclosed(path, err)
+	}
+}
+
+// lostUnclosed tells that a file was not closed before the line was lost, and not seen since.
+func (f *File) lostUnclosed(path string, cause error) {
+	f.c.o.Logger.Error("the line was lost before the server had closed a file: it may not have what was written", "path", path, "cause", cause)
+	if f.r.Lost != nil {
+		f.r.Lost(wrap(fmt.Errorf("%w: the line was lost before it had closed the file: %w", ErrLost, cause), "close", path))
 	}
 }
 
@@ -124,11 +182,16 @@ func (c *Conn) afterClosing(ctx context.Context, names ...string) error {
 // outwait waits for those that are meant, as far as they have begun when it is called: there may be new ones all the time, as where a tree is
 // copied to the server. A file that may leave is waited for until it is closed or stays, and not again when it next may leave.
 func (c *Conn) outwait(ctx context.Context, meant func(*closing) bool) error {
-	begun, files := map[*closing]bool{}, map[*File]bool{}
+	var begun map[*closing]bool // mostly there is none
+	var files map[*File]bool
 	for _, cl := range c.allClosings() {
-		if meant(cl) {
-			begun[cl], files[cl.f] = true, true
+		if !meant(cl) {
+			continue
 		}
+		if begun == nil {
+			begun, files = map[*closing]bool{}, map[*File]bool{}
+		}
+		begun[cl], files[cl.f] = true, true
 	}
 	for len(begun) > 0 {
 		var next *closing

@@ -241,6 +241,7 @@ func (f *File) Close() {
 	for _, h := range f.handles {
 		f.giveBack(h) // one that is used later by drop, one that is being opened by its opener
 	}
+	f.unclosed()
 	f.stay()
 }
 

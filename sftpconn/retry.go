@@ -19,6 +19,11 @@ func (c *Conn) retry(ctx context.Context, op, path string, ask func(ch *channel,
 	if err := c.afterClosing(ctx, path); err != nil {
 		return err
 	}
+	return c.retryNow(ctx, op, path, ask)
+}
+
+// retryNow is retry for what waits for no file to be closed.
+func (c *Conn) retryNow(ctx context.Context, op, path string, ask func(ch *channel, again bool) error) error {
 	again := false
 	var lost losses
 	for {
