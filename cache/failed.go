@@ -158,9 +158,10 @@ func (q *queue) failed(p *pending, err error) {
 			q.c.forgetName(at.dir, at.name)
 		}
 	}
-	if p.node != nil {
-		q.c.changed(p.node)
-		p.node.expire()
+	if n := p.node; n != nil {
+		q.c.changed(n)
+		n.expire()
+		n.foreseen = n.foreseen || p.times
 	}
 	q.c.mu.Unlock()
 	for _, at := range doubted {
