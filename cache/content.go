@@ -15,6 +15,7 @@ type fileState struct {
 	data    *filedata.File
 	handles map[*Handle]struct{} // those that are open
 	writers int                  // of them, those open for writing
+	writing map[*Handle]struct{} // these, and those that are closed and have still to deliver what was written through them
 	since   int64                // when the file was first opened or fetched, of the time that it is known (Cache.now)
 
 	version version // what the clean bytes held here, and the pages that the kernel holds, are of
@@ -31,7 +32,7 @@ type fileState struct {
 // content gives a node its fileState. Called with mu held.
 func (c *Cache) content(n *Node) *fileState {
 	if n.file == nil {
-		n.file = &fileState{data: c.pool.NewFile(n, int64(n.attr.Size)), handles: map[*Handle]struct{}{}, since: c.now()}
+		n.file = &fileState{data: c.pool.NewFile(n, int64(n.attr.Size)), handles: map[*Handle]struct{}{}, writing: map[*Handle]struct{}{}, since: c.now()}
 	}
 	return n.file
 }

@@ -53,6 +53,9 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 			if before = c.child(dir, name); before != nil {
 				asked = c.stamp(before)
 			}
+			if flags&syscall.O_TRUNC != 0 {
+				before.willBeCut(0)
+			}
 			return []string{p}, nil
 		},
 		run: func(ctx context.Context) (err error) {

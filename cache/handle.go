@@ -50,6 +50,7 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	f.held = true
 	if h.writable {
 		f.writers++
+		f.writing[h] = struct{}{}
 	}
 	c.pin(n)
 	c.openFiles++
@@ -240,6 +241,7 @@ func (h *Handle) Release() {
 	case !h.writable || !dirty && !wrote && !h.b.uncreated():
 		c.mu.Lock()
 		keep := c.keepRemote(h)
+		delete(f.writing, h)
 		c.mu.Unlock()
 		if !keep {
 			h.b.close()
@@ -281,11 +283,12 @@ func (h *Handle) finish(ctx context.Context, last bool) error {
 			c.learnClosed(ctx, h.n)
 		}
 	}
+	c.mu.Lock()
 	if last {
-		c.mu.Lock()
 		h.n.file.written.learning = false
-		c.mu.Unlock()
 	}
+	delete(h.n.file.writing, h)
+	c.mu.Unlock()
 	h.b.close()
 	c.hasLeftRoom(h.b)
 	c.unpin(h.n)

@@ -191,6 +191,9 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	c.mu.Lock()
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
 	compares := pflags&session.OpenTrunc == 0 && *self == nil // a handle that is there goes on with what it finds
+	if pflags&session.OpenTrunc != 0 {
+		n.willBeCut(0)
+	}
 	c.mu.Unlock()
 	sure := func() error { return nil }
 	beside := func() (a session.Attr, ok bool) { return a, false }

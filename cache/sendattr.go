@@ -93,6 +93,9 @@ func (c *Cache) ownPath(n *Node) string {
 // caller to find out.
 func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
 	c.mu.Lock()
+	if a.Flags&session.HasSize != 0 {
+		n.willBeCut(a.Size)
+	}
 	link := n.isLink()
 	if p == "" && h == nil && n.file != nil {
 		for other := range n.file.handles {

@@ -65,6 +65,19 @@ func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send fu
 	})
 }
 
+// willBeCut tells all through which a file is written that it is about to be cut to size bytes from here: what it lacks then is not lost.
+// n is nil where there is no such file. Called with mu held.
+func (n *Node) willBeCut(size uint64) {
+	if n == nil || n.file == nil {
+		return
+	}
+	for h := range n.file.writing {
+		if f := h.b.f.Load(); f != nil {
+			f.Shorten(size)
+		}
+	}
+}
+
 // attendBarred is attend for a change of a file's content as a whole. A program that gives up is answered at once; until the server has
 // answered nothing else changes the file, as it could overtake what was sent.
 func (c *Cache) attendBarred(ctx context.Context, n *Node, ch change) error {

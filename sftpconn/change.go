@@ -23,9 +23,6 @@ const (
 // A size always follows: links have none to set.
 func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) error {
 	nofollow = nofollow && a.Flags&session.HasSize == 0
-	if a.Flags&session.HasSize != 0 {
-		c.shorten(path, a.Size)
-	}
 	err := c.retry(ctx, "setstat", path, func(ch *channel, _ bool) error {
 		set := ch.s.Setstat
 		send := func() *session.Call { return set(path, a) }

@@ -31,18 +31,9 @@ func (f *File) exposedEnd() int64 {
 	return f.exposed.end
 }
 
-// shorten notes that this side is about to cut the file at path to size: bytes behind that are not lost when they are missed
-// later. It is called before the request goes out, because the answer may not come.
-func (c *Conn) shorten(path string, size uint64) {
-	for _, f := range c.openFiles() {
-		if uint64(f.exposedEnd()) > size && f.r.Path() == path {
-			f.shorten(size)
-		}
-	}
-}
-
-// shorten is that for one file.
-func (f *File) shorten(size uint64) {
+// Shorten notes that this side is about to cut the file to size by its name or through another File: bytes behind that are not lost when
+// they are missed later. It is called before the request goes out, because the answer may not come.
+func (f *File) Shorten(size uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.exposed.end = min(f.exposed.end, int64(min(size, math.MaxInt64)))

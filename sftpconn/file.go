@@ -275,8 +275,7 @@ func (f *File) wrap(err error, op string) error { return wrap(err, op, f.r.Path(
 func (f *File) Setstat(ctx context.Context, a Attr) error {
 	if a.Flags&session.HasSize != 0 {
 		f.extend(int64(a.Size))
-		f.shorten(a.Size)
-		f.c.shorten(f.r.Path(), a.Size) // for who else has it open
+		f.Shorten(a.Size)
 		if err := f.c.afterClosing(ctx, f.r.Path()); err != nil {
 			return f.wrap(err, "fsetstat")
 		}

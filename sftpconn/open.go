@@ -49,9 +49,6 @@ const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | ses
 func (c *Conn) Open(ctx context.Context, r OpenRequest) (*File, Attr, error) {
 	o := opening{c: c, r: r, path: r.Path()}
 	try := func(ch *channel, again bool) error { return o.try(ctx, ch, again) }
-	if r.Pflags&session.OpenTrunc != 0 {
-		c.shorten(o.path, 0)
-	}
 	var err error
 	if r.Pflags&(session.OpenCreate|session.OpenTrunc) != 0 {
 		err = c.change(ctx, "open", []string{o.path}, try)
