@@ -49,6 +49,7 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	f.handles[h] = struct{}{}
 	f.held = true
 	if h.writable {
+		n.shown = n.shown && f.writers > 0
 		f.writers++
 		f.writing[h] = struct{}{}
 	}

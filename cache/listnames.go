@@ -82,6 +82,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		link = nil // made anew: it may lead elsewhere
 	}
 	c.keepAttr(n, e.Attr)
+	n.shown = true
 	c.nameTold(n, place{dir, e.Name})
 	n.link = link
 }

@@ -117,6 +117,7 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	default:
 		n = c.learn(dir, name, a)
 	}
+	n.shown = true
 	return c.foundAt(n, place{dir, name}), false, nil
 }
 
@@ -195,7 +196,7 @@ func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Fou
 		}
 		return Found{}, err
 	}
-	if n := c.child(dir, name); n != nil && c.unseen(n) {
+	if n := c.child(dir, name); n != nil && c.neverShown(n) {
 		return c.found(n), nil
 	}
 	c.forgetName(dir, name)

@@ -17,6 +17,7 @@ type Node struct {
 	sure      int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
 	also      []linkName // further names: hard links made here
 	was       string     // the path that a file with content had before it lost its last name, for people
+	shown     bool       // the server has told of it by its name since it is open for writing
 	removed   bool       // its last name was taken away from here: whoever opens it now has it open already
 	moved     uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
 	movedBack uint64     // until which of all renames those of this node are taken back, as the server has refused the first of them (-o async)

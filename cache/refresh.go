@@ -55,6 +55,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		// Our own change crossed with the answer, or is still under way by another name: what we know is newer than what was read.
 	case same && (asked.dirty || !n.anotherAt(a)):
 		c.keepAsked(n, asked, a)
+		n.shown = true
 	default:
 		another = true
 		if !same || h == nil {
@@ -86,7 +87,7 @@ func (c *Cache) refreshNameless(ctx context.Context, n *Node, h *Handle) error {
 
 // refreshOtherwise goes on where the question by the name p was refused with err.
 func (c *Cache) refreshOtherwise(ctx context.Context, n *Node, h *Handle, p string, err error) error {
-	if errors.Is(err, syscall.ENOENT) && c.isUnseen(n) {
+	if errors.Is(err, syscall.ENOENT) && c.isNeverShown(n) {
 		return nil
 	}
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) {
@@ -167,11 +168,15 @@ func (c *Cache) unseen(n *Node) bool {
 	return n.file != nil && n.file.writers > 0 && !c.conn.KeepsOrder()
 }
 
-// isUnseen is unseen, taking mu.
-func (c *Cache) isUnseen(n *Node) bool {
+// neverShown says whether the file may be there though the server says that it is not, and has not shown it since it was opened for
+// writing. Called with mu held.
+func (c *Cache) neverShown(n *Node) bool { return c.unseen(n) && !n.shown }
+
+// isNeverShown is neverShown, taking mu.
+func (c *Cache) isNeverShown(n *Node) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.unseen(n)
+	return c.neverShown(n)
 }
 
 // keepAsked is keepAttr for an answer with which no change made here has crossed: of a file that had bytes on their way when
