@@ -274,31 +274,3 @@ func (f *File) acknowledged(e *extent) {
 			cost: int64(len(last))}, in)
 	}
 }
-
-// sendTimes sets times whose bytes are all acknowledged.
-func (f *File) sendTimes(e *epoch, h *Handle, a sftpconn.Attr) {
-	defer f.pool.end()
-	err := f.insist(f.pool.ctx, h, func(ctx context.Context) error { return h.backend.Setstat(ctx, a) })
-	if err != nil {
-		f.timesRefused(a, err)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.timesSet(e, h, err)
-	f.pump()
-}
-
-// timesRefused hands on that times can't be set. No lock is held.
-func (f *File) timesRefused(a sftpconn.Attr, err error) {
-	f.pool.o.Logger.Error("times could not be set", "error", err)
-	f.pool.o.TimesRefused(f.tag, a, err)
-}
-
-// timesSet ends the times of an epoch.
-func (f *File) timesSet(e *epoch, h *Handle, err error) {
-	e.times, e.sending = nil, false
-	if err != nil {
-		f.report(err, nil)
-		f.staleFor(h, err)
-	}
-}
