@@ -61,8 +61,9 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 			found = c.predict(dir, name, a)
 		},
 		run: func(ctx context.Context) (err error) {
-			if got, err = ask(ctx, p); err != nil {
-				return c.whyNotMade(ctx, op, p, err)
+			at := c.inTurn(place{dir, name}, p)
+			if got, err = ask(ctx, at); err != nil {
+				return c.whyNotMade(ctx, op, at, err)
 			}
 			c.learnOwner(dir, got)
 			return nil
@@ -112,6 +113,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		return Found{}, err
 	}
 	var from, p string
+	var known place // whose path from is
 	var found Found
 	enterName := func() {
 		if dir.dir.children[name] != n {
@@ -137,12 +139,14 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			if from = c.path(n); from == "" {
 				return nil, fail(op, "", syscall.ENOENT, nil)
 			}
+			known = place{n.parent, n.name}
 			if p, err = c.namePath(dir, name); err != nil {
 				return nil, err
 			}
 			return []string{from, p}, nil
 		},
 		run: func(ctx context.Context) error {
+			from, p := c.inTurn(known, from), c.inTurn(place{dir, name}, p)
 			err := c.conn.Link(ctx, from, p)
 			c.linked(n, place{dir, name}, err)
 			if err != nil && errors.Is(err, sftpconn.ErrUnsupported) {
@@ -179,6 +183,17 @@ func (c *Cache) locateName(p *string, dir *Node, name string) func() ([]string, 
 		}
 		return []string{*p}, nil
 	}
+}
+
+// inTurn gives the path of a name for a change that has its turn now: p, by which it was answered, but where a rename of a directory above
+// it was refused since (-o async).
+func (c *Cache) inTurn(at place, p string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if dir := c.serverPath(at.dir); dir != "" {
+		return join(dir, at.name)
+	}
+	return p
 }
 
 // mustBeFree refuses at once a name that no file can have, or that is known to be taken.

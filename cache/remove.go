@@ -71,7 +71,7 @@ func (c *Cache) submitRemoval(ctx context.Context, op string, at place, n *Node,
 	var removed *Node
 	return c.submitUnnaming(ctx, []*Node{n}, []place{at}, nil, change{
 		op: op, sure: sure, names: []place{at}, locate: c.locateName(&p, at.dir, at.name),
-		run: func(ctx context.Context) error { return run(ctx, p) },
+		run: func(ctx context.Context) error { return run(ctx, c.inTurn(at, p)) },
 		predict: func(*change) {
 			removed = c.child(at.dir, at.name)
 			c.removed(at.dir, at.name, nil)

@@ -35,6 +35,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	ch := change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
+			from, to := c.inTurn(place{dir, name}, from), c.inTurn(place{newdir, newname}, to)
 			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {
 				return c.whyNotRenamed(ctx, from, to, noReplace, err)
 			}
