@@ -132,6 +132,7 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	c := &Cache{
 		o: o, conn: o.Conn, log: o.Logger, timeout: o.Timeout, epoch: time.Now(),
 		nodes: map[uint64]*Node{}, lastID: 1, kept: map[*Node]struct{}{},
+		room: fileRoom{queued: map[*Handle]struct{}{}},
 	}
 	if o.NoDirCache {
 		c.timeout = 0

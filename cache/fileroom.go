@@ -28,6 +28,8 @@ type fileRoom struct {
 	learned  int64         // when it was learned
 	alone    int           // creations that are to be tried with nothing else open: no other may begin
 	less     chan struct{} // closed when one of the numbers becomes less; nil while nobody waits for that
+
+	queued map[*Handle]struct{} // of those leaving and of those to be made yet, the handles whose closing has a turn among the changes
 }
 
 func (r *fileRoom) wake() {
@@ -72,6 +74,7 @@ func (c *Cache) waitRoom(ctx context.Context, ok func() bool) error {
 		if c.room.less == nil {
 			c.room.less = make(chan struct{})
 		}
+		c.hastenClosings()
 		less := c.room.less
 		c.mu.Unlock()
 		select {
@@ -159,12 +162,31 @@ func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func()
 	return err
 }
 
-// leavesRoom notes that no program has the file behind b open any more.
-func (c *Cache) leavesRoom(b *backend) {
+// leavesRoom notes that no program has the file behind h open any more; queued says that its closing has a turn among the changes.
+func (c *Cache) leavesRoom(h *Handle, queued bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b.left = true
-	c.countRoom(b)
+	if queued {
+		c.room.queued[h] = struct{}{}
+	}
+	h.b.left = true
+	c.countRoom(h.b)
+}
+
+// hastenClosings closes the files that somebody waits for before it is their turn: that may be behind a change of a directory above, and
+// this behind the creation that waits. What waits for the turn of a closing finds it there all the same. Called with mu held.
+func (c *Cache) hastenClosings() {
+	for h := range c.room.queued {
+		if !h.b.counted || c.closed {
+			continue
+		}
+		delete(c.room.queued, h)
+		c.wg.Go(func() {
+			_ = h.fd.Delivered(c.ctx) // its error is told when it has its turn
+			h.b.close()
+			c.hasLeftRoom(h)
+		})
+	}
 }
 
 // countRoom counts a file that is open on the server and that no program has open. Called with mu held.
@@ -175,13 +197,18 @@ func (c *Cache) countRoom(b *backend) {
 		if c.room.most > 0 {
 			c.room.most = max(c.room.most, c.room.leaving) // the refusal was heard of before the last that was granted
 		}
+		if c.room.less != nil {
+			c.hastenClosings()
+		}
 	}
 }
 
 // hasLeftRoom notes that the server was told to close it.
-func (c *Cache) hasLeftRoom(b *backend) {
+func (c *Cache) hasLeftRoom(h *Handle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.room.queued, h)
+	b := h.b
 	b.left = false
 	if b.counted {
 		b.counted = false

@@ -249,7 +249,7 @@ func (h *Handle) Release() {
 		}
 		c.unpin(n)
 	case c.o.Async && p != "":
-		c.leavesRoom(h.b)
+		c.leavesRoom(h, true)
 		// It has its turn among the changes, as those of the name must not overtake the bytes.
 		_, err := c.queue.submit(c.ctx, change{op: "close", paths: []string{p}, sure: true, free: true, run: func(ctx context.Context) error {
 			if err := h.finish(ctx, last); err != nil && !errors.Is(err, context.Canceled) {
@@ -261,7 +261,7 @@ func (h *Handle) Release() {
 			_ = h.finish(c.ctx, last) // the mount is being ended; the error is known from the bytes' own report
 		}
 	default:
-		c.leavesRoom(h.b)
+		c.leavesRoom(h, false)
 		h.b.leaving(true)
 		if !c.background(func(ctx context.Context) { _ = h.finish(ctx, last) }) {
 			_ = h.finish(c.ctx, last)
@@ -291,7 +291,7 @@ func (h *Handle) finish(ctx context.Context, last bool) error {
 	delete(h.n.file.writing, h)
 	c.mu.Unlock()
 	h.b.close()
-	c.hasLeftRoom(h.b)
+	c.hasLeftRoom(h)
 	c.unpin(h.n)
 	return err
 }
