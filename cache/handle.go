@@ -170,7 +170,7 @@ func (h *Handle) changes() {
 
 // explainWrite gives a failed write, which was to make the file end bytes long at least, its errno: FAILURE may be a full disk.
 func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, end int64, err error) error {
-	p := c.pathOf(n)
+	p := c.lastPathOf(n) // a file without a name is on the disk that it was on
 	why := c.whyNotStored(ctx, op, p, err)
 	var refused *session.StatusError
 	// OpenSSH calls an offset that its file system does not know EINVAL.

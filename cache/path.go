@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -66,6 +67,13 @@ func (c *Cache) pathOf(n *Node) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.path(n)
+}
+
+// lastPathOf is the path of a node, or of a file the one that it had before it lost its last name.
+func (c *Cache) lastPathOf(n *Node) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cmp.Or(c.path(n), n.was)
 }
 
 // serverPathOf is serverPath, taking mu.
