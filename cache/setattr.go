@@ -198,6 +198,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	p := c.pathOf(n)
 	ch := change{
 		op: "setattr", node: n, times: a.Flags&session.HasTimes != 0,
+		predict: func(*change) { c.othersSet(n, a, fresh) },
 		enter: func(err error) {
 			if err == nil {
 				c.othersSet(n, a, fresh)
@@ -226,15 +227,9 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		ch.locate = c.locateNode(&p, n)
 		ch.run = func(ctx context.Context) error { return c.whyNotStored(ctx, "setattr", p, c.send(ctx, n, h, a, p)) }
 	}
-	done, err := c.queue.submit(ctx, ch)
-	if err != nil {
+	if _, err := c.queue.submit(ctx, ch); err != nil {
 		c.refusedInPart(n, a)
 		return c.byAName(ctx, n, c.errno(ctx, "setattr", p, err))
-	}
-	if !done {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.othersSet(n, a, fresh)
 	}
 	return nil
 }
