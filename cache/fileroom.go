@@ -148,16 +148,24 @@ func (c *Cache) enterRoom(ctx context.Context, last bool) error {
 func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func() error) error {
 	patience, stop := context.WithTimeout(ctx, roomPatience)
 	defer stop()
+	learned := false
 	for c.mayBeFull(err) {
 		c.mu.Lock()
 		open := c.room.leaving + c.room.creating
 		again := (open >= roomOfAny || c.room.freed >= asked) && c.room.refused(asked, c.now())
+		learned = learned || again
 		c.mu.Unlock()
 		if !again || c.waitRoom(patience, func() bool { return c.room.leaving+c.room.creating < max(open, 1) }) != nil {
-			return err
+			break
 		}
 		asked = c.now()
 		err = try()
+	}
+	if learned && c.mayBeFull(err) {
+		c.mu.Lock()
+		c.room.most = 0 // it was for something else
+		c.room.wake()
+		c.mu.Unlock()
 	}
 	return err
 }
