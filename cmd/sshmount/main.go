@@ -40,9 +40,10 @@ func run(argv []string) int {
 	if isCommand(name, args) {
 		return runCommand(args)
 	}
-	code := runMount(name, args)
-	if cmdline.IsHelper(name) {
-		return forHelper(code)
+	byMount := calledByMount()
+	code := runMount(name, args, byMount)
+	if cmdline.IsHelper(name) || byMount {
+		return forHelper(code) // mount(8) takes the status for its own
 	}
 	return code
 }
@@ -57,8 +58,7 @@ func isCommand(name string, args []string) bool {
 	return slices.Contains(commandNames(), args[0]) || strings.HasPrefix(args[0], "__complete")
 }
 
-func runMount(name string, args []string) int {
-	byMount := calledByMount()
+func runMount(name string, args []string, byMount bool) int {
 	set, err := cmdline.Parse(name, args, byMount)
 	if err != nil {
 		return report(err)
