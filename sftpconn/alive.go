@@ -129,7 +129,7 @@ func (l *link) watchAlive() {
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	now := time.Now()
-	w := &silence{l: l, interval: interval, probedAt: now, heard: now, last: l.t.LastReceived()}
+	w := &silence{l: l, interval: interval, probedAt: now, looked: now, heard: now, last: l.t.LastReceived()}
 	for {
 		suspected := false
 		select {

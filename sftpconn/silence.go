@@ -18,8 +18,9 @@ type silence struct {
 	probing     chan struct{} // closed when the probe under way is answered; nil where there is none
 	probedAt    time.Time
 	hurry       time.Time // of a suspicion that no byte has refuted; zero where there is none
+	looked      time.Time // when it was last looked for bytes; by a clock that stands still while the machine sleeps
 	last        time.Time // what LastReceived said
-	heard       time.Time // when that changed: by a clock that stands still while the machine sleeps
+	heard       time.Time // when that was, by the clock of looked
 	moved       time.Time // when bytes of ours arrived before which the server can't be expected to answer; by the same clock
 	arrived     uint64    // what Arrived said
 	due         uint64    // what it must say until the server can be expected to answer the probe
@@ -29,8 +30,12 @@ type silence struct {
 // look takes in what has come since the last time, whether an answer is outstanding, and whether the line is suspected.
 func (w *silence) look(now time.Time, suspected bool) {
 	if at := w.l.t.LastReceived(); !at.Equal(w.last) {
-		w.last, w.heard, w.spoke = at, now, true
+		// It was since the last look, whatever has become of the clock that told the time. Where that is long ago this process has stood
+		// still, and what came meanwhile may wait to be read.
+		age := min(max(now.Sub(at), 0), now.Sub(w.looked), w.interval, quietLook)
+		w.last, w.heard, w.spoke = at, now.Add(-age), true
 	}
+	w.looked = now
 	if w.arrives() {
 		w.moved = now
 	}
