@@ -18,7 +18,8 @@
 // the count is still what it was when the question went out. A path can lead elsewhere once a
 // rename is done, so questions about names, and changes of them, wait for the changes under way
 // above them, and what a rename overtook is asked again. The mtime that a write gives to its file
-// is the server's: it is asked for in the flight of the last bytes (mtime.go).
+// is the server's: it is asked for in the flight of the last bytes (mtime.go); so is that of a
+// directory whose names were changed, where a program looks at it each time (dirtime.go).
 //
 // Changes of names and attributes have turns among each other; how one goes its way, and what -o async
 // makes of that, is told at the queue (queue.go).
@@ -51,7 +52,7 @@
 // what is used, and a pump, which asks for more whenever something is used or comes. What the scan
 // asks for waits at its file until it is opened, contradicted or too old (ahead.go); what the walk asks
 // for is a listing like any other. Both pause where the server may have nothing open to spare
-// for them (scarce.go).
+// for them (scarce.go); creations that were answered beforehand wait there for their room (fileroom.go).
 //
 // # Locks
 //
@@ -63,7 +64,8 @@
 // filedata's locks are its own, and come after Cache.mu. Only those of its calls that never wait
 // are made with Cache.mu held: NewFile, Open, Preload, Release, Size, SetRemoteSize, Truncated,
 // Grown, Lacking, Unpaged, Drop, Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck. A
-// file that was kept open is closed with Cache.mu held, so sftpconn's File.mu comes after it, too;
+// file that was kept open is closed with Cache.mu held, and one that is open is told so of a cut
+// (willBeCut), so sftpconn's File.mu comes after it, too;
 // sftpconn calls the Path, Check and Lost of an opening with no lock held.
 //
 // # Errors

@@ -79,6 +79,8 @@
 //   - Owed are permission bits that this side has still to give to a file (bits.go).
 //   - Stuck is a channel on which the server does not come to an end with a request; former, one that was of
 //     names until then (stuck.go).
+//   - A closing is a file that is about to be closed, or whose CLOSE is on its way: at a server that may come to later
+//     requests first, or may keep whole objects, what concerns its name waits for that (closing.go).
 //   - Ahead is what no program waits for. Asked for by a Guess, it is not sent to a second session (context.go).
 //
 // # Locks
