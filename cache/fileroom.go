@@ -63,7 +63,7 @@ func (r *fileRoom) refused(asked, now int64) bool {
 	return true
 }
 
-// waitRoom waits until ok is true. It is called with mu held.
+// waitRoom waits until ok, which is called with mu held, is true.
 func (c *Cache) waitRoom(ctx context.Context, ok func() bool) error {
 	for {
 		c.mu.Lock()

@@ -78,11 +78,7 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 			}
 		},
 	}
-	done, err := c.queue.submit(ctx, ch)
-	if errors.Is(err, errOvertaken) {
-		ch.sure = false
-		done, err = c.queue.submit(ctx, ch)
-	}
+	done, err := c.submitMaking(ctx, ch)
 	c.mu.Lock()
 	answer := found
 	if err == nil {
@@ -158,11 +154,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			return nil
 		},
 	}
-	done, err := c.queue.submit(ctx, ch)
-	if errors.Is(err, errOvertaken) {
-		ch.sure = false
-		done, err = c.queue.submit(ctx, ch)
-	}
+	done, err := c.submitMaking(ctx, ch)
 	if err != nil {
 		c.notMade(dir, name, err)
 		return Found{}, c.byAName(ctx, n, err)
@@ -183,6 +175,17 @@ func (c *Cache) locateName(p *string, dir *Node, name string) func() ([]string, 
 		}
 		return []string{*p}, nil
 	}
+}
+
+// submitMaking is queue.submit for what makes a name: with the server's answer where its outcome was sure and is not any more when it has
+// its turn.
+func (c *Cache) submitMaking(ctx context.Context, ch change) (done bool, err error) {
+	done, err = c.queue.submit(ctx, ch)
+	if errors.Is(err, errOvertaken) {
+		ch.sure = false
+		done, err = c.queue.submit(ctx, ch)
+	}
+	return done, err
 }
 
 // inTurn gives the path of a name for a change that has its turn now: p, by which it was answered, but where a rename of a directory above

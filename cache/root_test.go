@@ -12,18 +12,25 @@ import (
 	"sshmount/sftpconn/sftptest"
 )
 
+// overReplies makes a cache over a server whose replies are changed once the connection is made.
+func overReplies(t *testing.T, change func(sftptest.Packet) sftptest.Action) (*Cache, error) {
+	t.Helper()
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap))
+	conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: srv.Dial, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	tap.OnReply(change)
+	return New(t.Context(), Options{Conn: conn, Root: srv.Dir(), RescueDir: t.TempDir()})
+}
+
 // A server that can't resolve the directory has nothing mounted: with an answer of nothing it would be its root that is shown, and written to.
 func TestARootThatTheServerCanNotResolveIsRefused(t *testing.T) {
 	for what, answer := range map[string]string{"nothing": "", "no path": "/a\x00b"} {
 		t.Run(what, func(t *testing.T) {
-			tap := sftptest.NewTap()
-			srv := sftptest.New(t, sftptest.WithTap(tap))
-			conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: srv.Dial, Logger: slog.New(slog.DiscardHandler)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+			c, err := overReplies(t, func(p sftptest.Packet) sftptest.Action {
 				if p.Request == nil || p.Request.Name != "REALPATH" {
 					return sftptest.Pass()
 				}
@@ -31,7 +38,6 @@ func TestARootThatTheServerCanNotResolveIsRefused(t *testing.T) {
 				body = binary.BigEndian.AppendUint32(body, uint32(len(answer)))
 				return sftptest.ReplaceBody(append(append(body, answer...), make([]byte, 8)...))
 			})
-			c, err := New(t.Context(), Options{Conn: conn, Root: srv.Dir(), RescueDir: t.TempDir()})
 			if err == nil {
 				_ = c.Close()
 				t.Fatalf("%q is mounted", c.rootDir)

@@ -2,11 +2,9 @@ package cache
 
 import (
 	"encoding/binary"
-	"log/slog"
 	"syscall"
 	"testing"
 
-	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
 )
@@ -17,14 +15,7 @@ func TestARootWhoseTypeTheServerDoesNotTellIsRefused(t *testing.T) {
 		"no mode": {session.HasTimes, 0}, "permission bits alone": {session.HasMode | session.HasTimes, 0o755},
 	} {
 		t.Run(what, func(t *testing.T) {
-			tap := sftptest.NewTap()
-			srv := sftptest.New(t, sftptest.WithTap(tap))
-			conn, err := sftpconn.New(t.Context(), sftpconn.Options{Dial: srv.Dial, Logger: slog.New(slog.DiscardHandler)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+			c, err := overReplies(t, func(p sftptest.Packet) sftptest.Action {
 				if p.Request == nil || p.Request.Name != "STAT" {
 					return sftptest.Pass()
 				}
@@ -34,7 +25,6 @@ func TestARootWhoseTypeTheServerDoesNotTellIsRefused(t *testing.T) {
 				}
 				return sftptest.ReplaceBody(append(body, make([]byte, 8)...))
 			})
-			c, err := New(t.Context(), Options{Conn: conn, Root: srv.Dir(), RescueDir: t.TempDir()})
 			if err == nil {
 				_ = c.Close()
 			}

@@ -25,7 +25,7 @@ func (c *Conn) change(ctx context.Context, op string, names []string, ask func(c
 	if err := c.afterClosing(ctx, names...); err != nil {
 		return err
 	}
-	err := c.retry(ctx, op, names[0], func(ch *channel, again bool) error {
+	err := c.retryNow(ctx, op, names[0], func(ch *channel, again bool) error {
 		err := ask(ch, again)
 		if wasSent(err) && d == nil {
 			d = &doubt{names}
