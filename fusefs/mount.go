@@ -102,6 +102,7 @@ func serverOptions(o Options) *fuse.MountOptions {
 		Name:                     o.Subtype,
 		MaxWrite:                 maxWrite,
 		MaxBackground:            maxBackground,
+		MaxReadAhead:             o.MaxReadAhead,
 		MaxInflightRequestBytes:  maxRequestBytes,
 		ExplicitDataCacheControl: true, // our own writes change the mtime, and must not cost the pages
 		DisableXAttrs:            true,

@@ -22,6 +22,7 @@ type Options struct {
 	AutoUnmount        bool     // a helper takes the mount away when the process dies, however it does
 	MountOptions       []string // further options, words for the kernel as they are ("context=…")
 	MaxRead            int      // bytes of the largest READ; 0: as large as the kernel makes them (1 MiB)
+	MaxReadAhead       int      // bytes that the kernel reads ahead, at most; 0: as many as it does (128 KiB)
 
 	// Upper bounds of what the kernel trusts by itself; nil: as long as the cache does.
 	AttrTimeout, EntryTimeout, NegativeTimeout *time.Duration

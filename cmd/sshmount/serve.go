@@ -124,6 +124,7 @@ func (m *mount) start(ctx context.Context) error {
 		return errors.Join(err, m.close())
 	}
 	m.dialer.Detach() // from here on there is nobody to ask
+	m.readAhead()
 	go func() {
 		m.fuse.Wait()
 		close(m.gone)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -111,4 +112,24 @@ func slowWatch() {
 		}
 	}
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/timerslack_ns", first), []byte(strconv.Itoa(watchSlack)), 0)
+}
+
+const (
+	// near is the round trip below which the kernel's requests are the cost of reading, and not the line.
+	near = time.Millisecond
+	// nearAhead is how much the kernel asks for at a time there, in bytes. Beside 128 KiB a single reader got a sixth more; with
+	// 512 KiB several at once had less.
+	nearAhead = 384 << 10
+)
+
+// readAhead has the kernel ask for more at once where the server is near. Elsewhere that would bring nothing, as what a program
+// reads on is read ahead here, and make whoever touches a page of a mapped file wait for more. Only root can.
+func (m *mount) readAhead() {
+	rtt := m.conn.RTT()
+	if os.Geteuid() != 0 || m.set.Mount.MaxReadAhead > 0 || rtt == 0 || rtt > near {
+		return
+	}
+	if err := m.fuse.ReadAhead(nearAhead); err != nil {
+		m.log.Debug("the kernel reads ahead as far as it does by itself", "error", err)
+	}
 }

@@ -137,6 +137,7 @@ func TestOptionsSetWhatTheySay(t *testing.T) {
 		{"-o auto_unmount", func(s *Settings) any { return s.Mount.AutoUnmount }, true},
 		{"-o nonempty", func(s *Settings) any { return s.NonEmpty }, true},
 		{"-o max_read=4096", func(s *Settings) any { return s.Mount.MaxRead }, 4096},
+		{"-o max_readahead=8192", func(s *Settings) any { return s.Mount.MaxReadAhead }, 8192},
 		{"-o readdirplus=no", func(s *Settings) any { return s.Mount.NoReaddirplus }, true},
 		{"-o sync", func(s *Settings) any { return s.Mount.Sync && s.Cache.SyncWrites }, true},
 		{"-o context=a:b", func(s *Settings) any { return s.Mount.MountOptions }, []string{"context=a:b"}},

@@ -53,6 +53,8 @@ var kernelOptions = []Option{
 		set: text(func(s *Settings) *string { return &s.Mount.Subtype })},
 	{Name: "max_read", Value: "N", Group: GroupKernel, Help: "most bytes that the kernel asks for at once",
 		set: number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxRead })},
+	{Name: "max_readahead", Value: "N", Group: GroupKernel, Help: "most bytes that the kernel reads ahead (it takes no more than 128 KiB)",
+		set: number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxReadAhead })},
 	{Name: "attr_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts attributes",
 		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.AttrTimeout })},
 	{Name: "entry_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts names",
@@ -109,7 +111,7 @@ var ignoredOptions = slicesOf(
 		"no_remote_lock", "no_remote_posix_lock", "no_remote_flock", "clone_fd", "auto_inval_data", "no_auto_inval_data",
 		"no_writeback_cache", "no_rofd_flush", "splice_read", "no_splice_read", "splice_write", "no_splice_write", "splice_move", "no_splice_move"),
 	ignoredNumbers("dcache_clean_interval", "dcache_min_clean_interval", "cache_clean_interval", "cache_min_clean_interval",
-		"max_write", "intr_signal", "max_readahead", "max_background",
+		"max_write", "intr_signal", "max_background",
 		"congestion_threshold", "max_threads", "max_idle_threads"),
 	[]Option{
 		{Name: "ac_attr_timeout", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
