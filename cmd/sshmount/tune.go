@@ -115,15 +115,16 @@ func slowWatch() {
 }
 
 const (
-	// near is the round trip below which the kernel's requests are the cost of reading, and not the line.
-	near = time.Millisecond
-	// nearAhead is how much the kernel asks for at a time there, in bytes. Beside 128 KiB a single reader got a sixth more; with
+	// near is the round trip below which the kernel's requests may be what reading costs, and not the line.
+	near = time.Millisecond / 2
+	// nearAhead is how much the kernel asks for at a time there, in bytes. Beside 128 KiB a single reader got a tenth more; with
 	// 512 KiB several at once had less.
 	nearAhead = 384 << 10
 )
 
 // readAhead has the kernel ask for more at once where the server is near. Elsewhere that would bring nothing, as what a program
-// reads on is read ahead here, and make whoever touches a page of a mapped file wait for more. Only root can.
+// reads on is read ahead here, and make whoever touches a page of a mapped file wait for more (the kernel gives that up after a
+// hundred pages that no reading ahead had brought). Only root can.
 func (m *mount) readAhead() {
 	rtt := m.conn.RTT()
 	if os.Geteuid() != 0 || m.set.Mount.MaxReadAhead > 0 || rtt == 0 || rtt > near {
