@@ -32,7 +32,6 @@ type change struct {
 	locate  func() ([]string, error)
 	still   func() bool     // only where it is sure: whether it is when it enters the tree; else submit gives errOvertaken. nil: it is
 	predict func(*change)   // only where it is sure: enters its outcome before the server has answered; may set node
-	undo    func(err error) // only where it is sure: takes back what predict has entered, as the change has failed; nil: its names are forgotten
 	enter   func(err error) // only where it is not sure: enters the server's answer; nil where the program that waits for it does
 }
 
@@ -44,6 +43,8 @@ type pending struct {
 	change
 	entered bool          // the tree is what it will be when the change is done; guarded by Cache.mu
 	has     []*Node       // what its names had when it had entered the tree, nil for nothing; guarded by Cache.mu
+	takes   place         // a name that it takes away from a node; no directory: none; guarded by Cache.mu
+	spares  bool          // that node is to live on by another name; guarded by Cache.mu
 	done    chan struct{} // closed by leave
 }
 
@@ -68,13 +69,17 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 		return true, q.attend(ctx, p, func() { q.leave(p) })
 	}
 	if !c.background(func(ctx context.Context) { q.runAnswered(ctx, p, before) }) {
+		ended := fail(ch.op, p.path(), syscall.EIO, errors.New("the mount is being ended"))
+		c.mu.Lock()
+		c.namesRefused(p, ended)
+		c.mu.Unlock()
 		c.endChange(p)
 		c.doubt(&p.change)
 		q.leave(p)
 		if room {
 			<-q.room
 		}
-		return true, fail(ch.op, p.path(), syscall.EIO, errors.New("the mount is being ended"))
+		return true, ended
 	}
 	return false, nil
 }
@@ -134,14 +139,13 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 			err = errOvertaken
 		}
 		if err == nil && ch.sure {
+			had := c.beginNames(p)
 			if ch.predict != nil {
 				ch.predict(&p.change)
 			}
+			c.namesEntered(p, had)
 			c.beginChange(p)
 			p.entered = true
-			for _, at := range p.names {
-				p.has = append(p.has, c.child(at.dir, at.name))
-			}
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -242,9 +246,17 @@ func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) 
 		q.failed(p, context.Cause(ctx))
 		return
 	}
-	if err := p.run(sftpconn.Patient(ctx)); err != nil {
-		q.failed(p, err)
+	err := q.c.mayTake(p)
+	if err == nil {
+		err = p.run(sftpconn.Patient(ctx))
 	}
+	if err != nil {
+		q.failed(p, err)
+		return
+	}
+	q.c.mu.Lock()
+	defer q.c.mu.Unlock()
+	q.c.namesDone(p)
 }
 
 // beginChange notes that a node's attributes here run ahead of the server's. Called with mu held.

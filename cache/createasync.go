@@ -31,6 +31,10 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 			var f *sftpconn.File
 			var a session.Attr
 			var made bool
+			if c.linkedElsewhere(place{dir, name}) {
+				b.failed = fail("create", p, syscall.EEXIST, errors.New("a file that has other names, too, was not taken away from there"))
+				return b.failed
+			}
 			err := c.createInRoom(ctx, func() (err error) {
 				f, a, made, err = c.createRemote(ctx, req, excl, true)
 				return err

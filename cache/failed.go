@@ -126,7 +126,7 @@ func (c *Cache) doubtName(dir *Node, name string) {
 	c.distrust(dir)
 }
 
-// failed reports a change that failed after its program was told that it is done, and forgets what was predicted.
+// failed reports a change that failed after its program was told that it is done, and takes back what was predicted.
 func (q *queue) failed(p *pending, err error) {
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("the mount ended before it was sent")
@@ -134,29 +134,15 @@ func (q *queue) failed(p *pending, err error) {
 	q.c.report(p.op, p.path(), err)
 	q.c.mu.Lock()
 	q.c.keepFailed(p, err)
-	if p.undo != nil {
-		p.undo(err)
-	}
 	doubted := slices.Clone(p.names)
 	for i, at := range p.names {
-		n := q.c.child(at.dir, at.name)
-		q.c.doubtName(at.dir, at.name)
-		switch {
-		case p.undo != nil: // it has taken the prediction back
-		case n != p.has[i]: // a later change has given the name away, and will tell how it ends, but not what it has moved
-			if moved := p.has[i]; moved != nil {
-				for _, now := range moved.names() {
-					q.c.doubtName(now.dir, now.name)
-					doubted = append(doubted, now)
-				}
-			}
-		case n != nil && n.isDir() && errors.Is(err, syscall.EEXIST):
-			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.
-			q.c.distrust(n)
-			n.dir.made = false
-		default:
-			q.c.forgetName(at.dir, at.name)
+		if n := p.has[i]; n != nil && n != q.c.child(at.dir, at.name) {
+			doubted = append(doubted, n.names()...) // a later change has moved it, and will tell how it ends
 		}
+	}
+	q.c.namesRefused(p, err)
+	for _, at := range doubted {
+		q.c.doubtName(at.dir, at.name)
 	}
 	if n := p.node; n != nil {
 		q.c.changed(n)

@@ -53,46 +53,35 @@ func (c *Cache) surelyLinked(n *Node, at place) bool {
 	return d.dir.linked && n.parent == at.dir && !c.mayNotChange(at.dir)
 }
 
-// linked notes what came of a hard link of n.
-func (c *Cache) linked(n *Node, at place, err error) {
+// linkedFrom is the path of a file for a hard link that has its turn now: by the name by which it was answered, but where the server has
+// refused that since (-o async). "" where it has the file by no name.
+func (c *Cache) linkedFrom(n *Node, known place) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	predicted := n.awaits(at)
-	n.pendingNames = without(n.pendingNames, pendingName{place: at})
-	switch {
-	case err != nil:
-		n.linkRefused = n.linkRefused || predicted && !n.isThere(at)
+	if dir := c.serverPath(known.dir); dir != "" && slices.Contains(n.serverNames(), known) {
+		return join(dir, known.name)
+	}
+	return c.serverPath(n)
+}
+
+// linked notes that the server has made a hard link of n.
+func (c *Cache) linked(n *Node, at place) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.parent != at.dir {
 		return
-	case n.parent == at.dir:
-		for d := at.dir; d != nil; d = d.parent {
-			d.dir.linked = true
-			if !d.dir.made {
-				break
-			}
+	}
+	for d := at.dir; d != nil; d = d.parent {
+		d.dir.linked = true
+		if !d.dir.made {
+			break
 		}
 	}
-	n.linkRefused = false
 }
 
-// isThere says whether the server knows a node by a name besides but. Called with mu held.
-func (n *Node) isThere(but place) bool {
-	return slices.ContainsFunc(n.names(), func(p place) bool { return p != but && !n.awaits(p) })
-}
-
-// awaits says whether the server has still to give a node a name that it has here. Called with mu held.
-func (n *Node) awaits(p place) bool { return slices.Contains(n.pendingNames, pendingName{place: p}) }
-
-// without takes p out of a list, once; the list is changed in place.
-func without[T comparable](list []T, p T) []T {
-	if i := slices.Index(list, p); i >= 0 {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
-}
-
-// severalNames says whether a node has names of which each must be asked about. Called with mu held.
+// severalNames says whether a node has names of which each must be asked about: the server has them all. Called with mu held.
 func (n *Node) severalNames() bool {
-	return len(n.also) > 0 && len(n.pendingNames) == 0
+	return len(n.also) > 0 && len(n.there) == 0 && !slices.ContainsFunc(n.names(), n.awaits)
 }
 
 // anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here. Of what

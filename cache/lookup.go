@@ -35,6 +35,8 @@ type dirState struct {
 	made   bool  // here: so it is on the file system of the directory that it is in
 	linked bool  // that file system has hard links: the server has made one in it
 	disk   *disk // see sameDisk; nil where nothing is known
+
+	there map[string]*nameThere // what the server has at the names of which changes are under way (-o async)
 }
 
 // Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.

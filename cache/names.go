@@ -124,7 +124,6 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		predict: func(*change) {
 			enterName()
 			found = c.foundAt(n, place{dir, name})
-			n.pendingNames = append(n.pendingNames, pendingName{place: place{dir, name}})
 		},
 		enter: func(err error) {
 			if err == nil {
@@ -142,15 +141,18 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			return []string{from, p}, nil
 		},
 		run: func(ctx context.Context) error {
-			from, p := c.inTurn(known, from), c.inTurn(place{dir, name}, p)
-			err := c.conn.Link(ctx, from, p)
-			c.linked(n, place{dir, name}, err)
-			if err != nil && errors.Is(err, sftpconn.ErrUnsupported) {
-				return c.errno(ctx, op, p, err)
+			from, p := c.linkedFrom(n, known), c.inTurn(place{dir, name}, p)
+			if from == "" {
+				return fail(op, p, syscall.ENOENT, errors.New("the file that was to get a name more was refused"))
 			}
-			if err != nil {
+			err := c.conn.Link(ctx, from, p)
+			switch {
+			case errors.Is(err, sftpconn.ErrUnsupported):
+				return c.errno(ctx, op, p, err)
+			case err != nil:
 				return c.whyNotLinked(ctx, from, p, err)
 			}
+			c.linked(n, place{dir, name})
 			return nil
 		},
 	}
@@ -248,6 +250,7 @@ func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 	a.UID, a.GID, _ = c.creator(dir)
 	n := c.enter(dir, name, a)
 	n.foreseen = true
+	n.making = place{dir, name}
 	return c.found(n)
 }
 

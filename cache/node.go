@@ -12,20 +12,19 @@ type Node struct {
 	id uint64 // inode number and the kernel's node id
 
 	// Its names, as programs see them.
-	parent    *Node // the directory it is in; nil for the root and for what has no name any more
-	name      string
-	sure      int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
-	also      []linkName // further names: hard links made here
-	was       string     // the path that a file with content had before it lost its last name, for people
-	shown     bool       // the server has told of it by its name since it is open for writing
-	removed   bool       // its last name was taken away from here: whoever opens it now has it open already
-	moved     uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
-	movedBack uint64     // until which of all renames those of this node are taken back, as the server has refused the first of them (-o async)
+	parent  *Node // the directory it is in; nil for the root and for what has no name any more
+	name    string
+	sure    int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
+	also    []linkName // further names: hard links made here
+	was     string     // the path that a file with content had before it lost its last name, for people
+	shown   bool       // the server has told of it by its name since it is open for writing
+	removed bool       // its last name was taken away from here: whoever opens it now has it open already
+	moved   uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
 
-	// How its names on the server differ from these while changes are under way (-o async).
-	pendingNames []pendingName // names that it has got or lost here and not yet there, oldest first
-	leaving      []place       // names lost like that, but of a node that the server had by another name, too, when they were taken away
-	linkRefused  bool          // a hard link that was to be its last name was refused: the name that it still has there must not be taken away
+	// How its names on the server differ from these while changes are under way (there.go).
+	there       []place // names of which changes are under way, and which it has there now
+	making      place   // by which the server has still to make it; no directory: none
+	linkRefused bool    // so was a hard link of it that was thought to be there, and none was made since
 
 	// Who holds it.
 	refs uint64 // references of the kernel
@@ -60,12 +59,6 @@ type Node struct {
 type place struct {
 	dir  *Node
 	name string
-}
-
-// pendingName is a name that the server has still to give to a node, by a hard link or a rename, or to take from it.
-type pendingName struct {
-	place
-	lost bool
 }
 
 // linkName is a further name of a node, and until when it may be trusted to be its own (Cache.now).

@@ -3,7 +3,6 @@ package cache
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -17,20 +16,8 @@ func (c *Cache) path(n *Node) string {
 // serverPath is the path that a node has on the server now, while changes are pending. Called with mu held.
 func (c *Cache) serverPath(n *Node) string {
 	return c.climb(n, func(n *Node) (*Node, string) {
-		if n.parent != nil && len(n.pendingNames) == 0 {
-			return n.parent, n.name
-		}
-		for _, p := range n.names() {
-			if !n.awaits(p) {
-				return p.dir, p.name
-			}
-		}
-		for i, p := range n.pendingNames {
-			if p.lost && !slices.Contains(n.pendingNames[:i], pendingName{place: p.place}) {
-				return p.dir, p.name // the server has given it, and has not taken it back yet
-			}
-		}
-		return n.parent, n.name
+		p := n.serverPlace()
+		return p.dir, p.name
 	})
 }
 

@@ -21,7 +21,7 @@ import (
 // With Async and a known outcome (sure) it takes room in the backlog first; as soon as what it depends on is in the
 // tree its outcome is entered there, too (predict), and the program has its answer. All the rest is done in the background: it
 // waits for the earlier ones, takes one of the slots, is sent, and leaves (runAnswered). Where it fails, the prediction
-// is taken back (undo) or its names are forgotten, and the error is kept for who makes sure of it (failed, failed.go).
+// is taken back (there.go), and the error is kept for who makes sure of it (failed, failed.go).
 //
 // A change of the content of a file as a whole has a bar of that file besides, before its turn (attendBarred, truncate.go).
 type queue struct {

@@ -30,8 +30,6 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		return nil // two names of one file: rename(2) does nothing
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
-	var moved, replaced *Node
-	var turn uint64 // of moved's renames
 	ch := change{
 		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
 		run: func(ctx context.Context) error {
@@ -44,15 +42,8 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			joinDisks(dir, newdir)
 			return nil
 		},
-		still: func() bool { return c.child(newdir, newname) == dst && c.child(dir, name) == src },
-		predict: func(*change) {
-			moved, replaced = c.child(dir, name), c.child(newdir, newname)
-			c.move(dir, name, newdir, newname)
-			turn = c.moves
-		},
-		undo: func(error) {
-			c.nameStays(replaced, c.moveBack(moved, turn, place{newdir, newname}, place{dir, name}), nil)
-		},
+		still:   func() bool { return c.child(newdir, newname) == dst && c.child(dir, name) == src },
+		predict: func(*change) { c.move(dir, name, newdir, newname) },
 		enter: func(err error) {
 			n := c.child(dir, name)
 			switch {
@@ -70,14 +61,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 			}
 		},
 	}
-	submit := func() error {
-		return c.submitUnnaming(ctx, []*Node{src, dst}, []place{{dir, name}, {newdir, newname}}, &place{newdir, newname}, ch)
-	}
-	err := submit()
-	if errors.Is(err, errOvertaken) {
-		ch.sure = false
-		err = submit()
-	}
+	_, err := c.submitMaking(ctx, ch)
 	return err
 }
 
@@ -149,26 +133,6 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	n.pins--
 	c.retireIfUnheld(n)
 	c.retireIfUnheld(dir)
-}
-
-// moveBack gives a node, nil for none, the name back that the server has not let it go from: as with nameStays. What it was renamed to
-// since is taken back with that, as it will fail, or move what the server has there: turn is c.moves as of the rename that was refused.
-// It gives the place that is free by that. Called with mu held.
-func (c *Cache) moveBack(n *Node, turn uint64, from, to place) place {
-	if n == nil || turn <= n.movedBack {
-		return from
-	}
-	n.movedBack = c.moves
-	if now := (place{n.parent, n.name}); c.child(from.dir, from.name) != n && len(n.also) == 0 && n.awaits(now) {
-		from = now
-	}
-	if c.child(from.dir, from.name) != n || c.child(to.dir, to.name) != nil || c.path(to.dir) == "" || to.dir.within(n) {
-		return from
-	}
-	c.move(from.dir, from.name, to.dir, to.name)
-	c.doubtName(from.dir, from.name)
-	c.notifyName(from.dir.id, from.name)
-	return from
 }
 
 // lastMove tells the last rename of a node or of what is above it; it grows with each. Called with mu held.

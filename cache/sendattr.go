@@ -55,9 +55,7 @@ func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.At
 // isAt says whether the server has a node at a path. Called with mu held.
 func (c *Cache) isAt(n *Node, p string) bool {
 	at := func(at place) bool { return join(c.serverPath(at.dir), at.name) == p }
-	return slices.ContainsFunc(n.pendingNames, func(name pendingName) bool { return name.lost && at(name.place) }) ||
-		slices.ContainsFunc(n.leaving, at) ||
-		slices.ContainsFunc(n.names(), func(name place) bool { return at(name) && !n.awaits(name) })
+	return slices.ContainsFunc(n.serverNames(), at)
 }
 
 // locateNode is the locate of a change of a file by its path, or, where it has none any more, by a handle. It has its turn among the
@@ -74,7 +72,7 @@ func (c *Cache) locateNode(p *string, n *Node) func() ([]string, error) {
 // turn is what stands for a node of several names among the paths of a change of its attributes, so that one that goes by another name
 // doesn't overtake it. Called with mu held.
 func (n *Node) turn() []string {
-	if len(n.also) == 0 && len(n.leaving) == 0 && len(n.pendingNames) == 0 {
+	if len(n.also) == 0 && len(n.there) == 0 {
 		return nil
 	}
 	return []string{fmt.Sprint("node ", n.id)} // no path: those begin with a slash

@@ -1,0 +1,219 @@
+package cache
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+)
+
+// With -o async the tree is what the server will have when it has done all changes, and it may refuse any of them. So of each name that
+// changes are under way of it is kept what the server has there meanwhile. A change that is done brings that up to date; one that is
+// refused leaves it as it is. When the last change of a name has ended, and one of them was refused, the tree takes over what is there.
+
+// nameThere is what the server has at a name of which changes are under way. Guarded by Cache.mu.
+type nameThere struct {
+	node    *Node // pinned; nil for nothing, and for what nobody here knows
+	changes int   // that have entered the tree and have not ended
+	going   bool  // one that takes the name away from node has been sent
+	refused bool  // one of them, or of the name that node was moved from, was refused: the tree may show something else
+}
+
+// there is that of a name; nil where no changes of it are under way.
+func (p place) there() *nameThere { return p.dir.dir.there[p.name] }
+
+// awaits says whether the server has still to give a node a name that it has here. Called with mu held.
+func (n *Node) awaits(p place) bool {
+	s := p.there()
+	return s != nil && s.node != n
+}
+
+// serverNames are the names by which the server has a node. Called with mu held.
+func (n *Node) serverNames() []place {
+	settled := slices.DeleteFunc(n.names(), func(p place) bool { return p.there() != nil })
+	return append(settled, n.there...)
+}
+
+// serverPlace is where the server has a node, or is to make it; no directory where it was refused. Called with mu held.
+func (n *Node) serverPlace() place {
+	first := place{n.parent, n.name}
+	if n.parent != nil && !n.awaits(first) {
+		return first
+	}
+	if list := n.serverNames(); len(list) > 0 {
+		return list[0]
+	}
+	return n.making
+}
+
+// stands notes what the server has at a name. Called with mu held.
+func (c *Cache) stands(at place, n *Node) {
+	s := at.there()
+	if s.node == n {
+		return
+	}
+	if had := s.node; had != nil {
+		had.there = slices.DeleteFunc(had.there, func(p place) bool { return p == at })
+		had.pins--
+		c.retireIfUnheld(had)
+	}
+	s.node = n
+	if n != nil {
+		n.there = append(n.there, at)
+		c.pin(n)
+	}
+}
+
+// beginNames notes that a change of names is about to enter the tree, and gives what has the names until then. Called with mu held.
+func (c *Cache) beginNames(p *pending) (had []*Node) {
+	for _, at := range p.names {
+		n := c.child(at.dir, at.name)
+		had = append(had, n)
+		s := at.there()
+		if s == nil {
+			if at.dir.dir.there == nil {
+				at.dir.dir.there = map[string]*nameThere{}
+			}
+			s = &nameThere{}
+			at.dir.dir.there[at.name] = s
+			c.stands(at, n)
+		}
+		s.changes++
+	}
+	return had
+}
+
+// namesEntered notes what a change has made of its names, which had was there before. Called with mu held.
+func (c *Cache) namesEntered(p *pending, had []*Node) {
+	for i, at := range p.names {
+		n := c.child(at.dir, at.name)
+		p.has = append(p.has, n)
+		if h := had[i]; h != nil && h != n && !(p.moves && i == 0) {
+			p.takes, p.spares = at, h.parent != nil
+		}
+	}
+}
+
+// mayTake says whether a change that has its turn now may take a name away: not the last by which the server has a file that was to live on
+// by a hard link, as that was refused. Names that are being taken away don't count.
+func (c *Cache) mayTake(p *pending) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.takes.dir == nil {
+		return nil
+	}
+	s := p.takes.there()
+	stays := func(other place) bool { return other != p.takes && (other.there() == nil || !other.there().going) }
+	if n := s.node; n != nil && n.linkRefused && p.spares && !slices.ContainsFunc(n.serverNames(), stays) {
+		return fail(p.op, p.takes.name, syscall.EBUSY, errors.New("the hard link that was made of it before was refused"))
+	}
+	s.going = true
+	return nil
+}
+
+// linkedElsewhere says whether the server has still a file at a name that has other names, too: its removal was refused.
+func (c *Cache) linkedElsewhere(at place) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := at.there()
+	return s != nil && s.node != nil && len(s.node.serverNames()) > 1
+}
+
+// namesDone notes that the server has done a change. Called with mu held.
+func (c *Cache) namesDone(p *pending) {
+	if !p.moves {
+		for i, at := range p.names {
+			c.stands(at, p.has[i])
+			if n := p.has[i]; n != nil {
+				n.linkRefused = false
+			}
+		}
+	} else if from, to := p.names[0].there(), p.names[1].there(); from.node != nil && from.node == to.node {
+		from.refused, to.refused = true, true // two names of one file, as something was refused before: it has left both
+	} else {
+		to.refused = to.refused || from.refused
+		c.stands(p.names[1], from.node)
+		c.stands(p.names[0], nil)
+	}
+	c.endNames(p)
+}
+
+// namesRefused notes that a change has failed with err. Called with mu held.
+func (c *Cache) namesRefused(p *pending, err error) {
+	for i, at := range p.names {
+		n, s := p.has[i], at.there()
+		switch {
+		case n == nil && !p.moves && errors.Is(err, syscall.ENOENT):
+			c.stands(at, nil)
+		case n != nil && !p.moves && n.making != at:
+			n.linkRefused = true
+		case n != nil && n.isDir() && (s.node == nil || s.node.isDir()) && errors.Is(err, syscall.EEXIST):
+			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.
+			c.stands(at, n)
+			c.distrust(n)
+			n.dir.made = false
+		}
+		s.refused = true
+	}
+	c.endNames(p)
+}
+
+// endNames ends a change in the names that it is about. Called with mu held.
+func (c *Cache) endNames(p *pending) {
+	for i, at := range p.names {
+		if n := p.has[i]; n != nil && n.making == at {
+			n.making = place{}
+		}
+		s := at.there()
+		s.going = false
+		if s.changes--; s.changes > 0 {
+			continue
+		}
+		n := s.node
+		if n != nil {
+			c.pin(n)
+		}
+		c.stands(at, nil)
+		delete(at.dir.dir.there, at.name)
+		if s.refused {
+			c.settle(at, n)
+		}
+		if n != nil {
+			n.pins--
+			c.retireIfUnheld(n)
+		}
+	}
+}
+
+// settle has the tree show at a name what the server has there: n, or nil where that is to be asked for. It may have handles with unsaved
+// bytes, which find it by its name. Called with mu held.
+func (c *Cache) settle(at place, n *Node) {
+	had := c.child(at.dir, at.name)
+	switch {
+	case had == n:
+		c.doubtName(at.dir, at.name)
+		return
+	case had != nil:
+		c.forgetName(at.dir, at.name)
+	}
+	defer c.notifyName(at.dir.id, at.name)
+	defer c.doubtName(at.dir, at.name)
+	if n == nil || c.nodes[n.id] != n || c.path(at.dir) == "" || at.dir.within(n) {
+		return
+	}
+	if n.isDir() && n.parent != nil {
+		was := place{n.parent, n.name}
+		c.forgetName(was.dir, was.name)
+		c.doubtName(was.dir, was.name)
+		c.notifyName(was.dir.id, was.name)
+	}
+	n.removed = false
+	if n.isDir() {
+		c.moves++
+		n.moved = c.moves
+		c.dirMoves++
+		c.distrust(n) // there may be more in it than is known here
+	}
+	c.giveName(n, at.dir, at.name)
+	c.changed(n)
+	c.nameAdded(at.dir, at.name, n)
+}
