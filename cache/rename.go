@@ -97,9 +97,16 @@ func renameRefused(src *Node, srcState knowledge, dst *Node, dstState knowledge,
 	return 0
 }
 
+// mayBeOneFile says whether two files look as if they were one by a hard link that others have made. A rename of the one onto the other
+// leaves both names then. Called with mu held.
+func mayBeOneFile(a, b *Node) bool {
+	return a != nil && b != nil && a != b && a.isReg() && b.isReg() && tellsAll(a.attr) && signatureOf(a.attr) == signatureOf(b.attr)
+}
+
 // move brings the tree up to date with a rename. Called with mu held.
 func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	n := c.child(dir, name)
+	stays := mayBeOneFile(n, c.child(newdir, newname))
 	if n != nil {
 		c.pin(n)
 		c.unname(n, dir, name)
@@ -109,10 +116,14 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 			c.dirMoves++
 		}
 	}
-	if l := dir.dir.list; l != nil {
-		l.remove(name)
+	if stays {
+		c.doubtName(dir, name)
+	} else {
+		if l := dir.dir.list; l != nil {
+			l.remove(name)
+		}
+		c.absent(dir, name)
 	}
-	c.absent(dir, name)
 	c.touched(dir)
 	replaced := newdir.dir.list.named(newname)
 	c.noteRemoved(newdir, newname)
