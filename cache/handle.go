@@ -22,7 +22,7 @@ type Handle struct {
 	askedBehind bool // see learnBehind; guarded by Cache.mu
 
 	// For the check at a reopening. Guarded by Cache.mu.
-	content signature // what the file was when this handle was opened, with our own changes
+	content signature // what the file was when the server last told it of this handle (at its opening first), with our own changes
 	former  signature // the same before the last of these: the look of a reopening may have come to the server before that
 	unsure  bool      // content is not what the opening told: what is open may be another file than the one that the name leads to now
 }

@@ -131,6 +131,7 @@ func (c *Cache) statOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, 
 	if a, err = f.Stat(ctx); err != nil {
 		return asked, a, c.errno(ctx, "fstat", "", err)
 	}
+	h.sawItself(asked, a)
 	return asked, a, nil
 }
 

@@ -48,3 +48,18 @@ func (c *Cache) handleAt(self **Handle) *Handle {
 	defer c.mu.Unlock()
 	return *self
 }
+
+// sawItself takes what the server has told of a file by its open handle, which leads to no other: if somebody else has changed it, as a
+// log that grows, it is as it is now that it must be found again after a reconnect. asked is the stamp from before the question.
+func (h *Handle) sawItself(asked stamp, a session.Attr) {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	n := h.n
+	f := n.file
+	if f == nil || asked.dirty || n.gen != asked.gen || n.sent > 0 || n.asked > 0 || f.written.untold || !tellsAll(a) {
+		return
+	}
+	if now := signatureOf(a); h.content != now {
+		h.former, h.content = h.content, now
+	}
+}
