@@ -60,10 +60,12 @@ func (fs *filesystem) forgetPages(op *operation, n *cache.Node) {
 		return
 	}
 	told := make(chan struct{})
-	go func() { // ends with the mount at the latest
+	if !fs.notices.begin(func() { // ends with the mount at the latest
 		defer close(told)
 		fs.server.InodeNotify(n.ID(), 0, -1)
-	}()
+	}) {
+		return
+	}
 	timer := time.NewTimer(noticePatience)
 	defer timer.Stop()
 	select {

@@ -23,6 +23,8 @@ type filesystem struct {
 	watch  *watcher
 	server kernel // set by Init, before the first request
 
+	notices *notifier // which has what is told for a request end with what it tells
+
 	files table[*cache.Handle]
 	later postponed
 	dirs  table[*dirHandle]

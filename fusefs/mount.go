@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -31,6 +32,7 @@ type Mounted struct {
 	passed     bool    // made by whoever started the program
 	stays      *helper // takes the mount away when this process dies; nil where nothing does
 	watch      *watcher
+	notices    *notifier
 	done       chan struct{} // closed when the mount is gone and nothing is served any more
 }
 
@@ -71,9 +73,11 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 		passed:     passed,
 		stays:      stays,
 		watch:      newWatcher(o.SingleThreaded, func() bool { return abandoned(fd) }),
+		notices:    notices,
 		done:       make(chan struct{}),
 	}
 	fs := newFilesystem(c, o, uint32(os.Getuid()), m.watch)
+	fs.notices = notices
 	server, err := fuse.NewServer(fs, fmt.Sprintf("/dev/fd/%d", fd), serverOptions(o))
 	if err != nil {
 		m.watch.close()
@@ -130,6 +134,23 @@ func abandoned(fd int) bool {
 
 // Wait returns when the mount is gone, by whomever, and every handle is given back.
 func (m *Mounted) Wait() { <-m.done }
+
+// EndNotices is for a process that ends while programs still use the mount, when nothing holds up the answers to them any more: it ends
+// what tells the kernel to forget, and waits until that is out of the kernel. There it waits, and can't be killed, for what a program holds
+// that waits for an answer; were the process to end before, the two would wait for each other for ever. It gives up after patience.
+func (m *Mounted) EndNotices(patience time.Duration) (ended bool) {
+	done := make(chan struct{})
+	go func() {
+		m.notices.close()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(patience):
+		return false
+	}
+}
 
 // ErrPassed is what Unmount gives for a mount that was passed as a descriptor: where it hangs is not known here, and the
 // rights to take it away are not ours. It ends with the process, and is dead then until it is taken away.

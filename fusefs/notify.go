@@ -29,7 +29,10 @@ type dirName struct {
 type notifier struct {
 	inodes queue[uint64]
 	names  queue[dirName]
-	wg     sync.WaitGroup
+
+	mu    sync.Mutex // guards ended, and that nothing is added to under once it is set
+	ended bool
+	under sync.WaitGroup // deliveries under way
 }
 
 var _ cache.Notifier = (*notifier)(nil)
@@ -45,15 +48,28 @@ func (n *notifier) start(k kernel) {
 	n.inodes.start()
 	n.names.start()
 	// Statuses are of no use: ENOENT says that the kernel did not know the thing, others that the mount is gone.
-	n.wg.Go(func() { n.inodes.deliver(func(id uint64) { k.InodeNotify(id, 0, -1) }) })
-	n.wg.Go(func() { n.names.deliver(func(e dirName) { k.EntryNotify(e.dir, e.name) }) })
+	n.begin(func() { n.inodes.deliver(func(id uint64) { k.InodeNotify(id, 0, -1) }) })
+	n.begin(func() { n.names.deliver(func(e dirName) { k.EntryNotify(e.dir, e.name) }) })
 }
 
-// close waits for a delivery that is under way; the mount must be gone, or it may wait long.
+// begin runs a delivery in the background; false after close.
+func (n *notifier) begin(deliver func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.ended {
+		n.under.Go(deliver)
+	}
+	return !n.ended
+}
+
+// close waits for a delivery that is under way: until the mount is gone, or the requests that it waits behind are answered.
 func (n *notifier) close() {
+	n.mu.Lock()
+	n.ended = true
+	n.mu.Unlock()
 	n.inodes.close()
 	n.names.close()
-	n.wg.Wait()
+	n.under.Wait()
 }
 
 // queue is a bounded set: what is told twice before it is delivered is delivered once.
@@ -116,7 +132,16 @@ func (q *queue[K]) take() map[K]struct{} {
 func (q *queue[K]) deliver(to func(K)) {
 	for batch := q.take(); batch != nil; batch = q.take() {
 		for k := range batch {
+			if q.isClosed() {
+				return
+			}
 			to(k)
 		}
 	}
+}
+
+func (q *queue[K]) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
 }

@@ -25,6 +25,8 @@ const (
 	closePatience = 2 * time.Second
 	// triedAge is how long after a save a line that was given up is not tried anew: an end saves twice, with little time between.
 	triedAge = 10 * time.Second
+	// noticePatience is how long the kernel may take to let go of what it is being told, when no answer to a program waits for the line.
+	noticePatience = 5 * time.Second
 	// hurryPatience replaces lastPatience and closePatience once a signal has come while the mount was ending: enough for what is
 	// nearly done.
 	hurryPatience = 200 * time.Millisecond
@@ -179,6 +181,9 @@ func (m *mount) finish(earlier, waited error, timeout time.Duration) control.Out
 	err := errors.Join(earlier, failed, late, m.closeCache())
 	rescued := m.cache.Status().Rescued
 	m.closeConn()
+	if !m.fuse.EndNotices(noticePatience) {
+		m.log.Warn("programs that use the mount may hang: the kernel is still busy with what it was told")
+	}
 	m.dialer.Forget()
 	return control.Outcome{Error: oneLine(err), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
 }

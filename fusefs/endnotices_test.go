@@ -1,0 +1,35 @@
+package fusefs
+
+import (
+	"testing"
+	"time"
+)
+
+// The process may end when the kernel is out of what it is being told, and not before.
+func TestTheEndOfNoticesIsWaitedFor(t *testing.T) {
+	k := &busyKernel{let: make(chan struct{})}
+	m := &Mounted{notices: &notifier{}}
+	m.notices.start(k)
+	m.notices.NameChanged(1, "a")
+	waitFor(t, "a notice under way", func() bool {
+		m.notices.names.mu.Lock()
+		defer m.notices.names.mu.Unlock()
+		return len(m.notices.names.pending) == 0
+	})
+	if m.EndNotices(time.Millisecond) {
+		t.Error("it is not waited for that the kernel takes the notice")
+	}
+	for i := range 10 {
+		m.notices.NameChanged(1, string(rune('b'+i))) // nobody is told any more
+	}
+	if m.notices.begin(func() { t.Error("something new is told") }) {
+		t.Error("something new is begun")
+	}
+	close(k.let)
+	if !m.EndNotices(10 * time.Second) {
+		t.Error("no end of the notices although the kernel has taken the last")
+	}
+	if all := k.all(); len(all) > 1 {
+		t.Errorf("the kernel was told %q", all)
+	}
+}
