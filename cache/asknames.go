@@ -101,13 +101,13 @@ func (c *Cache) askNames(ctx context.Context, n *Node, h *Handle, want func(plac
 		all.Wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.namesAnswered(n, asked, open, list)
+		return c.namesAnswered(ctx, n, asked, open, list)
 	}
 }
 
 // namesAnswered enters the answers about names of a node that was as asked says; open, where it is not nil, is the answer of a handle.
 // Called with mu held.
-func (c *Cache) namesAnswered(n *Node, asked stamp, open *session.Attr, list []*nameAsked) (err error) {
+func (c *Cache) namesAnswered(ctx context.Context, n *Node, asked stamp, open *session.Attr, list []*nameAsked) (err error) {
 	if n.gen != asked.gen {
 		return nil // a change made here crossed with the answers
 	}
@@ -118,7 +118,7 @@ func (c *Cache) namesAnswered(n *Node, asked stamp, open *session.Attr, list []*
 		answer := c.errno(c.ctx, "find", q.path, q.err)
 		gone := errors.Is(answer, syscall.ENOENT) || errors.Is(answer, syscall.ENOTDIR)
 		switch {
-		case c.child(q.dir, q.name) != n || c.strayed(q.dir, q.moved, q.path, gone):
+		case c.child(q.dir, q.name) != n || c.strayed(ctx, q.dir, q.moved, q.path, gone):
 		case answer != nil && !gone:
 		case gone || !sameType(n, q.attr) || !asked.dirty && n.anotherAt(q.attr):
 			c.anothers(q.place)

@@ -215,10 +215,10 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 
 // gone notes that the server has no such name any more. The path says which name was asked for: the node
 // may have been moved meanwhile.
-func (c *Cache) gone(n *Node, p string) {
+func (c *Cache) gone(ctx context.Context, n *Node, p string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.parent == nil || c.path(n) != p || c.queue.moving(p) {
+	if n.parent == nil || c.path(n) != p || c.queue.moving(ctx, p) {
 		return
 	}
 	dir, name := n.parent, n.name
@@ -229,10 +229,10 @@ func (c *Cache) gone(n *Node, p string) {
 
 // notThere notes that the server did not find at p what a node is: nothing is there, or a link that leads nowhere, or no directory
 // (OpenSSH calls all three NO_SUCH_FILE).
-func (c *Cache) notThere(n *Node, p string) {
+func (c *Cache) notThere(ctx context.Context, n *Node, p string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.parent != nil && c.path(n) == p && !c.queue.moving(p) {
+	if n.parent != nil && c.path(n) == p && !c.queue.moving(ctx, p) {
 		c.replaced(n)
 	}
 }

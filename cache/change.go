@@ -45,6 +45,7 @@ type pending struct {
 	has     []*Node       // what its names had when it had entered the tree, nil for nothing; guarded by Cache.mu
 	takes   place         // a name that it takes away from a node; no directory: none; guarded by Cache.mu
 	spares  bool          // that node is to live on by another name; guarded by Cache.mu
+	before  []*pending    // those that it waits for, until it is done; guarded by queue.mu
 	done    chan struct{} // closed by leave
 }
 
@@ -171,7 +172,7 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 			p.node.asked++
 		}
 		c.mu.Unlock()
-		err := p.run(sftpconn.OnBehalf(work, ctx))
+		err := p.run(p.turnIn(sftpconn.OnBehalf(work, ctx)))
 		c.mu.Lock()
 		if p.node != nil {
 			p.node.asked--
@@ -248,7 +249,7 @@ func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) 
 	}
 	err := q.c.mayTake(p)
 	if err == nil {
-		err = p.run(sftpconn.Patient(ctx))
+		err = p.run(p.turnIn(sftpconn.Patient(ctx)))
 	}
 	if err != nil {
 		q.failed(p, err)

@@ -87,7 +87,7 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 	take := func(names []sftpconn.Entry, restart bool) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.strayed(dir, since, p, true) {
+		if c.strayed(ctx, dir, since, p, true) {
 			return errStrayed
 		}
 		if restart {
@@ -128,13 +128,13 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		return err
 	}
 	c.mu.Lock()
-	strayed := c.strayed(dir, since, p, true)
+	strayed := c.strayed(ctx, dir, since, p, true)
 	c.mu.Unlock()
 	if strayed {
 		return errStrayed
 	}
 	if absent {
-		c.notThere(dir, p)
+		c.notThere(ctx, dir, p)
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	a, err := c.statPath(ctx, p)
 	err = c.errno(ctx, "lookup", p, err)
 	c.mu.Lock()
-	again := c.strayed(dir, moved, p, errors.Is(err, syscall.ENOENT))
+	again := c.strayed(ctx, dir, moved, p, errors.Is(err, syscall.ENOENT))
 	c.mu.Unlock()
 	if again {
 		return c.Lookup(ctx, dir, name)

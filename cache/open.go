@@ -207,7 +207,7 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	})
 	unsure := sure()
 	c.mu.Lock()
-	strayed := c.path(n) != "" && c.strayed(n, moved, p, false)
+	strayed := c.path(n) != "" && c.strayed(ctx, n, moved, p, false)
 	c.mu.Unlock()
 	if err == nil && (unsure != nil || strayed) {
 		f.Close()
@@ -259,7 +259,7 @@ func (c *Cache) isAnother(n *Node, a session.Attr, before stamp, compares bool) 
 // or what it means.
 func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent error) (string, error) {
 	c.mu.Lock()
-	changing := asked != p || c.path(n) != p || c.serverPath(n) != asked || c.queue.moving(p)
+	changing := asked != p || c.path(n) != p || c.serverPath(n) != asked || c.queue.moving(ctx, p)
 	c.mu.Unlock()
 	if changing {
 		if err := c.settled(ctx, asked); err != nil {
@@ -277,7 +277,7 @@ func (c *Cache) goneUnder(ctx context.Context, n *Node, p string, err error) err
 	if e := c.allNames(ctx, n)(); e != nil {
 		return e
 	}
-	c.notThere(n, p)
+	c.notThere(ctx, n, p)
 	if c.pathOf(n) != "" {
 		return fail("open", p, syscall.ESTALE, err)
 	}

@@ -65,7 +65,8 @@ func (q *queue) add(p *pending) []*pending {
 			set[p] = struct{}{}
 		})
 	}
-	return slices.Collect(maps.Keys(before))
+	p.before = slices.Collect(maps.Keys(before))
+	return slices.Clone(p.before)
 }
 
 // conflicts collects the pending changes at path, above it and, with below, under it. Called with mu held.
@@ -108,13 +109,14 @@ func (q *queue) leave(p *pending) {
 			}
 		})
 	}
+	p.before = nil
 	q.count.Add(-1)
 	q.mu.Unlock()
 	close(p.done)
 }
 
-// moving says whether a rename is pending of a path or of what is above it.
-func (q *queue) moving(path string) bool {
+// moving says whether a rename is pending of a path or of what is above it; one that waits for the change whose turn ctx is does not count.
+func (q *queue) moving(ctx context.Context, path string) bool {
 	if !q.busy() {
 		return false
 	}
@@ -122,6 +124,7 @@ func (q *queue) moving(path string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.conflicts(path, false, set)
+	dropBehind(ctx, set)
 	for p := range set {
 		if p.moves {
 			return true
@@ -144,6 +147,7 @@ func (q *queue) waitFor(ctx context.Context, path string, below bool) error {
 	set := map[*pending]struct{}{}
 	q.mu.Lock()
 	q.conflicts(path, below, set)
+	dropBehind(ctx, set)
 	q.mu.Unlock()
 	return waitAll(ctx, concerning(set))
 }
@@ -164,6 +168,7 @@ func (q *queue) waitIn(ctx context.Context, dir string) error {
 			}
 		}
 	}
+	dropBehind(ctx, set)
 	q.mu.Unlock()
 	return waitAll(ctx, concerning(set))
 }

@@ -34,7 +34,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	err = c.errno(ctx, "stat", p, err)
 	absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
 	c.mu.Lock()
-	again := c.strayed(n, asked.moved, p, absent)
+	again := c.strayed(ctx, n, asked.moved, p, absent)
 	c.mu.Unlock()
 	if again {
 		return c.refresh(ctx, n, h)
@@ -91,7 +91,7 @@ func (c *Cache) refreshOtherwise(ctx context.Context, n *Node, h *Handle, p stri
 		return nil
 	}
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) {
-		c.gone(n, p)
+		c.gone(ctx, n, p)
 		if left := c.pathOf(n); left != "" && left != p {
 			return c.refresh(ctx, n, h) // by another of its names
 		}

@@ -157,6 +157,6 @@ func (c *Cache) lastMove(n *Node) (last uint64) {
 // strayed says whether the answer about a path p that was n's, or of a name in n, may be about what a rename has brought
 // there or taken away: one was entered since the question was prepared, or, where the answer is that there is no such
 // name, one is under way. It has to be asked again, by the path that there is then. Called with mu held.
-func (c *Cache) strayed(n *Node, since uint64, p string, absent bool) bool {
-	return c.lastMove(n) != since || absent && c.queue.moving(p)
+func (c *Cache) strayed(ctx context.Context, n *Node, since uint64, p string, absent bool) bool {
+	return c.lastMove(n) != since || absent && c.queue.moving(ctx, p)
 }

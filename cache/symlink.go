@@ -35,7 +35,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	err = c.errno(ctx, "readlink", p, errs[0])
 	c.mu.Lock()
 	now := c.path(n)
-	strayed := now != "" && now != p || c.strayed(n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
+	strayed := now != "" && now != p || c.strayed(ctx, n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
 	for i, s := range siblings {
 		if errs[i+1] == nil && s.isLink() && !strayed {
 			s.link = &target{targets[i+1], c.lastMove(s)}
