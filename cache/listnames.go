@@ -78,7 +78,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		return
 	}
 	link := n.link
-	if signatureOf(n.attr) != signatureOf(e.Attr) {
+	if signatureOf(n.attr) != signatureOf(e.Attr) || link != nil && link.racy {
 		link = nil // made anew: it may lead elsewhere
 	}
 	c.keepAttr(n, e.Attr)

@@ -29,7 +29,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	}
 	c.mu.Lock()
 	siblings, paths := c.linksBeside(n)
-	moved := c.lastMove(n)
+	moved, asked := c.lastMove(n), c.serverNow()
 	c.mu.Unlock()
 	targets, errs := c.conn.Readlinks(ctx, append([]string{p}, paths...))
 	err = c.errno(ctx, "readlink", p, errs[0])
@@ -38,7 +38,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	strayed := now != "" && now != p || c.strayed(ctx, n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
 	for i, s := range siblings {
 		if errs[i+1] == nil && s.isLink() && !strayed {
-			s.link = &target{targets[i+1], c.lastMove(s)}
+			s.link = &target{targets[i+1], c.lastMove(s), sameSecond(s.attr.Mtime, asked)}
 		}
 		s.pins--
 		c.retireIfUnheld(s)
@@ -46,7 +46,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	switch {
 	case strayed:
 	case err == nil:
-		n.link = &target{targets[0], moved}
+		n.link = &target{targets[0], moved, sameSecond(n.attr.Mtime, asked)}
 	default:
 		n.expire() // it may not be a link any more, or not be there
 	}
@@ -65,6 +65,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 type target struct {
 	text  string
 	moved uint64 // the last rename before it was told (see lastMove)
+	racy  bool   // as of a version: another link that others have put in its place since might look the same
 }
 
 // holds says whether a target is what the server would still tell. One that makes absolute targets of relative ones tells another one

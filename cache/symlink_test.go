@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sshmount/sftpconn/sftptest"
 )
 
@@ -127,4 +129,42 @@ func TestALinkWithANulInItsTargetIsRefused(t *testing.T) {
 		}
 	}
 	r.tap.OnReply(nil)
+}
+
+// As `ln -sfn` does it: a target as long as the one before, put there in the second in which that was read.
+func TestALinkThatIsReplacedInTheSecondOfItsReadingIsReadAgain(t *testing.T) {
+	r := newRig(t, nil)
+	p := filepath.Join(r.dir, "current")
+	if err := os.Symlink("one", p); err != nil {
+		t.Fatal(err)
+	}
+	r.list(r.Root())
+	n := r.mustFind("current").Node
+	target := func() string {
+		t.Helper()
+		got, err := r.Readlink(ctxOf(t), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := target(); got != "one" {
+		t.Fatalf("it leads to %q", got)
+	}
+	old, err := os.Lstat(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(p), os.Symlink("two", p)); err != nil {
+		t.Fatal(err)
+	}
+	same := []unix.Timeval{{Sec: old.ModTime().Unix()}, {Sec: old.ModTime().Unix()}}
+	if err := unix.Lutimes(p, same); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(time.Minute)
+	r.list(r.Root())
+	if got := target(); got != "two" {
+		t.Errorf("it leads to %q still", got)
+	}
 }

@@ -33,9 +33,12 @@ const cheapAgain = sftpconn.HeadNear
 // mark notes of which version of a file the clean bytes are. One that came about in the second in which it was looked at (looked, on the
 // server's clock, in seconds since 1970) may have another behind it with the same mtime. Called with mu held.
 func (f *fileState) mark(of signature, looked int64) {
-	f.version = version{known: true, signature: of, racy: looked-int64(of.mtime) < 2}
+	f.version = version{known: true, signature: of, racy: sameSecond(of.mtime, looked)}
 	f.written.hides = false
 }
+
+// sameSecond says whether what has this mtime may have been changed since it was looked at, without a change of its mtime.
+func sameSecond(mtime uint32, looked int64) bool { return looked-int64(mtime) < 2 }
 
 // markOwn is mark for a version that came about here, when the last bytes were written. What was just written is read again only where
 // that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. The open handles take
