@@ -6,8 +6,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/sftptest"
 )
 
 // One name of a file is moved and the other removed while a change of its attributes has not had its turn: the server knows the file
@@ -20,12 +18,7 @@ func TestAChangeOfAHardLinkFindsItByTheNameThatTheServerStillHas(t *testing.T) {
 			r.list(r.Root())
 			n := r.linkedPair()
 			r.list(r.Root())
-			r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-				if p.Name == "posix-rename@openssh.com" || p.Name == "SETSTAT" || p.Name == "lsetstat@openssh.com" {
-					return sftptest.Hold()
-				}
-				return sftptest.Pass()
-			})
+			r.holdRequests("posix-rename@openssh.com", "SETSTAT", "lsetstat@openssh.com")
 			r.tap.Reset()
 			set := func(bits uint32) {
 				t.Helper()

@@ -6,9 +6,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/session"
-	"sshmount/sftpconn/sftptest"
 )
 
 // With -o async an fsync of a directory makes sure of all that is in it, and not of the names alone.
@@ -16,12 +13,7 @@ func TestAsyncFsyncOfADirectoryTellsOfAttributesThatAFileInItWasRefused(t *testi
 	r := newRig(t, async)
 	r.put("d/f", "content")
 	d, n := r.mustFind("d").Node, r.mustFind("d/f").Node
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name == "SETSTAT" {
-			return sftptest.Answer(session.StatusPermissionDenied, "no")
-		}
-		return sftptest.Pass()
-	})
+	r.refuse("SETSTAT")
 	mode := uint32(0o600)
 	if _, _, err := r.Setattr(ctxOf(t), n, nil, SetAttr{Mode: &mode}); err != nil {
 		t.Fatal(err)
@@ -54,12 +46,7 @@ func TestADirectoryThatItsOwnerMayNotListIsNotListedFromMemory(t *testing.T) {
 	if _, _, err := r.Setattr(ctxOf(t), d, nil, SetAttr{Mode: &mode}); err != nil {
 		t.Fatal(err)
 	}
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name == "OPENDIR" {
-			return sftptest.Answer(session.StatusPermissionDenied, "no")
-		}
-		return sftptest.Pass()
-	})
+	r.refuse("OPENDIR")
 	_, err := r.OpenDir(ctxOf(t), d)
 	wantErrno(t, err, syscall.EACCES)
 }

@@ -58,12 +58,7 @@ func TestWhatIsLinkedToItsNameIsMadeByTheFirst(t *testing.T) {
 	r := newRig(t, async)
 	r.list(r.Root())
 	r.linkOnce()
-	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
-		if p.Request != nil && p.Request.Name == "MKDIR" {
-			return sftptest.Hold()
-		}
-		return sftptest.Pass()
-	})
+	r.holdReply("MKDIR")
 	d, err := r.Mkdir(ctxOf(t), r.Root(), "d", 0o755)
 	if err != nil {
 		t.Fatal(err)
@@ -106,15 +101,7 @@ func TestAttributesOfALinkedNameAreSetWhileTheFirstIsTakenAway(t *testing.T) {
 			if err := r.Sync(ctxOf(t)); err != nil {
 				t.Fatal(err)
 			}
-			hold := func(name string) {
-				r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
-					if p.Request != nil && p.Request.Name == name {
-						return sftptest.Hold()
-					}
-					return sftptest.Pass()
-				})
-			}
-			hold("hardlink@openssh.com")
+			r.holdReply("hardlink@openssh.com")
 			if _, err := r.Link(ctxOf(t), f.Node, r.Root(), "final"); err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +109,7 @@ func TestAttributesOfALinkedNameAreSetWhileTheFirstIsTakenAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.waitHeld()
-			hold("REMOVE")
+			r.holdReply("REMOVE")
 			r.tap.Release()
 			r.waitHeld() // the server has taken the first name away, and nobody here knows
 			sent := r.tap.Count("SETSTAT")

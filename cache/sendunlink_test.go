@@ -6,8 +6,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/sftptest"
 )
 
 // By its name the attributes would be those of the file that has it next.
@@ -86,12 +84,9 @@ func TestAsyncAttributesSetBeforeARemovalFindTheFile(t *testing.T) {
 // With async a name may be on its way out while the server has the file by another one, too, by which its attributes are to be set.
 func TestAsyncAttributesAreSetByTheNameThatIsLeft(t *testing.T) {
 	r := newRig(t, async)
-	r.put("first", "x")
 	r.put("f", "x")
 	r.list(r.Root())
-	if _, err := r.Link(ctxOf(t), r.mustFind("first").Node, r.Root(), "second"); err != nil {
-		t.Fatal(err) // it tells that there are hard links
-	}
+	r.linkOnce()
 	n := r.mustFind("f").Node
 	r.holdReply("hardlink@openssh.com")
 	if _, err := r.Link(ctxOf(t), n, r.Root(), "g"); err != nil {
@@ -101,12 +96,7 @@ func TestAsyncAttributesAreSetByTheNameThatIsLeft(t *testing.T) {
 	if err := r.Unlink(ctxOf(t), r.Root(), "f"); err != nil {
 		t.Fatal(err)
 	}
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name == "REMOVE" || p.Name == "SETSTAT" {
-			return sftptest.Hold()
-		}
-		return sftptest.Pass()
-	})
+	r.holdRequests("REMOVE", "SETSTAT")
 	r.tap.Release()
 	r.waitHeld()
 	if _, _, err := r.Setattr(ctxOf(t), n, nil, setters[0].wish()); err != nil {
