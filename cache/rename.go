@@ -125,7 +125,6 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 		c.absent(dir, name)
 	}
 	c.touched(dir)
-	replaced := newdir.dir.list.named(newname)
 	c.noteRemoved(newdir, newname)
 	c.forgetName(newdir, newname)
 	if n == nil {
@@ -134,9 +133,6 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 		c.distrust(newdir)
 		c.touched(newdir)
 		return
-	}
-	if replaced != nil {
-		replaced.gone = false // the name was never away: it keeps its place, and who reads the directory sees it once
 	}
 	c.giveName(n, newdir, newname)
 	c.changed(n)
