@@ -124,15 +124,17 @@ func (c *Cache) recreate(ctx context.Context, dir *Node, name string, flags uint
 // createFile has the server make a file, or open the one that is there.
 func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
 	const op = "create"
-	p := req.Path()
-	asked := c.now()
-	f, a, made, err := c.createRemote(ctx, req, excl, sure)
-	err = c.ifNoRoom(ctx, asked, err, func() (err error) {
+	var f *sftpconn.File
+	var a session.Attr
+	var made bool
+	try := func() (err error) {
 		f, a, made, err = c.createRemote(ctx, req, excl, sure)
 		return err
-	})
-	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) && c.dropGuesses(ctx, asked) {
-		f, a, made, err = c.createRemote(ctx, req, excl, sure)
+	}
+	p, asked := req.Path(), c.now()
+	err := c.ifNoRoom(ctx, asked, try(), try)
+	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) {
+		err = c.pastGuesses(ctx, asked, err, try)
 	}
 	if excl && errors.Is(err, sftpconn.ErrUncertain) {
 		c.log.Warn("a file was to be made when the connection was lost, and is there now: whether this mount has made it cannot be told", "path", p)
@@ -203,8 +205,13 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 		own.Pflags |= session.OpenExcl
 		own.SetPerm = true
 		sent, asked := time.Now(), c.now()
-		f, a, err = c.conn.Open(ctx, own)
-		f, a, err = c.ifDenied(ctx, own, asked, f, a, err)
+		try := func() (err error) {
+			f, a, err = c.conn.Open(ctx, own)
+			return err
+		}
+		if err = try(); c.mayBeFull(err) { // what else is refused may be there already
+			err = c.pastGuesses(ctx, asked, err, try)
+		}
 		switch {
 		case err == nil:
 			c.learnClock(a, sent)

@@ -46,47 +46,46 @@ func (c *Cache) pauseGuesses() { c.scarce = c.now() + int64(scarceFor) }
 // open is sftpconn's Open for a program, again where the server refuses while it holds handles that no program has.
 func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.File, a session.Attr, err error) {
 	asked := c.now()
-	f, a, err = c.openPastGuesses(ctx, r)
-	err = c.ifNoRoom(ctx, asked, err, func() (err error) {
+	try := func() (err error) {
 		f, a, err = c.openPastGuesses(ctx, r)
 		return err
-	})
+	}
+	err = c.ifNoRoom(ctx, asked, try(), try)
 	return f, a, err
 }
 
 // openPastGuesses is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
 // reason for an error.
-func (c *Cache) openPastGuesses(ctx context.Context, r sftpconn.OpenRequest) (*sftpconn.File, session.Attr, error) {
+func (c *Cache) openPastGuesses(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.File, a session.Attr, err error) {
 	asked := c.now()
-	f, a, err := c.conn.Open(ctx, r)
-	if failure(err) && c.dropGuesses(ctx, asked) {
-		return c.conn.Open(ctx, r)
+	try := func() (err error) {
+		f, a, err = c.conn.Open(ctx, r)
+		return err
 	}
-	return c.ifDenied(ctx, r, asked, f, a, err)
+	err = c.pastGuesses(ctx, asked, try(), try)
+	return f, a, err
 }
 
-// ifDenied takes the outcome of an opening that was asked for at the time given, and tries it again where the server says that it is not
-// permitted while it holds handles for guesses: some servers (SFTPGo) say so to who has as many files open as they allow. As a rule it
-// is true, so the guessing is paused for no more than the second try.
-func (c *Cache) ifDenied(
-	ctx context.Context, r sftpconn.OpenRequest, asked int64, f *sftpconn.File, a session.Attr, err error,
-) (*sftpconn.File, session.Attr, error) {
-	if !c.mayBeFull(err) {
-		return f, a, err
+// pastGuesses is given the outcome of an opening that was asked for at the time given, and has it tried once more where the server may have
+// refused it for the handles that it holds for guesses. Some servers (SFTPGo) say that it is not permitted to who has as many files open as
+// they allow. As a rule that is true, so the guessing is paused for no more than the second try then.
+func (c *Cache) pastGuesses(ctx context.Context, asked int64, err error, try func() error) error {
+	denied := c.mayBeFull(err)
+	if !denied && !failure(err) {
+		return err
 	}
 	c.mu.Lock()
 	before := c.scarce
 	c.mu.Unlock()
-	again := c.dropGuesses(ctx, asked)
-	if again {
-		f, a, err = c.conn.Open(ctx, r)
+	if c.dropGuesses(ctx, asked) {
+		err = try()
 	}
-	if c.mayBeFull(err) {
+	if denied && c.mayBeFull(err) {
 		c.mu.Lock()
 		c.scarce = before
 		c.mu.Unlock()
 	}
-	return f, a, err
+	return err
 }
 
 // mayBeFull says whether a server may have denied an opening as it has as many files open as it allows. OpenSSH denies for permissions
