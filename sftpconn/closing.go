@@ -77,7 +77,9 @@ func (f *File) closeHandle(h *handle) {
 		<-call.Done()
 		switch err := call.Wait(f.c.ctx); {
 		case unstored && refused(err):
-			f.refusedAtClose(err)
+			if path := f.r.Path(); path != "" { // else it was removed
+				f.mayLack(path, "the server has refused to close the file", err)
+			}
 		case unstored && cl.anyOrder && isLost(err):
 			f.lookForUnclosed()
 		}
@@ -131,27 +133,15 @@ func (f *File) lookForUnclosed() {
 	case err == nil:
 		f.lookForLoss(exposed, a)
 	case f.c.ctx.Err() == nil:
-		f.lostUnclosed(path, err)
+		f.mayLack(path, "the line was lost before the server had closed the file", err)
 	}
 }
 
-// lostUnclosed tells that a file was not closed before the line was lost, and not seen since.
-func (f *File) lostUnclosed(path string, cause error) {
-	f.c.o.Logger.Error("the line was lost before the server had closed a file: it may not have what was written", "path", path, "cause", cause)
+// mayLack tells who has written the file that the server need not have what it had acknowledged; why says what has become of its closing.
+func (f *File) mayLack(path, why string, cause error) {
+	f.c.o.Logger.Error(why+": it may not have what was written", "path", path, "cause", cause)
 	if f.r.Lost != nil {
-		f.r.Lost(wrap(fmt.Errorf("%w: the line was lost before it had closed the file: %w", ErrLost, cause), "close", path))
-	}
-}
-
-// refusedAtClose is told that the server has refused to close the file: it need not have what it had acknowledged.
-func (f *File) refusedAtClose(cause error) {
-	path := f.r.Path()
-	if path == "" {
-		return // it was removed
-	}
-	f.c.o.Logger.Error("the server has refused to close a file: it may not have what was written", "path", path, "cause", cause)
-	if f.r.Lost != nil {
-		f.r.Lost(wrap(fmt.Errorf("%w: it has refused to close the file: %w", ErrLost, cause), "close", path))
+		f.r.Lost(wrap(fmt.Errorf("%w: %s: %w", ErrLost, why, cause), "close", path))
 	}
 }
 

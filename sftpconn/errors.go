@@ -17,7 +17,7 @@ var (
 	ErrStale = errors.New("file changed or went away while the connection was lost")
 
 	// ErrLost tells of bytes that the server had acknowledged, and that were gone after a reconnect, or may be gone because it has
-	// refused to close the file.
+	// refused to close the file, or the line was lost before it had.
 	ErrLost = errors.New("the server has lost bytes that it had acknowledged")
 
 	// ErrUnsupported is returned when the server lacks what the request needs.
