@@ -10,29 +10,26 @@ import (
 )
 
 // Lstat gives the attributes of path, of the link itself where it is one.
-func (c *Conn) Lstat(ctx context.Context, path string) (a Attr, err error) {
-	err = c.retry(ctx, "lstat", path, func(ch *channel, _ bool) error {
-		call := ch.s.Lstat(path)
-		if err := ch.wait(ctx, call); err != nil {
-			return err
-		}
-		a = call.Attr()
-		return nil
-	})
-	return a, wrap(err, "lstat", path)
+func (c *Conn) Lstat(ctx context.Context, path string) (Attr, error) {
+	return c.attributes(ctx, "lstat", path, (*session.Session).Lstat)
 }
 
 // Stat follows links.
-func (c *Conn) Stat(ctx context.Context, path string) (a Attr, err error) {
-	err = c.retry(ctx, "stat", path, func(ch *channel, _ bool) error {
-		call := ch.s.Stat(path)
+func (c *Conn) Stat(ctx context.Context, path string) (Attr, error) {
+	return c.attributes(ctx, "stat", path, (*session.Session).Stat)
+}
+
+// attributes asks for those of path.
+func (c *Conn) attributes(ctx context.Context, op, path string, start func(*session.Session, string) *session.Call) (a Attr, err error) {
+	err = c.retry(ctx, op, path, func(ch *channel, _ bool) error {
+		call := start(ch.s, path)
 		if err := ch.wait(ctx, call); err != nil {
 			return err
 		}
 		a = call.Attr()
 		return nil
 	})
-	return a, wrap(err, "stat", path)
+	return a, wrap(err, op, path)
 }
 
 // Realpath makes path absolute; "." is the login directory.
