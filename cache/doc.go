@@ -63,7 +63,7 @@
 //
 // filedata's locks are its own, and come after Cache.mu. Only those of its calls that never wait
 // are made with Cache.mu held: NewFile, Open, Preload, Release, Size, SetRemoteSize, Truncated,
-// Grown, Lacking, Unpaged, Drop, Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck. A
+// Grown, Acknowledged, Lacking, Unpaged, Drop, Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck. A
 // file that was kept open is closed with Cache.mu held, and one that is open is told so of a cut
 // (willBeCut), so sftpconn's File.mu comes after it, too;
 // sftpconn calls the Path, Check and Lost of an opening with no lock held.

@@ -23,7 +23,8 @@ type OpenRequest struct {
 	// Check looks at the attributes found at a reopening, before the new handle is used; its error (ErrStale) ends the file. May be nil.
 	Check func(Attr) error
 	// Lost is told, once, where a reopening finds the file shorter than it was written through this File and acknowledged, and no
-	// fsync had followed: the server has crashed, or another client has cut the file. The error wraps ErrLost. May be nil.
+	// fsync had followed: the server has crashed, or another client has cut the file. So it is where the server has refused to close what
+	// was written, or may not have closed it before the line was lost. The error wraps ErrLost. May be nil.
 	Lost func(error)
 	// Written is told before each WRITE is sent: from then on the server may have what was written. May be nil.
 	Written func()
