@@ -25,42 +25,7 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 			found.Node.file.written.changed = true
 			ch.node = found.Node
 		},
-		run: func(ctx context.Context) error {
-			defer close(b.created)
-			excl := flags&syscall.O_EXCL != 0
-			var f *sftpconn.File
-			var a session.Attr
-			var made bool
-			if c.linkedElsewhere(place{dir, name}) {
-				b.failed = fail("create", p, syscall.EEXIST, errors.New("a file that has other names, too, was not taken away from there"))
-				return b.failed
-			}
-			err := c.createInRoom(ctx, func() (err error) {
-				f, a, made, err = c.createRemote(ctx, req, excl, true)
-				return err
-			})
-			if excl && errors.Is(err, sftpconn.ErrUncertain) {
-				// The name was free and the program has been told that the file is made: what is there now is it.
-				f, a, err = c.conn.Open(ctx, req)
-			}
-			if err == nil && !made && a.Size > 0 && flags&syscall.O_TRUNC == 0 {
-				// What the program has written to a new file has no place in one that has bytes.
-				f.Close()
-				err = fail("create", p, syscall.EEXIST, errors.New("a file that is not empty has come there meanwhile"))
-			}
-			if err != nil {
-				b.failed = c.whyNotCreated(ctx, p, excl, err)
-				return b.failed
-			}
-			if made {
-				c.learnOwner(dir, a)
-			}
-			b.set(f)
-			c.mu.Lock()
-			c.countRoom(b)
-			c.mu.Unlock()
-			return nil
-		},
+		run: func(ctx context.Context) error { return c.createAnswered(ctx, b, place{dir, name}, p, req, flags) },
 	})
 	if err != nil && self == nil {
 		return Found{}, nil, err // the backlog had no room and the program did not wait for it
@@ -76,4 +41,42 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 		return Found{}, nil, err
 	}
 	return found, self, nil
+}
+
+// createAnswered has the server make the file of b, of which the program was told that it is made. p is its path, for errors.
+func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p string, req sftpconn.OpenRequest, flags uint32) error {
+	defer close(b.created)
+	excl := flags&syscall.O_EXCL != 0
+	var f *sftpconn.File
+	var a session.Attr
+	var made bool
+	if c.linkedElsewhere(at) {
+		b.failed = fail("create", p, syscall.EEXIST, errors.New("a file that has other names, too, was not taken away from there"))
+		return b.failed
+	}
+	err := c.createInRoom(ctx, func() (err error) {
+		f, a, made, err = c.createRemote(ctx, req, excl, true)
+		return err
+	})
+	if excl && errors.Is(err, sftpconn.ErrUncertain) {
+		// The name was free and the program has been told that the file is made: what is there now is it.
+		f, a, err = c.conn.Open(ctx, req)
+	}
+	if err == nil && !made && a.Size > 0 && flags&syscall.O_TRUNC == 0 {
+		// What the program has written to a new file has no place in one that has bytes.
+		f.Close()
+		err = fail("create", p, syscall.EEXIST, errors.New("a file that is not empty has come there meanwhile"))
+	}
+	if err != nil {
+		b.failed = c.whyNotCreated(ctx, p, excl, err)
+		return b.failed
+	}
+	if made {
+		c.learnOwner(at.dir, a)
+	}
+	b.set(f)
+	c.mu.Lock()
+	c.countRoom(b)
+	c.mu.Unlock()
+	return nil
 }

@@ -38,6 +38,15 @@ func (c *Cache) giveName(n *Node, dir *Node, name string) {
 	c.idle.Remove(dir.id)
 }
 
+// enterLink gives a node a name that a hard link of it has made, or will have made. Called with mu held.
+func (c *Cache) enterLink(n *Node, dir *Node, name string) {
+	if c.child(dir, name) != n {
+		c.forgetName(dir, name)
+		c.giveName(n, dir, name)
+	}
+	c.nameAdded(dir, name, n)
+}
+
 // surelyLinked says whether a hard link of n at a place will succeed. There may be a file system without hard links anywhere
 // below the root, so the server must have made one in that directory, or in one on the same file system.
 func (c *Cache) surelyLinked(n *Node, at place) bool {

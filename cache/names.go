@@ -5,7 +5,6 @@ import (
 	"errors"
 	"syscall"
 
-	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 )
 
@@ -111,23 +110,16 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	var from, p string
 	var known place // whose path from is
 	var found Found
-	enterName := func() {
-		if dir.dir.children[name] != n {
-			c.forgetName(dir, name)
-			c.giveName(n, dir, name)
-		}
-		c.nameAdded(dir, name, n)
-	}
 	ch := change{
 		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
 		still: func() bool { return c.freeIn(dir, name) },
 		predict: func(*change) {
-			enterName()
+			c.enterLink(n, dir, name)
 			found = c.foundAt(n, place{dir, name})
 		},
 		enter: func(err error) {
 			if err == nil {
-				enterName()
+				c.enterLink(n, dir, name)
 			}
 		},
 		locate: func() (paths []string, err error) {
@@ -145,11 +137,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			if from == "" {
 				return fail(op, p, syscall.ENOENT, errors.New("the file that was to get a name more was refused"))
 			}
-			err := c.conn.Link(ctx, from, p)
-			switch {
-			case errors.Is(err, sftpconn.ErrUnsupported):
-				return c.errno(ctx, op, p, err)
-			case err != nil:
+			if err := c.conn.Link(ctx, from, p); err != nil {
 				return c.whyNotLinked(ctx, from, p, err)
 			}
 			c.linked(n, place{dir, name})

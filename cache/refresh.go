@@ -48,6 +48,11 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		}
 		return c.refreshOpen(ctx, n, h)
 	}
+	return c.refreshMet(ctx, n, h, p, asked, a)
+}
+
+// refreshMet is what refresh does with the attributes a that the server has told of the name p.
+func (c *Cache) refreshMet(ctx context.Context, n *Node, h *Handle, p string, asked stamp, a session.Attr) error {
 	c.mu.Lock()
 	same, another := sameType(n, a), false
 	switch {

@@ -44,25 +44,28 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		},
 		still:   func() bool { return c.child(newdir, newname) == dst && c.child(dir, name) == src },
 		predict: func(*change) { c.move(dir, name, newdir, newname) },
-		enter: func(err error) {
-			n := c.child(dir, name)
-			switch {
-			case err == nil && n != nil && n == c.child(newdir, newname):
-				// Two names of one file, as far as was known here: then the server has left both.
-				c.doubtName(dir, name)
-				c.doubtName(newdir, newname)
-			case err == nil:
-				c.move(dir, name, newdir, newname)
-			case n != nil && errors.Is(err, syscall.ENOENT):
-				n.expire()
-			case errors.Is(err, syscall.EEXIST):
-				c.doubtName(newdir, newname)
-				c.notifyName(newdir.id, newname)
-			}
-		},
+		enter:   func(err error) { c.renamed(place{dir, name}, place{newdir, newname}, err) },
 	}
 	_, err := c.submitMaking(ctx, ch)
 	return err
+}
+
+// renamed enters the outcome of a rename. Called with mu held.
+func (c *Cache) renamed(from, to place, err error) {
+	n := c.child(from.dir, from.name)
+	switch {
+	case err == nil && n != nil && n == c.child(to.dir, to.name):
+		// Two names of one file, as far as was known here: then the server has left both.
+		c.doubtName(from.dir, from.name)
+		c.doubtName(to.dir, to.name)
+	case err == nil:
+		c.move(from.dir, from.name, to.dir, to.name)
+	case n != nil && errors.Is(err, syscall.ENOENT):
+		n.expire()
+	case errors.Is(err, syscall.EEXIST):
+		c.doubtName(to.dir, to.name)
+		c.notifyName(to.dir.id, to.name)
+	}
 }
 
 // locateRename is the locate of a rename.
