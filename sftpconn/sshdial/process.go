@@ -41,10 +41,15 @@ type process struct {
 
 var _ net.Conn = (*process)(nil)
 
+// deafToHangup runs its arguments as a program that outlasts the end of its terminal.
+const deafToHangup = `trap '' HUP; exec "$@"`
+
 // startProcess runs argv. Where the program may ask the user on the terminal it
 // has to stay in our process group (ownGroup false), or it would be stopped for
-// reading from it. Otherwise it has a session of its own, so that it finds no
-// terminal to be stopped at. also gets a copy of standard error; it may be nil.
+// reading from it. The mount goes on without that terminal, and this one can't
+// leave it any more: it must not end with it, when nobody is there to log in again.
+// Otherwise it has a session of its own, so that it finds no terminal to be
+// stopped at. also gets a copy of standard error; it may be nil.
 func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer) (*process, error) {
 	childIn, in, err := os.Pipe()
 	if err != nil {
@@ -66,6 +71,9 @@ func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer
 		}
 	}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
+	if !ownGroup && p.cmd.Err == nil {
+		p.cmd = exec.Command("/bin/sh", append([]string{"-c", deafToHangup, "sh"}, argv...)...)
+	}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = childIn, childOut, &p.stderr
 	if also != nil {
 		p.cmd.Stderr = io.MultiWriter(&p.stderr, also)
