@@ -50,17 +50,25 @@ type asker struct {
 
 func (a *asker) possible() bool { return !a.batch && a.q.open() }
 
-// ask shows the prompt and returns the answer. errDetached where nobody is there.
+// whyNot is the error of a question that may not be asked.
+func (a *asker) whyNot() error {
+	if a.batch {
+		return errBatch
+	}
+	return errDetached
+}
+
+// ask shows the prompt and returns the answer; whyNot says what is wrong where nobody may be asked.
 func (a *asker) ask(prompt string, echo bool) (string, error) {
 	if !a.possible() {
-		return "", errDetached
+		return "", a.whyNot()
 	}
 	a.patience.pause()
 	defer a.patience.resume()
 	a.q.turn.Lock()
 	defer a.q.turn.Unlock()
 	if !a.possible() {
-		return "", errDetached
+		return "", a.whyNot()
 	}
 	return a.q.prompt.Ask(a.ctx, printable(prompt), echo)
 }
@@ -75,6 +83,16 @@ func (a *asker) notice(text string) {
 	for line := range strings.Lines(text) {
 		a.q.prompt.Notice(printable(strings.TrimRight(line, "\r\n")))
 	}
+}
+
+// warn shows the user a line, and puts it into the log where there is no user: without a terminal
+// (in /etc/fstab, from cron) that is shown, too, until the mount is made.
+func (a *asker) warn(text string) {
+	if !a.q.open() {
+		a.log.Warn(text)
+		return
+	}
+	a.notice("Warning: " + text)
 }
 
 // printable takes control characters out of what a server wants shown: it could

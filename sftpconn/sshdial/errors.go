@@ -25,6 +25,9 @@ var errInterrupted = errors.New("interrupted")
 // errNoAnswer means that the user ended the input in place of an answer, or that the terminal is gone.
 var errNoAnswer = errors.New("no answer was given (end of input, as with Ctrl-D)")
 
+// errBatch means that a question would have to be asked and the configuration forbids that.
+var errBatch = errors.New("with BatchMode nothing is asked")
+
 // errDetached means that a question would have to be asked and nobody is there.
 var errDetached = errors.New("there is nobody to ask (no terminal, or already in the background)")
 

@@ -100,7 +100,7 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	}
 	switch {
 	case off:
-		h.ask.notice(fmt.Sprintf("Warning: the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(shown)))
+		h.ask.warn(fmt.Sprintf("the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(shown)))
 	case h.mustKnow:
 		return permanent("the configuration leads to %s now, whose host key (%s) is not known: it gets no password that was given for another; compare the key with the server's and add it to %s%s",
 			h.cfg.name(), keyName(shown), h.known.fileOrNone(), because)
@@ -119,7 +119,7 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 		h.unsaved.set(shown)
 	}
 	if err != nil {
-		h.ask.notice(fmt.Sprintf("The host key of %s could not be added to %s: %v", h.cfg.name(), h.known.file, err))
+		h.ask.warn(fmt.Sprintf("the host key of %s (%s) could not be added to %s: %v", h.cfg.name(), keyName(shown), h.known.file, err))
 		return nil
 	}
 	if kept {
@@ -133,8 +133,12 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 func (h *hostKeyCheck) askUser(key ssh.PublicKey, others []xknownhosts.KnownKey, remote net.Addr, because string) error {
 	name := h.cfg.name()
 	if !h.ask.possible() {
-		return permanent("the host key of %s (%s) is not known, and there is no terminal to ask on: connect once with ssh and compare the key, or give -o StrictHostKeyChecking=accept-new%s",
-			name, keyName(key), because)
+		why := "there is no terminal to ask on"
+		if h.ask.batch {
+			why = errBatch.Error()
+		}
+		return permanent("the host key of %s (%s) is not known, and %s: connect once with ssh and compare the key, or give -o StrictHostKeyChecking=accept-new%s",
+			name, keyName(key), why, because)
 	}
 	if because != "" {
 		h.ask.notice(fmt.Sprintf("The host key of %s is not known%s.", name, because))

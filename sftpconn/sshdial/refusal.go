@@ -47,10 +47,15 @@ func (l *login) refusal() error {
 	case !l.mayType():
 		msg += "; no password is given to a server whose host key has changed"
 	case slices.Contains(l.accepted, "password") || slices.Contains(l.accepted, "keyboard-interactive"):
-		if !l.ask.possible() && len(l.tried) == 0 {
-			msg += "; a password cannot be asked for without a terminal"
-		} else {
+		switch {
+		case len(l.tried) > 0 || l.ask.possible():
 			msg += "; check user name and password"
+		case l.ask.batch:
+			msg += "; with BatchMode no password is asked for: name a key that the server knows with IdentityFile"
+		case l.ask.q.prompt != nil:
+			msg += "; a password cannot be asked for any more: mount again to give it"
+		default:
+			msg += "; a password cannot be asked for without a terminal: give it with password_stdin, or name a key that the server knows with IdentityFile"
 		}
 	default:
 		msg += "; check the user name, and that one of these keys is in the server's authorized_keys"
