@@ -24,9 +24,16 @@ func rootCommand(out io.Writer) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetOut(out)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; '%s --help' shows the known ones", err, c.CommandPath())
+	})
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
 		if c != root {
-			fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", c.Short, c.UsageString())
+			text := c.Short
+			if c.Long != "" {
+				text = strings.TrimSpace(c.Long) // of the completions: how a shell gets them, and what else that needs
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", text, c.UsageString())
 			return
 		}
 		cmdline.Usage(c.OutOrStdout())

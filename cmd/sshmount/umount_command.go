@@ -27,13 +27,22 @@ func umountCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return umount(args[0], wish) },
 	}
 	c.Flags().BoolVarP(&wish.Lazy, "lazy", "l", false, "detach it also while programs use it; it ends with the last open file")
-	c.Flags().Func("timeout", "how long to wait for unsaved data in `seconds`, or with a unit as in 2m (default the mount's drain_timeout, 120)", func(v string) error {
-		d, err := cmdline.ParseSeconds(v)
-		wish.Timeout = max(d, 1) // zero is the mount's own
-		return err
-	})
+	c.Flags().Var((*drainTime)(&wish.Timeout), "timeout", "how long to wait for unsaved data, or with a unit as in 2m (default the mount's drain_timeout, 120)")
 	return c
 }
+
+// drainTime is the value of a flag. The help takes what stands behind the flag from its type: a word in
+// backquotes in the description would do that too, but the shells' completions show the backquotes.
+type drainTime time.Duration
+
+func (d *drainTime) Set(v string) error {
+	given, err := cmdline.ParseSeconds(v)
+	*d = drainTime(max(given, 1)) // zero is the mount's own
+	return err
+}
+
+func (*drainTime) String() string { return "" }
+func (*drainTime) Type() string   { return "seconds" }
 
 func syncCommand() *cobra.Command {
 	return &cobra.Command{
