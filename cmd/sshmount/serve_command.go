@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -19,7 +20,12 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve [--dir DIR] (--client-dir NEWDIR | --authorized-keys FILE)",
 		Short: "Serves SFTP over SSH, on loopback, until it is interrupted: for trying things out without an sshd",
-		Args:  cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%q: the directory to serve is given with --dir", args[0])
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			level := slog.LevelWarn
 			if verbose {
@@ -57,7 +63,9 @@ func serveSFTP(out io.Writer, o sftpserve.Options, hostKey, users, clientDir str
 	}
 	var client *sftpserve.Client
 	if clientDir != "" {
-		if client, err = sftpserve.NewClient(clientDir); err != nil {
+		if client, err = sftpserve.NewClient(clientDir); errors.Is(err, fs.ErrExist) {
+			return failed(exitUsage, fmt.Errorf("client directory: %w, of another server perhaps; choose a directory that is not there yet", err))
+		} else if err != nil {
 			return failed(exitUsage, fmt.Errorf("client directory: %w", err))
 		}
 		o.Users = append(o.Users, client.Key)
@@ -66,6 +74,9 @@ func serveSFTP(out io.Writer, o sftpserve.Options, hostKey, users, clientDir str
 	defer stop()
 	s, err := sftpserve.Start(o)
 	if err != nil {
+		if client != nil {
+			client.Discard()
+		}
 		return failed(exitFailure, err)
 	}
 	if client != nil {

@@ -98,6 +98,12 @@ func NewClient(dir string) (*Client, error) {
 	return c, writeNew(c.KeyFile, text)
 }
 
+// Discard takes away what NewClient has made, for a server that did not start: the next one may use the same directory.
+func (c *Client) Discard() {
+	os.Remove(c.KeyFile)
+	os.Remove(c.Dir) // only where nothing else is in it
+}
+
 // Trust writes down the server's address and host key, and a configuration that names them.
 func (c *Client) Trust(addr *net.TCPAddr, hostKey ssh.PublicKey) error {
 	name := "nobody"
