@@ -155,8 +155,12 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 		also = &echo{q: d.q}
 		return startProcess(filepath.Base(argv[0]), argv, env, false, also)
 	}()
-	if err != nil {
-		return nil, err
+	switch {
+	case err == nil:
+	case d.o.SSHCommand != "":
+		return nil, badConfig(true, "ssh_command: %w", err)
+	default:
+		return nil, badConfig(false, "the system's ssh: %w", err)
 	}
 	line := newGatherConn(p)
 	if _, err = line.Write(hello); err == nil {
@@ -197,8 +201,9 @@ var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verificatio
 // loginRefused is how ssh says that the server has judged the login.
 var loginRefused = regexp.MustCompile(`(?i)permission denied \([a-z0-9,@.-]+\)|too many authentication failures`)
 
-// withoutSFTP is how ssh, or the shell there that was to run the given path, says that there is no SFTP server.
-var withoutSFTP = regexp.MustCompile(`(?i)subsystem request failed|sftp-server.*(not found|no such file)`)
+// withoutSFTP is how ssh, or the shell there that was to run the given path (ssh then ends with that shell's status), says that there
+// is no SFTP server.
+var withoutSFTP = regexp.MustCompile(`(?i)subsystem request failed|sftp-server.*(not found|no such file)|exit status 12[67]\b`)
 
 // externalError says why ssh did not get to the SFTP server.
 func (d *Dialer) externalError(ctx context.Context, r *route, p *process, err error) error {

@@ -51,6 +51,9 @@ const deafToHangup = `trap '' HUP; exec "$@"`
 // Otherwise it has a session of its own, so that it finds no terminal to be
 // stopped at. also gets a copy of standard error; it may be nil.
 func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer) (*process, error) {
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		return nil, fmt.Errorf("%s cannot be run: %w", argv[0], err)
+	}
 	childIn, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -70,10 +73,10 @@ func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer
 			raw.Control(func(fd uintptr) { unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
 		}
 	}
-	p.cmd = exec.Command(argv[0], argv[1:]...)
-	if !ownGroup && p.cmd.Err == nil {
-		p.cmd = exec.Command("/bin/sh", append([]string{"-c", deafToHangup, "sh"}, argv...)...)
+	if !ownGroup {
+		argv = append([]string{"/bin/sh", "-c", deafToHangup, "sh"}, argv...)
 	}
+	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = childIn, childOut, &p.stderr
 	if also != nil {
 		p.cmd.Stderr = io.MultiWriter(&p.stderr, also)
@@ -86,7 +89,7 @@ func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer
 	if err := p.cmd.Start(); err != nil {
 		in.Close()
 		out.Close()
-		return nil, permanent("%s cannot be run: %w", name, err)
+		return nil, fmt.Errorf("%s cannot be run: %w", argv[0], err)
 	}
 	go func() {
 		err := p.cmd.Wait()
@@ -213,7 +216,7 @@ func startProxyCommand(command string, detached bool) (net.Conn, error) {
 	}
 	p, err := startProcess("ProxyCommand", []string{shell, "-c", "exec " + command}, nil, detached, nil)
 	if err != nil {
-		return nil, err
+		return nil, badConfig(false, "ProxyCommand, by the shell that SHELL names: %w", err)
 	}
 	return p, nil
 }
