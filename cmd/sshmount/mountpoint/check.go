@@ -156,7 +156,10 @@ func ours(name, path string) error {
 	if st.Mode&unix.S_ISVTX != 0 && int(st.Uid) != uid {
 		return refusef("mount point %s belongs to another user (uid %d) and is a shared directory; make one of your own", name, st.Uid)
 	}
-	if unix.Access(path, unix.W_OK) != nil {
+	switch err := unix.Access(path, unix.W_OK); {
+	case err == unix.EROFS:
+		return refusef("mount point %s is on a read-only file system, where only root may mount; choose one elsewhere, or make that writable", name)
+	case err != nil:
 		return refusef("mount point %s can't be written by you (it belongs to uid %d); choose a directory of your own", name, st.Uid)
 	}
 	return nil
