@@ -1,6 +1,7 @@
 package fusefs
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"syscall"
@@ -142,8 +143,12 @@ func (fs *filesystem) shown(a cache.Attr, out *fuse.Attr) bool {
 		gid = *fs.opts.GID
 	}
 	mode := a.Mode
-	if fs.opts.Umask != nil {
-		mode = mode&syscall.S_IFMT | 0o777&^*fs.opts.Umask
+	mask := fs.opts.FileMask
+	if mode&syscall.S_IFMT == syscall.S_IFDIR {
+		mask = fs.opts.DirMask
+	}
+	if mask = cmp.Or(mask, fs.opts.Umask); mask != nil {
+		mode = mode&syscall.S_IFMT | 0o777&^*mask
 	}
 	*out = fuse.Attr{
 		Ino:     a.Ino,

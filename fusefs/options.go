@@ -32,7 +32,9 @@ type Options struct {
 	NoReaddirplus bool // list names without their attributes
 
 	UID, GID *uint32  // shown as everybody's owner and group
-	Umask    *uint32  // the permission bits shown are all but these
+	Umask    *uint32  // the permission bits shown are all but these; nil: the server's
+	FileMask *uint32  // the same for all but directories, before Umask
+	DirMask  *uint32  // the same for directories, before Umask
 	IDMap    IDMapper // nil: ids as they are
 
 	Debug          bool // every request and reply goes to the log

@@ -118,9 +118,6 @@ func (p *parser) flag(flag byte) error {
 			return nil
 		case 'n', 'v':
 			return nil
-		case 'r':
-			s.Mount.ReadOnly = true
-			return nil
 		case 'w':
 			return nil
 		}
@@ -135,6 +132,8 @@ func (p *parser) flag(flag byte) error {
 	case 'f':
 		s.Foreground = true
 	case 'v':
+	case 'r': // libfuse's, besides that of mount(8)
+		s.Mount.ReadOnly = true
 	case 's':
 		s.Mount.SingleThreaded = true
 	case 'C':

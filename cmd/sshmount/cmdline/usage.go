@@ -26,6 +26,7 @@ Options may stand anywhere on the line:
   -F FILE                  ssh configuration file
   -f                       stay in the foreground
   -d, --debug              log everything, in the foreground
+  -r                       read only (the same as -o ro)
   -s                       one request at a time
   -v, --verbose            no effect: the log has what it showed
   -h, --help  -V, --version
