@@ -1,0 +1,24 @@
+package cmdline
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAnIPv6AddressWithoutBracketsIsNotTakenForAnotherHost(t *testing.T) {
+	for operand, right := range map[string]string{
+		"fd00::1:/srv":           "[fd00::1]:/srv",
+		"2001:db8::7:":           "[2001:db8::7]:",
+		"me@::1:dir":             "[::1]:dir",
+		"me@fe80::1%eth0:/a:b@c": "[fe80::1%eth0]:/a:b@c",
+	} {
+		if _, err := parseTarget(operand); err == nil || !strings.Contains(err.Error(), right) {
+			t.Errorf("%s: %v; want a word of %s", operand, err, right)
+		}
+	}
+	for _, operand := range []string{"fd00:/srv::1:", "host::1:/x", "me@host:a@b:c", "2001:db8"} {
+		if got, err := parseTarget(operand); err != nil || got.dir == "" {
+			t.Errorf("%s: %+v, %v", operand, got, err)
+		}
+	}
+}
