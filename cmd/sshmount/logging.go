@@ -43,7 +43,7 @@ type logFile struct {
 // openLog opens a log to go on where it ended.
 func openLog(name string) (*logFile, error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return nil, fmt.Errorf("log: %w", err)
+		return nil, err
 	}
 	l := &logFile{name: name}
 	return l, l.open()
@@ -53,12 +53,12 @@ func openLog(name string) (*logFile, error) {
 func (l *logFile) open() error {
 	f, err := os.OpenFile(l.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("log: %w", err)
+		return err
 	}
 	info, err := f.Stat()
 	if err != nil {
 		f.Close()
-		return fmt.Errorf("log: %w", err)
+		return err
 	}
 	l.file, l.size = f, info.Size()
 	return nil

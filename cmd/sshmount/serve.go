@@ -259,7 +259,7 @@ func openLogger(set *cmdline.Settings, where logPlace, hushed <-chan struct{}) (
 	} else {
 		var err error
 		if file, err = openLog(set.LogFile); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("log_file: %w; choose a file that you can write", err)
 		}
 	}
 	// A crash would be written to a standard error that leads nowhere.

@@ -37,7 +37,7 @@ func TestAPlaceThatWasNamedAndCantBeWrittenIsAnError(t *testing.T) {
 	w := newWorld(t)
 	file := filepath.Join(w.dir, "file")
 	w.write(file, "")
-	for option, says := range map[string]string{"log_file": "log: ", "rescue_dir": "rescue_dir: "} {
+	for option, says := range map[string]string{"log_file": "log_file: ", "rescue_dir": "rescue_dir: "} {
 		w.want(exitFailure, []string{says, file, "not a directory"}, "-F", w.client.Config, "try:", w.mnt, "-o", option+"="+filepath.Join(file, "below"))
 	}
 }
