@@ -73,19 +73,19 @@ func (d *Dialer) externalOf(r *route) []string {
 }
 
 // shellWishes are options that a configuration has for the user's own logins to a host, and that would keep SFTP from passing through:
-// a command in place of ours (tmux), a terminal, no input. Only those that are set are overruled: an older ssh does not know all.
+// a command in place of ours (tmux), no input. Only those that are set are overruled: an older ssh does not know all.
 var shellWishes = []struct {
 	keyword  string
 	harmless []string // the first is put in place of anything else
 }{
 	{"RemoteCommand", []string{"none"}},
-	{"RequestTTY", []string{"no", "false", "auto"}},
 	{"StdinNull", []string{"no", "false"}},
 }
 
 // externalCommand composes the command line as sshfs does, but that user and port of the address come before the options.
 func (d *Dialer) externalCommand(r *route, program []string) []string {
-	argv := append(slices.Clone(program), "-x", "-a", "-oClearAllForwardings=yes")
+	// -T whatever is configured: 'ssh -G', which is asked with it, does not tell of RequestTTY.
+	argv := append(slices.Clone(program), "-x", "-a", "-T", "-oClearAllForwardings=yes")
 	for _, w := range shellWishes {
 		if v := r.target.get(strings.ToLower(w.keyword)); v != "" && !slices.Contains(w.harmless, strings.ToLower(v)) {
 			argv = append(argv, "-o"+w.keyword+"="+w.harmless[0])
