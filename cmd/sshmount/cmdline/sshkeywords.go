@@ -66,7 +66,8 @@ func (s *Settings) setSSH(keyword, value string) error {
 
 // completePath completes a relative file name with a directory in it, or one
 // that lies in the working directory, because the background process works
-// elsewhere. Words such as none and SSH_AUTH_SOCK, lists of files, tokens (%h)
+// elsewhere. Where there are spaces in the directory's name it is put in quotes,
+// or ssh would read two files. Words such as none and SSH_AUTH_SOCK, lists of files, tokens (%h)
 // and names from the home directory are left as they are.
 func completePath(value string) string {
 	if filepath.IsAbs(value) || strings.ContainsAny(value, "~%$ \t\"") {
@@ -75,6 +76,9 @@ func completePath(value string) string {
 	abs, err := filepath.Abs(value)
 	if err != nil || !strings.Contains(value, "/") && !exists(abs) {
 		return value
+	}
+	if strings.ContainsAny(abs, " \t") {
+		return `"` + abs + `"`
 	}
 	return abs
 }
