@@ -177,10 +177,10 @@ func (c *Cache) foundAt(n *Node, at place) Found {
 	return f
 }
 
-// attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime of a directory is a guess of our clock.
-// Called with mu held.
+// attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime is a guess of our clock. The kernel would
+// go on showing that of a written file when the server has given it another. Called with mu held.
 func (c *Cache) attrTTL(n *Node) time.Duration {
-	if n.mtimeGuessed {
+	if n.mtimeGuessed || n.mtimeToCome() {
 		return 0
 	}
 	return c.ttl(n)
@@ -199,7 +199,7 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 	c.mu.Lock()
 	c.lookedAt(ctx, n)
 	if c.valid(n) && !n.mtimeGuessed && !n.mtimeUnknown() {
-		a, ttl := c.tell(n), c.ttl(n)
+		a, ttl := c.tell(n), c.attrTTL(n)
 		c.mu.Unlock()
 		return a, ttl, nil
 	}

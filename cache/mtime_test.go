@@ -239,3 +239,23 @@ func TestOneWriterOfSeveralDoesNotAsk(t *testing.T) {
 	r.learnt(f.Node)
 	r.wantServers(f.Node)
 }
+
+// The server may give the bytes another time than our clock's, which a stat behind a close has to show.
+func TestTheTimeOfBytesUnderWayIsNotKept(t *testing.T) {
+	r := newRig(t, nil)
+	f, h := r.unsaved("f")
+	if _, ttl, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || ttl != 0 {
+		t.Errorf("the attributes of a file that is being written are trusted for %v (%v)", ttl, err)
+	}
+	found := r.mustFind("f")
+	if found.AttrTTL != 0 {
+		t.Errorf("found, they are trusted for %v", found.AttrTTL)
+	}
+	if found.TTL == 0 {
+		t.Error("its name is not trusted")
+	}
+	r.finish(h)
+	if _, ttl, err := r.Getattr(ctxOf(t), f.Node, nil); err != nil || ttl == 0 {
+		t.Errorf("those of one that is written are trusted for %v (%v)", ttl, err)
+	}
+}

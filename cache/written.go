@@ -71,6 +71,16 @@ func (n *Node) mtimeUnknown() bool {
 	return !dirty
 }
 
+// mtimeToCome says whether the server has still to give the file the mtime of what is written here. Called with mu held.
+func (n *Node) mtimeToCome() bool {
+	f := n.file
+	if f == nil || f.data == nil || f.written.times != nil {
+		return false
+	}
+	_, dirty := f.data.Size()
+	return dirty
+}
+
 // clockBlur is what whole seconds and a flight leave unsure in a comparison with the server's clock, in seconds.
 const clockBlur = 2
 
