@@ -51,13 +51,10 @@ func TestCalledByOtherNames(t *testing.T) {
 // program in the system's own folders alone, so the test has a mount namespace of its own with such a folder.
 func TestFstabLine(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	needApart(t)
 	onlySshmount(t)
 	if _, err := os.Stat("/sbin/mount.fuse3"); err != nil {
 		t.Skip("there is no mount.fuse3 on this machine, by which mount(8) finds FUSE programs")
-	}
-	if out, err := command(programLimit, "", "unshare", "-m", "true"); err != nil {
-		t.Skipf("this machine gives no mount namespace: %v %s", err, out)
 	}
 	s := newServer(t)
 	write(t, s.local("f"), "x")
@@ -72,7 +69,8 @@ func TestFstabLine(t *testing.T) {
 			known := filepath.Join(s.dir, "known_hosts")
 			options := fmt.Sprintf("IdentityFile=%s,IdentitiesOnly=yes,UserKnownHostsFile=%s", k.user, known)
 			write(t, fstab, fmt.Sprintf(format, fmt.Sprintf("%s@127.0.0.1:%s", s.user, s.root), point, s.port, options))
-			out, err := commandEnv(programLimit, "", programEnv(), nil, "unshare", "-m", "--propagation", "private", "sh", "-euc", `
+			out, err := commandApart("", programEnv(), `
+				set -e
 				mount -t tmpfs none /usr/local/bin
 				cp "$1" /usr/local/bin/sshmount
 				PATH=/usr/local/bin:$PATH
@@ -81,7 +79,7 @@ func TestFstabLine(t *testing.T) {
 				findmnt -n -o FSTYPE,OPTIONS "$3"
 				sshmount status --json "$3"
 				umount "$3"
-			`, "sh", binary, fstab, point)
+			`, binary, fstab, point)
 			// mount.fuse3 asks for suid and dev on its own, and async is the word of mount(8).
 			if fields := strings.Join(strings.Fields(out), " "); err != nil || !strings.Contains(fields, "xfuse.sshmount rw,nosuid,nodev,") ||
 				!strings.Contains(fields, `"async": false`) {
@@ -98,14 +96,12 @@ func TestFstabLine(t *testing.T) {
 // fusermount3 takes away only what /etc/mtab lists, so where that is missing auto_unmount can do nothing, and a user can't unmount.
 func TestASystemWithoutMtabIsToldWhatItLacks(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	needApart(t)
 	onlySshmount(t)
-	if out, err := command(programLimit, "", "unshare", "-m", "true"); err != nil {
-		t.Skipf("this machine gives no mount namespace: %v %s", err, out)
-	}
 	s := newServer(t)
 	point, etc := mountPoint(t), testDir(t, "etc")
-	out, err := commandEnv(programLimit, "", programEnv(), nil, "unshare", "-m", "--propagation", "private", "sh", "-euc", `
+	out, err := commandApart("", programEnv(), `
+		set -e
 		cp -a /etc/. "$5"
 		rm -f "$5/mtab"
 		mount --bind "$5" /etc
@@ -113,7 +109,7 @@ func TestASystemWithoutMtabIsToldWhatItLacks(t *testing.T) {
 		log=$("$1" status "$4" | sed -n 's/.*, log \([^,]*\),.*/\1/p')
 		grep auto_unmount "$log"
 		"$1" umount "$4"
-	`, "sh", binary, s.config, s.remote(), point, etc)
+	`, binary, s.config, s.remote(), point, etc)
 	if err != nil || !strings.Contains(out, "auto_unmount has no effect here") || !strings.Contains(out, "ln -s /proc/self/mounts /etc/mtab") {
 		t.Errorf("%v, says:\n%s", err, out)
 	}
