@@ -11,14 +11,11 @@ func TestTheEndOfNoticesIsWaitedFor(t *testing.T) {
 	m := &Mounted{notices: &notifier{}}
 	m.notices.start(k)
 	m.notices.NameChanged(1, "a")
-	waitFor(t, "a notice under way", func() bool {
-		m.notices.names.mu.Lock()
-		defer m.notices.names.mu.Unlock()
-		return len(m.notices.names.pending) == 0
-	})
+	waitFor(t, "a notice under way", func() bool { return k.busy.Load() > 0 })
 	if m.EndNotices(time.Millisecond) {
 		t.Error("it is not waited for that the kernel takes the notice")
 	}
+	waitFor(t, "the end of new notices", m.notices.names.isClosed)
 	for i := range 10 {
 		m.notices.NameChanged(1, string(rune('b'+i))) // nobody is told any more
 	}

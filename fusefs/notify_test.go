@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,13 +13,15 @@ import (
 
 // busyKernel takes a notice only when it is let.
 type busyKernel struct {
-	let chan struct{}
+	let  chan struct{}
+	busy atomic.Int32 // how many notices have come to it
 
 	mu     sync.Mutex // guards notice
 	notice []string
 }
 
 func (k *busyKernel) note(s string) fuse.Status {
+	k.busy.Add(1)
 	<-k.let
 	k.mu.Lock()
 	defer k.mu.Unlock()
