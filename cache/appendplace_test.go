@@ -16,6 +16,11 @@ func TestTheKernelForgetsPagesInWhichAppendedBytesAreAtAnotherPlace(t *testing.T
 	if _, err := h.Append(ctxOf(t), []byte("there"), 10); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, "all notices are given", func() bool {
+		r.contents.mu.Lock()
+		defer r.contents.mu.Unlock()
+		return !r.contents.busy
+	})
 	if len(seen.came) > 0 {
 		t.Error("it forgets them though it was right")
 	}
