@@ -58,7 +58,7 @@ func (s *Settings) setSSH(keyword, value string) error {
 		}
 	}
 	if slices.Contains(sshFileKeywords, keyword) {
-		value = completePath(value)
+		value = completePath(keyword, value)
 	}
 	s.Dial.SSHOptions = append(s.Dial.SSHOptions, keyword+"="+value)
 	return nil
@@ -66,10 +66,10 @@ func (s *Settings) setSSH(keyword, value string) error {
 
 // completePath completes a relative file name with a directory in it, or one
 // that lies in the working directory, because the background process works
-// elsewhere. Where there are spaces in the directory's name it is put in quotes,
-// or ssh would read two files. Words such as none and SSH_AUTH_SOCK, lists of files, tokens (%h)
+// elsewhere. Where the directory's name has something in it that ssh reads in a
+// way of its own it is put in quotes. Words such as none and SSH_AUTH_SOCK, lists of files, tokens (%h)
 // and names from the home directory are left as they are.
-func completePath(value string) string {
+func completePath(keyword, value string) string {
 	if filepath.IsAbs(value) || strings.ContainsAny(value, "~%$ \t\"") {
 		return value
 	}
@@ -77,8 +77,13 @@ func completePath(value string) string {
 	if err != nil || !strings.Contains(value, "/") && !exists(abs) {
 		return value
 	}
-	if strings.ContainsAny(abs, " \t") {
-		return `"` + abs + `"`
+	if keyword != "GlobalKnownHostsFile" && keyword != "RevokedHostKeys" { // there are no tokens in these
+		abs = strings.ReplaceAll(abs, "%", "%%")
+	}
+	if strings.ContainsAny(abs, " \t'\"\\") {
+		return `"` + inQuotes.Replace(abs) + `"`
 	}
 	return abs
 }
+
+var inQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
