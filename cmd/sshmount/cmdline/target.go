@@ -70,8 +70,10 @@ func splitTarget(s string) (target, error) {
 	if colon < 0 {
 		return t, errors.New("there is no colon behind the host; write HOST:DIR, or HOST: for the login directory")
 	}
-	if address, dir := bareIPv6(s); address != "" && open < 0 {
-		return t, fmt.Errorf("an IPv6 address stands in square brackets: [%s]:%s", address, dir)
+	if open < 0 || open > colon {
+		if address, dir := bareIPv6(s); address != "" {
+			return t, fmt.Errorf("an IPv6 address stands in square brackets: [%s]:%s", address, dir)
+		}
 	}
 	t.host, t.dir = s[:colon], s[colon+1:]
 	if at := strings.LastIndexByte(t.host, '@'); at >= 0 {
@@ -83,10 +85,13 @@ func splitTarget(s string) (target, error) {
 	return t, nil
 }
 
-// bareIPv6 finds an IPv6 address without its brackets before a colon and a directory; "" where there is none. Read up to its first colon
-// it would be a host of another name, and its first digits alone may even be an address.
+// bareIPv6 finds an IPv6 address without its brackets, alone or before a colon and a directory; "" where there is none. Read up to its
+// first colon it would be a host of another name, and its first digits alone may even be an address.
 func bareIPv6(s string) (address, dir string) {
 	s = s[strings.LastIndexByte(s[:strings.IndexByte(s, ':')], '@')+1:]
+	if a, err := netip.ParseAddr(s); err == nil && a.Is6() && !strings.Contains(a.Zone(), "/") {
+		return s, ""
+	}
 	for i := strings.LastIndexByte(s, ':'); i > 0; i = strings.LastIndexByte(s[:i], ':') {
 		// A zone may have any characters, and the directory's are not meant.
 		if a, err := netip.ParseAddr(s[:i]); err == nil && a.Is6() && !strings.Contains(a.Zone(), "/") {
