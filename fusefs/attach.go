@@ -16,10 +16,11 @@ var mountFlags = map[string]struct{ set, clear uintptr }{
 	"ro": {set: unix.MS_RDONLY}, "rw": {clear: unix.MS_RDONLY},
 	"nosuid": {set: unix.MS_NOSUID}, "suid": {clear: unix.MS_NOSUID},
 	"nodev": {set: unix.MS_NODEV}, "dev": {clear: unix.MS_NODEV},
-	"noexec":  {set: unix.MS_NOEXEC},
-	"sync":    {set: unix.MS_SYNCHRONOUS},
-	"dirsync": {set: unix.MS_DIRSYNC},
-	"noatime": {set: unix.MS_NOATIME},
+	"noexec":      {set: unix.MS_NOEXEC},
+	"sync":        {set: unix.MS_SYNCHRONOUS},
+	"dirsync":     {set: unix.MS_DIRSYNC},
+	"noatime":     {set: unix.MS_NOATIME},
+	"nosymfollow": {set: unix.MS_NOSYMFOLLOW},
 }
 
 // words are the options of the mount: setuid bits and device nodes of the server mean nothing here unless asked for.
@@ -29,7 +30,7 @@ func (o *Options) words() []string {
 		on   bool
 		word string
 	}{
-		{o.Suid, "suid"}, {o.Dev, "dev"}, {o.NoExec, "noexec"}, {o.NoAtime, "noatime"},
+		{o.Suid, "suid"}, {o.Dev, "dev"}, {o.NoExec, "noexec"}, {o.NoAtime, "noatime"}, {o.NoSymfollow, "nosymfollow"},
 		{o.Sync, "sync"}, {o.DirSync, "dirsync"}, {o.ReadOnly, "ro"},
 		{o.AllowOther || o.AllowRoot, "allow_other"}, {o.DefaultPermissions, "default_permissions"},
 	} {

@@ -18,6 +18,7 @@ type Options struct {
 	DefaultPermissions bool     // the kernel checks the permission bits that are shown
 	Suid, Dev          bool     // obey setuid bits and device nodes; only root may ask for it
 	NoExec, NoAtime    bool     // no program is run from the mount; reading a file changes no time of its
+	NoSymfollow        bool     // no symbolic link is followed
 	Sync, DirSync      bool     // the kernel's flags of these names: every write, and every change of a name, is to be stored at once
 	AutoUnmount        bool     // a helper takes the mount away when the process dies, however it does
 	MountOptions       []string // further options, words for the kernel as they are ("context=…")
