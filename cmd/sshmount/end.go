@@ -96,7 +96,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 	switch {
 	case errors.Is(err, fusefs.ErrPassed), errors.Is(err, fusefs.ErrNotInPlace):
 		if !w.force {
-			return control.Outcome{Busy: true, Error: oneLine(errors.Join(err, failed, late)), Unsaved: failed != nil}, false
+			return control.Outcome{Busy: true, Error: oneLine(err, failed, late), Unsaved: failed != nil}, false
 		}
 		m.log.Warn("the mount stays, dead, until it is taken away", "reason", err)
 		return m.finish(failed, late, time.Until(deadline)), true
@@ -109,7 +109,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 		case busy:
 			return m.inUse(failed, late), false
 		default:
-			return control.Outcome{Unsaved: failed != nil, Error: oneLine(errors.Join(fmt.Errorf("it cannot be unmounted, and stays: %w", err), failed, late))}, false
+			return control.Outcome{Unsaved: failed != nil, Error: oneLine(fmt.Errorf("it cannot be unmounted, and stays: %w", err), failed, late)}, false
 		}
 		if busy {
 			m.log.Warn("the mount is in use; it is detached", "by", strings.Join(mountpoint.Users(m.set.Mountpoint), ", "))
@@ -135,8 +135,8 @@ func (m *mount) inUse(failed, late error) control.Outcome {
 	if users := mountpoint.Users(m.set.Mountpoint); len(users) > 0 {
 		text += " by " + strings.Join(users, ", ")
 	}
-	err := errors.Join(errors.New(text+"; end what uses it, or detach it with --lazy"), failed, late)
-	return control.Outcome{Busy: true, Unsaved: failed != nil, Error: oneLine(err)}
+	use := errors.New(text + "; end what uses it, or detach it with --lazy")
+	return control.Outcome{Busy: true, Unsaved: failed != nil, Error: oneLine(use, failed, late)}
 }
 
 // await waits for the kernel to let go. Programs that have files of a detached
@@ -156,7 +156,7 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 		m.hurry = true
 	}
 	for !w.force && !m.hurry {
-		o := control.Outcome{Detached: true, Error: oneLine(errors.Join(failed, late)), Unsaved: failed != nil}
+		o := control.Outcome{Detached: true, Error: oneLine(failed, late), Unsaved: failed != nil}
 		w.reply(o)
 		m.replyToLater(o)
 		select {
@@ -178,14 +178,15 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 // to say of what was still unsaved.
 func (m *mount) finish(earlier, waited error, timeout time.Duration) control.Outcome {
 	failed, late := m.drain(timeout, waited)
-	err := errors.Join(earlier, failed, late, m.closeCache())
+	closed := m.closeCache()
+	err := errors.Join(earlier, failed, late, closed)
 	rescued := m.cache.Status().Rescued
 	m.closeConn()
 	if !m.fuse.EndNotices(noticePatience) {
 		m.log.Warn("programs that use the mount may hang: the kernel is still busy with what it was told")
 	}
 	m.dialer.Forget()
-	return control.Outcome{Error: oneLine(err), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
+	return control.Outcome{Error: oneLine(earlier, failed, late, closed), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
 }
 
 // patience is d, or less where a signal has come meanwhile.
@@ -292,12 +293,4 @@ func (m *mount) unsaved() bool {
 func (m *mount) toGo() string {
 	st := m.cache.Status()
 	return control.ToGo(st.UnsavedCount, st.UnsavedBytes, st.UnsavedOps)
-}
-
-// oneLine writes joined errors side by side.
-func oneLine(err error) string {
-	if err == nil {
-		return ""
-	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
