@@ -47,6 +47,9 @@ func (s *Settings) complete() error {
 	}
 	if s.form.viaMountFuse {
 		// mount.fuse3 adds both to whatever root mounts, so here they are nobody's wish.
+		if s.form.byLooks && s.Mount.Suid && s.Mount.Dev {
+			s.warn("'dev,suid' at the end of the options is what mount.fuse3 adds, and is passed over; if you want both, write suid,dev")
+		}
 		s.Mount.Suid, s.Mount.Dev = s.Mount.Suid && !s.suidGiven, s.Mount.Dev && !s.devGiven
 	}
 	if s.Mount.AllowOther && s.Mount.AllowRoot {

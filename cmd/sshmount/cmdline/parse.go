@@ -19,6 +19,7 @@ func faultf(format string, args ...any) error { return &Error{fmt.Sprintf(format
 // set: with either of them the operands may be missing.
 func Parse(calledAs string, args []string, viaMount bool) (*Settings, error) {
 	s := &Settings{form: formOf(calledAs, viaMount || asMountFuseWrites(args)), IDMap: MapUser}
+	s.form.byLooks = s.form.viaMountFuse && !viaMount
 	if s.form.sshfs {
 		s.Mount.Subtype = "sshfs"
 	}

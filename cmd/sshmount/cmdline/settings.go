@@ -87,6 +87,7 @@ func (t trust) smallest() time.Duration {
 type form struct {
 	helper       bool // by mount(8): -s and -f and a few more mean something else, and 'async' is the kernel's word
 	viaMountFuse bool // by mount.fuse3, which adds dev and suid on its own
+	byLooks      bool // viaMountFuse is only what the arguments look like: somebody may have written them so
 	sshfs        bool // under sshfs's name
 	sloppy       bool // mount -s: what is not known is passed over
 }
