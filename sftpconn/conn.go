@@ -131,6 +131,9 @@ func (c *Conn) Close() error {
 	links := c.links
 	c.broadcast()
 	c.mu.Unlock()
+	for _, l := range links {
+		l.leave() // before it is closed for the end of the context
+	}
 	c.cancel()
 	for _, l := range links {
 		l.close(ErrClosed)

@@ -19,6 +19,8 @@ const (
 	readSize = 128 << 10
 	// lastWords is how long a connection that can't be written to is still read.
 	lastWords = time.Second
+	// lastArrival is how long an end in order may take. A kernel acknowledges within 40 ms what it has.
+	lastArrival = 200 * time.Millisecond
 	// headSize is how much of the beginning is kept, to be able to say what
 	// answered where no SSH server did.
 	headSize = 512
@@ -43,7 +45,8 @@ type gatherConn struct {
 
 	first func() // called once, when the first bytes are there; may be nil
 
-	atOnce atomic.Bool // see acknowledgeAtOnce
+	atOnce  atomic.Bool // see acknowledgeAtOnce
+	inOrder atomic.Bool // see leave
 
 	headMu sync.Mutex // guards head
 	head   []byte     // the first bytes that came in
@@ -205,12 +208,32 @@ func (g *gatherConn) fail(err error) {
 // Close ends the connection; what is pending is dropped. It does not wait.
 func (g *gatherConn) Close() error {
 	g.fail(net.ErrClosed)
-	if tcp, ok := g.Conn.(*net.TCPConn); ok {
+	if tcp, ok := g.Conn.(*net.TCPConn); ok && !(g.inOrder.Load() && g.allArrived()) {
 		// What the kernel still has to send must not reach the server: a write in it could arrive after one
 		// that the next connection sent for the same bytes.
 		_ = tcp.SetLinger(0)
 	}
 	return g.Conn.Close()
+}
+
+// leave has the Close that follows end the connection in order, where it carries nothing any more that the server has yet to do: a reset is
+// noted there as an error of the line. It waits a moment for the server's kernel to have the last bytes.
+func (g *gatherConn) leave() {
+	g.inOrder.Store(true)
+	if _, isTCP := g.Conn.(*net.TCPConn); !isTCP {
+		return
+	}
+	for until := time.Now().Add(lastArrival); !g.allArrived() && !g.ended.Load() && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// allArrived says that the other end of a TCP connection is known to have all that Write has taken.
+func (g *gatherConn) allArrived() bool {
+	bytes, ok := g.acknowledged()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return ok && bytes-g.before == g.taken
 }
 
 // program is the one that carries the line; nil where none does.

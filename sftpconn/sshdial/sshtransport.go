@@ -42,6 +42,7 @@ type sshTransport struct {
 var (
 	_ transport.Transport = (*sshTransport)(nil)
 	_ transport.Sender    = (*sshTransport)(nil)
+	_ transport.Leaver    = (*sshTransport)(nil)
 )
 
 // probe is a keepalive in flight. The library lets only one global request
@@ -121,6 +122,14 @@ func (t *sshTransport) Err() error {
 	default:
 		return nil
 	}
+}
+
+// Leave is for the connection that carries all hops.
+func (t *sshTransport) Leave() {
+	for t.under != nil {
+		t = t.under
+	}
+	t.line.leave()
 }
 
 // Close tears the chain of hops down from the bottom, so that nothing waits for

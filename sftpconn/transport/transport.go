@@ -75,6 +75,12 @@ type Sender interface {
 	Arrived() (bytes, more uint64)
 }
 
+// Leaver is a Transport that can end so that the server sees no lost line in it.
+type Leaver interface {
+	// Leave comes before Close, from who has an answer to all that was sent and will send nothing again. It may wait for a moment.
+	Leave()
+}
+
 // Channel is the byte stream of one SFTP session. Write is called by one
 // goroutine at a time, and Read by one goroutine at a time.
 type Channel interface {
