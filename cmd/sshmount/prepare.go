@@ -64,7 +64,11 @@ func place(set *cmdline.Settings) error {
 		set.Cache.RescueDir = rescueDir(stateDirs(path))
 		return nil
 	}
-	if err := os.MkdirAll(set.Cache.RescueDir, 0o700); err != nil {
+	err := os.MkdirAll(set.Cache.RescueDir, 0o700)
+	if err == nil {
+		err = os.NewSyscallError(set.Cache.RescueDir, unix.Access(set.Cache.RescueDir, unix.W_OK|unix.X_OK))
+	}
+	if err != nil {
 		return failed(exitFailure, fmt.Errorf("rescue_dir: %w; choose a directory that you can write", err))
 	}
 	return nil

@@ -71,7 +71,7 @@ func rescueDir(states []string) string {
 			continue
 		}
 		err := unix.Access(dir, unix.W_OK|unix.X_OK)
-		if err == unix.ENOENT {
+		if _, there := os.Lstat(dir); err == unix.ENOENT && there != nil { // and no link to a disk that is not mounted now
 			err = unix.Access(state, unix.W_OK|unix.X_OK)
 		}
 		if err == nil {
