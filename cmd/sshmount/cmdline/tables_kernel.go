@@ -58,7 +58,13 @@ var kernelOptions = []Option{
 	{Name: "max_read", Value: "N", Group: GroupKernel, Help: "most bytes that the kernel asks for at once",
 		set: number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxRead })},
 	{Name: "max_readahead", Value: "N", Group: GroupKernel, Help: "most bytes that the kernel reads ahead (it takes no more than 128 KiB)",
-		set: number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxReadAhead })},
+		set: func(s *Settings, v string) error {
+			err := number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxReadAhead })(s, v)
+			if err == nil && s.Mount.MaxReadAhead == 0 {
+				s.Mount.MaxReadAhead = 1 // less than a page is none; 0 is the kernel's own
+			}
+			return err
+		}},
 	{Name: "attr_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts attributes",
 		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.AttrTimeout })},
 	{Name: "entry_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts names",
