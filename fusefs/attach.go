@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -87,13 +86,32 @@ func attach(o Options) (fd int, direct bool, stays *helper, err error) {
 	return fd, false, stays, err
 }
 
+// openPlace opens a mount point whose path had no symbolic link in it when it was checked. The login lies between, and whoever can
+// write to a directory on the way could have put one there since, to have root cover a directory elsewhere. Of the place itself
+// nothing is asked (O_PATH): where it mounts by itself, that would wait for us.
+func openPlace(path string) (int, error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
+	if err == unix.ENOSYS || err == unix.EPERM { // Linux before 5.6, or a container that does not know the call
+		fd, err = unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	}
+	if err == unix.ELOOP {
+		err = errors.New("a symbolic link has been put in its place, or on the way to it, since it was checked")
+	}
+	return fd, err
+}
+
 // mountDirect is mount(2), which only root may call; it returns the open /dev/fuse.
 func mountDirect(o Options) (int, error) {
-	st, err := os.Stat(o.Mountpoint)
+	place, err := openPlace(o.Mountpoint)
 	if err != nil {
-		return -1, fmt.Errorf("mount point: %w", err)
+		return -1, fmt.Errorf("mount point %s: %w", o.Mountpoint, err)
 	}
-	mode := st.Sys().(*syscall.Stat_t).Mode
+	defer unix.Close(place)
+	var st unix.Stat_t
+	if err := unix.Fstat(place, &st); err != nil {
+		return -1, fmt.Errorf("mount point %s: %w", o.Mountpoint, err)
+	}
 	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open /dev/fuse: %w (is the fuse module loaded?)", err)
@@ -101,7 +119,7 @@ func mountDirect(o Options) (int, error) {
 	var flags uintptr
 	data := []string{
 		fmt.Sprintf("fd=%d", fd),
-		fmt.Sprintf("rootmode=%o", mode&syscall.S_IFMT),
+		fmt.Sprintf("rootmode=%o", st.Mode&unix.S_IFMT),
 		fmt.Sprintf("user_id=%d", os.Getuid()),
 		fmt.Sprintf("group_id=%d", os.Getgid()),
 	}
@@ -112,7 +130,11 @@ func mountDirect(o Options) (int, error) {
 			data = append(data, w)
 		}
 	}
-	if err := unix.Mount(o.FsName, o.Mountpoint, "fuse."+o.Subtype, flags, strings.Join(data, ",")); err != nil {
+	target := fmt.Sprintf("/proc/self/fd/%d", place)
+	if unix.Access(target, unix.F_OK) != nil { // no /proc here
+		target = o.Mountpoint
+	}
+	if err := unix.Mount(o.FsName, target, "fuse."+o.Subtype, flags, strings.Join(data, ",")); err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("mount on %s with options %s: %w", o.Mountpoint, strings.Join(data[1:], ","), err)
 	}

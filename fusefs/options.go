@@ -8,7 +8,7 @@ import (
 
 // Options of a mount.
 type Options struct {
-	Mountpoint string // an existing directory
+	Mountpoint string // an existing directory, by a path without symbolic links
 	FsName     string // first column of mount(8); default the subtype
 	Subtype    string // default "sshmount": the type is then "fuse.sshmount"
 
