@@ -50,7 +50,8 @@ func (c *Cache) handleAt(self **Handle) *Handle {
 }
 
 // sawItself takes what the server has told of a file by its open handle, which leads to no other: if somebody else has changed it, as a
-// log that grows, it is as it is now that it must be found again after a reconnect. asked is the stamp from before the question.
+// log that grows, it is as it is now that it must be found again after a reconnect. So must what other handles of the file have open that
+// looked the same until then. asked is the stamp from before the question.
 func (h *Handle) sawItself(asked stamp, a session.Attr) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
@@ -59,7 +60,14 @@ func (h *Handle) sawItself(asked stamp, a session.Attr) {
 	if f == nil || asked.dirty || n.gen != asked.gen || n.sent > 0 || n.asked > 0 || f.written.untold || !tellsAll(a) {
 		return
 	}
-	if now := signatureOf(a); h.content != now {
-		h.former, h.content = h.content, now
+	was, now := h.content, signatureOf(a)
+	if was == now {
+		return
+	}
+	for other := range f.handles {
+		if other.content == was {
+			other.former, other.content = was, now
+			other.unsure = other.unsure || other != h
+		}
 	}
 }
