@@ -112,7 +112,7 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 			return control.Outcome{Unsaved: failed != nil, Error: oneLine(fmt.Errorf("it cannot be unmounted, and stays: %w", err), failed, late)}, false
 		}
 		if busy {
-			m.log.Warn("the mount is in use; it is detached", "by", strings.Join(mountpoint.Users(m.set.Mountpoint), ", "))
+			m.log.Warn("the mount is in use; it is detached", "by", cmp.Or(strings.Join(mountpoint.Users(m.set.Mountpoint), ", "), "nobody who can be seen now"))
 		} else {
 			m.log.Warn("the mount cannot be unmounted; it is detached", "error", err)
 		}

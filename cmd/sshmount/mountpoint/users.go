@@ -34,10 +34,10 @@ func within(path string) []string {
 }
 
 // programs names the processes that work in a mount, have a file of it open or
-// run a program from it, as far as this user may see them. It reads links of
-// /proc alone, which never touch the mount. A process in the middle of an exec
-// can hold up even that, so each is looked at apart, and those that take too
-// long are left out.
+// mapped, or run a program from it, as far as this user may see them. It reads
+// /proc alone, which never touches the mount. A process in the middle of an exec,
+// or one whose mapping waits for the mount, can hold up even that, so each is
+// looked at apart, and those that take too long are left out.
 func programs(path string) []string {
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	found := make(chan string, len(procs)) // room for all: those who are late find nobody
@@ -84,5 +84,19 @@ func holds(proc, path string) bool {
 			return true
 		}
 	}
+	return maps(proc, path)
+}
+
+// maps says whether a process has a file of the mount mapped: a library is, and closed, while the program runs.
+func maps(proc, path string) bool {
+	list, _ := os.ReadFile(proc + "/maps")
+	for line := range strings.Lines(string(list)) {
+		if i := strings.IndexByte(line, '/'); i >= 0 && Within(mapsEscapes.Replace(strings.TrimSuffix(line[i:], "\n")), path) {
+			return true
+		}
+	}
 	return false
 }
+
+// mapsEscapes undoes what the kernel does to names in /proc/PID/maps.
+var mapsEscapes = strings.NewReplacer(`\012`, "\n")
