@@ -41,8 +41,9 @@ func (f *fileState) mark(of signature, looked int64) {
 func sameSecond(mtime uint32, looked int64) bool { return looked-int64(mtime) < 2 }
 
 // markOwn is mark for a version that came about here, when the last bytes were written. What was just written is read again only where
-// that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. The open handles take
-// the version over, as they must find it again after a reconnect. Called with mu held.
+// that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. The handles take the
+// version over, as they must find it again after a reconnect: those, too, that are closed and have still to deliver what was written
+// through them, or to learn what has become of it. Called with mu held.
 func (c *Cache) markOwn(f *fileState, of signature) {
 	written := c.serverNow()
 	if at := f.data.LastWrite(); !at.IsZero() {
@@ -52,10 +53,12 @@ func (c *Cache) markOwn(f *fileState, of signature) {
 	f.mark(of, written)
 	f.version.own, f.written.hides = true, hides
 	f.version.racy = f.version.racy && of.size <= cheapAgain || hides
-	for h := range f.handles {
-		if h.content != of {
-			h.unsure = true
-			h.former, h.content = h.content, of
+	for _, handles := range []map[*Handle]struct{}{f.handles, f.writing} {
+		for h := range handles {
+			if h.content != of {
+				h.unsure = true
+				h.former, h.content = h.content, of
+			}
 		}
 	}
 }
