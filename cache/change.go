@@ -42,6 +42,7 @@ var errOvertaken = errors.New("another change came first")
 type pending struct {
 	change
 	entered bool          // the tree is what it will be when the change is done; guarded by Cache.mu
+	since   int64         // when it was entered (Cache.now); guarded by Cache.mu
 	has     []*Node       // what its names had when it had entered the tree, nil for nothing; guarded by Cache.mu
 	takes   place         // a name that it takes away from a node; no directory: none; guarded by Cache.mu
 	spares  bool          // that node is to live on by another name; guarded by Cache.mu
@@ -146,7 +147,7 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 			}
 			c.namesEntered(p, had)
 			c.beginChange(p)
-			p.entered = true
+			p.entered, p.since = true, c.now()
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -258,6 +259,7 @@ func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) 
 	q.c.mu.Lock()
 	defer q.c.mu.Unlock()
 	q.c.namesDone(p)
+	q.c.doneLate(p)
 }
 
 // beginChange notes that a node's attributes here run ahead of the server's. Called with mu held.

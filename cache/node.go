@@ -46,7 +46,7 @@ type Node struct {
 	until        int64        // attr may be trusted until then (Cache.now)
 	ours         int64        // made here: until then nobody else is thought to have changed its mode and owner (Cache.now)
 	foreseen     bool         // attr's times are what was thought before the server has made it, or what it has refused (-o async)
-	mtimeGuessed bool         // attr's mtime is a guess of our clock (touched): who asks for attributes has the server asked
+	mtimeGuessed bool         // attr's mtime is a guess of our clock (touched, doneLate): who asks for attributes has the server asked
 
 	// What is in it.
 	dir    *dirState  // directories only
