@@ -190,8 +190,9 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	f *sftpconn.File, a session.Attr, now string, err error) {
 	c.mu.Lock()
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
-	compares := pflags&session.OpenTrunc == 0 && *self == nil // a handle that is there goes on with what it finds
-	if pflags&session.OpenTrunc != 0 {
+	cuts := pflags&session.OpenTrunc != 0
+	compares := !cuts && *self == nil // a handle that is there goes on with what it finds
+	if cuts {
 		n.willBeCut(0)
 	}
 	c.mu.Unlock()
@@ -207,7 +208,8 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	})
 	unsure := sure()
 	c.mu.Lock()
-	strayed := c.path(n) != "" && c.strayed(ctx, n, moved, p, false)
+	// What cuts has its turn by that path: what was renamed meanwhile is another of the file's names, and to cut twice is an error too many.
+	strayed := !cuts && c.path(n) != "" && c.strayed(ctx, n, moved, p, false)
 	c.mu.Unlock()
 	if err == nil && (unsure != nil || strayed) {
 		f.Close()
