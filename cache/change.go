@@ -227,7 +227,8 @@ func (ch *change) path() string {
 // unanswered says whether err leaves open whether the server has done what it was asked for.
 func unanswered(err error) bool {
 	return errors.Is(err, syscall.EINTR) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, sftpconn.ErrUnreachable) || errors.Is(err, sftpconn.ErrUncertain) || errors.Is(err, sftpconn.ErrClosed)
+		errors.Is(err, sftpconn.ErrUnreachable) || errors.Is(err, sftpconn.ErrUncertain) || errors.Is(err, sftpconn.ErrMayBeDone) ||
+		errors.Is(err, sftpconn.ErrClosed)
 }
 
 // runAnswered runs a change that was answered already.

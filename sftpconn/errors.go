@@ -27,6 +27,10 @@ var (
 	// looking afterwards can't tell whether it was done.
 	ErrUncertain = errors.New("the connection was lost before the answer, and what happened cannot be told")
 
+	// ErrMayBeDone is told besides a refusal of what was asked for before, when the line broke between request and answer: the server
+	// may have done that then.
+	ErrMayBeDone = errors.New("what was asked for before the connection was lost may have been done")
+
 	// ErrEndsSession is returned for a request at which the server or its answer ended the session again and again; for a
 	// guess (Guess), once.
 	ErrEndsSession = errors.New("the connection is lost each time the server is asked this")
@@ -48,6 +52,19 @@ func status(err error) uint32 {
 		return s.Code
 	}
 	return session.StatusOK
+}
+
+// againError is a refusal with ErrMayBeDone.
+type againError struct{ error }
+
+func (e *againError) Unwrap() []error { return []error{e.error, ErrMayBeDone} }
+
+// mayBeDone gives err of a request that may have been seen by the server before where again is true.
+func mayBeDone(err error, again bool) error {
+	if again && refused(err) {
+		return &againError{err}
+	}
+	return err
 }
 
 // SetRefusedError is the refusal of attributes that were to follow bytes; those are written.

@@ -247,6 +247,7 @@ func (f *File) Close() {
 
 // ask runs a request that moves no data on a handle, again after a lost session; nil where send gives none.
 func (f *File) ask(ctx context.Context, op string, why purpose, send func(h *handle) *session.Call) (*session.Call, error) {
+	again := false
 	var lost losses
 	for {
 		h, err := f.use(ctx, f.main(), why)
@@ -261,8 +262,9 @@ func (f *File) ask(ctx context.Context, op string, why purpose, send func(h *han
 		err = h.ch.wait(ctx, call)
 		f.drop(h)
 		if !isLost(err) {
-			return call, f.wrap(err, op)
+			return call, f.wrap(mayBeDone(err, again), op)
 		}
+		again = again || wasSent(err)
 		if lost.tooMany(err, lossesFile) {
 			return nil, f.wrap(f.c.giveUpOn(op, f.r.Path(), err), op)
 		}

@@ -33,7 +33,7 @@ func (c *Conn) retryNow(ctx context.Context, op, path string, ask func(ch *chann
 		}
 		err = ask(ch, again)
 		if !isLost(err) {
-			return err
+			return mayBeDone(err, again)
 		}
 		if isGuess(ctx) && wasSent(err) {
 			return fmt.Errorf("%w: %v", ErrEndsSession, err)
