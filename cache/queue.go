@@ -45,14 +45,14 @@ func newQueue(c *Cache) *queue {
 // busy says whether any change is pending.
 func (q *queue) busy() bool { return q.count.Load() > 0 }
 
-// add registers a change and says which earlier ones it must wait for.
+// add registers a change and says which earlier ones it must wait for. Called with Cache.mu held.
 func (q *queue) add(p *pending) []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.count.Add(1)
 	before := map[*pending]struct{}{}
 	for _, path := range p.paths {
-		q.conflicts(path, true, before)
+		q.collect(path, true, newest, before)
 	}
 	for _, path := range p.paths {
 		q.at[path] = append(q.at[path], p)
@@ -66,16 +66,32 @@ func (q *queue) add(p *pending) []*pending {
 		})
 	}
 	p.before = slices.Collect(maps.Keys(before))
-	return slices.Clone(p.before)
+	return p.before
+}
+
+// newest gives those of the changes of a path that are to be waited for where all are: one that has entered the tree isn't done before those
+// that were there when it came. Without that a backlog at one name would hold a list of the others for each. Called with Cache.mu held.
+func newest(list []*pending) []*pending {
+	for i := len(list) - 1; i > 0; i-- {
+		if list[i].entered && list[i].locate != nil { // one without may have come before what has not entered
+			return list[i:]
+		}
+	}
+	return list
 }
 
 // conflicts collects the pending changes at path, above it and, with below, under it. Called with mu held.
 func (q *queue) conflicts(path string, below bool, into map[*pending]struct{}) {
-	for _, p := range q.at[path] {
+	q.collect(path, below, func(all []*pending) []*pending { return all }, into)
+}
+
+// collect is conflicts, but with those alone that which picks of the changes of one path.
+func (q *queue) collect(path string, below bool, which func([]*pending) []*pending, into map[*pending]struct{}) {
+	for _, p := range which(q.at[path]) {
 		into[p] = struct{}{}
 	}
 	above(path, func(dir string) {
-		for _, p := range q.at[dir] {
+		for _, p := range which(q.at[dir]) {
 			into[p] = struct{}{}
 		}
 	})
