@@ -45,7 +45,7 @@ func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, erro
 }
 
 // lookup is Lookup that asks again up to tries times where a change in the directory has crossed with the answer and nothing tells of
-// what: in one that never rests the last answer counts.
+// what, or other changes of the name came while it waited: in one that never rests the last answer counts.
 func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (Found, error) {
 	if err := checkName(name); err != 0 {
 		return Found{}, fail("lookup", name, err, nil)
@@ -64,11 +64,16 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 		return Found{}, err
 	}
 	c.mu.Lock()
+	behind := place{dir, name}.there() != nil // changes that were answered while it waited: the server tells of before them
+	if behind && tries > 0 {
+		c.mu.Unlock()
+		return c.lookup(ctx, dir, name, tries-1)
+	}
 	c.noteLookup(dir)
-	before := nameStamp{gen: dir.gen, child: c.child(dir, name)}
-	if before.child != nil {
-		before.asked = c.stamp(before.child)
-		before.child.noteWanted()
+	before := c.stampName(dir, name)
+	if behind {
+		before.gen-- // as they cross with the answer
+		before.asked.gen--
 	}
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)
@@ -91,36 +96,6 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 		return c.lookup(ctx, dir, name, tries-1)
 	}
 	return f, err
-}
-
-// nameStamp is what a name in a directory was when a question about it went out.
-type nameStamp struct {
-	gen   uint64 // of the directory
-	child *Node  // what had the name; nil where the tree held nothing there
-	asked stamp  // of child
-}
-
-// lookupMet takes in the attributes that the server told of a name. again says that it has to be asked once more; with last it never does.
-func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session.Attr, last bool) (f Found, again bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := c.child(dir, name)
-	crossed := dir.gen != before.gen
-	switch {
-	case n != nil && (n != before.child || n.gen != before.asked.gen || n.sent > 0 && sameType(n, a)):
-		// Made or changed here while the question was on its way, or about to be changed by another name: what we know is newer.
-	case n == nil && crossed && c.knownMissing(dir, name):
-		return Found{}, false, fail("lookup", p, syscall.ENOENT, nil)
-	case n == nil && crossed && c.keepsNoAbsence() && !last:
-		return Found{}, true, nil // it may have been removed here since: absences are not kept, so nothing tells
-	case n != nil && before.asked.dirty && sameType(n, a):
-		c.keepAsked(n, before.asked, a)
-		c.nameTold(n, place{dir, name})
-	default:
-		n = c.learn(dir, name, a)
-	}
-	n.shown = true
-	return c.foundAt(n, place{dir, name}), false, nil
 }
 
 // known answers a look-up from what is known. Where the name is known not to be there the error is ENOENT.
@@ -187,27 +162,6 @@ func (n *Node) provesAbsence() bool { return n.dir.list.ents.len() > 0 || search
 // searchable says whether all who may list a directory of that mode may look its names up, too. To others OpenSSH shows an empty
 // one, as it leaves out what it can't look at.
 func searchable(mode uint32) bool { return mode>>2&^mode&0o111 == 0 }
-
-// lookupMissed keeps an absence that the server reported.
-func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Found, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if dir.gen != gen {
-		if n := c.child(dir, name); n != nil && c.valid(n) {
-			return c.found(n), nil // made here meanwhile
-		}
-		return Found{}, err
-	}
-	if n := c.child(dir, name); n != nil && c.neverShown(n) {
-		return c.found(n), nil
-	}
-	c.forgetName(dir, name)
-	c.absent(dir, name)
-	if c.o.NoAbsence {
-		return Found{}, err
-	}
-	return Found{TTL: c.timeout}, err
-}
 
 // learn takes the server's word for a name: its node, made or brought up to date. Called with mu held.
 func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {

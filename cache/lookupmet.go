@@ -1,0 +1,68 @@
+package cache
+
+import (
+	"syscall"
+
+	"sshmount/sftpconn/session"
+)
+
+// nameStamp is what a name in a directory was when a question about it went out.
+type nameStamp struct {
+	gen   uint64 // of the directory
+	child *Node  // what had the name; nil where the tree held nothing there
+	asked stamp  // of child
+}
+
+// stampName notes the state of a name before a question. Called with mu held.
+func (c *Cache) stampName(dir *Node, name string) nameStamp {
+	before := nameStamp{gen: dir.gen, child: c.child(dir, name)}
+	if before.child != nil {
+		before.asked = c.stamp(before.child)
+		before.child.noteWanted()
+	}
+	return before
+}
+
+// lookupMet takes in the attributes that the server told of a name. again says that it has to be asked once more; with last it never does.
+func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session.Attr, last bool) (f Found, again bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.child(dir, name)
+	crossed := dir.gen != before.gen
+	switch {
+	case n != nil && (n != before.child || n.gen != before.asked.gen || n.sent > 0 && sameType(n, a)):
+		// Made or changed here while the question was on its way, or about to be changed by another name: what we know is newer.
+	case n == nil && crossed && c.knownMissing(dir, name):
+		return Found{}, false, fail("lookup", p, syscall.ENOENT, nil)
+	case n == nil && crossed && c.keepsNoAbsence() && !last:
+		return Found{}, true, nil // it may have been removed here since: absences are not kept, so nothing tells
+	case n != nil && before.asked.dirty && sameType(n, a):
+		c.keepAsked(n, before.asked, a)
+		c.nameTold(n, place{dir, name})
+	default:
+		n = c.learn(dir, name, a)
+	}
+	n.shown = true
+	return c.foundAt(n, place{dir, name}), false, nil
+}
+
+// lookupMissed keeps an absence that the server reported.
+func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Found, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if dir.gen != gen {
+		if n := c.child(dir, name); n != nil && c.valid(n) {
+			return c.found(n), nil // made here meanwhile
+		}
+		return Found{}, err
+	}
+	if n := c.child(dir, name); n != nil && c.neverShown(n) {
+		return c.found(n), nil
+	}
+	c.forgetName(dir, name)
+	c.absent(dir, name)
+	if c.o.NoAbsence {
+		return Found{}, err
+	}
+	return Found{TTL: c.timeout}, err
+}
