@@ -172,7 +172,7 @@ func (l *link) drop(ch *channel) {
 	l.nBulk.Store(int32(len(l.bulk)))
 	l.droppedAt = time.Now()
 	l.full = false // what was granted once may be granted again
-	if l.err == nil && time.Since(ch.since) < steady {
+	if l.err == nil && !ch.yielded.Load() && time.Since(ch.since) < steady {
 		l.openAfter = time.Now().Add(refusedPause)
 	}
 }

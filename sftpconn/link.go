@@ -103,8 +103,9 @@ type channel struct {
 	names bool // it is that of names, or was (former)
 	since time.Time
 
-	former atomic.Bool // another is the channel of names now
-	stuck  atomic.Bool // the server does not come to an end with a request on it: that is why it is former
+	former  atomic.Bool // another is the channel of names now
+	stuck   atomic.Bool // the server does not come to an end with a request on it: that is why it is former
+	yielded atomic.Bool // it was closed here, for what needs its place more
 
 	// Of the goroutine of watchIdle.
 	started uint32    // what s.Started said when it was last looked at

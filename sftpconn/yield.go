@@ -21,6 +21,7 @@ func (l *link) yield(last bool) bool {
 	for _, ch := range channels {
 		if !slices.ContainsFunc(l.c.openFiles(), func(f *File) bool { return kept(f, ch) }) {
 			l.most.Store(int32(len(channels) - 1))
+			ch.yielded.Store(true)
 			ch.s.Close()
 			return true
 		}
