@@ -63,10 +63,8 @@ func serveSFTP(out io.Writer, o sftpserve.Options, hostKey, users, clientDir str
 	}
 	var client *sftpserve.Client
 	if clientDir != "" {
-		if client, err = sftpserve.NewClient(clientDir); errors.Is(err, fs.ErrExist) {
-			return failed(exitUsage, fmt.Errorf("client directory: %w, of another server perhaps; choose a directory that is not there yet", err))
-		} else if err != nil {
-			return failed(exitUsage, fmt.Errorf("client directory: %w", err))
+		if client, err = sftpserve.NewClient(clientDir); err != nil {
+			return failed(exitUsage, clientDirError(err))
 		}
 		o.Users = append(o.Users, client.Key)
 	}
@@ -81,7 +79,8 @@ func serveSFTP(out io.Writer, o sftpserve.Options, hostKey, users, clientDir str
 	}
 	if client != nil {
 		if err := client.Trust(s.Addr(), s.HostKey()); err != nil {
-			return failed(exitFailure, errors.Join(err, s.Close()))
+			client.Discard()
+			return failed(exitUsage, errors.Join(clientDirError(err), s.Close()))
 		}
 	}
 	// Whoever starts this in a script reads the line to learn the port, and that all is ready.
@@ -90,4 +89,11 @@ func serveSFTP(out io.Writer, o sftpserve.Options, hostKey, users, clientDir str
 	}
 	<-ctx.Done()
 	return failed(exitFailure, s.Close())
+}
+
+func clientDirError(err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("client directory: %w, of another server perhaps; choose a directory that is not there yet", err)
+	}
+	return fmt.Errorf("client directory: %w", err)
 }

@@ -78,6 +78,8 @@ type Client struct {
 	KeyFile    string
 	KnownHosts string
 	Config     string // an ssh configuration with the host alias "try"
+
+	madeDir bool // the directory was not there before
 }
 
 // NewClient makes a directory (0700) with a fresh key in it. Files that are there already are refused.
@@ -86,25 +88,28 @@ func NewClient(dir string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
+	made := os.Mkdir(dir, 0o700)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return nil, made
 	}
 	signer, text, err := NewKey()
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{Dir: dir, Key: signer.PublicKey(), KeyFile: filepath.Join(dir, "id_ed25519"),
-		KnownHosts: filepath.Join(dir, "known_hosts"), Config: filepath.Join(dir, "ssh_config")}
+		KnownHosts: filepath.Join(dir, "known_hosts"), Config: filepath.Join(dir, "ssh_config"), madeDir: made == nil}
 	return c, writeNew(c.KeyFile, text)
 }
 
 // Discard takes away what NewClient has made, for a server that did not start: the next one may use the same directory.
 func (c *Client) Discard() {
 	os.Remove(c.KeyFile)
-	os.Remove(c.Dir) // only where nothing else is in it
+	if c.madeDir {
+		os.Remove(c.Dir) // only where nothing else is in it
+	}
 }
 
-// Trust writes down the server's address and host key, and a configuration that names them.
+// Trust writes down the server's address and host key, and a configuration that names them; where it fails it leaves neither.
 func (c *Client) Trust(addr *net.TCPAddr, hostKey ssh.PublicKey) error {
 	name := "nobody"
 	if u, err := user.Current(); err == nil {
@@ -117,7 +122,14 @@ func (c *Client) Trust(addr *net.TCPAddr, hostKey ssh.PublicKey) error {
 	known := knownhosts.Line([]string{net.JoinHostPort(host, strconv.Itoa(addr.Port))}, hostKey) + "\n"
 	config := fmt.Sprintf("Host try\n  HostName %s\n  Port %d\n  User %s\n  IdentityFile %q\n  IdentitiesOnly yes\n  IdentityAgent none\n  UserKnownHostsFile %q\n  StrictHostKeyChecking yes\n",
 		host, addr.Port, name, c.KeyFile, c.KnownHosts)
-	return errors.Join(writeNew(c.KnownHosts, []byte(known)), writeNew(c.Config, []byte(config)))
+	if err := writeNew(c.KnownHosts, []byte(known)); err != nil {
+		return err
+	}
+	err := writeNew(c.Config, []byte(config))
+	if err != nil {
+		os.Remove(c.KnownHosts)
+	}
+	return err
 }
 
 // writeNew writes a private file that is not there yet.
