@@ -152,7 +152,7 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 		c.mu.Unlock()
 		if err != nil {
 			q.leave(p)
-			return nil, nil, c.errno(ctx, ch.op, paths[0], err)
+			return nil, nil, c.errno(ctx, ch.op, p.path(), err)
 		}
 		return p, before, nil
 	}

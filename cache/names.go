@@ -77,7 +77,7 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 			}
 		},
 	}
-	done, err := c.submitMaking(ctx, ch)
+	done, err := c.submitSure(ctx, ch)
 	c.mu.Lock()
 	answer := found
 	if err == nil {
@@ -144,7 +144,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 			return nil
 		},
 	}
-	done, err := c.submitMaking(ctx, ch)
+	done, err := c.submitSure(ctx, ch)
 	if err != nil {
 		c.notMade(dir, name, err)
 		return Found{}, c.byAName(ctx, n, err)
@@ -167,9 +167,8 @@ func (c *Cache) locateName(p *string, dir *Node, name string) func() ([]string, 
 	}
 }
 
-// submitMaking is queue.submit for what makes a name: with the server's answer where its outcome was sure and is not any more when it has
-// its turn.
-func (c *Cache) submitMaking(ctx context.Context, ch change) (done bool, err error) {
+// submitSure is queue.submit with the server's answer where the outcome of a change was sure and is not any more when it has its turn.
+func (c *Cache) submitSure(ctx context.Context, ch change) (done bool, err error) {
 	done, err = c.queue.submit(ctx, ch)
 	if errors.Is(err, errOvertaken) {
 		ch.sure = false

@@ -46,7 +46,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		predict: func(*change) { c.move(dir, name, newdir, newname) },
 		enter:   func(err error) { c.renamed(place{dir, name}, place{newdir, newname}, err) },
 	}
-	_, err := c.submitMaking(ctx, ch)
+	_, err := c.submitSure(ctx, ch)
 	return err
 }
 

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"syscall"
@@ -88,7 +89,7 @@ func (c *Cache) ownPath(n *Node) string {
 }
 
 // send makes one request of a wish: by the handle where the file has no path any more, by the path else. Why it is refused is for the
-// caller to find out.
+// caller to find out. ESTALE where it has neither: then the kernel looks its name up again, which may lead to what has replaced it.
 func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
 	c.mu.Lock()
 	if a.Flags&session.HasSize != 0 {
@@ -113,5 +114,5 @@ func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p 
 		}
 		return f.Setstat(ctx, a)
 	}
-	return fail("setattr", "", syscall.ENOENT, nil)
+	return fail("setattr", "", syscall.ESTALE, errors.New("its name is gone"))
 }

@@ -207,6 +207,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	}
 	if c.o.Async && p != "" {
 		ch.sure = c.surelyTaken(n, a)
+		ch.still = func() bool { return c.path(n) != "" }
 		ch.locate = func() ([]string, error) {
 			if p = c.path(n); p == "" {
 				return nil, nil
@@ -227,7 +228,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 		ch.locate = c.locateNode(&p, n)
 		ch.run = func(ctx context.Context) error { return c.whyNotStored(ctx, "setattr", p, c.send(ctx, n, h, a, p)) }
 	}
-	if _, err := c.queue.submit(ctx, ch); err != nil {
+	if _, err := c.submitSure(ctx, ch); err != nil {
 		c.refusedInPart(n, a)
 		return c.byAName(ctx, n, c.errno(ctx, "setattr", p, err))
 	}
