@@ -73,7 +73,8 @@ type pacer struct {
 
 	mu       sync.Mutex // guards what follows; a leaf but for minRTT.mu
 	stopped  bool
-	inFlight int64       // bytes granted and not released
+	inFlight int64 // bytes granted and not released
+	of       underWay
 	waiting  int64       // bytes asked for and not granted
 	front    waitQueue   // of those for whom a program waits
 	ahead    waitQueue   // of the others
@@ -113,6 +114,7 @@ type grant struct {
 	n     int64
 	at    time.Time // when it was given
 	from  mark      // the last delivery before
+	of    *File     // whose bytes they are; nil where that does not matter
 	spare bool      // less was in flight than allowed: it tells nothing about the line's limit
 }
 
@@ -120,7 +122,7 @@ var errLinkOver = errors.New("link is over")
 
 func (p *pacer) start(l *link) {
 	p.l = l
-	p.starting, p.stretch = true, 1
+	p.starting, p.stretch, p.of = true, 1, underWay{}
 	now := time.Now()
 	p.deliveredAt, p.sentAt = now, now
 	p.last = mark{0, now, now}
@@ -235,6 +237,7 @@ func (p *pacer) release(g grant, done int, took time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
 	p.inFlight -= g.n
+	p.of.add(g.of, -1)
 	if p.inFlight == 0 {
 		p.l.rtt.flies(p.dir(), false)
 	}
@@ -256,13 +259,6 @@ func (p *pacer) release(g grant, done int, took time.Duration) {
 	}
 }
 
-// pump serves those who wait after the limit has changed.
-func (p *pacer) pump() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.serve()
-}
-
 // serve hands out what may be in flight. It returns how many channels are wanted for the rest;
 // 0 where the windows of those there are will do. With mu held.
 func (p *pacer) serve() (channels int) {
@@ -274,9 +270,9 @@ func (p *pacer) serve() (channels int) {
 		p.timer = time.AfterFunc(minRound, p.afterDrain)
 	}
 	for p.inFlight < limit || p.inFlight == 0 {
-		w := p.front.take()
+		w := p.front.take(p.of)
 		if w == nil {
-			if w = p.ahead.take(); w == nil {
+			if w = p.ahead.take(p.of); w == nil {
 				break
 			}
 		}
@@ -287,7 +283,10 @@ func (p *pacer) serve() (channels int) {
 		}
 		// A file that keeps within the windows of its channels has nothing waiting here, and comes near the limit at most.
 		near := min(limit/8, 2*maxPiece)
-		w.ready <- p.grant(n, p.waiting == 0 && p.inFlight+n+near < limit)
+		g := p.grant(n, p.waiting == 0 && p.inFlight+n+near < limit)
+		g.of = w.of
+		p.of.add(w.of, 1)
+		w.ready <- g
 	}
 	if p.waiting == 0 {
 		return 0

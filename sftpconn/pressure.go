@@ -153,3 +153,10 @@ func (p *pacer) afterDrain() {
 	p.timer = nil
 	p.serve()
 }
+
+// pump serves those who wait after the limit has changed.
+func (p *pacer) pump() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.serve()
+}

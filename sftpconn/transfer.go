@@ -104,7 +104,7 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	if err := turn.wait(ctx); err != nil {
 		return []*part{fail(len(p), err)}
 	}
-	ask := want{order: turn.place()}
+	ask := want{order: turn.place(), of: f}
 	if dir == reading {
 		ask.waits = turn.Done // what has its turn behind it may wait in line with it
 	}
@@ -172,7 +172,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket,
 				return 0, ended
 			}
 			if !good {
-				if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, order: t.order}); err != nil {
+				if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, order: t.order, of: f}); err != nil {
 					return 0, err
 				}
 				continue
@@ -193,7 +193,7 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket,
 		if err := f.hopeless(dir, off); err != nil {
 			return 0, err
 		}
-		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, order: t.order}); err != nil {
+		if t, err = f.ticket(ctx, dir, want{n: len(p), whole: true, order: t.order, of: f}); err != nil {
 			return 0, err
 		}
 	}

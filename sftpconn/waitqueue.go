@@ -11,6 +11,7 @@ type want struct {
 	whole bool   // all of them; else as many as one request should carry by then
 	ahead bool   // nobody waits for it
 	order uint64 // of what it is a part of (see nextOrder): the rest of what was asked for first goes first
+	of    *File  // whose bytes they are; may be nil
 	waits func() // called where it has to wait, once it is in line; may be nil
 }
 
@@ -38,18 +39,31 @@ type waiter struct {
 	gone  bool       // its ctx has ended, and take passes over it
 }
 
+// underWay counts the grants of each file that are not released. Guarded by pacer.mu.
+type underWay map[*File]int
+
+// add takes n grants more of a file into account, which may be nil.
+func (u underWay) add(f *File, n int) {
+	if f == nil {
+		return
+	}
+	if u[f] += n; u[f] == 0 {
+		delete(u, f)
+	}
+}
+
 // waitQueue is in the order in which its waiters are served: that of want.order.
 type waitQueue []*waiter
 
-// take gives the first who still waits; nil where there is none.
-func (q *waitQueue) take() *waiter {
-	for len(*q) > 0 {
-		w := (*q)[0]
-		(*q)[0] = nil
-		*q = (*q)[1:]
-		if !w.gone {
-			return w
-		}
+// take gives the first who still waits for a file of which nothing is in flight, or else the first who still waits; nil where there is
+// none. What is read ahead of a copy may take a slow line minutes, and was asked for before what somebody wants of another file meanwhile.
+func (q *waitQueue) take(of underWay) *waiter {
+	*q = slices.DeleteFunc(*q, func(w *waiter) bool { return w.gone })
+	if len(*q) == 0 {
+		return nil
 	}
-	return nil
+	at := max(0, slices.IndexFunc(*q, func(w *waiter) bool { return w.of != nil && of[w.of] == 0 }))
+	w := (*q)[at]
+	*q = slices.Delete(*q, at, at+1)
+	return w
 }
