@@ -34,8 +34,9 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 		// Made or changed here while the question was on its way, or about to be changed by another name: what we know is newer.
 	case n == nil && crossed && c.knownMissing(dir, name):
 		return Found{}, false, fail("lookup", p, syscall.ENOENT, nil)
-	case n == nil && crossed && c.keepsNoAbsence() && !last:
-		return Found{}, true, nil // it may have been removed here since: absences are not kept, so nothing tells
+	case n == nil && crossed && (c.keepsNoAbsence() || before.child != nil) && !last:
+		// It may have been taken away here since: absences are not kept, so nothing tells, or nobody knows whether a rename has left it.
+		return Found{}, true, nil
 	case n != nil && before.asked.dirty && sameType(n, a):
 		c.keepAsked(n, before.asked, a)
 		c.nameTold(n, place{dir, name})
