@@ -197,7 +197,8 @@ func (c *Cache) settle(at place, n *Node) {
 	}
 	defer c.notifyName(at.dir.id, at.name)
 	defer c.doubtName(at.dir, at.name)
-	if n == nil || c.nodes[n.id] != n || c.path(at.dir) == "" || at.dir.within(n) {
+	gone := c.path(at.dir) == "" && c.serverPath(at.dir) == "" // else its removal, which fails as well, brings it back
+	if n == nil || c.nodes[n.id] != n || gone || at.dir.within(n) {
 		return
 	}
 	if n.isDir() && n.parent != nil {
