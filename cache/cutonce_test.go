@@ -14,14 +14,7 @@ func TestATruncatingOpenIsSentOnceThoughAnotherNameOfTheFileIsRenamed(t *testing
 			n := r.linkedPair()
 			r.tap.Reset()
 			r.holdReply("OPEN")
-			opened := make(chan error, 1)
-			go func() {
-				h, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_TRUNC)
-				if err == nil {
-					h.Release()
-				}
-				opened <- err
-			}()
+			opened := r.opening(n, syscall.O_WRONLY|syscall.O_TRUNC)
 			r.waitHeld()
 			if err := r.Rename(ctxOf(t), r.Root(), "b", r.Root(), "c", false); err != nil {
 				t.Fatal(err)

@@ -182,14 +182,7 @@ func TestAFileIsOpenedWhileOneOfItsNamesIsOnItsWay(t *testing.T) {
 	if err := r.Rename(ctxOf(t), r.Root(), "a", r.Root(), "c", false); err != nil {
 		t.Fatal(err)
 	}
-	opened := make(chan error, 1)
-	go func() {
-		h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
-		if err == nil {
-			h.Release()
-		}
-		opened <- err
-	}()
+	opened := r.opening(n, syscall.O_RDWR)
 	if !r.tap.WaitHeld(1, 10*time.Second) {
 		t.Fatal("no link was asked for")
 	}
@@ -254,14 +247,7 @@ func TestAHardLinkThatIsChangedHereWhileItIsOpenedStaysOneFile(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			r, n := linkedPair(t)
 			r.holdReply("OPEN")
-			opened := make(chan error, 1)
-			go func() {
-				h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
-				if err == nil {
-					h.Release()
-				}
-				opened <- err
-			}()
+			opened := r.opening(n, syscall.O_RDWR)
 			r.waitHeld()
 			if err := change(r, n); err != nil {
 				t.Fatal(err)

@@ -32,14 +32,7 @@ func TestAFileIsOpenedWhoseDirectoryIsRenamedMeanwhile(t *testing.T) {
 				}
 				return sftptest.Pass()
 			})
-			opened := make(chan error, 1)
-			go func() {
-				h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
-				if err == nil {
-					h.Release()
-				}
-				opened <- err
-			}()
+			opened := r.opening(n, syscall.O_RDONLY)
 			r.waitHeld()
 			r.tap.OnRequest(nil)
 			r.holdReply("posix-rename@openssh.com")

@@ -71,6 +71,19 @@ func (r *rig) opened(n *Node, flags uint32) *Handle {
 	return h
 }
 
+// opening has a program open a file, which may have to wait, and gives what became of it when it is closed again.
+func (r *rig) opening(n *Node, flags uint32) <-chan error {
+	opened := make(chan error, 1)
+	go func() {
+		h, _, err := r.Open(ctxOf(r.t), n, flags)
+		if err == nil {
+			h.Release()
+		}
+		opened <- err
+	}()
+	return opened
+}
+
 // readAll opens, reads and closes a file as cat(1) does.
 func (r *rig) readAll(n *Node) string {
 	r.t.Helper()

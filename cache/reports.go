@@ -78,13 +78,18 @@ func (r *reports) addUndelivered(path string, off, bytes int64, fate string, why
 	}
 }
 
+// MoreErrors stands for as many errors that are told in the log alone, behind those that are told one by one.
+type MoreErrors int
+
+func (n MoreErrors) Error() string { return fmt.Sprintf("and %d more: see the log", int(n)) }
+
 // take gives the errors not yet told, joined, and forgets them; nil where there are none.
 func (r *reports) take() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := r.list
 	if more := r.total - len(list); more > 0 {
-		list = append(list, fmt.Errorf("and %d more: see the log", more))
+		list = append(list, MoreErrors(more))
 	}
 	r.list, r.total = nil, 0
 	return errors.Join(list...)

@@ -16,14 +16,7 @@ func TestATruncatingOpenOfAGoneFileDoesNotWaitForTheRenameBehindIt(t *testing.T)
 			r.list(r.Root())
 			n := r.mustFind("f").Node
 			r.holdRequest("OPEN")
-			opened, renamed := make(chan error, 1), make(chan error, 1)
-			go func() {
-				h, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_TRUNC)
-				if err == nil {
-					h.Release()
-				}
-				opened <- err
-			}()
+			opened, renamed := r.opening(n, syscall.O_WRONLY|syscall.O_TRUNC), make(chan error, 1)
 			r.waitHeld()
 			go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "f", r.Root(), "g", false) }()
 			waitFor(t, "the rename waits for its turn", func() bool { return r.queue.count.Load() == 2 })

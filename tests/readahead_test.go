@@ -51,8 +51,10 @@ func TestTheKernelReadsFurtherAheadWhereTheServerIsNear(t *testing.T) {
 		t.Errorf("%d KiB beside a server, %d far from one", near, far)
 	})
 	t.Run("told", func(t *testing.T) {
-		if told := s.mount("-o", "max_readahead=65536").kernelAhead(); told != 64 {
-			t.Errorf("%d KiB with max_readahead=65536", told)
+		for bytes, want := range map[int]int{65536: 64, 0: 0} {
+			if told := s.mount("-o", fmt.Sprintf("max_readahead=%d", bytes)).kernelAhead(); told != want {
+				t.Errorf("%d KiB with max_readahead=%d", told, bytes)
+			}
 		}
 	})
 }

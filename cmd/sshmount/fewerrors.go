@@ -1,8 +1,10 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"strings"
+
+	"sshmount/cache"
 )
 
 // fewErrors is how many of joined errors fit into a line that is still read.
@@ -17,16 +19,12 @@ func oneLine(errs ...error) string {
 		}
 		lines := strings.Split(err.Error(), "\n")
 		if more := len(lines) - fewErrors; more > 1 {
-			var untold int // the last may be such a number itself
-			if n, _ := fmt.Sscanf(lines[len(lines)-1], moreErrors, &untold); n == 1 {
-				more += untold - 1
+			if untold := cache.MoreErrors(0); errors.As(err, &untold) { // it is the last line
+				more += int(untold) - 1
 			}
-			lines = append(lines[:fewErrors], fmt.Sprintf(moreErrors, more))
+			lines = append(lines[:fewErrors], cache.MoreErrors(more).Error())
 		}
 		all = append(all, lines...)
 	}
 	return strings.Join(all, "; ")
 }
-
-// moreErrors stands in place of errors that are not told one by one, here and where the cache has too many to keep.
-const moreErrors = "and %d more: see the log"

@@ -89,13 +89,10 @@ func splitTarget(s string) (target, error) {
 // first colon it would be a host of another name, and its first digits alone may even be an address.
 func bareIPv6(s string) (address, dir string) {
 	s = s[strings.LastIndexByte(s[:strings.IndexByte(s, ':')], '@')+1:]
-	if a, err := netip.ParseAddr(s); err == nil && a.Is6() && !strings.Contains(a.Zone(), "/") {
-		return s, ""
-	}
-	for i := strings.LastIndexByte(s, ':'); i > 0; i = strings.LastIndexByte(s[:i], ':') {
+	for end := len(s); end > 0; end = strings.LastIndexByte(s[:end], ':') {
 		// A zone may have any characters, and the directory's are not meant.
-		if a, err := netip.ParseAddr(s[:i]); err == nil && a.Is6() && !strings.Contains(a.Zone(), "/") {
-			return s[:i], s[i+1:]
+		if a, err := netip.ParseAddr(s[:end]); err == nil && a.Is6() && !strings.Contains(a.Zone(), "/") {
+			return s[:end], strings.TrimPrefix(s[end:], ":")
 		}
 	}
 	return "", ""
