@@ -45,7 +45,6 @@ type pending struct {
 	since   int64         // when it was entered (Cache.now); guarded by Cache.mu
 	has     []*Node       // what its names had when it had entered the tree, nil for nothing; guarded by Cache.mu
 	takes   place         // a name that it takes away from a node; no directory: none; guarded by Cache.mu
-	spares  bool          // that node is to live on by another name; guarded by Cache.mu
 	before  []*pending    // those that it waits for, until it is done; guarded by queue.mu
 	done    chan struct{} // closed by leave
 }

@@ -50,8 +50,8 @@ func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p stri
 	var f *sftpconn.File
 	var a session.Attr
 	var made bool
-	if c.linkedElsewhere(at) {
-		b.failed = fail("create", p, syscall.EEXIST, errors.New("a file that has other names, too, was not taken away from there"))
+	if err := c.mayMake(at); err != nil {
+		b.failed = fail("create", p, syscall.EEXIST, err)
 		return b.failed
 	}
 	err := c.createInRoom(ctx, func() (err error) {

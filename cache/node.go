@@ -22,9 +22,8 @@ type Node struct {
 	moved   uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
 
 	// How its names on the server differ from these while changes are under way (there.go).
-	there       []place // names of which changes are under way, and which it has there now
-	making      place   // by which the server has still to make it; no directory: none
-	linkRefused bool    // so was a hard link of it that was thought to be there, and none was made since
+	there  []place // names of which changes are under way, and which it has there now
+	making place   // by which the server has still to make it; no directory: none
 
 	// Who holds it.
 	refs uint64 // references of the kernel

@@ -88,34 +88,55 @@ func (c *Cache) namesEntered(p *pending, had []*Node) {
 		n := c.child(at.dir, at.name)
 		p.has = append(p.has, n)
 		if h := had[i]; h != nil && h != n && !(p.moves && i == 0) {
-			p.takes, p.spares = at, h.parent != nil
+			p.takes = at
 		}
 	}
 }
 
-// mayTake says whether a change that has its turn now may take a name away: not the last by which the server has a file that was to live on
-// by a hard link, as that was refused. Names that are being taken away don't count.
+// mayTake says whether a change that has its turn now may take away what the server has at a name: not the last name there of what was to
+// live on by another one, which the server has refused. Names that are being taken away don't count.
 func (c *Cache) mayTake(p *pending) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p.takes.dir == nil {
+	at := p.takes
+	if p.moves {
+		at = p.names[1]
+	}
+	if at.dir == nil {
 		return nil
 	}
-	s := p.takes.there()
-	stays := func(other place) bool { return other != p.takes && (other.there() == nil || !other.there().going) }
-	if n := s.node; n != nil && n.linkRefused && p.spares && !slices.ContainsFunc(n.serverNames(), stays) {
-		return fail(p.op, p.takes.name, syscall.EBUSY, errors.New("the hard link that was made of it before was refused"))
+	s := at.there()
+	if n := s.node; n != nil && n.wanted() && !n.staysBut(at) {
+		return fail(p.op, at.name, syscall.EBUSY, errors.New("what the server still has there was to have another name, which was refused before"))
 	}
 	s.going = true
 	return nil
 }
 
-// linkedElsewhere says whether the server has still a file at a name that has other names, too: its removal was refused.
-func (c *Cache) linkedElsewhere(at place) bool {
+// wanted says whether nobody here has taken a node's last name away, though the server may have refused the one that it has here. Called with
+// mu held.
+func (n *Node) wanted() bool { return n.parent != nil || !n.removed }
+
+// staysBut says whether the server has a node by another name than at, which nothing that has been sent takes away. Called with mu held.
+func (n *Node) staysBut(at place) bool {
+	return slices.ContainsFunc(n.serverNames(), func(other place) bool {
+		return other != at && (other.there() == nil || !other.there().going)
+	})
+}
+
+// mayMake says whether a creation that has its turn now may make use of the file that the server still has at its name, as that was not taken
+// away: not of one that has other names, too, or was to have another one.
+func (c *Cache) mayMake(at place) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := at.there()
-	return s != nil && s.node != nil && len(s.node.serverNames()) > 1
+	if s == nil || s.node == nil {
+		return nil
+	}
+	if n := s.node; n.wanted() || len(n.serverNames()) > 1 {
+		return errors.New("a file that has or was to have another name was not taken away from there")
+	}
+	return nil
 }
 
 // namesDone notes that the server has done a change. Called with mu held.
@@ -123,9 +144,6 @@ func (c *Cache) namesDone(p *pending) {
 	if !p.moves {
 		for i, at := range p.names {
 			c.stands(at, p.has[i])
-			if n := p.has[i]; n != nil {
-				n.linkRefused = false
-			}
 		}
 	} else if from, to := p.names[0].there(), p.names[1].there(); from.node != nil && from.node == to.node {
 		from.refused, to.refused = true, true // two names of one file, as something was refused before: it has left both
@@ -144,8 +162,6 @@ func (c *Cache) namesRefused(p *pending, err error) {
 		switch {
 		case n == nil && !p.moves && errors.Is(err, syscall.ENOENT):
 			c.stands(at, nil)
-		case n != nil && !p.moves && n.making != at:
-			n.linkRefused = true
 		case n != nil && n.isDir() && (s.node == nil || s.node.isDir()) && errors.Is(err, syscall.EEXIST):
 			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.
 			c.stands(at, n)
