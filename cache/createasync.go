@@ -50,7 +50,7 @@ func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p stri
 	var f *sftpconn.File
 	var a session.Attr
 	var made bool
-	if err := c.mayMake(at); err != nil {
+	if err := c.mayMake(ctx, at); err != nil {
 		b.failed = fail("create", p, syscall.EEXIST, err)
 		return b.failed
 	}

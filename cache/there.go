@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"syscall"
@@ -125,16 +126,24 @@ func (n *Node) staysBut(at place) bool {
 }
 
 // mayMake says whether a creation that has its turn now may make use of the file that the server still has at its name, as that was not taken
-// away: not of one that has other names, too, or was to have another one.
-func (c *Cache) mayMake(at place) error {
+// away: not of one that has other names, too, or was to have another one, and not of one that is open here, as what is written by either would
+// go into both. What was written before the last who had it open has closed it is waited for.
+func (c *Cache) mayMake(ctx context.Context, at place) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	s := at.there()
 	if s == nil || s.node == nil {
+		c.mu.Unlock()
 		return nil
 	}
-	if n := s.node; n.wanted() || len(n.serverNames()) > 1 {
-		return errors.New("a file that has or was to have another name was not taken away from there")
+	n, f := s.node, s.node.file
+	kept := n.wanted() || len(n.serverNames()) > 1 || f != nil && len(f.handles) > 0
+	written := !kept && f != nil && len(f.writing) > 0
+	c.mu.Unlock()
+	switch {
+	case kept:
+		return errors.New("a file that is open here, or has or was to have another name, was not taken away from there")
+	case written:
+		return f.data.Flushed(ctx)
 	}
 	return nil
 }
