@@ -1,6 +1,7 @@
 package fusefs
 
 import (
+	"errors"
 	"math"
 	"syscall"
 	"time"
@@ -24,6 +25,10 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
 	h, keep, err := fs.cache.Open(op, n, in.Flags&^fuse.FMODE_EXEC)
+	if errors.Is(err, syscall.ENOENT) && !lastTry {
+		// It was there when the kernel looked it up. After ESTALE it looks again, and makes the file if its program has said O_CREAT.
+		return fs.later.answered(&in.InHeader, fuse.Status(syscall.ESTALE))
+	}
 	if err != nil {
 		return fs.later.answered(&in.InHeader, fs.status("open", in.NodeId, "", err))
 	}
