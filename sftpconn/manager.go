@@ -22,9 +22,6 @@ const (
 	dialLimit = 3 * time.Minute
 	// openLimit bounds the opening of a further channel and its greeting, on a connection that has one already.
 	openLimit = 30 * time.Second
-	// greetLimit bounds that of the first channel of a connection in the place of a lost one, and after each attempt which it has ended
-	// twice as much: the server may need so long, or its program hang, and the next one not.
-	greetLimit = time.Minute
 
 	// redialAge is the age at which an attempt is given up for a new one when the
 	// network has changed: its packets may be going to an address that is gone.
@@ -182,7 +179,7 @@ func (c *Conn) redial(tries int) *link {
 	if tries > 0 {
 		pause = c.backoff(tries)
 	}
-	within := greetLimit
+	within := c.o.GreetTimeout
 	for refusals := 0; ; {
 		c.mu.Lock()
 		c.nextTry = time.Now().Add(pause)

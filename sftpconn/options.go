@@ -35,6 +35,10 @@ type Options struct {
 	// ReconnectTimeout is how long requests wait for a connection; default 2 min; negative: for ever.
 	ReconnectTimeout time.Duration
 
+	// GreetTimeout bounds the wait for the first session of a connection in the place of a lost one, behind its login; default 1 min. After
+	// each attempt which it has ended it is twice as long: the server may need so long, or its program hang, and the next one not.
+	GreetTimeout time.Duration
+
 	// AliveInterval is the silence after which the other side is asked for a sign of
 	// life while something is outstanding; default 5 s; negative: silence proves nothing.
 	AliveInterval time.Duration
@@ -56,6 +60,9 @@ func (o *Options) fill() {
 	o.MaxConns = min(o.MaxConns, 16)
 	if o.ReconnectTimeout == 0 {
 		o.ReconnectTimeout = 2 * time.Minute
+	}
+	if o.GreetTimeout <= 0 {
+		o.GreetTimeout = time.Minute
 	}
 	if o.AliveInterval == 0 {
 		o.AliveInterval = 5 * time.Second

@@ -174,6 +174,9 @@ func (m *mount) connect(ctx context.Context) error {
 	if s.ServerAliveInterval > 0 {
 		c.AliveInterval, c.AliveCountMax = s.ServerAliveInterval, s.ServerAliveCountMax
 	}
+	if s.ConnectTimeoutSet {
+		c.GreetTimeout = s.ConnectTimeout
+	}
 	c.NoReconnect = c.NoReconnect || m.set.Passive
 	c.Trial = true
 	m.conn, err = firstConnection(ctx, c, s.ConnectTimeout, m.set.Source)

@@ -31,7 +31,7 @@ func TestConfigurationIsTheSameWithAndWithoutSSH(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{ServerAliveInterval: 5 * time.Second, ServerAliveCountMax: 7, ConnectTimeout: 7 * time.Second}
+	want := Settings{ServerAliveInterval: 5 * time.Second, ServerAliveCountMax: 7, ConnectTimeout: 7 * time.Second, ConnectTimeoutSet: true}
 	if got := d.Settings(); got != want {
 		t.Errorf("by ssh: %+v", got)
 	}

@@ -193,12 +193,13 @@ func (d *Dialer) Forget() {
 
 // Settings returns what the configuration came to.
 func (d *Dialer) Settings() Settings {
-	s := Settings{ConnectTimeout: d.timeout}
+	s := Settings{ConnectTimeout: d.timeout, ConnectTimeoutSet: d.o.ConnectTimeout > 0}
 	d.mu.Lock()
 	r := d.route
 	d.mu.Unlock()
 	if r != nil {
 		s.ConnectTimeout = r.timeout
+		s.ConnectTimeoutSet = s.ConnectTimeoutSet || r.target.connectTimeout() > 0
 		if s.ServerAliveInterval = parseSeconds(r.target.get("serveraliveinterval")); s.ServerAliveInterval > 0 {
 			s.ServerAliveCountMax = r.target.number("serveralivecountmax", 3)
 		}

@@ -81,4 +81,5 @@ type Settings struct {
 	ServerAliveInterval time.Duration // 0 where it is not set
 	ServerAliveCountMax int           // 0 where ServerAliveInterval is not set
 	ConnectTimeout      time.Duration
+	ConnectTimeoutSet   bool // the user or his configuration has said it
 }
