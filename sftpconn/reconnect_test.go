@@ -155,6 +155,7 @@ func TestAReopenedFileMustBeTheSame(t *testing.T) {
 			c := connect(t, srv)
 			ctx := limited(t)
 			path := file(t, srv, "f", []byte("0123456789"))
+			file(t, srv, "beside", nil) // so that the directory of a file that is removed is not empty
 			var now atomic.Value
 			now.Store(path)
 			f, _, err := c.Open(ctx, OpenRequest{Path: func() string { return now.Load().(string) }, Pflags: row.flags, Check: row.check})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"time"
 
@@ -21,6 +22,10 @@ const (
 	// absentPatience is how long a directory that is missing is waited for where
 	// ReconnectTimeout sets no limit: the line is up then, and the directory may be gone for good.
 	absentPatience = 2 * time.Minute
+
+	// emptyPatience is how long is waited for something to come into a directory that has become empty: it may be the place where a
+	// file system is mounted a little later, or the file was the last in it and was removed.
+	emptyPatience = 30 * time.Second
 )
 
 // reopen begins to open the file anew, on the channel of names of the present connection.
@@ -80,7 +85,7 @@ func (f *File) find(ch *channel) (string, error) {
 		if was || lagEnds.IsZero() {
 			lagEnds = time.Now().Add(renameLag)
 		}
-		exposed := f.exposedEnd()
+		exposed, patience := f.exposedEnd(), f.c.readyWithin()
 		id, found, err := f.findAt(ch, path)
 		switch {
 		case err == nil && f.r.Path() != path:
@@ -97,15 +102,19 @@ func (f *File) find(ch *channel) (string, error) {
 				return "", fmt.Errorf("%w: %w", ErrStale, err)
 			}
 			// The directory may have come between the two looks, and the file with it.
-			if there = f.directoryThere(ch, path); there {
+			var empty bool
+			if there, empty = f.directoryThere(ch, path); there {
 				continue
+			}
+			if empty {
+				patience = min(patience, emptyPatience)
 			}
 		case status(err) != session.StatusPermissionDenied:
 			return "", err
 		}
-		if time.Since(ch.since) > f.c.readyWithin() || !f.wanted() {
+		if time.Since(ch.since) > patience || !f.wanted() {
 			if isAbsent(err) {
-				err = fmt.Errorf("%w: its directory is not there either: %w", ErrStale, err)
+				err = fmt.Errorf("%w: its directory is not there either, or empty: %w", ErrStale, err)
 			}
 			return "", err
 		}
@@ -136,9 +145,21 @@ func (c *Conn) readyWithin() time.Duration {
 	return c.o.ReconnectTimeout
 }
 
-// directoryThere says whether the directory of a name that is absent is there itself.
-func (f *File) directoryThere(ch *channel, name string) bool {
-	return ch.wait(f.c.ctx, ch.s.Stat(path.Dir(name))) == nil
+// directoryThere says whether the directory of a name that is absent is there itself, and not empty.
+func (f *File) directoryThere(ch *channel, name string) (there, empty bool) {
+	dir := path.Dir(name)
+	if ch.wait(f.c.ctx, ch.s.Stat(dir)) != nil {
+		return false, false
+	}
+	empty = true
+	err := f.c.list(f.c.ctx, ch, dir, func(names []Entry) error {
+		if empty = len(names) == 0; !empty {
+			return io.EOF // that is enough
+		}
+		return nil
+	})
+	empty = empty && err == nil
+	return !empty, empty
 }
 
 // wanted says whether the file is still open for somebody.
