@@ -68,6 +68,7 @@ func (c *Conn) further(first *link) error {
 		return err
 	}
 	l := c.newLink(t)
+	l.single.Store(first.single.Load())
 	defer func() { l.close(fmt.Errorf("further connection ended: %w", err)) }()
 	l.grow(1)
 	c.mu.Lock()

@@ -29,7 +29,7 @@ func (l *link) grow(n int) {
 // reserve has the channels prepared that a stream which begins may want in a moment, as far as that costs next to nothing.
 func (l *link) reserve(p *pacer) {
 	r, ok := l.t.(transport.Reserver)
-	if !ok || l.t.Info().Shared || l.rtt.get() <= farRTT {
+	if !ok || l.t.Info().Shared || l.single.Load() || l.rtt.get() <= farRTT {
 		return
 	}
 	n := p.begins()

@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,8 @@ type link struct {
 	suspected chan struct{} // capacity 1: probe now
 	noProbe   atomic.Bool   // the transport has no probe of its own
 	most      atomic.Int32  // channels for bulk data that it may have
+	single    atomic.Bool   // it must have no more than one channel, ever (session.MixesChannels)
+	opened    atomic.Bool   // a channel was opened, or is being opened
 	greeting  atomic.Int64  // how long the last greeting took that was waited for, in nanoseconds
 
 	// Of the goroutine that watches the link.
@@ -158,6 +161,9 @@ func (c *Conn) newLink(t transport.Transport) *link {
 // openChannel opens a channel and its session. like is a session of the link, whose greeting spares that of the new one
 // to be waited for; nil for none.
 func (l *link) openChannel(ctx context.Context, like *session.Session) (*channel, error) {
+	if l.opened.Swap(true) && l.single.Load() {
+		return nil, fmt.Errorf("the server would mix it up with the channel that is there: %w", transport.ErrNoMoreChannels)
+	}
 	raw, err := l.t.OpenChannel(ctx)
 	if err != nil {
 		return nil, err
@@ -166,6 +172,9 @@ func (l *link) openChannel(ctx context.Context, like *session.Session) (*channel
 	s, err := session.Open(ctx, raw, session.Options{Logger: l.c.o.Logger, Like: like})
 	if err != nil {
 		return nil, err
+	}
+	if s.MixesChannels() && !l.single.Swap(true) {
+		l.c.o.Logger.Info("the server (ProFTPD) mixes up what comes over several channels of a connection: it gets one; max_conns=N makes more connections")
 	}
 	now := time.Now()
 	if like == nil {

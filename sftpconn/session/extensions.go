@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"strings"
 
 	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
 )
@@ -20,7 +21,17 @@ const (
 
 	// extSymlinkOrder is of the Green End SFTP server: its value names the arguments of SYMLINK in their order.
 	extSymlinkOrder = "symlink-order@rjk.greenend.org.uk"
+
+	// extVendor tells who has made the server: vendor, product and version.
+	extVendor = "vendor-id"
 )
+
+// MixesChannels says whether the server is known to mix up what comes over several channels of one connection: ProFTPD's mod_sftp
+// keeps the part of a request that has come, and the request itself, in one place for all of them. What another channel
+// brings before the rest is taken for that rest: it writes wrong bytes and acknowledges them, answers for other files, or not at all.
+func (s *Session) MixesChannels() bool {
+	return strings.Contains((*s.extensions.Load())[extVendor], "mod_sftp")
+}
 
 // The requests below are sent whether or not the server announced the extension
 // (Has); one that lacks it answers with StatusOpUnsupported.
