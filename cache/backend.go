@@ -155,6 +155,14 @@ func (b *backend) ReadAt(ctx context.Context, dst []byte, off int64) (int, error
 	return f.ReadAt(ctx, dst, off)
 }
 
+func (b *backend) ReadGrown(ctx context.Context, dst []byte, off int64) (int, error) {
+	f, err := b.file(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return f.ReadGrown(ctx, dst, off)
+}
+
 func (b *backend) WriteAt(ctx context.Context, p []byte, off int64) error {
 	f, err := b.file(ctx)
 	if err != nil {

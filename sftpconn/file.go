@@ -48,6 +48,10 @@ type File struct {
 	head   []byte // see Head
 	looked *Attr  // its attributes through the handle, in the flight of its opening; nil where they were not asked for
 	mtime  uint32 // what had its name at the opening was last changed then
+	size   int64  // and was so long
+
+	renewing chan struct{}        // capacity 1: held by who opens it once more, see ReadGrown
+	renewed  atomic.Pointer[File] // what came of it last, nil before; set with mu held, and closed with the file
 
 	mu      sync.Mutex // guards what follows, down to leaving
 	closed  bool
@@ -73,6 +77,7 @@ func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
 	h := &handle{ch: ch, full: true, done: make(chan struct{}), id: open.Handle()}
 	close(h.done)
 	f := &File{c: c, r: r, sent: time.Now().Add(-open.RTT()), handles: map[*channel]*handle{ch: h}, retries: map[*channel]time.Time{}}
+	f.renewing = make(chan struct{}, 1)
 	f.owing.f = f
 	c.keep(f)
 	return f
@@ -236,6 +241,9 @@ func (f *File) Close() {
 		return
 	}
 	f.closed = true
+	if r := f.renewed.Load(); r != nil {
+		r.Close()
+	}
 	f.c.forget(f)
 	f.c.disown(&f.owing)
 	for _, h := range f.handles {

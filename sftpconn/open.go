@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"sshmount/sftpconn/session"
@@ -226,7 +227,7 @@ func (o *opening) found(a Attr, made bool) {
 		o.f.chmodLater(o.ch, o.handle, a.Mode, o.r.Perm)
 		a.Mode = a.Mode&^modeAccess | o.r.Perm&modeAccess
 	}
-	o.a, o.f.mtime = a, a.Mtime
+	o.a, o.f.mtime, o.f.size = a, a.Mtime, int64(min(a.Size, math.MaxInt64))
 }
 
 // chmodLater gives a file that was just made the bits perm without waiting. What is asked on the channel of names afterwards finds

@@ -15,6 +15,9 @@ import (
 // server said so at this offset. dst is free again when it returns, also on ctx's end.
 func (f *File) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	dst = dst[:min(len(dst), f.MaxRead())]
+	if n, err, ok := f.readRenewed(ctx, dst, off); ok {
+		return n, err
+	}
 	n := 0
 	for _, p := range f.pass(ctx, reading, dst, off) {
 		n += p.n

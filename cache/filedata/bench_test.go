@@ -58,6 +58,8 @@ func (l *line) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	return int(min(int64(len(dst)), l.size-off)), nil
 }
 
+func (l *line) ReadGrown(context.Context, []byte, int64) (int, error) { return 0, io.EOF }
+
 func (l *line) WriteAt(ctx context.Context, p []byte, off int64) error {
 	l.carry(len(p))
 	return nil

@@ -159,6 +159,13 @@ func (h *Handle) fetch(s *span, turn *sftpconn.Turn) {
 	}
 	f := s.file
 	f.mu.Lock()
+	if at := s.start + int64(n); eof && at < f.remote && s.in == f.clean && s.grown == f.grown {
+		f.mu.Unlock()
+		var more int
+		more, eof, err = readFull(h.ctx, grown{h.backend}, s.buf.data[n:s.want], at)
+		n += more
+		f.mu.Lock()
+	}
 	s.got, s.eof, s.err = n, eof, err
 	close(s.done)
 	if s.kept {
@@ -166,6 +173,13 @@ func (h *Handle) fetch(s *span, turn *sftpconn.Turn) {
 	}
 	f.mu.Unlock()
 	s.buf.unref()
+}
+
+// grown reads a file that the server takes for shorter than it is.
+type grown struct{ Backend }
+
+func (g grown) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
+	return g.ReadGrown(ctx, dst, off)
 }
 
 // maxEmpty is how many answers without a byte in a row are taken before a read fails.

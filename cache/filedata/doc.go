@@ -77,6 +77,8 @@ type Backend interface {
 	MaxWrite() int
 	RTT() time.Duration // of the line, the smallest of late; 0 where not known
 	ReadAt(ctx context.Context, dst []byte, off int64) (int, error)
+	// ReadGrown is ReadAt where that has given io.EOF, and the file is known to be longer.
+	ReadGrown(ctx context.Context, dst []byte, off int64) (int, error)
 	WriteAt(ctx context.Context, p []byte, off int64) error
 	WriteSetstat(ctx context.Context, p []byte, off int64, a sftpconn.Attr) error
 	Setstat(ctx context.Context, a sftpconn.Attr) error

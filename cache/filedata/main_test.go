@@ -41,6 +41,7 @@ type server struct {
 	gate  func(ctx context.Context, r request) error // called before anything is done; nil: none
 	after func(r request)                            // called when a read has come to the end of the file, before its answer goes out; nil: none
 	short func(n int) int                            // how many of n bytes an answer has; nil: all
+	seen  int64                                      // where it sees the end of a longer file, until ReadGrown; 0 for where it is
 
 	onTimes func(mtime uint32) // called with mu held when times are set, before anything else is done; nil: none
 }
@@ -83,7 +84,7 @@ func (s *server) ReadAt(ctx context.Context, dst []byte, off int64) (int, error)
 	}
 	s.mu.Lock()
 	after := s.after
-	if off >= int64(len(s.data)) {
+	if off >= int64(len(s.data)) || s.seen > 0 && off >= s.seen {
 		s.mu.Unlock()
 		if after != nil {
 			after(request{"read", off, 0})
@@ -96,6 +97,11 @@ func (s *server) ReadAt(ctx context.Context, dst []byte, off int64) (int, error)
 		n = s.short(n)
 	}
 	return copy(dst[:n], s.data[off:]), nil
+}
+
+func (s *server) ReadGrown(ctx context.Context, dst []byte, off int64) (int, error) {
+	s.set(func() { s.seen = 0 })
+	return s.ReadAt(ctx, dst, off)
 }
 
 func (s *server) WriteAt(ctx context.Context, p []byte, off int64) error {
