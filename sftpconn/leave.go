@@ -1,27 +1,27 @@
 package sftpconn
 
 import (
+	"context"
 	"time"
 
 	"sshmount/sftpconn/transport"
 )
 
-// leavePatience is how long the last answers may take that nobody waits for (those to a CLOSE) before a connection is closed.
+// leavePatience is how long the answers may take that nobody waits for any more (those to a CLOSE) before a connection is closed
+// without them.
 const leavePatience = 200 * time.Millisecond
 
-// leave tells the server of the end of a link with nothing in flight. Where something is, it must not get there any more.
+// leave announces the end of the link to the server, so that it sees no lost line in it. Where a request is unanswered it does not: that
+// one must not reach the server any more. A channel that is just being opened carries no request yet.
 func (l *link) leave() {
 	t, ok := l.t.(transport.Leaver)
 	if !ok {
 		return
 	}
-	for until := time.Now().Add(leavePatience); l.inFlight() > 0; {
-		select {
-		case <-l.done:
-			return
-		case <-time.After(time.Millisecond):
-		}
-		if time.Now().After(until) {
+	ctx, cancel := context.WithTimeout(l.ctx, leavePatience)
+	defer cancel()
+	for _, ch := range l.channels() {
+		if ch.s.Drain(ctx) != nil {
 			return
 		}
 	}

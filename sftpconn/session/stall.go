@@ -1,9 +1,12 @@
 package session
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// Stall tells of the oldest request that was sent and is not answered, behind which a
-// server that answers in order lets all others wait. It is zero where there is none.
+// Stall describes the oldest request that was sent and is not answered: a server that
+// answers in order lets all others wait behind it. It is zero where there is none.
 type Stall struct {
 	Age     time.Duration // since it was sent
 	Behind  time.Duration // since the next was sent for whose answer somebody waits; 0 where there is none
@@ -11,7 +14,7 @@ type Stall struct {
 	GivenUp bool          // nobody waits for it (Call.Abandon)
 }
 
-// Stall looks what the server is at.
+// Stall says which request the server is working on.
 func (s *Session) Stall() Stall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,4 +33,32 @@ func (s *Session) Stall() Stall {
 		stall.Behind = time.Since(next.sentAt)
 	}
 	return stall
+}
+
+// Drain waits until no request is in flight. Where ctx ends first it returns the cause of that.
+func (s *Session) Drain(ctx context.Context) error {
+	for {
+		c := s.anyInFlight()
+		if c == nil {
+			return nil
+		}
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// anyInFlight gives some request that is not answered; nil where there is none.
+func (s *Session) anyInFlight() *Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.answering != nil {
+		return s.answering
+	}
+	for _, c := range s.pending {
+		return c
+	}
+	return nil
 }
