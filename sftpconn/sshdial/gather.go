@@ -19,7 +19,7 @@ const (
 	readSize = 128 << 10
 	// lastWords is how long a connection that can't be written to is still read.
 	lastWords = time.Second
-	// lastArrival is how long an end in order may take. A kernel acknowledges within 40 ms what it has.
+	// lastArrival is how long leave waits for the server's kernel to acknowledge the last bytes. It does so within 40 ms of having them.
 	lastArrival = 200 * time.Millisecond
 	// headSize is how much of the beginning is kept, to be able to say what
 	// answered where no SSH server did.
@@ -51,15 +51,15 @@ type gatherConn struct {
 	headMu sync.Mutex // guards head
 	head   []byte     // the first bytes that came in
 
-	before uint64 // what the kernel called acknowledged when nothing had been written; not changed
+	before uint64 // the kernel's count of acknowledged bytes before the first was written; not changed
 
 	mu      sync.Mutex // guards what follows; not held over a system call
 	work    sync.Cond  // something is pending, or err is set
 	room    sync.Cond  // pending has been taken, or err is set
 	pending []byte
-	taken   uint64 // bytes that Write has taken
-	err     error  // of the first failed write, or net.ErrClosed
-	done    chan struct{}
+	taken   uint64        // bytes that Write has taken
+	err     error         // of the first failed write, or net.ErrClosed
+	done    chan struct{} // closed by flush at its end
 }
 
 // newGatherConn takes over conn. Close ends its goroutine.
@@ -216,8 +216,9 @@ func (g *gatherConn) Close() error {
 	return g.Conn.Close()
 }
 
-// leave has the Close that follows end the connection in order, where it carries nothing any more that the server has yet to do: a reset is
-// noted there as an error of the line. It waits a moment for the server's kernel to have the last bytes.
+// leave has the Close that follows end the connection with a FIN and not with a reset, which the server would log as a lost line; but
+// only where the server's kernel has everything. For that it waits a moment. The kernel gives no notice of an acknowledgement, so it is
+// asked again and again.
 func (g *gatherConn) leave() {
 	g.inOrder.Store(true)
 	if _, isTCP := g.Conn.(*net.TCPConn); !isTCP {
@@ -230,10 +231,8 @@ func (g *gatherConn) leave() {
 
 // allArrived says that the other end of a TCP connection is known to have all that Write has taken.
 func (g *gatherConn) allArrived() bool {
-	bytes, ok := g.acknowledged()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return ok && bytes-g.before == g.taken
+	_, more, known := g.arrived()
+	return known && more == 0
 }
 
 // program is the one that carries the line; nil where none does.
@@ -253,17 +252,17 @@ func (g *gatherConn) failure() string {
 
 func (g *gatherConn) lastReceived() time.Time { return time.Unix(0, g.received.Load()) }
 
-// arrived is how many bytes of those written the other end of a TCP connection has acknowledged, and how many it has not. Elsewhere
-// nothing is known.
-func (g *gatherConn) arrived() (bytes, more uint64) {
-	bytes, ok := g.acknowledged()
-	if !ok {
-		return 0, 0
+// arrived is how many of the written bytes the other end of a TCP connection has acknowledged, and how many it has not. known is false
+// for another kind of connection, and for one that is closed.
+func (g *gatherConn) arrived() (bytes, more uint64, known bool) {
+	total, known := g.acknowledged()
+	if !known {
+		return 0, 0, false
 	}
-	bytes -= g.before
+	bytes = total - g.before
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return bytes, g.taken - bytes
+	return bytes, g.taken - bytes, true
 }
 
 // acknowledged is the kernel's count of what the other end of a TCP connection has; ok is false for another connection, and for one

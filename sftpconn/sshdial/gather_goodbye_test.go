@@ -29,7 +29,7 @@ func TestAConnectionThatOwesSomethingIsReset(t *testing.T) {
 	g := newGatherConn(a)
 	go g.Write(make([]byte, 64<<20))
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		if bytes, more := g.arrived(); bytes > 0 && more > 32<<20 {
+		if bytes, more, _ := g.arrived(); bytes > 0 && more > 32<<20 {
 			break
 		}
 		if time.Now().After(deadline) {

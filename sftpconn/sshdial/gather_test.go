@@ -176,7 +176,7 @@ func TestGatherConnTellsWhatHasArrived(t *testing.T) {
 	arrived := func(what string, ok func(bytes, more uint64) bool) {
 		t.Helper()
 		for begun := time.Now(); ; time.Sleep(time.Millisecond) {
-			bytes, more := g.arrived()
+			bytes, more, _ := g.arrived()
 			if ok(bytes, more) {
 				return
 			}

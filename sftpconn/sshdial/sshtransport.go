@@ -112,7 +112,8 @@ func (t *sshTransport) Arrived() (bytes, more uint64) {
 	for t.under != nil {
 		t = t.under
 	}
-	return t.line.arrived()
+	bytes, more, _ = t.line.arrived()
+	return bytes, more
 }
 
 func (t *sshTransport) Err() error {
