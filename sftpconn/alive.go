@@ -58,14 +58,21 @@ func (c *Conn) watch(l *link) error {
 				return cause
 			}
 			c.o.Logger.Warn("the channel of names was lost and opened again", "cause", cause)
-			c.newest.Store(ch.s)
-			c.mu.Lock()
-			c.names = ch
-			c.lastErr = cause
-			c.broadcast()
-			c.mu.Unlock()
+			c.useForNames(ch, cause)
 		}
 	}
+}
+
+// useForNames makes ch, of the link that there is, the channel of names. cause is why the one before was lost; nil where it was not.
+func (c *Conn) useForNames(ch *channel, cause error) {
+	c.newest.Store(ch.s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.names = ch
+	if cause != nil {
+		c.lastErr = cause
+	}
+	c.broadcast()
 }
 
 // replaceNames opens another channel of names on the same link. A link that loses
@@ -80,9 +87,7 @@ func (c *Conn) replaceNames(l *link) (*channel, error) {
 		return nil, lossOf(l.t)
 	case <-time.After(20 * time.Millisecond):
 	}
-	l.mu.Lock()
-	l.opening++
-	l.mu.Unlock()
+	l.countOpening()
 	var names *channel
 	err := l.openCounted(nil, func(ch *channel, err error) {
 		if err == nil {

@@ -77,7 +77,7 @@ func (c *Conn) further(first *link) error {
 		err = errors.New("the first connection was lost meanwhile")
 		return err
 	}
-	c.links = append(append([]*link{}, c.links...), l)
+	c.links = append(slices.Clone(c.links), l)
 	c.extraRefused = 0
 	c.mu.Unlock()
 	c.spawn(l.watchAlive)

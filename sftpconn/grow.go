@@ -3,6 +3,7 @@ package sftpconn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"sshmount/sftpconn/session"
@@ -71,9 +72,16 @@ func (l *link) openBulk() {
 	l.write.pump()
 }
 
-// openCounted opens a channel, which the caller has counted in link.opening: so silence meanwhile ends the link. put is called with mu
-// held, when the count is taken back, and gets the channel or why there is none. Where the link is over by then, the channel is closed
-// and put gets why. like is as with openChannel.
+// countOpening counts a channel that is about to be opened by openCounted: from then on silence ends the link.
+func (l *link) countOpening() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening++
+}
+
+// openCounted opens a channel that the caller has counted in link.opening, and takes the count back. It then calls put, with mu held,
+// with the channel or the reason why there is none. Where the link has ended meanwhile, the channel is closed, and that is the reason.
+// like is as with openChannel.
 func (l *link) openCounted(like *session.Session, put func(ch *channel, err error)) error {
 	ctx, cancel := context.WithTimeout(l.ctx, openLimit)
 	defer cancel()
@@ -96,7 +104,7 @@ func (l *link) openCountedWithin(ctx context.Context, like *session.Session, put
 
 // addBulk makes ch one for bulk data. With mu held.
 func (l *link) addBulk(ch *channel) {
-	l.bulk = append(append([]*channel{}, l.bulk...), ch)
+	l.bulk = append(slices.Clone(l.bulk), ch)
 	l.nBulk.Store(int32(len(l.bulk)))
 }
 
@@ -162,13 +170,7 @@ func (l *link) noteRefusal(err error) {
 func (l *link) drop(ch *channel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var rest []*channel
-	for _, o := range l.bulk {
-		if o != ch {
-			rest = append(rest, o)
-		}
-	}
-	l.bulk = rest
+	l.bulk = slices.DeleteFunc(slices.Clone(l.bulk), func(o *channel) bool { return o == ch })
 	l.nBulk.Store(int32(len(l.bulk)))
 	l.droppedAt = time.Now()
 	l.full = false // what was granted once may be granted again

@@ -78,9 +78,7 @@ func (c *Conn) dial(ctx context.Context, within time.Duration) (*link, error) {
 	if within > 0 {
 		defer time.AfterFunc(within, func() { cancel(&muteError{within}) }).Stop()
 	}
-	l.mu.Lock()
-	l.opening++
-	l.mu.Unlock()
+	l.countOpening()
 	c.spawn(l.watchAlive)
 	err = l.openCountedWithin(ctx, nil, func(ch *channel, err error) {
 		if err == nil {

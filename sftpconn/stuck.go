@@ -56,9 +56,7 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	if time.Now().Before(l.stuckPause) {
 		return
 	}
-	l.mu.Lock()
-	l.opening++
-	l.mu.Unlock()
+	l.countOpening()
 	var names *channel
 	err := l.openCounted(nil, func(ch *channel, err error) {
 		if err != nil {
@@ -82,11 +80,7 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 		return
 	}
 	c.o.Logger.Warn("names waited for one request; there is another channel for them now", "for", age.Round(time.Second))
-	c.newest.Store(names.s)
-	c.mu.Lock()
-	c.names = names
-	c.broadcast()
-	c.mu.Unlock()
+	c.useForNames(names, nil)
 }
 
 // makeBulk makes a former channel of names on which the server goes on again one for bulk data. Bulk data gets back what it has yielded
