@@ -122,6 +122,11 @@ func (e *silenceError) Error() string {
 	return fmt.Sprintf("no byte from the server for %v while waiting for an answer", e.quiet.Round(time.Millisecond))
 }
 
+func isSilence(err error) bool {
+	_, ok := errors.AsType[*silenceError](err)
+	return ok
+}
+
 // watchAlive ends the link when it has been silent for too long, also before its first channel is open.
 // Slow is not dead: only bytes count, from whatever channel, and those of ours that arrive.
 func (l *link) watchAlive() {

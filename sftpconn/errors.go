@@ -41,14 +41,13 @@ var (
 
 // isLost says whether err is the end of a session and not an answer.
 func isLost(err error) bool {
-	var lost *session.LostError
-	return errors.As(err, &lost)
+	_, ok := errors.AsType[*session.LostError](err)
+	return ok
 }
 
 // status is the server's code in err, or StatusOK where the server refused nothing.
 func status(err error) uint32 {
-	var s *session.StatusError
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*session.StatusError](err); ok {
 		return s.Code
 	}
 	return session.StatusOK

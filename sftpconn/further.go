@@ -46,8 +46,8 @@ func (c *Conn) addLink() {
 // furtherPause is how long no further connection is made after one that ended with err. A login that the server has judged
 // is not tried again: there is a connection that works, and failed logins count against the user. With mu held.
 func (c *Conn) furtherPause(err error) time.Duration {
-	var refusal *transport.PermanentError
-	if !errors.As(err, &refusal) {
+	refusal, ok := errors.AsType[*transport.PermanentError](err)
+	if !ok {
 		return refusedPause
 	}
 	if refusal.Login && !c.noFurther {

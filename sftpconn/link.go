@@ -2,7 +2,6 @@ package sftpconn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -196,7 +195,7 @@ func (l *link) close(cause error) {
 	close(l.done)
 	l.mu.Unlock()
 	l.cancel()
-	if errors.As(cause, new(*silenceError)) {
+	if isSilence(cause) {
 		// Before the end of the transport is taken for the reason: the requests in flight are not what the silence comes of.
 		for _, ch := range channels {
 			ch.s.End(cause)

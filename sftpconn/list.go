@@ -45,8 +45,7 @@ func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, 
 			return nil
 		})
 	})
-	var stop errStop
-	if errors.As(err, &stop) {
+	if stop, ok := errors.AsType[errStop](err); ok {
 		return stop.error
 	}
 	return wrap(err, "list", path)

@@ -29,12 +29,11 @@ type losses struct{ n int }
 
 // tooMany counts the loss err, and says whether the request is to be given up.
 func (l *losses) tooMany(err error, most int) bool {
-	var lost *session.LostError
-	if !errors.As(err, &lost) || !lost.First || lost.Age > lossAge || errors.As(lost.Err, new(*silenceError)) {
+	lost, ok := errors.AsType[*session.LostError](err)
+	if !ok || !lost.First || lost.Age > lossAge || isSilence(lost.Err) {
 		return false
 	}
-	var broke *session.ProtocolError
-	if errors.As(lost.Err, &broke) {
+	if _, broke := errors.AsType[*session.ProtocolError](lost.Err); broke {
 		l.n += most / 2 // its answer can't be read: once may be an accident
 	} else {
 		l.n++

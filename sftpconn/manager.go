@@ -201,7 +201,7 @@ func (c *Conn) redial(tries int) *link {
 			c.o.Logger.Info("connected again", "down", down.Round(time.Millisecond), "attempts", tries)
 			return l
 		}
-		if errors.As(err, new(*muteError)) {
+		if _, mute := errors.AsType[*muteError](err); mute {
 			within *= 2
 		}
 		var noNudgeBefore time.Time
@@ -218,8 +218,8 @@ func (c *Conn) redial(tries int) *link {
 // pauseAfter gives the pause after an attempt that has failed with err, and Conn.noNudgeBefore. tries counts the attempts, refusals
 // those of them whose login the server has refused.
 func (c *Conn) pauseAfter(err error, tries int, refusals *int) (pause time.Duration, noNudgeBefore time.Time) {
-	var refusal *transport.PermanentError
-	if !errors.As(err, &refusal) {
+	refusal, ok := errors.AsType[*transport.PermanentError](err)
+	if !ok {
 		return c.backoff(tries), time.Time{}
 	}
 	pause = spread(backoffRefused)
@@ -280,8 +280,8 @@ func (c *Conn) attempt(patience *<-chan time.Time, within time.Duration) (*link,
 		}
 		cancel()
 		r := <-results
-		var refusal *transport.PermanentError
-		if r.err == nil || errors.As(r.err, &refusal) && !errors.Is(r.err, context.Canceled) {
+		_, refused := errors.AsType[*transport.PermanentError](r.err)
+		if r.err == nil || refused && !errors.Is(r.err, context.Canceled) {
 			return r.l, r.err
 		}
 	}

@@ -47,15 +47,15 @@ func (c *Conn) retryNow(ctx context.Context, op, path string, ask func(ch *chann
 
 // wasSent says whether err is the loss of a session that may have seen the request.
 func wasSent(err error) bool {
-	var lost *session.LostError
-	return errors.As(err, &lost) && lost.Sent
+	lost, ok := errors.AsType[*session.LostError](err)
+	return ok && lost.Sent
 }
 
 // seen makes of the loss of a session under a look behind a change the loss of the
 // change: the server has answered that, so it has been seen although the look was not sent.
 func seen(err error) error {
-	var lost *session.LostError
-	if !errors.As(err, &lost) {
+	lost, ok := errors.AsType[*session.LostError](err)
+	if !ok {
 		return err
 	}
 	change := *lost

@@ -85,9 +85,9 @@ func runCommand(args []string) int {
 	root := rootCommand(out)
 	root.SetArgs(args)
 	err := root.Execute()
-	var f *failure
+	_, told := errors.AsType[*failure](err)
 	switch {
-	case errors.As(err, &f):
+	case told:
 	case out.err != nil:
 		err = failed(exitFailure, fmt.Errorf("cannot print all of it: %w", out.err))
 	case err != nil:

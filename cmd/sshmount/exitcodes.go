@@ -50,19 +50,19 @@ func failed(code int, err error) error {
 
 // exitCode is the status for an error.
 func exitCode(err error) int {
-	var f *failure
-	var usage *cmdline.Error
-	var place *mountpoint.Error
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &f):
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code
-	case errors.As(err, &usage):
+	}
+	if _, ok := errors.AsType[*cmdline.Error](err); ok {
 		return exitUsage
-	case errors.As(err, &place):
+	}
+	if _, ok := errors.AsType[*mountpoint.Error](err); ok {
 		return exitMountPoint
 	}
 	return exitFailure
@@ -71,19 +71,16 @@ func exitCode(err error) int {
 // connectCode tells a refused login from a line that is down or a server without SFTP, and from what went wrong before there was one:
 // what was given wrongly, and what stands wrongly in ssh's configuration.
 func connectCode(err error) int {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code
 	}
-	var config *sshdial.ConfigError
-	if errors.As(err, &config) {
+	if config, ok := errors.AsType[*sshdial.ConfigError](err); ok {
 		if config.Given {
 			return exitUsage
 		}
 		return exitFailure
 	}
-	var permanent *transport.PermanentError
-	if errors.As(err, &permanent) && !permanent.NoSFTP {
+	if permanent, ok := errors.AsType[*transport.PermanentError](err); ok && !permanent.NoSFTP {
 		return exitLogin
 	}
 	return exitConnect

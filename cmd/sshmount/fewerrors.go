@@ -19,7 +19,7 @@ func oneLine(errs ...error) string {
 		}
 		lines := strings.Split(err.Error(), "\n")
 		if more := len(lines) - fewErrors; more > 1 {
-			if untold := cache.MoreErrors(0); errors.As(err, &untold) { // it is the last line
+			if untold, ok := errors.AsType[cache.MoreErrors](err); ok { // it is the last line
 				more += int(untold) - 1
 			}
 			lines = append(lines[:fewErrors], cache.MoreErrors(more).Error())

@@ -39,8 +39,8 @@ func (s *Session) Limits() (l Limits, told bool) {
 		if l, ok := s.limits.other.(*Limits); ok {
 			return *l, true
 		}
-		var lost *LostError
-		return DefaultLimits, !errors.As(s.limits.err, &lost)
+		_, lost := errors.AsType[*LostError](s.limits.err)
+		return DefaultLimits, !lost
 	default:
 		return DefaultLimits, false
 	}

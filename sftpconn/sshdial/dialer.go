@@ -134,8 +134,8 @@ func (d *Dialer) dialRoute(ctx context.Context, r *route) (transport.Transport, 
 // dialLogin logs in with the native client, or with the system's ssh where that lacks something.
 func (d *Dialer) dialLogin(ctx context.Context, r *route) (transport.Transport, error) {
 	t, err := d.dialNative(ctx, r)
-	var lacking *errLacking
-	if !errors.As(err, &lacking) {
+	lacking, ok := errors.AsType[*errLacking](err)
+	if !ok {
 		if err == nil {
 			d.mu.Lock()
 			r.past.native = true

@@ -10,8 +10,7 @@ import (
 // noteRefusal notes, for Elsewhere, how a login by r ended: refused, or accepted, which ends what was refused before. Other errors say
 // nothing.
 func (d *Dialer) noteRefusal(r *route, err error) {
-	var refusal *transport.PermanentError
-	refused := errors.As(err, &refusal)
+	refusal, refused := errors.AsType[*transport.PermanentError](err)
 	if err != nil && !refused {
 		return
 	}

@@ -35,6 +35,11 @@ func permanent(format string, args ...any) error {
 	return &transport.PermanentError{Err: fmt.Errorf(format, args...)}
 }
 
+func isPermanent(err error) bool {
+	_, ok := errors.AsType[*transport.PermanentError](err)
+	return ok
+}
+
 // A ConfigError says that a host's configuration can't be used; no login was tried.
 type ConfigError struct {
 	Err   error
@@ -58,9 +63,9 @@ func refusedLogin(format string, args ...any) error {
 // what the server said first.
 func handshakeError(name string, conn *gatherConn, limit time.Duration, timeUp bool, err error) error {
 	line, isSSH := conn.greeting()
-	var negotiation *ssh.AlgorithmNegotiationError
+	negotiation, disagree := errors.AsType[*ssh.AlgorithmNegotiationError](err)
 	switch {
-	case errors.As(err, &negotiation):
+	case disagree:
 		return permanent("%s and this client have no %s in common: the server offers %s; offered to it were %s%w",
 			name, negotiation.What, listOf(negotiation.RequestedAlgorithms), listOf(negotiation.SupportedAlgorithms), hidden{err})
 	case !isSSH && line == "" && timeUp && conn.program() != nil:

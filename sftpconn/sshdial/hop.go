@@ -138,8 +138,7 @@ func (h *hop) attempts(ctx context.Context, connect func(context.Context) (net.C
 			err = &timeoutError{host: h.cfg.name(), limit: h.timeout}
 		}
 		cancel()
-		var permanent *transport.PermanentError
-		if err == nil || left <= 1 || ctx.Err() != nil || errors.As(err, &permanent) {
+		if err == nil || left <= 1 || ctx.Err() != nil || isPermanent(err) {
 			return conn, err
 		}
 		h.log.Info("trying to connect again", "host", h.cfg.name(), "attempts left", left-1, "error", err)
@@ -196,7 +195,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 	check.mu.Lock()
 	refusedKey, checked := check.err, check.accepted != nil
 	check.mu.Unlock()
-	var negotiation *ssh.AlgorithmNegotiationError
+	negotiation, disagree := errors.AsType[*ssh.AlgorithmNegotiationError](err)
 	switch {
 	case refusedKey != nil:
 		return refusedKey
@@ -204,7 +203,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		return permanent("login as %s on %s broken off: %w", h.cfg.user(), h.cfg.name(), l.fatal)
 	case ctx.Err() != nil && !timeUp:
 		return context.Cause(ctx)
-	case errors.As(err, &negotiation):
+	case disagree:
 		err = handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
 		return &errLacking{why: "the server has no " + negotiation.What + " that the native client knows", err: err, algorithms: true}
 	case !checked:

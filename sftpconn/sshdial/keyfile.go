@@ -55,8 +55,7 @@ func (k *keyring) readKeyFile(path string) (keyFile, error) {
 		if f.public = readPublicKey(path + ".pub"); f.public != nil {
 			return f, nil
 		}
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
+		if pathErr, ok := errors.AsType[*os.PathError](err); ok {
 			return f, fmt.Errorf("%s: %w", path, pathErr.Err)
 		}
 		return f, err
@@ -72,12 +71,12 @@ func (k *keyring) readKeyFile(path string) (keyFile, error) {
 		}
 	}
 	signer, err := ssh.ParsePrivateKey(content)
-	var locked *ssh.PassphraseMissingError
+	locked, isLocked := errors.AsType[*ssh.PassphraseMissingError](err)
 	switch {
 	case err == nil:
 		f.public, f.signer = signer.PublicKey(), signer
 		return f, nil
-	case errors.As(err, &locked):
+	case isLocked:
 		f.public = locked.PublicKey
 		if f.public == nil {
 			f.public = readPublicKey(path + ".pub")

@@ -167,11 +167,11 @@ func (k *knownHosts) look(address string, key ssh.PublicKey) (hostKeyVerdict, []
 		return hostKeyRevoked, revoked
 	}
 	err := k.db.HostKeyCallback()(address, noAddress, key)
-	var mismatch *xknownhosts.KeyError
+	mismatch, isMismatch := errors.AsType[*xknownhosts.KeyError](err)
 	switch {
 	case err == nil:
 		return hostKeyKnown, nil
-	case !errors.As(err, &mismatch):
+	case !isMismatch:
 		return hostKeyUnknown, nil
 	}
 	authorities := map[string]bool{}

@@ -1,7 +1,6 @@
 package sshdial
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/transport"
 )
 
 func TestKeysLogIn(t *testing.T) {
@@ -164,11 +161,6 @@ func TestAgentLogsIn(t *testing.T) {
 		msg, _ := refused(t, s.options(t, "none", "IdentityAgent=/nonexistent/agent", "IdentitiesOnly=no"))
 		says(t, msg, "no agent at /nonexistent/agent")
 	})
-}
-
-func isPermanent(err error) bool {
-	var p *transport.PermanentError
-	return errors.As(err, &p)
 }
 
 func TestCertificatesLogIn(t *testing.T) {

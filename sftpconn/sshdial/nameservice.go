@@ -16,8 +16,8 @@ const nameServicePatience = 10 * time.Second
 
 // unknown reports that Go's own resolver, which knows /etc/hosts and DNS, has found no address.
 func unknown(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
 }
 
 // askNameService asks the C library's name service by way of getent: a program that is built without C can't do it, and

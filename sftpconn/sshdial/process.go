@@ -95,12 +95,10 @@ func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer
 		err := p.cmd.Wait()
 		// What the program left behind in its group has lost its purpose.
 		p.signal(syscall.SIGTERM)
-		var exit *exec.ExitError
-		switch {
-		case errors.Is(err, exec.ErrWaitDelay):
-			err = nil
-		case errors.As(err, &exit):
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = errors.New(exit.ProcessState.String())
+		} else if errors.Is(err, exec.ErrWaitDelay) {
+			err = nil
 		}
 		p.err = err
 		close(p.done)

@@ -263,8 +263,8 @@ func (t *sshTransport) ended() bool {
 
 // openError sorts the reasons why a session is not opened.
 func (t *sshTransport) openError(err error) error {
-	var refused *ssh.OpenChannelError
-	if !errors.As(err, &refused) {
+	refused, ok := errors.AsType[*ssh.OpenChannelError](err)
+	if !ok {
 		if t.ended() {
 			return t.err
 		}

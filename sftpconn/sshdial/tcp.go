@@ -130,11 +130,11 @@ func (o tcpOptions) local(ctx context.Context) (net.Addr, error) {
 // connectError says in one line why there is no connection. Only what the
 // network can't mend is permanent.
 func connectError(ctx context.Context, name, host, port string, err error) error {
-	var dns *net.DNSError
+	dns, isDNS := errors.AsType[*net.DNSError](err)
 	switch {
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeUp):
 		return context.Cause(ctx)
-	case errors.As(err, &dns):
+	case isDNS:
 		if dns.IsNotFound {
 			return fmt.Errorf("host %s is not known: no address for the name %q; check the name, or HostName in ssh's configuration (%w)", name, host, err)
 		}

@@ -176,8 +176,7 @@ func (a askpassPrompter) Ask(ctx context.Context, prompt string, echo bool) (str
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if _, ended := errors.AsType[*exec.ExitError](err); ended {
 			return "", errInterrupted
 		}
 		return "", fmt.Errorf("SSH_ASKPASS cannot be run: %w", err)

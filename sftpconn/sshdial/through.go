@@ -31,13 +31,13 @@ func (t *sshTransport) dialThrough(ctx context.Context, name, host, port string)
 		go ssh.DiscardRequests(requests)
 		return &throughConn{Channel: ch, via: t}, nil
 	}, func(c net.Conn) { c.Close() })
-	var refused *ssh.OpenChannelError
+	refused, isRefusal := errors.AsType[*ssh.OpenChannelError](err)
 	switch {
 	case err == nil:
 		return conn, nil
-	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
+	case isRefusal && refused.Reason == ssh.Prohibited:
 		return nil, permanent("jump host %s does not pass connections on to %s (%s)", t.name, name, clip(refused.Message, 120))
-	case errors.As(err, &refused):
+	case isRefusal:
 		return nil, fmt.Errorf("jump host %s cannot connect to %s: %s (%w)", t.name, name, clip(refused.Message, 120), err)
 	}
 	return nil, err

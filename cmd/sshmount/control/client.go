@@ -121,8 +121,8 @@ func (c *Client) ask(ctx context.Context, method, what string, body any, read fu
 
 // noAnswer says in plain words that the process gave none.
 func (c *Client) noAnswer(err error) error {
-	var request *url.Error
-	if !errors.As(err, &request) {
+	request, ok := errors.AsType[*url.Error](err)
+	if !ok {
 		return err
 	}
 	err = request.Err

@@ -10,7 +10,6 @@ package mountpoint
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -137,7 +136,7 @@ func usable(name, path string, nonEmpty bool) error {
 		return nil // unreadable and ours is no reason to refuse
 	}
 	defer dir.Close()
-	if _, err := dir.Readdirnames(1); !errors.Is(err, io.EOF) && err == nil {
+	if _, err := dir.Readdirnames(1); err == nil {
 		return refusef("mount point %s is not empty; choose another one, or hide what is in it with -o nonempty", name)
 	}
 	return nil
@@ -166,15 +165,15 @@ func ours(name, path string) error {
 }
 
 func explain(name string, err error) error {
-	var where *fs.PathError
+	where, located := errors.AsType[*fs.PathError](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &Error{fmt.Sprintf("mount point %s does not exist; make it with: mkdir -p %s", name, Word(name)), fs.ErrNotExist}
 	case errors.Is(err, unix.ENOTDIR):
 		return refusef("mount point %s is not a directory", name)
-	case dead(err) && errors.As(err, &where):
+	case dead(err) && located:
 		return refusef("mount point %s: a dead mount hangs at %s; take it away with: fusermount3 -uz %s", name, where.Path, Word(where.Path))
-	case errors.As(err, &where):
+	case located:
 		return refusef("mount point %s: %v", name, where.Err)
 	}
 	return refusef("mount point %s: %v", name, err)
