@@ -15,6 +15,13 @@
 // only when neither goroutine touches the buffer any more, also when the session
 // is lost meanwhile.
 //
+// Both end when the session is over: the reader when the channel is closed, the
+// writer at the latest when a write on the channel fails. On a dead line that is
+// when the transport below is closed.
+//
+// Session.mu guards the state of the session and of its calls. No other lock is
+// taken under it, and it is not held while bytes move.
+//
 // # What the server is trusted with
 //
 // Nothing. A length is checked before memory is asked for, and before a byte
