@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"unicode"
@@ -35,9 +36,10 @@ func logName(path string) string {
 type logFile struct {
 	name string
 
-	mu   sync.Mutex // guards what follows
-	file *os.File
-	size int64
+	mu      sync.Mutex // guards what follows
+	file    *os.File
+	size    int64
+	crashes bool // takeCrashes was called
 }
 
 // openLog opens a log to go on where it ended.
@@ -64,6 +66,14 @@ func (l *logFile) open() error {
 	return nil
 }
 
+// takeCrashes has the runtime write to the log what it says when the process crashes.
+func (l *logFile) takeCrashes() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.crashes = true
+	return debug.SetCrashOutput(l.file, debug.CrashOptions{})
+}
+
 // Write appends p as a whole.
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
@@ -72,6 +82,9 @@ func (l *logFile) Write(p []byte) (int, error) {
 		full := l.file
 		if err := os.Rename(l.name, l.name+".old"); err == nil && l.open() == nil {
 			full.Close()
+			if l.crashes {
+				_ = debug.SetCrashOutput(l.file, debug.CrashOptions{}) // it keeps the old one otherwise
+			}
 		}
 	}
 	n, err := l.file.Write(p)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -266,7 +265,7 @@ func openLogger(set *cmdline.Settings, where logPlace, hushed <-chan struct{}) (
 		}
 	}
 	// A crash would be written to a standard error that leads nowhere.
-	if err := debug.SetCrashOutput(file.file, debug.CrashOptions{}); err != nil {
+	if err := file.takeCrashes(); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
 	return slog.New(slog.NewMultiHandler(newLogger(file, level), terminal)), nil
