@@ -3,13 +3,11 @@ package sshdial
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"sshmount/sftpconn/transport"
 )
 
 // A target is a host as somebody wrote it: the user on the command line, or
@@ -164,14 +162,14 @@ func parseTime(s string) (d time.Duration, ok bool) {
 	return total, s != "" && !signed
 }
 
-// checkHost refuses what could be taken for an option by a program that gets the
-// host as an argument, and what can be no host.
-func checkHost(what, s string) error {
+// checkHost refuses a host or user (what says which) that a program which gets it as
+// an argument could take for an option, and one that can be none. given is as of ConfigError.
+func checkHost(given bool, what, s string) error {
 	if strings.HasPrefix(s, "-") {
-		return &transport.PermanentError{Err: fmt.Errorf("%s %q begins with '-', which no %s does", what, s, what)}
+		return badConfig(given, "%s %q begins with '-', which no %s does", what, s, what)
 	}
 	if strings.ContainsAny(s, "\x00\n\r\t ") {
-		return &transport.PermanentError{Err: fmt.Errorf("%s %q contains white space", what, s)}
+		return badConfig(given, "%s %q contains white space", what, s)
 	}
 	return nil
 }
@@ -185,7 +183,7 @@ const (
 
 // checkGiven refuses a host or user of an address that ssh or a shell would not take for one.
 func checkGiven(t target) error {
-	if err := errors.Join(checkHost("host", t.host), checkHost("user", t.user)); err != nil {
+	if err := errors.Join(checkHost(true, "host", t.host), checkHost(true, "user", t.user)); err != nil {
 		return err
 	}
 	if strings.ContainsAny(t.host, notInHost) {
@@ -208,20 +206,41 @@ type configSource struct {
 // resolve finds out what the configuration says for t.
 func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error) {
 	if t.host == "" {
-		return nil, &transport.PermanentError{Err: errors.New("no host is given")}
+		return nil, badConfig(true, "no host is given")
 	}
 	if err := checkGiven(t); err != nil {
 		return nil, err
 	}
 	if t.port != "" {
 		if n, err := strconv.Atoi(t.port); err != nil || n < 1 || n > 65535 {
-			return nil, &transport.PermanentError{Err: fmt.Errorf("port %q is no number from 1 to 65535", t.port)}
+			return nil, badConfig(true, "port %q is no number from 1 to 65535", t.port)
 		}
 	}
+	resolve := s.resolveBySSH
 	if s.ssh == "" {
-		return s.resolveByLibrary(t)
+		resolve = s.resolveByLibrary
 	}
+	c, err := resolve(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	// What the files make of the alias reaches other programs' arguments too.
+	if err := errors.Join(checkHost(s.gives("hostname"), "host", c.hostName()), checkHost(s.gives("user"), "user", c.user())); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
 
+// gives says whether a key is among the options.
+func (s configSource) gives(key string) bool {
+	return slices.ContainsFunc(s.options, func(o string) bool {
+		k, _, err := splitOption(o)
+		return err == nil && k == key
+	})
+}
+
+// resolveBySSH asks ssh itself.
+func (s configSource) resolveBySSH(ctx context.Context, t target) (*hostConfig, error) {
 	// The second run costs no time beside the first. It tells which lists of
 	// algorithms are ssh's own and not a wish.
 	defaults := make(chan map[string][]string, 1)
@@ -242,13 +261,5 @@ func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error
 	if err != nil {
 		return nil, err
 	}
-	c := &hostConfig{alias: t.host, values: values, defaults: d}
-	// What the file makes of the alias reaches other programs' arguments too.
-	if err := checkHost("host", c.hostName()); err != nil {
-		return nil, err
-	}
-	if err := checkHost("user", c.user()); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return &hostConfig{alias: t.host, values: values, defaults: d}, nil
 }

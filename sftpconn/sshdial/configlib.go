@@ -1,7 +1,7 @@
 package sshdial
 
 import (
-	"fmt"
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -31,7 +31,7 @@ var libraryKeys = map[string]string{
 
 // resolveByLibrary reads the configuration files where no ssh is installed to be
 // asked. Options come before the user's file, and that before the system's.
-func (s configSource) resolveByLibrary(t target) (*hostConfig, error) {
+func (s configSource) resolveByLibrary(_ context.Context, t target) (*hostConfig, error) {
 	c := &hostConfig{alias: t.host, values: map[string][]string{}}
 	for _, o := range s.options {
 		key, value, err := splitOption(o)
@@ -139,7 +139,7 @@ func splitOption(o string) (key, value string, err error) {
 	key = strings.ToLower(o[:i])
 	value = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(o[i:]), "="))
 	if value == "" {
-		return "", "", fmt.Errorf("ssh option %q has no value", o)
+		return "", "", badConfig(true, "ssh option %q has no value", o)
 	}
 	return key, unquote(value), nil
 }

@@ -58,7 +58,7 @@ func New(ctx context.Context, o Options) (*Dialer, error) {
 		if o.Host == "" {
 			return nil, badConfig(true, "directport=%s: no host is given", o.DirectPort)
 		}
-		if err := checkHost("host", o.Host); err != nil {
+		if err := checkHost(true, "host", o.Host); err != nil {
 			return nil, err
 		}
 	default:
