@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"os"
@@ -30,57 +31,20 @@ var libraryKeys = map[string]string{
 }
 
 // resolveByLibrary reads the configuration files where no ssh is installed to be
-// asked. Options come before the user's file, and that before the system's.
+// asked. Of what counts once the first value counts: that of the address or of an option, of the user's file, of the system's.
 func (s configSource) resolveByLibrary(_ context.Context, t target) (*hostConfig, error) {
 	c := &hostConfig{alias: t.host, values: map[string][]string{}}
-	for _, o := range s.options {
-		key, value, err := splitOption(o)
-		if err != nil {
-			return nil, err
-		}
-		if len(c.values[key]) == 0 || multiple(key) {
-			c.values[key] = append(c.values[key], value)
-		}
+	if err := s.takeGiven(c, t); err != nil {
+		return nil, err
 	}
-	if t.user != "" {
-		c.values["user"] = []string{t.user}
-	}
-	if t.port != "" {
-		c.values["port"] = []string{t.port}
-	}
-
 	given := maps.Clone(c.values)
 	files := []string{filepath.Join(homeDir(), ".ssh", "config"), "/etc/ssh/ssh_config"}
 	if s.file != "" {
 		files = []string{s.file}
 	}
 	for _, name := range files {
-		if name == "none" {
-			continue
-		}
-		f, err := os.Open(name)
-		if os.IsNotExist(err) && s.file == "" {
-			continue
-		}
-		if err != nil {
-			return nil, badConfig(s.file != "", "ssh's configuration cannot be read: %w", err)
-		}
-		cfg, err := ssh_config.Decode(f)
-		f.Close()
-		if err != nil {
-			return nil, badConfig(false, "ssh's configuration %s cannot be read without ssh: %w", name, err)
-		}
-		for key := range libraryKeys {
-			values, err := cfg.GetAll(t.host, key)
-			if err != nil {
-				return nil, badConfig(false, "ssh's configuration %s: %s: %w", name, key, err)
-			}
-			switch {
-			case multiple(key):
-				c.values[key] = append(c.values[key], values...)
-			case len(values) > 0 && len(c.values[key]) == 0:
-				c.values[key] = values[:1]
-			}
+		if err := s.takeFile(c, name); err != nil {
+			return nil, err
 		}
 	}
 	for key, value := range libraryKeys {
@@ -94,11 +58,8 @@ func (s configSource) resolveByLibrary(_ context.Context, t target) (*hostConfig
 	if c.get("user") == "" {
 		c.values["user"] = []string{localUser()}
 	}
-	host := strings.ReplaceAll(strings.ReplaceAll(c.get("hostname"), "%h", t.host), "%%", "%")
-	if host == "" {
-		host = t.host
-	}
-	c.values["hostname"] = []string{host}
+	host := strings.NewReplacer("%h", t.host, "%%", "%").Replace(c.get("hostname"))
+	c.values["hostname"] = []string{cmp.Or(host, t.host)}
 	for _, key := range []string{"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"} {
 		// A list that changes the built-in one needs the built-in one of ssh.
 		if v := c.get(key); v != "" && strings.ContainsAny(v[:1], "+-^") {
@@ -106,6 +67,58 @@ func (s configSource) resolveByLibrary(_ context.Context, t target) (*hostConfig
 		}
 	}
 	return c, nil
+}
+
+// takeGiven takes what the options say, and the address, which counts before them.
+func (s configSource) takeGiven(c *hostConfig, t target) error {
+	for _, o := range s.options {
+		key, value, err := splitOption(o)
+		if err != nil {
+			return err
+		}
+		if len(c.values[key]) == 0 || multiple(key) {
+			c.values[key] = append(c.values[key], value)
+		}
+	}
+	if t.user != "" {
+		c.values["user"] = []string{t.user}
+	}
+	if t.port != "" {
+		c.values["port"] = []string{t.port}
+	}
+	return nil
+}
+
+// takeFile takes what a file says and nothing said before. Only a file that was asked for has to be there.
+func (s configSource) takeFile(c *hostConfig, name string) error {
+	if name == "none" {
+		return nil
+	}
+	f, err := os.Open(name)
+	if os.IsNotExist(err) && s.file == "" {
+		return nil
+	}
+	if err != nil {
+		return badConfig(s.file != "", "ssh's configuration cannot be read: %w", err)
+	}
+	defer f.Close()
+	cfg, err := ssh_config.Decode(f)
+	if err != nil {
+		return badConfig(false, "ssh's configuration %s cannot be read without ssh: %w", name, err)
+	}
+	for key := range libraryKeys {
+		values, err := cfg.GetAll(c.alias, key)
+		if err != nil {
+			return badConfig(false, "ssh's configuration %s: %s: %w", name, key, err)
+		}
+		switch {
+		case multiple(key):
+			c.values[key] = append(c.values[key], values...)
+		case len(values) > 0 && len(c.values[key]) == 0:
+			c.values[key] = values[:1]
+		}
+	}
+	return nil
 }
 
 // checkNumbers refuses what ssh would: a misprint must not come to the default in silence. given are the values that no file has.
