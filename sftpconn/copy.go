@@ -26,74 +26,90 @@ const (
 	copyAside = 250 * time.Millisecond
 )
 
-// CopyData copies on the server (copy-data) and says how many bytes: fewer than n where the source ends before. With an error
-// more may have been copied. ErrUnsupported where the server can't.
+// CopyData copies n bytes on the server (copy-data), and returns how many were copied: fewer than n where the source ends before. With
+// an error more may have been copied than it returns. ErrUnsupported where the server can't.
 func (c *Conn) CopyData(ctx context.Context, src *File, srcOff, n int64, dst *File, dstOff int64) (int64, error) {
 	if src == dst {
 		return 0, ErrUnsupported // the server takes no handle twice
 	}
 	dst.extend(dstOff + n)
 	piece := int64(copyFirst)
-	aside := false
+	aside := false // the rest goes over a channel of its own
 	done := int64(0)
 	for done < n {
 		if asker := askerOf(ctx); asker.Err() != nil {
 			return done, context.Cause(asker) // who has given up wants no further piece
 		}
 		part := min(piece, n-done)
-		var copied int64
-		var took time.Duration
-		var limit time.Duration
-		err := c.retry(ctx, "copy", src.r.Path(), func(names *channel, _ bool) error {
-			ch := names
-			limit = copyTimeNames
-			if aside {
-				if own := names.link.copyChannel(); own != nil && spreadTo(own, src, dst) {
-					ch, limit = own, copyTimeOwn
-				}
-			}
-			from, to, err := bothOn(ctx, src, dst, ch)
-			if errors.Is(err, errStripe) && ch != names {
-				ch, limit = names, copyTimeNames
-				from, to, err = bothOn(ctx, src, dst, ch)
-			}
-			if err != nil {
-				return err
-			}
-			defer src.drop(from)
-			defer dst.drop(to)
-			if !ch.s.Has("copy-data") {
-				return ErrUnsupported
-			}
-			begun := time.Now()
-			copied, err = copyPiece(ctx, ch, from, srcOff+done, part, to, dstOff+done)
-			took = time.Since(begun)
-			return err
-		})
+		got, err := c.copyPiece(ctx, src, srcOff+done, part, dst, dstOff+done, aside)
 		if errors.Is(err, errStripe) {
 			return done, fmt.Errorf("%w: the files can't be opened on one channel: %w", ErrUnsupported, err)
 		}
 		if err != nil {
 			return done, wrap2(err, "copy", src.r.Path(), dst.r.Path())
 		}
-		done += copied
-		if copied > 0 {
+		done += got.n
+		if got.n > 0 {
 			dst.acknowledge(dstOff + done)
 		}
-		if copied < part {
+		if got.n < part {
 			break
 		}
-		rate := float64(part) / max(took-c.RTT(), time.Millisecond).Seconds()
-		piece = int64(rate * limit.Seconds())
+		rate := float64(part) / max(got.took-c.RTT(), time.Millisecond).Seconds()
+		piece = int64(rate * got.limit.Seconds())
 		piece = min(max(piece, part/2, copyLeast), part*16, copyMost)
 		aside = float64(n-done)/rate > copyAside.Seconds()
 	}
 	return done, nil
 }
 
-// copyPiece copies with one request and says how many bytes. The server tells that the source ended before only if it likes to;
-// so both sizes are asked for behind the copy, in the same flight.
-func copyPiece(ctx context.Context, ch *channel, from *handle, srcOff, n int64, to *handle, dstOff int64) (int64, error) {
+// copied is what came of one piece of a copy.
+type copied struct {
+	n     int64
+	took  time.Duration
+	limit time.Duration // how long a piece may take on the channel that this one went over
+}
+
+// copyPiece copies n bytes with one request, and again where the session is lost. aside is as for copyOver.
+func (c *Conn) copyPiece(ctx context.Context, src *File, srcOff, n int64, dst *File, dstOff int64, aside bool) (got copied, err error) {
+	err = c.retry(ctx, "copy", src.r.Path(), func(names *channel, _ bool) error {
+		ch, from, to, err := copyOver(ctx, names, src, dst, aside)
+		if err != nil {
+			return err
+		}
+		defer src.drop(from)
+		defer dst.drop(to)
+		if !ch.s.Has("copy-data") {
+			return ErrUnsupported
+		}
+		if got.limit = copyTimeOwn; ch == names {
+			got.limit = copyTimeNames
+		}
+		begun := time.Now()
+		got.n, err = copyOnce(ctx, ch, from, srcOff, n, to, dstOff)
+		got.took = time.Since(begun)
+		return err
+	})
+	return got, err
+}
+
+// copyOver gives the channel over which a piece is copied, and handles of both files on it, with a reference each: with aside the
+// channel for copies, if both files are open there; else that of names.
+func copyOver(ctx context.Context, names *channel, src, dst *File, aside bool) (ch *channel, from, to *handle, err error) {
+	if aside {
+		if own := names.link.copyChannel(); own != nil && spreadTo(own, src, dst) {
+			if from, to, err = bothOn(ctx, src, dst, own); !errors.Is(err, errStripe) {
+				return own, from, to, err
+			}
+		}
+	}
+	from, to, err = bothOn(ctx, src, dst, names)
+	return names, from, to, err
+}
+
+// copyOnce sends one request to copy, and returns how many bytes were copied. Not every server says that the source ended before; so
+// both sizes are asked for behind the copy, in the same flight.
+func copyOnce(ctx context.Context, ch *channel, from *handle, srcOff, n int64, to *handle, dstOff int64) (int64, error) {
 	request := ch.s.CopyData(from.id, uint64(srcOff), uint64(n), to.id, uint64(dstOff))
 	source, target := ch.s.Fstat(from.id), ch.s.Fstat(to.id)
 	err := ch.wait(ctx, request)

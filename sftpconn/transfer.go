@@ -218,10 +218,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 	}
 	order := turn.place()
 	var lost losses
-	for {
-		if len(p) > f.MaxWrite() {
-			break
-		}
+	for len(p) <= f.MaxWrite() { // a new connection may take less
 		if err := f.hopeless(writing, off); err != nil {
 			return f.wrap(err, "write")
 		}
@@ -229,27 +226,28 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 		if err != nil {
 			return f.wrap(err, "write")
 		}
-		s := t.h.ch.s
+		pipelined := ordered(t.h.ch.s)
 		call := f.write(t, p, off, unsent)
 		unsent = 0
-		turn.Done()
-		if !ordered(s) {
-			if err = f.finish(ctx, writing, t, call); err == nil {
-				f.acknowledge(off + int64(len(p)))
-				return f.setBehind(ctx, a)
-			}
-		} else {
+		var set *session.Call
+		if pipelined {
 			f.hold(t.h)
-			set := s.Fsetstat(t.id, a)
-			if err = f.finish(ctx, writing, t, call); err == nil {
-				f.acknowledge(off + int64(len(p)))
-			}
+			set = t.h.ch.s.Fsetstat(t.id, a)
+		}
+		turn.Done()
+		if err = f.finish(ctx, writing, t, call); err == nil {
+			f.acknowledge(off + int64(len(p)))
+		}
+		switch {
+		case pipelined:
 			setErr := t.h.ch.wait(ctx, set)
 			f.drop(t.h)
 			if err == nil && refused(setErr) {
 				return &SetRefusedError{f.wrap(setErr, "fsetstat")}
 			}
 			err = cmp.Or(err, setErr)
+		case err == nil:
+			return f.setBehind(ctx, a)
 		}
 		if !isLost(err) {
 			return f.wrap(err, "write")
