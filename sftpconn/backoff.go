@@ -8,18 +8,19 @@ import (
 const (
 	backoffFirst = 100 * time.Millisecond
 	backoffMost  = 30 * time.Second
-	// backoffWaiting bounds the pause while a program waits, before it is spread: at most 4 s then.
+	// backoffWaiting takes the place of backoffMost while a program waits. Spread, that is a pause of 4 s at most.
 	backoffWaiting = 2700 * time.Millisecond
-	// backoffRefused is the pause after a refusal that trying again won't change, which the network may end after nudgeRefused. Where
-	// the server has judged the login it doubles up to backoffRefusedMost, and only the user ends it before its time: a server
-	// that counts failed logins must not be provoked, and an account not be locked.
+	// backoffRefused is the pause after a refusal that trying again won't change. After nudgeRefused a change of the network ends it.
+	// Where it was the login that the server has refused, the pause doubles each time, up to backoffRefusedMost, and only the user ends
+	// it early: a server that counts failed logins may lock the account.
 	backoffRefused     = time.Minute
 	backoffRefusedMost = 20 * time.Minute
 	nudgeRefused       = 20 * time.Second
 )
 
-// backoff doubles from backoffFirst to backoffMost, or to backoffWaiting while programs
-// wait; spread so that many mounts of one server don't come back in the same moment.
+// backoff is the pause after so many failed attempts. It doubles from backoffFirst to backoffMost,
+// or to backoffWaiting while programs wait, and is spread so that many mounts of one server don't
+// come back in the same moment.
 func (c *Conn) backoff(tries int) time.Duration {
 	most := backoffMost
 	c.mu.Lock()
@@ -30,11 +31,11 @@ func (c *Conn) backoff(tries int) time.Duration {
 	return spread(min(backoffFirst<<min(tries, 10), most))
 }
 
-// spread gives a time between half of d and one and a half.
+// spread returns a random time between half of d and one and a half times d.
 func spread(d time.Duration) time.Duration { return d/2 + time.Duration(rand.Int64N(int64(d))) }
 
-// pause waits for d or a kick, or until a nudge that came too early counts (noNudgeBefore). It says false when c is closed. patience
-// is when to give up; it is nil from then on.
+// pause waits for d. A kick ends it, and so does, when noNudgeBefore is reached, a nudge that came before. It returns false when c is
+// closed. patience fires when ReconnectTimeout has passed; it is set to nil then.
 func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -64,9 +65,9 @@ func (c *Conn) pause(d time.Duration, patience *<-chan time.Time) bool {
 	}
 }
 
-// nudge is Kick for another cause than the user: a change of the network, a wake-up, a program that waits. Before noNudgeBefore it
-// starts no attempt, which would most likely be one more refused login; it is remembered. noNudgeBefore is a time of day because
-// timers stand still while the machine sleeps.
+// nudge is Kick for any other reason than the user's wish: a change of the network, a wake-up, a program that waits. Before
+// noNudgeBefore it starts no attempt, which would most likely be one more refused login, but is remembered. noNudgeBefore is a
+// wall-clock time because timers stand still while the machine sleeps.
 func (c *Conn) nudge() {
 	c.mu.Lock()
 	held := time.Now().Round(0).Before(c.noNudgeBefore)
@@ -79,8 +80,8 @@ func (c *Conn) nudge() {
 	}
 }
 
-// askElsewhere finds out whether the configuration leads now to another server than the one that has refused, and if so ends the pause.
-// Events that come meanwhile have it asked once more.
+// askElsewhere asks, in the background, whether the configuration now leads to another server than the one that has refused. If so
+// it ends the pause. Where it is called again meanwhile, it asks once more.
 func (c *Conn) askElsewhere() {
 	if c.o.Elsewhere == nil || c.elsewhere.Add(1) > 1 {
 		return

@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// Some servers keep no files but whole objects: what is written gets its name at the CLOSE, or is refused there. Those also come to several
-// requests at a time. So what concerns the name of a file waits until it is closed over there.
+// Some servers keep whole objects and not files: what is written gets its name at the CLOSE, or is refused there. They also work on
+// several requests at a time. So a request about the name of a file waits until the server has closed the file.
 
 const (
-	// leavingMay is how long a file is waited for that will most likely be closed: so long does the kernel need to tell that the last
-	// descriptor is gone. It may not be the last.
+	// leavingMay is how long requests wait for a file that may be closed: a descriptor of it was closed, and if that was the last the
+	// kernel says so within this time.
 	leavingMay = 50 * time.Millisecond
-	// leavingWill is how long one is waited for that is to be closed when a last question about it is answered.
+	// leavingWill is how long they wait for one that will be closed as soon as a last question about it is answered.
 	leavingWill = 2 * time.Second
 )
 
-// closing is a file that is about to be closed, or the CLOSE of one of its handles on its way.
+// closing is a file that is about to be closed, or an unanswered CLOSE of one of its handles.
 type closing struct {
 	f        *File
-	anyOrder bool          // the server may come to what is asked behind it first
-	sure     bool          // it will be closed, unless it takes too long, or its CLOSE was sent
-	done     chan struct{} // closed when it is answered, or lost
-	timer    *time.Timer   // ends the waiting for what is not sent; nil for a CLOSE
+	anyOrder bool          // the server may answer what is asked behind it first
+	sure     bool          // its CLOSE was sent, or will be unless that takes too long; else the file may stay open
+	done     chan struct{} // closed by hasClosed: the CLOSE is answered or lost, or the file is not waited for any more
+	timer    *time.Timer   // ends the waiting where no CLOSE is sent; nil for a CLOSE
 }
 
-// Leaving tells that the file is about to be closed: for sure, or maybe.
+// Leaving says that the file is about to be closed: for sure, or maybe.
 func (f *File) Leaving(sure bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -46,7 +46,8 @@ func (f *File) Leaving(sure bool) {
 	f.leaving = cl
 }
 
-// stay ends what Leaving has begun. Who waits for that sees what takes its place, so this comes after. With mu held.
+// stay ends what Leaving has begun. It is called after what takes the place of that was noted, which whoever waits must find. With mu
+// held.
 func (f *File) stay() {
 	if f.leaving != nil && f.leaving.timer.Stop() {
 		f.c.hasClosed(f.leaving)
@@ -54,7 +55,7 @@ func (f *File) stay() {
 	f.leaving = nil
 }
 
-// unstoredInAnyOrder says whether a server that may come to later requests first has been sent bytes of the file. With mu held.
+// unstoredInAnyOrder reports whether bytes of the file were sent to a server that may answer later requests first. With mu held.
 func (f *File) unstoredInAnyOrder() bool {
 	for ch, h := range f.handles {
 		if h.unstored && !ordered(ch.s) {
@@ -86,7 +87,7 @@ func (f *File) closeHandle(h *handle) {
 	})
 }
 
-// spawnClosing has run end a closing.
+// spawnClosing runs run in a goroutine, and ends cl after it.
 func (c *Conn) spawnClosing(cl *closing, run func()) {
 	ended := func() {
 		run()
@@ -97,7 +98,7 @@ func (c *Conn) spawnClosing(cl *closing, run func()) {
 	}
 }
 
-// unclosed is for a file that is closed here and has no handle any more by which the server could be told. With mu held.
+// unclosed begins a look at a file that was closed here when no handle was left by which to tell the server. With mu held.
 func (f *File) unclosed() {
 	if f.exposed.end == 0 || f.c.KeepsOrder() {
 		return
@@ -112,8 +113,8 @@ func (f *File) unclosed() {
 	f.c.spawnClosing(cl, f.lookForUnclosed)
 }
 
-// lookForUnclosed looks, when there is a line again, what has become of a file that the server was not told to close, or may not have been:
-// what was written to it need not be there.
+// lookForUnclosed waits for a connection, and looks what has become of a file whose CLOSE the server may not have seen: what was
+// written to it may not be there.
 func (f *File) lookForUnclosed() {
 	path := f.r.Path()
 	if path == "" {
@@ -137,7 +138,8 @@ func (f *File) lookForUnclosed() {
 	}
 }
 
-// mayLack tells who has written the file that the server need not have what it had acknowledged; why says what has become of its closing.
+// mayLack reports, to whoever has written the file, that the server may not have what it has acknowledged. why says what went wrong
+// with the CLOSE.
 func (f *File) mayLack(path, why string, cause error) {
 	f.c.o.Logger.Error(why+": it may not have what was written", "path", path, "cause", cause)
 	if f.r.Lost != nil {
@@ -158,19 +160,20 @@ func (c *Conn) hasClosed(cl *closing) {
 	close(cl.done)
 }
 
-// Closed waits until the server has answered to the CLOSE of every file that was written and closed.
+// Closed waits until the server has answered the CLOSE of every file that was written and closed.
 func (c *Conn) Closed(ctx context.Context) error {
 	return c.outwait(ctx, func(*closing) bool { return true })
 }
 
-// afterClosing waits until no file with one of these names, or below one, is being closed by a server that may come to them first.
+// afterClosing waits until no file with one of these names, or below one of them, is being closed by a server that may answer a
+// request about the name first.
 func (c *Conn) afterClosing(ctx context.Context, names ...string) error {
 	about := doubt{names}
 	return c.outwait(ctx, func(cl *closing) bool { return cl.anyOrder && about.about(cl.f.r.Path()) })
 }
 
-// outwait waits for those that are meant, as far as they have begun when it is called: there may be new ones all the time, as where a tree is
-// copied to the server. A file that may leave is waited for until it is closed or stays, and not again when it next may leave.
+// outwait waits for the closings that are meant and have begun when it is called: while a tree is copied to the server there are new ones
+// all the time. A file that may be closed is waited for until it is, or turns out to stay open; not when it may be closed once more.
 func (c *Conn) outwait(ctx context.Context, meant func(*closing) bool) error {
 	var begun map[*closing]bool // mostly there is none
 	var files map[*File]bool

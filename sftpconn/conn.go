@@ -17,55 +17,55 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// Conn is the remote side. Its methods may be called from several goroutines.
-// Each waits for a connection where there is none, until ctx ends (its cause is
-// returned), ReconnectTimeout passes (ErrUnreachable), or, in a context made by
-// Patient, for as long as it takes. Errors wrap *session.StatusError where the
-// server refused.
+// Conn is a connection to one server that is made again whenever it is lost. Its
+// methods may be called from several goroutines. Each waits where there is no
+// connection: until ctx ends (then it returns the cause), until ReconnectTimeout
+// has passed (ErrUnreachable), or, in a context made by Patient, for as long as it
+// takes. Errors wrap *session.StatusError where the server has refused.
 type Conn struct {
 	o      Options
-	ctx    context.Context // ends with Close; of every goroutine of the connection
+	ctx    context.Context // ends with Close; every goroutine of the connection heeds it
 	cancel context.CancelFunc
-	kick   chan struct{} // capacity 1: try, or probe, at once
+	kick   chan struct{} // capacity 1, never closed: the manager is to connect, or to probe the line, at once
 	clock  clock
 
 	spawning sync.Mutex     // guards ended and the growth of wg; a leaf
-	ended    bool           // Close waits: there must be no goroutine more
+	ended    bool           // Close waits: no further goroutine may be started
 	wg       sync.WaitGroup // every goroutine
 
 	mu      sync.Mutex    // guards what follows, down to doubts
-	changed chan struct{} // closed and replaced whenever what follows changes for those who wait
+	changed chan struct{} // closed and replaced by broadcast, when something changes for which callers wait
 	closed  bool
 	since   time.Time // when the connection was made, or lost where there is none
 
 	// The connection, where there is one.
 	names      *channel       // nil while there is none
 	links      []*link        // the first is that of names; replaced as a whole, never changed
-	info       transport.Info // of the last
+	info       transport.Info // of the last connection
 	past       [2]uint64      // bytes moved by links that are gone, by direction
 	reconnects int
 
 	// Further links (addLink).
-	extra        int       // those that are up or being dialled
-	extraAfter   time.Time // none is dialled before
-	extraRefused int       // of those that were dialled since one was made, how many were refused for good
-	noFurther    bool      // the server refuses logins beside the first
+	extra        int       // links besides the first that are up or being dialled
+	extraAfter   time.Time // no such link is dialled before
+	extraRefused int       // how many of them were refused for good since one was last made
+	noFurther    bool      // the server refuses logins besides the first: none is dialled any more
 
 	// Attempts to connect.
 	lastErr       error     // why the last connection ended, or the last attempt failed
 	failures      int       // attempts that have failed, ever
 	nextTry       time.Time // when the pause between two attempts ends; zero while there is a connection
-	noNudgeBefore time.Time // after a refusal: until then no nudge starts an attempt, by the clock of the day, so that sleep counts; zero: no refusal
-	nudged        bool      // there was a nudge before that time, which counts then
+	noNudgeBefore time.Time // after a refusal no nudge starts an attempt before this time, which is wall-clock so that sleep counts; zero: no refusal
+	nudged        bool      // there was a nudge before noNudgeBefore: it takes effect at that time
 
 	// Those who wait for a connection.
 	trial   bool                                  // a loss now is final (Options.Trial)
-	final   error                                 // there is no connection ever again, for this reason
-	gaveUp  bool                                  // there has been none for ReconnectTimeout, and requests fail until there is
+	final   error                                 // why there will be no connection any more; nil where there may be one
+	gaveUp  bool                                  // there has been no connection for ReconnectTimeout: requests fail until there is one
 	bounded map[*context.CancelCauseFunc]struct{} // of the contexts of Bounded that have not ended
 	doubts  map[*doubt]struct{}                   // changes of names whose outcome is not known
 
-	bitsMu sync.Mutex // guards owings and what they are; after File.mu, before the sessions' locks
+	bitsMu sync.Mutex // guards owings and the fields of each; taken after File.mu, before Session.mu
 	owings map[*owing]struct{}
 
 	filesMu  sync.Mutex // guards what follows; a leaf
@@ -73,19 +73,19 @@ type Conn struct {
 	closings map[*closing]struct{}
 
 	newest     atomic.Pointer[session.Session] // the last session of names, maybe over
-	lastLimits atomic.Pointer[session.Limits]  // what a session of names was told last; nil before
+	lastLimits atomic.Pointer[session.Limits]  // the server's last answer about its limits; nil before the first
 
 	waiting   atomic.Int64 // callers that wait for a connection
-	elsewhere atomic.Int32 // events since askElsewhere has begun to ask; 0 where it does not
-	smalls    atomic.Int64 // small files read over the channel of names
+	elsewhere atomic.Int32 // events since askElsewhere has begun to ask; 0 while it does not ask
+	smalls    atomic.Int64 // how many small files were read over the channel of names
 	journal   journal
 
-	refusesBits atomic.Bool // warnOfBits has said so
+	refusesBits atomic.Bool // warnOfBits has warned
 
 	clockAhead atomic.Int64 // seconds that the server's clock is ahead of ours, as far as known
 }
 
-// New logs in for the first time; its error is the user's to read.
+// New logs in for the first time. Its error is meant for the user to read.
 func New(ctx context.Context, o Options) (*Conn, error) {
 	if o.Dial == nil {
 		return nil, errors.New("no dialer was given for the connection")
@@ -142,8 +142,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// spawn runs f in a goroutine that Close waits for. It says false, and does not run f,
-// when Close is there already.
+// spawn runs f in a goroutine that Close waits for. Once Close waits it does not run f,
+// and returns false.
 func (c *Conn) spawn(f func()) bool {
 	c.spawning.Lock()
 	defer c.spawning.Unlock()
@@ -154,7 +154,7 @@ func (c *Conn) spawn(f func()) bool {
 	return true
 }
 
-// wait waits for the end of every goroutine, and lets none begin.
+// wait waits until every goroutine has ended. From then on spawn starts none.
 func (c *Conn) wait() {
 	c.spawning.Lock()
 	c.ended = true
@@ -162,13 +162,13 @@ func (c *Conn) wait() {
 	c.wg.Wait()
 }
 
-// broadcast wakes those who wait for a change. With mu held.
+// broadcast wakes all who wait on changed. With mu held.
 func (c *Conn) broadcast() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// whenChanged gives what is closed at the next change for those who wait.
+// whenChanged returns a channel that is closed at the next broadcast.
 func (c *Conn) whenChanged() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,7 +194,7 @@ func (c *Conn) Bounded(ctx context.Context) (context.Context, context.CancelFunc
 	}
 }
 
-// unreachable is the error of those who need not wait any longer; nil while waiting makes sense. With mu held.
+// unreachable returns why it makes no sense to wait for a connection; nil where it does. With mu held.
 func (c *Conn) unreachable() error {
 	switch {
 	case c.closed:
@@ -207,7 +207,7 @@ func (c *Conn) unreachable() error {
 	return nil
 }
 
-// channel gives the channel of names, waiting for a connection as ctx allows.
+// channel returns the channel of names. Where there is no connection it waits for one, as ctx allows.
 func (c *Conn) channel(ctx context.Context) (*channel, error) {
 	asker := askerOf(ctx)
 	for first := true; ; first = false {
@@ -238,8 +238,8 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 	}
 }
 
-// pausesLong says whether the next attempt is further away than somebody who waits should have to wait. After a refusal
-// it stays so: a server that counts failed logins must not be provoked.
+// pausesLong reports whether the next attempt is so far away that a program which waits should have it made earlier. After a
+// refusal it never is: a server that counts failed logins must not be provoked.
 func (c *Conn) pausesLong() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -248,13 +248,13 @@ func (c *Conn) pausesLong() bool {
 
 func (c *Conn) isUp(ch *channel) bool { return ch != nil && !ch.over() }
 
-// Has says whether the server has an extension (of the newest connection).
+// Has reports whether the server has announced an extension, over the newest connection.
 func (c *Conn) Has(extension string) bool {
 	s := c.newest.Load()
 	return s != nil && s.Has(extension)
 }
 
-// openFiles gives all files that are not closed.
+// openFiles returns all files that are not closed.
 func (c *Conn) openFiles() []*File {
 	c.filesMu.Lock()
 	defer c.filesMu.Unlock()
@@ -275,8 +275,8 @@ func (c *Conn) forget(f *File) {
 	delete(c.files, f)
 }
 
-// KeepsOrder says whether the server answers in the order in which it was asked (over the newest connection). Where it does not, what
-// concerns a name waits for the file with that name to be closed.
+// KeepsOrder reports whether the server, over the newest connection, answers in the order in which it was asked. Where it does not,
+// requests about a name wait until the file with that name is closed.
 func (c *Conn) KeepsOrder() bool {
 	s := c.newest.Load()
 	return s != nil && ordered(s)

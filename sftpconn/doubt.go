@@ -11,15 +11,16 @@ import (
 // doubt is a change of names that was sent and not answered: the server may have done it, or may do it now.
 type doubt struct{ names []string }
 
-// about says whether path may lead elsewhere by it.
+// about reports whether path may lead to something else by the change.
 func (d *doubt) about(path string) bool {
 	return slices.ContainsFunc(d.names, func(name string) bool {
 		return path == name || strings.HasPrefix(path, strings.TrimSuffix(name, "/")+"/")
 	})
 }
 
-// change is retry for what changes names. While it isn't known whether the server
-// has done it, files with such a name are not looked for by it: an absent one is not their end, and what is there may be another.
+// change is retry for a request that changes names. While it isn't known whether the server has done it, no
+// file is looked for by one of these names: that the name is absent would not mean that the file is gone, and
+// what has the name may be another file.
 func (c *Conn) change(ctx context.Context, op string, names []string, ask func(ch *channel, again bool) error) error {
 	var d *doubt
 	if err := c.afterClosing(ctx, names...); err != nil {
@@ -44,7 +45,7 @@ func (c *Conn) change(ctx context.Context, op string, names []string, ask func(c
 	return err
 }
 
-// inDoubt says whether a change of path is in doubt. With mu held.
+// inDoubt reports whether a change of path is in doubt. With mu held.
 func (c *Conn) inDoubt(path string) bool {
 	for d := range c.doubts {
 		if d.about(path) {
@@ -54,8 +55,8 @@ func (c *Conn) inDoubt(path string) bool {
 	return false
 }
 
-// waitOutDoubt waits until no change of path is in doubt, or ch is over, and says whether it had to wait. It fails where the server
-// does not come to an end with the change: it waits as long for that as a server may take to be ready after a connection.
+// waitOutDoubt waits until no change of path is in doubt, or the session of ch is over, and reports whether it had to wait. It fails
+// where the server does not answer the change within the time that a server may take to be ready after a reconnect.
 func (c *Conn) waitOutDoubt(ch *channel, path string) (was bool, err error) {
 	var limit <-chan time.Time
 	for {

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// steady is how long a connection must have lasted to count as good. After one that
-	// did not, the back-off begins with triesShort attempts counted, and one more for each
-	// of the kind before it, so that a server which drops everybody at once is not hammered.
+	// steady is how long a connection must have lasted to count as good. After a shorter
+	// one the back-off begins as if triesShort attempts had failed, and one more for each
+	// short one before it, so that a server which drops every client is not hammered.
 	steady     = 10 * time.Second
 	triesShort = 2
 
@@ -23,8 +23,8 @@ const (
 	// openLimit bounds the opening of a further channel and its greeting, on a connection that has one already.
 	openLimit = 30 * time.Second
 
-	// redialAge is the age at which an attempt is given up for a new one when the
-	// network has changed: its packets may be going to an address that is gone.
+	// redialAge is the age from which an attempt is given up for a new one when the
+	// network has changed: its packets may go to an address that is gone.
 	redialAge = 2 * time.Second
 )
 
@@ -56,16 +56,16 @@ func (c *Conn) manage(l *link) {
 	}
 }
 
-// muteError is the end of an attempt whose login has succeeded.
+// muteError ends an attempt whose login has succeeded, but whose SFTP server does not answer.
 type muteError struct{ within time.Duration }
 
 func (e *muteError) Error() string {
 	return fmt.Sprintf("no SFTP session within %v of the login", e.within)
 }
 
-// dial makes a link with its channel of names. The dialer bounds the login; watchAlive looks after
-// the line from then on, as it may fall silent before the SFTP server has greeted. The greeting is waited for as long
-// as within says; 0 for as long as ctx does.
+// dial makes a link with its channel of names. The dialer bounds the login. From then on watchAlive looks after
+// the line, which may fall silent before the SFTP server has greeted. The greeting may take as long as within; with 0, as
+// long as ctx lasts.
 func (c *Conn) dial(ctx context.Context, within time.Duration) (*link, error) {
 	t, err := c.o.Dial(ctx)
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *Conn) dial(ctx context.Context, within time.Duration) (*link, error) {
 	return l, nil
 }
 
-// setUp tells those who wait of a new connection.
+// setUp makes l the connection, and wakes those who wait for one.
 func (c *Conn) setUp(l *link) {
 	c.newest.Store(l.names.s)
 	c.mu.Lock()
@@ -111,7 +111,7 @@ func (c *Conn) setUp(l *link) {
 	}
 }
 
-// setDown notes the loss of the connection, and says whether another is wanted.
+// setDown notes the loss of the connection, and reports whether another is wanted.
 func (c *Conn) setDown(cause error) bool {
 	c.mu.Lock()
 	links := c.links
@@ -132,7 +132,7 @@ func (c *Conn) setDown(cause error) bool {
 	return !final
 }
 
-// Settle ends the time of trial (Options.Trial): from now on a lost connection is replaced by another.
+// Settle ends the trial (Options.Trial): from now on a lost connection is replaced by another.
 func (c *Conn) Settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,7 +148,7 @@ func (c *Conn) cancelBounded() {
 	clear(c.bounded)
 }
 
-// giveUp lets those go who have waited for ReconnectTimeout.
+// giveUp has all requests fail that wait for a connection: there has been none for ReconnectTimeout.
 func (c *Conn) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,8 +164,8 @@ func (c *Conn) hasReconnected() bool {
 	return c.reconnects > 0
 }
 
-// redial dials until there is a link, or c is closed (nil). tries is how many
-// attempts count as made.
+// redial dials until there is a link; it returns nil when c is closed. tries is how many
+// attempts count as failed already, for the back-off.
 func (c *Conn) redial(tries int) *link {
 	var patience <-chan time.Time
 	if c.o.ReconnectTimeout > 0 {
@@ -215,8 +215,8 @@ func (c *Conn) redial(tries int) *link {
 	}
 }
 
-// pauseAfter gives the pause after an attempt that has failed with err, and Conn.noNudgeBefore. tries counts the attempts, refusals
-// those of them whose login the server has refused.
+// pauseAfter returns the pause after an attempt that has failed with err, and the new Conn.noNudgeBefore. tries counts the attempts,
+// refusals those whose login the server has refused.
 func (c *Conn) pauseAfter(err error, tries int, refusals *int) (pause time.Duration, noNudgeBefore time.Time) {
 	refusal, ok := errors.AsType[*transport.PermanentError](err)
 	if !ok {
@@ -232,7 +232,7 @@ func (c *Conn) pauseAfter(err error, tries int, refusals *int) (pause time.Durat
 	return pause, time.Now().Round(0).Add(held)
 }
 
-// attemptLevel keeps a long outage from filling the log.
+// attemptLevel is the level at which a failed attempt is logged. It keeps a long outage from filling the log.
 func attemptLevel(tries int) slog.Level {
 	if tries <= 3 || tries%20 == 0 {
 		return slog.LevelWarn
@@ -240,9 +240,9 @@ func attemptLevel(tries int) slog.Level {
 	return slog.LevelDebug
 }
 
-// attempt dials once, and anew when the network has changed meanwhile: at once where
-// the attempt is old, else when it is. Each time it must be older than the last, so that
-// a network which changes all the time lets a slow login come to its end. within is as with dial.
+// attempt dials. When the network changes meanwhile it gives the attempt up and dials anew:
+// at once where the attempt is old enough (redialAge), else when it is. The age doubles each
+// time, so that a slow login succeeds although the network changes all the time. within is as for dial.
 func (c *Conn) attempt(patience *<-chan time.Time, within time.Duration) (*link, error) {
 	type result struct {
 		l   *link

@@ -11,10 +11,10 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// retry runs ask on the channel of names, and again on that of the next connection
-// for as long as the session is lost under it. again says that the server may have
-// seen the request before: then a refusal may come of its having been done, and
-// ask looks. op and path say what it is about, for the log.
+// retry runs ask on the channel of names. When the session is lost under it, it runs ask
+// again on the next connection. again says that the server may have seen the request
+// before: a refusal may then mean that it was done, and ask has to look. op and path are
+// for the log.
 func (c *Conn) retry(ctx context.Context, op, path string, ask func(ch *channel, again bool) error) error {
 	if err := c.afterClosing(ctx, path); err != nil {
 		return err
@@ -22,7 +22,7 @@ func (c *Conn) retry(ctx context.Context, op, path string, ask func(ch *channel,
 	return c.retryNow(ctx, op, path, ask)
 }
 
-// retryNow is retry for what waits for no file to be closed.
+// retryNow is retry for requests that need not wait for a file to be closed (afterClosing).
 func (c *Conn) retryNow(ctx context.Context, op, path string, ask func(ch *channel, again bool) error) error {
 	again := false
 	var lost losses
@@ -45,14 +45,15 @@ func (c *Conn) retryNow(ctx context.Context, op, path string, ask func(ch *chann
 	}
 }
 
-// wasSent says whether err is the loss of a session that may have seen the request.
+// wasSent reports whether err is the loss of a session, and the server may have seen the request.
 func wasSent(err error) bool {
 	lost, ok := errors.AsType[*session.LostError](err)
 	return ok && lost.Sent
 }
 
-// seen makes of the loss of a session under a look behind a change the loss of the
-// change: the server has answered that, so it has been seen although the look was not sent.
+// seen is for a look that follows a change which the server has answered. Where err is the
+// loss of the session under the look, it returns one that says that the change was seen,
+// although the look may not have been sent.
 func seen(err error) error {
 	lost, ok := errors.AsType[*session.LostError](err)
 	if !ok {
@@ -63,7 +64,7 @@ func seen(err error) error {
 	return &change
 }
 
-// wait waits for a small request on ch. A request that was not sent when ctx ends is never sent.
+// wait waits for the answer to a small request on ch. A request that is not sent when ctx ends is never sent.
 func (ch *channel) wait(ctx context.Context, call *session.Call) error {
 	e := ch.link.c.journal.begin()
 	err := call.Wait(ctx)
@@ -82,7 +83,7 @@ func (ch *channel) wait(ctx context.Context, call *session.Call) error {
 	return err
 }
 
-// journal knows the requests that callers wait for, by age.
+// journal lists the requests that callers wait for, for Status.
 type journal struct {
 	mu    sync.Mutex // guards what follows; a leaf
 	begun list.List  // of time.Time, the oldest first
@@ -104,7 +105,8 @@ func (j *journal) end(e *list.Element) {
 	j.begun.Remove(e)
 }
 
-// look tells the number of requests in flight, the age of the oldest and how many there were ever.
+// look returns the number of requests that callers wait for, the age of the oldest (0 where there is none), and how many there have
+// been in all.
 func (j *journal) look() (n int, oldest time.Duration, ever uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// jump is how far the clock of the day must run ahead of the monotonic one, which
-	// stands still while the machine sleeps, to be taken for a wake-up.
+	// jump is how far the wall clock must have run ahead of the monotonic one, which
+	// stands still while the machine sleeps, to be taken for a sleep.
 	jump = 10 * time.Second
 
-	// networkQuiet is how long is waited after an event of the network, so that all those of one change count as one.
+	// networkQuiet is the wait after an event of the network. All events that come meanwhile count as one change.
 	networkQuiet = 300 * time.Millisecond
 
 	// resubscribe is the pause before events of the network are asked for again.
@@ -25,12 +25,12 @@ const (
 type clock struct {
 	mu     sync.Mutex // guards what follows
 	begun  time.Time
-	offset time.Duration // of the clock of the day against the monotonic one
+	offset time.Duration // how far the wall clock had run ahead of the monotonic one at the last call
 }
 
 func (k *clock) start() { k.begun = time.Now() }
 
-// jumped says whether the machine has slept since the last call.
+// jumped reports whether the machine has slept since the last call.
 func (k *clock) jumped() bool {
 	now := time.Now()
 	k.mu.Lock()
@@ -41,7 +41,7 @@ func (k *clock) jumped() bool {
 	return slept
 }
 
-// watchClock tries at once after a wake-up.
+// watchClock nudges after the machine has slept, until c is closed.
 func (c *Conn) watchClock() {
 	t := time.NewTicker(5 * time.Second)
 	defer t.Stop()
@@ -58,9 +58,9 @@ func (c *Conn) watchClock() {
 	}
 }
 
-// watchNetwork tries at once when an address, a route or a link of this machine
-// changes (of the namespace ns where there is one). Where that can't be watched (no
-// netlink), reconnecting follows its back-off alone.
+// watchNetwork nudges when an address, a route or a link of this machine changes (in
+// the namespace ns where there is one), until c is closed. Where that can't be watched
+// (no netlink), attempts to connect follow the back-off alone.
 func (c *Conn) watchNetwork(ns netns.NsHandle) {
 	changed := make(chan struct{}, 1)
 	note := func() {
@@ -106,9 +106,9 @@ func (c *Conn) watchNetwork(ns netns.NsHandle) {
 	}
 }
 
-// follow reports each event of a subscription, and subscribes again when that ends:
-// more events at once than the kernel keeps for us are an error that ends it, and the
-// change that counts may be among those that were lost.
+// follow calls note for each event of a subscription, and subscribes again when that ends: it
+// does when more events come at once than the kernel keeps for us. The change that matters may
+// be among those that were lost, so the end counts as an event, too.
 func follow[T any](c *Conn, note func(), subscribe func(events chan<- T, done <-chan struct{}) error) {
 	for first := true; ; first = false {
 		events, done := make(chan T), make(chan struct{})
@@ -137,7 +137,8 @@ func follow[T any](c *Conn, note func(), subscribe func(events chan<- T, done <-
 	}
 }
 
-// Kick tries to connect at once where the line is down, and probes the line where it is up, at the user's wish. It does not wait.
+// Kick is the user's wish to look after the line: where it is down, an attempt to connect begins at once; where it is up, it is
+// probed. It does not wait.
 func (c *Conn) Kick() {
 	select {
 	case c.kick <- struct{}{}:
@@ -145,9 +146,9 @@ func (c *Conn) Kick() {
 	}
 }
 
-// LastTry has a line that was given up tried once more, before something is given up with it: the server may be back. It returns when
-// there is a connection, when the attempt has failed, or when ctx ends; at once where the line was not given up, and while the server's
-// refusal of a login forbids attempts (noNudgeBefore).
+// LastTry makes one more attempt to connect where the line was given up (ReconnectTimeout), because what is unsaved would be given up
+// with it, and the server may be back. It returns when there is a connection, when the attempt has failed, or when ctx ends. It
+// returns at once where the line was not given up, and while attempts are forbidden because the server has refused a login.
 func (c *Conn) LastTry(ctx context.Context) {
 	c.mu.Lock()
 	if time.Now().Round(0).Before(c.noNudgeBefore) {
