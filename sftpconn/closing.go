@@ -40,8 +40,8 @@ func (f *File) Leaving(sure bool) {
 		limit = leavingWill
 	}
 	cl := &closing{f: f, anyOrder: true, sure: sure, done: make(chan struct{})}
+	f.c.closes(cl) // before the timer can end it
 	cl.timer = time.AfterFunc(limit, func() { f.c.hasClosed(cl) })
-	f.c.closes(cl)
 	f.stay()
 	f.leaving = cl
 }
