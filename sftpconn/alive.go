@@ -10,27 +10,28 @@ import (
 )
 
 const (
-	// idleProbe is how often a connection with nothing outstanding is probed, so that
-	// no address translator forgets it, and a dead line is found before it is needed.
+	// idleProbe is how often a connection with nothing outstanding is probed, so that no
+	// NAT forgets it, and a dead line is noticed before it is needed.
 	idleProbe = 30 * time.Second
 
-	// busyFactor lengthens the patience with a transport that has no probe of its
-	// own while each of its channels has requests waiting: the probe is then a request
-	// behind them, and a slow answer looks like silence. It does so, too, for a server that has said
-	// nothing since the login: what sshd does at the beginning of a session (PAM) keeps it from answering probes.
+	// busyFactor lengthens the patience with a transport that has no probe of its own
+	// while requests wait on each of its channels: the probe is then a request behind
+	// them, and a slow answer looks like silence. The same goes for a server that has said nothing
+	// since the login: what sshd does at the beginning of a session (PAM) keeps it from answering probes.
 	busyFactor = 4
 
-	// aliveLook is how often it is looked for silence at most, and quietLook that while nothing is outstanding: a mount that nobody uses
-	// should wake no processor. How long an answer is overdue is told by the request, so the end of a dead line comes no later.
+	// aliveLook is the longest time between two looks for silence while something is outstanding, and quietLook while nothing is: a mount
+	// that nobody uses should not wake the processor. A dead line is not noticed later for that, because a request knows since when it
+	// waits.
 	aliveLook = time.Second
 	quietLook = 5 * time.Second
 
-	// leastAlive is how many intervals of silence end a connection at least: one until it is probed, one for the answer.
+	// leastAlive is the least number of silent intervals that end a connection: one until it is probed, and one for the answer.
 	leastAlive = 2
 )
 
-// watch waits for the end of the first link, and replaces its channel of names
-// where only that is lost. It returns why the link must be given up.
+// watch waits for the end of the first link, and returns why it must be given up. Where
+// only the channel of names is lost it opens another.
 func (c *Conn) watch(l *link) error {
 	pace := stuckLook
 	look := time.NewTicker(pace)
@@ -75,8 +76,8 @@ func (c *Conn) useForNames(ch *channel, cause error) {
 	c.broadcast()
 }
 
-// replaceNames opens another channel of names on the same link. A link that loses
-// it again and again is no good.
+// replaceNames opens another channel of names on the same link. It fails for a link that
+// loses that channel again soon.
 func (c *Conn) replaceNames(l *link) (*channel, error) {
 	if time.Since(l.names.since) < steady && !l.firstLoss() {
 		return nil, errors.New("the channel of names was lost again")
@@ -98,8 +99,8 @@ func (c *Conn) replaceNames(l *link) (*channel, error) {
 	return names, err
 }
 
-// loss says why the transport of a first link is over. A transport that carries a single session is closed on this side when that
-// ends, and itself knows only that: the session knows why.
+// loss returns why the transport of a first link is over. A transport that carries a single session is closed on this side when that
+// session ends, and knows no other reason; the session knows the real one.
 func (l *link) loss() error {
 	err := lossOf(l.t)
 	if why := l.names.s.Err(); why != nil && errors.Is(err, net.ErrClosed) {
@@ -115,7 +116,7 @@ func lossOf(t transport.Transport) error {
 	return errors.New("the connection ended")
 }
 
-// silenceError is the cause of a link's end that the line was silent: nothing is known of the server.
+// silenceError ends a link whose line was silent. It says nothing about the server.
 type silenceError struct{ quiet time.Duration }
 
 func (e *silenceError) Error() string {
@@ -127,8 +128,9 @@ func isSilence(err error) bool {
 	return ok
 }
 
-// watchAlive ends the link when it has been silent for too long, also before its first channel is open.
-// Slow is not dead: only bytes count, from whatever channel, and those of ours that arrive.
+// watchAlive closes the link when it has been silent for too long, also before its first channel is open. It
+// returns when the link has ended. Slow is not dead: any byte that comes counts, on whatever channel, and so do
+// bytes of ours that arrive.
 func (l *link) watchAlive() {
 	interval := l.c.o.AliveInterval
 	if interval < 0 {
@@ -162,8 +164,8 @@ func (l *link) watchAlive() {
 	}
 }
 
-// repace has a ticker tick every busy while something is outstanding, else every idle where that is longer, and returns which; now is
-// how often it has ticked until now.
+// repace sets the period of a ticker: busy while something is outstanding, else idle where that is longer. It returns the period. now is
+// the period that it has had until now.
 func repace(t *time.Ticker, now, busy, idle time.Duration, outstanding bool) time.Duration {
 	pace := busy
 	if !outstanding {
@@ -198,8 +200,8 @@ func (l *link) probe(done chan struct{}) {
 	}
 }
 
-// probeWaits says whether the answer to a probe has to wait for that to another request, or for the greeting, and whether
-// this may rightly take minutes: then silence proves nothing, and the end of a dead line is for those below to find (ssh has
+// probeWaits reports whether the answer to a probe comes only after the answer to another request, or after the greeting, and whether
+// that may rightly take minutes (slow). If slow, silence proves nothing: a dead line is then noticed by the layers below (ssh has
 // keepalives of its own, and TCP sends the probe again until it gives up).
 func (l *link) probeWaits() (waits, slow bool) {
 	if !l.noProbe.Load() {

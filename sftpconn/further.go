@@ -10,15 +10,15 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// allLinks gives the links that are up, that of names first; the slice is not to be changed.
+// allLinks returns the links that are up, the one with the channel of names first. The slice must not be changed.
 func (c *Conn) allLinks() []*link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.links
 }
 
-// addLink makes a further connection in the background where the user asked for
-// more and it is not known that none is to be had.
+// addLink makes a further connection in the background, where the user has asked for
+// several and nothing speaks against it by now.
 func (c *Conn) addLink() {
 	if c.o.MaxConns == 1 {
 		return
@@ -43,8 +43,8 @@ func (c *Conn) addLink() {
 	})
 }
 
-// furtherPause is how long no further connection is made after one that ended with err. A login that the server has judged
-// is not tried again: there is a connection that works, and failed logins count against the user. With mu held.
+// furtherPause is how long no further connection is made after one that ended with err. Where the server has refused the login it is
+// not tried again: there is a connection that works, and failed logins count against the user. With mu held.
 func (c *Conn) furtherPause(err error) time.Duration {
 	refusal, ok := errors.AsType[*transport.PermanentError](err)
 	if !ok {
@@ -59,7 +59,7 @@ func (c *Conn) furtherPause(err error) time.Duration {
 	return pause
 }
 
-// further dials one more link, which lasts no longer than the first.
+// further dials one more link, and returns when it has ended, and why. It lasts no longer than the first.
 func (c *Conn) further(first *link) error {
 	ctx, cancel := context.WithTimeout(transport.Further(first.ctx), dialLimit)
 	defer cancel()

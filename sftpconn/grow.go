@@ -10,8 +10,8 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// grow opens channels in the background until there are n for bulk data, as far
-// as they are granted.
+// grow opens bulk channels in the background until there are n, as far as they are
+// granted.
 func (l *link) grow(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -27,7 +27,7 @@ func (l *link) grow(n int) {
 	}
 }
 
-// reserve has the channels prepared that a stream which begins may want in a moment, as far as that costs next to nothing.
+// reserve prepares the channels that a stream which begins may need in a moment, on transports where that costs next to nothing.
 func (l *link) reserve(p *pacer) {
 	r, ok := l.t.(transport.Reserver)
 	if !ok || l.t.Info().Shared || l.single.Load() || l.rtt.get() <= farRTT {
@@ -46,7 +46,7 @@ func (l *link) reserve(p *pacer) {
 	}
 }
 
-// openBulk opens one channel for bulk data, and drops it when its session ends.
+// openBulk opens one bulk channel, and takes it out of the link when its session ends.
 func (l *link) openBulk() {
 	var bulk *channel
 	err := l.openCounted(l.greeted(), func(ch *channel, err error) {
@@ -102,14 +102,14 @@ func (l *link) openCountedWithin(ctx context.Context, like *session.Session, put
 	return err
 }
 
-// addBulk makes ch one for bulk data. With mu held.
+// addBulk makes ch a bulk channel. With mu held.
 func (l *link) addBulk(ch *channel) {
 	l.bulk = append(slices.Clone(l.bulk), ch)
 	l.nBulk.Store(int32(len(l.bulk)))
 }
 
-// copyChannel gives the channel for copies. Where there is none it is nil, and one is
-// opened in the background.
+// copyChannel returns the channel for copies. Where there is none it returns nil, and opens
+// one in the background.
 func (l *link) copyChannel() *channel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,8 +138,8 @@ func (l *link) openCopies() {
 	}
 }
 
-// greeted gives a session of the link that the server has greeted; nil where there is none, or where the server starts its programs
-// slowly: what is asked on a channel before its program runs waits for that, and would be answered on another long before.
+// greeted returns a session of the link that the server has greeted; nil where there is none. It returns nil, too, where the server
+// starts its programs slowly: a request sent on a channel before its program runs would have been answered on another long before.
 func (l *link) greeted() *session.Session {
 	if time.Duration(l.greeting.Load()) > 2*l.rtt.get()+slowStart {
 		return nil
@@ -154,7 +154,7 @@ func (l *link) greeted() *session.Session {
 func (l *link) noteRefusal(err error) {
 	switch {
 	case errors.Is(err, transport.ErrNoMoreChannels) && time.Since(l.droppedAt) < leaving:
-		l.openAfter = time.Now().Add(leaving) // one that is closed here may still count over there
+		l.openAfter = time.Now().Add(leaving) // the server may still count the one that was closed here
 	case errors.Is(err, transport.ErrNoMoreChannels):
 		l.full = true
 	default:
@@ -165,8 +165,8 @@ func (l *link) noteRefusal(err error) {
 	}
 }
 
-// drop takes a channel out whose session is over while the link may be well (its
-// sftp-server was killed, or nobody used it).
+// drop takes a bulk channel out of the link. Its session is over, and the link may be well: its
+// sftp-server was killed, or nobody used it.
 func (l *link) drop(ch *channel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

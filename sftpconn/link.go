@@ -20,40 +20,41 @@ const (
 	// waits for it to open.
 	carried = window + 256<<10
 
-	// leastWrites is what may be in flight to the server on each channel, also where that is more than its part of what the line
-	// holds. OpenSSH's sshd puts what its sftp-server has not taken yet into a buffer that it copies as a whole for each 32 KiB by
-	// which it grows, on memory that is new each time: a window that fills once costs it many times what that carries. So no
-	// more than this is sent on the first channel, either, while the server starts the programs of further ones.
+	// leastWrites is what may always be in flight to the server on a channel, in bytes, even if the share of this channel of what the
+	// line holds is less. More than that share is not good: OpenSSH's sshd keeps what its sftp-server has not taken yet in a buffer that it
+	// copies as a whole, to new memory, for each 32 KiB by which it grows, so that filling a window once costs it many times what the
+	// window carries. For the same reason no more than this is sent on the first channel while the server starts the programs of others.
 	leastWrites = 768 << 10
 
-	// lentBytes of the window of the channel of names carry bulk data where all windows for that are full: on a line on which they
-	// take less than a lentTime-th part of a round trip, so that no name waits for them.
+	// lentBytes of the window of the channel of names carry bulk data where the windows of all bulk channels are full. That is done only
+	// on a line that carries them in less than a lentTime-th part of a round trip, so that no name waits for them noticeably.
 	lentBytes = 1 << 20
 	lentTime  = 8
 
-	// aloneChannels are the channels for bulk data where the user has not said how many: with that of names the ten that
-	// sshd grants. What else needs one has theirs (yield). A connection on which other programs depend too must not be filled.
+	// aloneChannels is the number of bulk channels where the user has not chosen one: with the channel of names these are the ten
+	// that sshd grants. If something else needs a channel, a bulk channel is given up for it (yield). On a connection that other programs
+	// use too, sharedChannels leaves some for them.
 	aloneChannels  = 9
 	sharedChannels = 4
 
-	// farRTT is the round trip from which on a stream that is held up by its window
-	// gets all the channels at once: opening them takes several round trips.
+	// farRTT is the round trip above which a stream that is held up by its window
+	// gets all its channels at once, because opening them takes several round trips.
 	farRTT = 20 * time.Millisecond
 
-	// distantRTT is the round trip above which a writer that fills windows at once gets channels before any answer has told
-	// what the line carries. Over a fast line the start of a copy is a round trip shorter; on a thin one the server has
-	// started some SFTP servers in vain.
+	// distantRTT is the round trip above which a writer that fills windows at once gets channels before any answer tells what the
+	// line carries. On a fast line a copy then starts a round trip earlier; on a thin one the server has started some SFTP servers in
+	// vain.
 	distantRTT = 100 * time.Millisecond
 
-	// refusedPause is how long a link that was refused a channel, for another reason
-	// than that no more are granted, does not ask for one.
+	// refusedPause is how long a link does not ask for a channel after one could not be
+	// opened for another reason than that the server grants no more.
 	refusedPause = 20 * time.Second
 
-	// slowStart is how much longer than two round trips the greeting of a server takes whose programs are started slowly,
-	// as by a login shell that reads much.
+	// slowStart is how much longer than two round trips a greeting must take for the server to count as one that starts its programs
+	// slowly, as a login shell with long start-up files does.
 	slowStart = 500 * time.Millisecond
 
-	// leaving is how long a server may take to notice that a channel is closed, and to grant another in its place.
+	// leaving is how long a server may take to notice that a channel was closed: before that it may grant none in its place.
 	leaving = time.Second
 )
 
@@ -74,9 +75,9 @@ type link struct {
 	opened    atomic.Bool   // a channel was opened, or is being opened
 	greeting  atomic.Int64  // how long the last greeting took that was waited for, in nanoseconds
 
-	// Of the goroutine that watches the link.
-	stuckPause time.Time // don't ask for another channel of names before
-	yielded    bool      // most is one less, for the names that are stuck
+	// Used by the goroutine that watches the link, alone.
+	stuckPause time.Time // before this time another channel of names is not asked for
+	yielded    bool      // a bulk channel was given up for names that were stuck, so that most is one less
 
 	rtt         minRTT
 	nBulk       atomic.Int32 // len(bulk), for the pacers
@@ -85,12 +86,12 @@ type link struct {
 
 	mu        sync.Mutex // guards what follows
 	err       error      // why it is over
-	names     *channel   // nil in a further link; set by the manager's goroutine (or before it), which so may look at it without mu
-	former    []*channel // those of names that got stuck
-	bulk      []*channel // those for data; replaced as a whole, never changed
-	opening   int        // channels of any kind that are being opened: a place on the server each, and an answer that is outstanding
+	names     *channel   // nil in a further link; set by the manager's goroutine (or before it starts), which may read it without mu
+	former    []*channel // channels of names that got stuck
+	bulk      []*channel // channels for data; the slice is replaced as a whole, never changed
+	opening   int        // channels of any kind that are being opened: each has a place on the server, and an answer is outstanding
 	full      bool       // no more channels are granted
-	openAfter time.Time  // don't ask for a channel before
+	openAfter time.Time  // before this time no channel is asked for
 	droppedAt time.Time  // when a channel was last given up
 	lostNames bool       // the channel of names was lost once
 
@@ -102,14 +103,14 @@ type link struct {
 type channel struct {
 	link  *link
 	s     *session.Session
-	names bool // it is that of names, or was (former)
+	names bool // it is the channel of names, or was until it got stuck (former)
 	since time.Time
 
 	former  atomic.Bool // another is the channel of names now
-	stuck   atomic.Bool // the server does not come to an end with a request on it: that is why it is former
-	yielded atomic.Bool // it was closed here, for what needs its place more
+	stuck   atomic.Bool // the server does not finish a request on it: that is why it is former
+	yielded atomic.Bool // it was closed here, because something else needed its place
 
-	// Of the goroutine of watchIdle.
+	// Used by the goroutine of watchIdle, alone.
 	started uint32    // what s.Started said when it was last looked at
 	usedAt  time.Time // when it last was found in use
 
@@ -157,8 +158,8 @@ func (c *Conn) newLink(t transport.Transport) *link {
 	return l
 }
 
-// openChannel opens a channel and its session. like is a session of the link, whose greeting spares that of the new one
-// to be waited for; nil for none.
+// openChannel opens a channel and its session. like is a session of the same link that has been greeted: with it the greeting of the
+// new one is not waited for. It may be nil.
 func (l *link) openChannel(ctx context.Context, like *session.Session) (*channel, error) {
 	if l.opened.Swap(true) && l.single.Load() {
 		return nil, fmt.Errorf("the server would mix it up with the channel that is there: %w", transport.ErrNoMoreChannels)
@@ -196,7 +197,7 @@ func (l *link) close(cause error) {
 	l.mu.Unlock()
 	l.cancel()
 	if isSilence(cause) {
-		// Before the end of the transport is taken for the reason: the requests in flight are not what the silence comes of.
+		// First, so that the sessions have this reason and not the end of the transport: no request in flight is to blame for it (losses).
 		for _, ch := range channels {
 			ch.s.End(cause)
 		}
@@ -223,7 +224,7 @@ func (l *link) firstLoss() bool {
 	return first
 }
 
-// suspect has the link probed now.
+// suspect has the link probed at once.
 func (l *link) suspect() {
 	select {
 	case l.suspected <- struct{}{}:
@@ -231,7 +232,7 @@ func (l *link) suspect() {
 	}
 }
 
-// channels gives all that are open, that of names first.
+// channels returns all that are open, the channel of names first.
 func (l *link) channels() []*channel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -258,8 +259,8 @@ func (l *link) bulkChannels() []*channel {
 	return l.bulk
 }
 
-// soonest gives the open channel that a small request is answered on first: one with nothing slow, and with the
-// fewest in flight; nil where there is none.
+// soonest returns the open channel on which a small request will be answered first: one with nothing slow in flight, and of those the
+// one with the fewest requests; nil where no channel is open.
 func (l *link) soonest() *channel {
 	var best *channel
 	var slow bool
@@ -294,7 +295,7 @@ func (l *link) waited() (longest time.Duration) {
 	return longest
 }
 
-// sample takes the round trip of a small request.
+// sample has the pacers learn from the round trip of a small request.
 func (l *link) sample(call *session.Call) {
 	if rtt := call.RTT(); rtt > 0 {
 		l.rtt.add(rtt)

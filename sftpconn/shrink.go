@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// idleChannel is how long a channel is kept that nobody uses. Each is a process on the
-	// server, and a place of the ten that sshd grants a connection.
+	// idleChannel is how long an unused channel is kept. Each is a process on the server, and
+	// one of the ten channels that sshd grants a connection.
 	idleChannel = time.Minute
 
-	// idleLook is how often that is looked at.
+	// idleLook is how often idle channels are looked for.
 	idleLook = 15 * time.Second
 
-	// keptChannels is how many channels for bulk data stay: the next file begins on them.
+	// keptChannels is how many bulk channels stay although they are idle: the next file begins on them.
 	keptChannels = 1
 )
 
@@ -59,9 +59,9 @@ func (ch *channel) idle(now time.Time) bool {
 	return now.Sub(ch.usedAt) >= idleChannel
 }
 
-// closeIdle closes a channel, unless a file would lose its only handle with it: what
-// has lost its name could not be opened again. Who has just begun to use the channel
-// sees it as lost, and goes on over another.
+// closeIdle closes a channel, unless a file would lose its only handle with it: if the file
+// has no name any more, it could not be opened again. A request that has just begun to use the
+// channel is lost with it, and is sent again on another.
 func (l *link) closeIdle(ch *channel) {
 	for _, f := range l.c.openFiles() {
 		if !f.leave(ch) {
@@ -77,8 +77,8 @@ func (l *link) closeIdle(ch *channel) {
 	ch.s.Close()
 }
 
-// leave gives the handle on ch back where the file has another that is as good. It
-// says whether the file can do without the channel.
+// leave gives back the handle on ch, where the file has another that is as good. It
+// reports whether the file can do without the channel.
 func (f *File) leave(ch *channel) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

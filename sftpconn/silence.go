@@ -6,10 +6,11 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// bulkUnderWay is so much on its way to the server, in bytes, that it is part of a WRITE that the server waits for: an SSH packet.
+// bulkUnderWay is how many bytes must be on their way to the server to be part of a WRITE, which the server answers when it has all of
+// it: an SSH packet.
 const bulkUnderWay = 32 << 10
 
-// silence is what watchAlive knows of the bytes of a link and their absence.
+// silence is what watchAlive knows about when bytes of a link have moved.
 type silence struct {
 	l           *link
 	interval    time.Duration
@@ -17,21 +18,21 @@ type silence struct {
 	busySince   time.Time     // zero while nothing is outstanding
 	probing     chan struct{} // closed when the probe under way is answered; nil where there is none
 	probedAt    time.Time
-	hurry       time.Time // of a suspicion that no byte has refuted; zero where there is none
-	looked      time.Time // when it was last looked for bytes; by a clock that stands still while the machine sleeps
-	last        time.Time // what LastReceived said
-	heard       time.Time // when that was, by the clock of looked
-	moved       time.Time // when bytes of ours arrived before which the server can't be expected to answer; by the same clock
-	arrived     uint64    // what Arrived said
-	due         uint64    // what it must say until the server can be expected to answer the probe
-	spoke       bool      // the server has said something behind the login
+	hurry       time.Time // when the line came under suspicion, and no byte has refuted that since; zero where it is not
+	looked      time.Time // time of the last look, by a clock that stands still while the machine sleeps
+	last        time.Time // what LastReceived returned at that look
+	heard       time.Time // when the last byte came, by the clock of looked
+	moved       time.Time // when bytes of ours last arrived without which the server can't answer; by the same clock
+	arrived     uint64    // what Arrived returned at the last look
+	due         uint64    // what Arrived must return before the server can be expected to answer the probe
+	spoke       bool      // the server has said something since the login
 }
 
-// look takes in what has come since the last time, whether an answer is outstanding, and whether the line is suspected.
+// look notes what has come since the last look, whether an answer is outstanding, and whether the line is under suspicion.
 func (w *silence) look(now time.Time, suspected bool) {
 	if at := w.l.t.LastReceived(); !at.Equal(w.last) {
-		// It was since the last look, whatever has become of the clock that told the time. Where that is long ago this process has stood
-		// still, and what came meanwhile may wait to be read.
+		// The byte came since the last look, even if the wall clock, by which at is told, was set meanwhile. Where that look is long ago
+		// this process has stood still, and bytes that came meanwhile may still have to be read.
 		age := min(max(now.Sub(at), 0), now.Sub(w.looked), w.interval, quietLook)
 		w.last, w.heard, w.spoke = at, now.Add(-age), true
 	}
@@ -62,10 +63,10 @@ func (w *silence) look(now time.Time, suspected bool) {
 	}
 }
 
-// arrives says whether bytes of ours have arrived over there since it was last asked, and the server still can't be expected to answer:
-// on a thin line it has nothing to say until a WRITE is there as a whole, and a probe waits behind that. Where both are there it is
-// only for the server to answer, and its kernel's having taken further questions does not count, as it takes them also of a server that
-// is dead.
+// arrives reports whether bytes of ours have arrived at the server since the last call, and the server still can't be expected to
+// answer: on a thin line it has nothing to say until it has a whole WRITE, and a probe waits behind that. Once both have arrived it is
+// for the server to answer. That its kernel takes further requests proves nothing then: a kernel also takes them for a server that is
+// dead.
 func (w *silence) arrives() bool {
 	bytes, more := w.sent()
 	progress := bytes > w.arrived
@@ -73,7 +74,7 @@ func (w *silence) arrives() bool {
 	return progress && (more >= bulkUnderWay || bytes < w.due)
 }
 
-// sent is what the transport says of that; nothing where it is not told.
+// sent returns how many bytes have arrived and how many are on their way, as far as the transport knows.
 func (w *silence) sent() (arrived, more uint64) {
 	if s, ok := w.l.t.(transport.Sender); ok {
 		return s.Arrived()
@@ -81,7 +82,7 @@ func (w *silence) sent() (arrived, more uint64) {
 	return 0, 0
 }
 
-// quiet is how long no byte has come that was waited for.
+// quiet is how long bytes have been waited for and none has come.
 func (w *silence) quiet(now time.Time) time.Duration {
 	if w.busySince.After(w.heard) {
 		return now.Sub(w.busySince)
@@ -92,8 +93,8 @@ func (w *silence) quiet(now time.Time) time.Duration {
 // still is how long nothing has happened that shows the line to be alive.
 func (w *silence) still(now time.Time) time.Duration { return min(w.quiet(now), now.Sub(w.moved)) }
 
-// limit is how much silence ends the link; ends is false where none does. A suspicion that no byte refutes within
-// an interval makes it short.
+// limit is how long a silence ends the link; ends is false where none does. A suspicion that no byte has refuted within an interval
+// makes it short.
 func (w *silence) limit(now time.Time) (limit time.Duration, ends bool) {
 	limit = w.interval * time.Duration(max(w.l.c.o.AliveCountMax, leastAlive))
 	waits, slow := w.l.probeWaits()
@@ -107,8 +108,8 @@ func (w *silence) limit(now time.Time) (limit time.Duration, ends bool) {
 	return limit, !slow
 }
 
-// probeDue says whether a sign of life is to be asked for: at once on a suspicion, else when it has been quiet
-// for an interval, or for idleProbe where nothing is outstanding.
+// probeDue reports whether to probe: at once on a suspicion, else when it has been quiet for an interval, or for
+// idleProbe where nothing is outstanding.
 func (w *silence) probeDue(now time.Time, suspected bool) bool {
 	switch {
 	case w.probing != nil:
@@ -123,7 +124,7 @@ func (w *silence) probeDue(now time.Time, suspected bool) bool {
 	return now.Sub(w.heard) > max(idleProbe, w.interval)
 }
 
-// probe begins a probe, which is outstanding from then on.
+// probe begins a probe. Its answer is outstanding from then on.
 func (w *silence) probe(now time.Time) {
 	w.probedAt = now
 	arrived, more := w.sent()

@@ -8,22 +8,25 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// A server answers the requests of a channel in order. What blocks it (the opening of a
-// FIFO that has the name of a file by now, a file system that waits for another host)
-// blocks every name, while the line is well and keepalives are answered. Slow is not
-// dead: a request that somebody waits for is never cut off.
-const stuckLook = time.Second // how often it is looked for
+// A server answers the requests of a channel in order. A request that blocks (the opening of a
+// FIFO that has taken the name of a file, a file system that waits for another host) holds up
+// all names, while the line is well and keepalives are answered. Slow is not dead: a request
+// that somebody waits for is never cut off, but others get a channel beside it.
+
+// stuckLook is how often stuck requests are looked for.
+const stuckLook = time.Second
 
 // Variables for the tests.
 var (
 	// stuckAfter is the age of a request from which on others get a channel beside it.
 	stuckAfter = 15 * time.Second
-	// stuckGivenUp is how long requests wait behind an opening that nobody wants any more, until its channel is
-	// closed and they are sent again on another.
+	// stuckGivenUp is how long requests may wait behind an OPEN that nobody wants any more. Then its channel is closed, and they are
+	// sent again on another.
 	stuckGivenUp = 5 * time.Second
 )
 
-// freeStuck looks whether others wait for one request. It is called by the goroutine that watches the link.
+// freeStuck looks for requests that hold up others, and gives those others another channel. It is called by the goroutine that watches
+// the link.
 func (c *Conn) freeStuck(l *link) {
 	for _, ch := range l.channels() {
 		stall := ch.s.Stall()
@@ -44,14 +47,14 @@ func (c *Conn) freeStuck(l *link) {
 	}
 }
 
-// irreplaceable says whether a file is open on ch and nowhere else that has lost its name: it could not be opened again. Others are
-// found again by theirs, as after a lost connection.
+// irreplaceable reports whether a file that has no name any more is open on ch and nowhere else: it could not be opened again. Files
+// with a name are found again by it, as after a lost connection.
 func (c *Conn) irreplaceable(ch *channel) bool {
 	return slices.ContainsFunc(c.openFiles(), func(f *File) bool { return f.needs(ch) && f.r.Path() == "" })
 }
 
-// replaceStuck opens a channel of names beside the one that is stuck, which stays for what was asked on it and the
-// files that are open on it.
+// replaceStuck opens another channel of names. The one that is stuck stays, for the requests that are in flight on it and the files
+// that are open there.
 func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	if time.Now().Before(l.stuckPause) {
 		return
@@ -83,8 +86,8 @@ func (c *Conn) replaceStuck(l *link, age time.Duration) {
 	c.useForNames(names, nil)
 }
 
-// makeBulk makes a former channel of names on which the server goes on again one for bulk data. Bulk data gets back what it has yielded
-// to names, also where the channel is closed by now.
+// makeBulk makes a bulk channel of a former channel of names on which the server answers again. If a bulk channel was given up for
+// names (yielded), there may be as many as before again, even if this one is closed by now.
 func (l *link) makeBulk(ch *channel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// yield closes a channel for bulk data where there are several, so that the server grants another in its place for what bulk
-// data must not keep away; the link has one fewer from then on. It says whether it has closed one. What is in flight on it is
-// sent again on others. With last it closes also the only one there is, if no file is open on it. Called without mu.
+// yield closes a bulk channel where there are several, so that the server grants another channel in its place: to names that are
+// stuck, or to copies. From then on the link has one bulk channel fewer. What is in flight on the closed one is sent again on others.
+// With last it also closes the only one there is, if no file is open on it. It reports whether it has closed one. Called without mu.
 func (l *link) yield(last bool) bool {
 	channels := slices.Clone(l.bulkChannels())
 	kept := (*File).needs
@@ -29,7 +29,7 @@ func (l *link) yield(last bool) bool {
 	return false
 }
 
-// needs says whether the file is open on ch and nowhere else: without a name it could not be opened again.
+// needs reports whether the file is open on ch and nowhere else: without ch, and without a name, it could not be opened again.
 func (f *File) needs(ch *channel) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -45,7 +45,7 @@ func (f *File) uses(ch *channel) bool {
 	return h != nil && (!h.openDone() || h.open())
 }
 
-// elsewhere says whether the file is open on another channel than ch, for all that it is open for. With mu held.
+// elsewhere reports whether the file is open on another channel than ch, for everything that it was opened for. With mu held.
 func (f *File) elsewhere(ch *channel) bool {
 	for other, h := range f.handles {
 		if other != ch && h.open() && h.full {
