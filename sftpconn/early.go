@@ -6,8 +6,8 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// readEarly lets READs go out behind an OPEN of h that is not answered yet, where its handle can be foreseen and the file
-// will most likely prove to be the same: they would be in vain otherwise.
+// readEarly lets READs go out behind the OPEN of h before that is answered. It does so only where the handle can be foreseen and the
+// opened file will most likely prove to be the same, as the READs would be in vain otherwise.
 func (f *File) readEarly(h *handle, open *session.Call) {
 	id := open.Foreseen()
 	if id == "" || !f.leftAlone(f.mtime) {
@@ -19,9 +19,9 @@ func (f *File) readEarly(h *handle, open *session.Call) {
 	f.admit(reading)
 }
 
-// confirm says whether what was read early through h is the file's: its handle was as foreseen, and what was opened has
-// proved to be the file. It waits until that is known: as a rule it is when a READ through h is answered, and later only
-// where the proof takes a request on another channel.
+// confirm reports whether what was read early through h is of the file: the handle was as foreseen, and what was opened has proved to
+// be the same file. It waits until that is known. As a rule it is when a READ through h is answered; only a proof that takes a request
+// on another channel comes later.
 func (f *File) confirm(ctx context.Context, h *handle) (bool, error) {
 	select {
 	case <-h.done:
@@ -33,25 +33,26 @@ func (f *File) confirm(ctx context.Context, h *handle) (bool, error) {
 	return h.err == nil && h.early.AsForeseen(), nil
 }
 
-// headMost is how much of a file is read in the flight of its opening at most, in bytes: what the kernel asks for first.
+// headMost is the most that is read of a file in the flight of its opening, in bytes: as much as the kernel asks for first.
 const headMost = 128 << 10
 
-// HeadNear takes the place of headMost within lanRTT, in bytes, and nothing is read there of what is believed to be longer: a round trip
-// costs less than the server takes for more, and who opens a database for a page of it would wait for that. So where the server takes
-// READs of this size, a file of up to HeadNear bytes comes with its opening at any distance.
+// HeadNear takes the place of headMost within lanRTT, in bytes. There, nothing is read in the flight of the opening of a file that is
+// believed to be longer: a round trip costs less than it takes the server to read more, and a program that opens a database for one page
+// would wait for that. So a file of up to HeadNear bytes is read in the flight of its opening at any distance, if the server takes READs
+// of this size.
 const HeadNear = 64 << 10
 
-// head is the READ of a file's beginning in the flight of its OPEN. Of a file so long that it may be read over several
-// channels, the attributes are asked for besides (see findStill).
+// head is the READ of a file's beginning in the flight of its OPEN. For a file so long that it may be read over several channels, the
+// flight has an FSTAT, too (see findStill).
 type head struct {
 	ch   *channel
 	g    grant
 	read *session.Call
 	look *session.Call // nil for a small file
-	over bool          // g was given back, or will be with the answer
+	over bool          // finish was called, which gives g back
 }
 
-// readHead asks for the beginning of the file; nil where that can't be, or the line has no room for it.
+// readHead sends the READ of the file's beginning. It returns nil where that is not possible, or the line has no room for it.
 func (o *opening) readHead(ch *channel, open *session.Call) *head {
 	n := int(min(o.r.Size, headMost, int64(o.c.MaxRead())))
 	if n == 0 || open.Foreseen() == "" || n > HeadNear && ch.link.rtt.get() <= lanRTT {
@@ -71,8 +72,8 @@ func (o *opening) readHead(ch *channel, open *session.Call) *head {
 	return h
 }
 
-// finish waits for what has come, behind the answer to open; nil where it is not of that file. Its error is that of a lost
-// session or of ctx: what else is wrong with a READ shows when the file is read.
+// finish waits for the answers, and returns what they bring; nil where that may be of another file. open is answered by then. It fails
+// only where the session is lost or ctx ends: any other error of the READ shows when the file is read.
 func (h *head) finish(ctx context.Context, open *session.Call) (content []byte, looked *Attr, err error) {
 	if h == nil {
 		return nil, nil, nil
@@ -93,7 +94,7 @@ func (h *head) finish(ctx context.Context, open *session.Call) (content []byte, 
 	return content, looked, nil
 }
 
-// drop gives up a read whose file was not opened; after finish it does nothing.
+// drop gives up the READ of a file that was not opened. After finish it does nothing.
 func (h *head) drop() {
 	if h == nil || h.over {
 		return

@@ -12,33 +12,33 @@ import (
 )
 
 const (
-	// bulkAfter is what a file must have moved, in bytes, before it leaves the channel
-	// of names: a small file is read or written through the handle it was opened with.
+	// bulkAfter is how many bytes of a file must have been asked for before it is opened on
+	// bulk channels: a small file is read or written through the handle that it was opened with.
 	bulkAfter = 512 << 10
-	// bulkFrom is what it must have in flight or waiting then, in bytes: nobody waits noticeably behind less, as behind the
-	// random reads of a database.
+	// bulkFrom is how many bytes must also be in flight or waiting then. Behind less, such as the random reads of a database, names do
+	// not wait noticeably.
 	bulkFrom = 64 << 10
 
-	// stripeFrom is what a file must have in flight or waiting, in bytes, to be opened
-	// on all channels.
+	// stripeFrom is how many bytes of a file must be in flight or waiting for it to be
+	// opened on all channels.
 	stripeFrom = 1 << 20
 
-	// loadOfLastResort is added to the load of a channel that should be chosen only where there is no other: far more
-	// bytes than are ever in flight. Stuck is worse than any other kind, so loadOfStuck outweighs that.
+	// loadOfLastResort is added to the load of a channel that is to be chosen only where there is no other: far more bytes than are ever
+	// in flight. loadOfStuck outweighs it, because a stuck channel is the worst choice of all.
 	loadOfLastResort = 1 << 40
 	loadOfStuck      = 1 << 41
 
-	// loadOfLink is what a full link weighs where there are several, in bytes: more than what is in flight on
-	// one channel, so that the less loaded link is chosen first and then a channel of it.
+	// loadOfLink is what a full link adds to the load of its channels where there are several links, in bytes: more than is in flight on
+	// any one channel, so that first the less loaded link is chosen and then a channel of it.
 	loadOfLink = 8 * window
 
 	// stripePause is how long a channel on which the file could not be opened isn't tried again.
 	stripePause = 5 * time.Second
 )
 
-// File is an open remote file that outlives its connection. It holds a handle for each channel that it has used; handles die with
-// their channel, and where none is left the file is opened again by its present path when it is next used. Methods may be called
-// from several goroutines; reads and writes are spread over the channels.
+// File is an open remote file that outlives its connection. It has a handle for each channel that it uses. Handles die with their
+// channel; where none is left, the file is opened again, by its present path, when it is next used. Its methods may be called from
+// several goroutines. Reads and writes are spread over the channels.
 type File struct {
 	c    *Conn
 	r    OpenRequest
@@ -47,22 +47,22 @@ type File struct {
 	// Not changed once Open has returned.
 	head   []byte // see Head
 	looked *Attr  // its attributes through the handle, in the flight of its opening; nil where they were not asked for
-	mtime  uint32 // what had its name at the opening was last changed then
-	size   int64  // and was so long
+	mtime  uint32 // of what had its name when it was opened; seconds since 1970
+	size   int64  // of the same; bytes
 
-	renewing chan struct{}        // capacity 1: held by who opens it once more, see ReadGrown
-	renewed  atomic.Pointer[File] // what came of it last, nil before; set with mu held, and closed with the file
+	renewing chan struct{}        // capacity 1: holds a token while the file is being opened once more, see ReadGrown
+	renewed  atomic.Pointer[File] // the file as opened once more, nil until then; set with mu held, and closed with this one
 
 	mu      sync.Mutex // guards what follows, down to leaving
 	closed  bool
-	stale   error                  // the file can't be found again: for ever
+	stale   error                  // why the file can never be found again; nil while it can
 	handles map[*channel]*handle   // those that are open, or are being opened
 	retries map[*channel]time.Time // when a channel on which the file could not be opened may be tried again
 	moved   int64                  // bytes asked for so far
 	room    [2]room                // of reading and writing
 
-	end     int64 // where the furthest write ends
-	acked   int64 // where the furthest ends that was acknowledged
+	end     int64 // where the furthest write ends that was asked for
+	acked   int64 // where the furthest write ends that was acknowledged
 	exposed exposed
 	out     outbox
 	deadly  deadly
@@ -83,14 +83,14 @@ func newFile(c *Conn, r OpenRequest, ch *channel, open *session.Call) *File {
 	return f
 }
 
-// Head is the beginning of the file as it was when it was opened; nil where it did not come with that (OpenRequest.Size).
+// Head is the beginning of the file as it was when it was opened; nil where it was not read in the flight of that (OpenRequest.Size).
 func (f *File) Head() []byte { return f.head }
 
 // writes says whether the file was opened for writing.
 func (f *File) writes() bool { return f.r.Pflags&session.OpenWrite != 0 }
 
-// begin has open run in the background to make a handle on ch, in the place of one
-// there may be. With mu held.
+// begin runs open in the background to make a handle on ch, which takes the place of one
+// that may be there. With mu held.
 func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error)) *handle {
 	if old := f.handles[ch]; old != nil {
 		old.retired = true
@@ -98,7 +98,7 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 	}
 	h := &handle{ch: ch, full: full, done: make(chan struct{})}
 	f.handles[ch] = h
-	// It belongs to all who wait for the file: the end of one's ctx must not end it.
+	// The opening serves all who wait for the file, so no caller's ctx ends it.
 	if !f.c.spawn(func() { f.runOpening(h, open) }) {
 		h.err = ErrClosed
 		close(h.done)
@@ -110,12 +110,13 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 type purpose int
 
 const (
-	forData    purpose = iota // a READ or WRITE: away from the channel of names where it can be
-	forSmall                  // what is answered at once: to the channel of names where that has a handle
-	forLengthy                // what moves nothing and may take the server long: as forData
+	forData    purpose = iota // a READ or WRITE: not on the channel of names if there is another
+	forSmall                  // answered at once: on the channel of names if the file is open there
+	forLengthy                // moves no data and may take the server long (fsync): as forData
 )
 
-// use gives an open handle that is good for direction dir and, as far as can be, for why, with a reference that drop gives back.
+// use returns an open handle that is good for direction dir and, if possible, on a channel that suits why. It comes with a reference,
+// which drop gives back. Where the file is open nowhere, it is opened again first.
 func (f *File) use(ctx context.Context, dir int, why purpose) (*handle, error) {
 	var lost losses
 	for {
@@ -150,7 +151,7 @@ func (f *File) use(ctx context.Context, dir int, why purpose) (*handle, error) {
 			if !next.ch.over() {
 				continue
 			}
-			// It ends with its session, and that loss counts, whichever of the two is seen first.
+			// The opening ends with its session. Wait for that, so that the loss is counted below.
 			select {
 			case <-next.done:
 			case <-ctx.Done():
@@ -171,8 +172,8 @@ func (f *File) use(ctx context.Context, dir int, why purpose) (*handle, error) {
 	}
 }
 
-// openingHandle gives a handle that is being opened and fits; nil where there is none, or its opening stands behind a request
-// at which the server is stuck: then names have another channel. With mu held.
+// openingHandle returns a handle that is being opened and fits. It returns nil where there is none, or only one on a channel that is
+// stuck: then names have another channel, on which the file can be opened. With mu held.
 func (f *File) openingHandle(dir int) *handle {
 	for ch, h := range f.handles {
 		if h.fits(dir) && !ch.stuck.Load() {
@@ -182,7 +183,7 @@ func (f *File) openingHandle(dir int) *handle {
 	return nil
 }
 
-// over is the error of a file that can't be used any more. With mu held.
+// over returns why the file can't be used any more; nil where it can. With mu held.
 func (f *File) over() error {
 	if f.closed {
 		return fmt.Errorf("file is closed: %w", ErrClosed)
@@ -190,7 +191,7 @@ func (f *File) over() error {
 	return f.stale
 }
 
-// purge forgets the handles whose session is over, and those that were not to be. With mu held.
+// purge forgets the handles whose session is over, and those that could not be opened. With mu held.
 func (f *File) purge() {
 	for ch, h := range f.handles {
 		if h.openDone() && (h.err != nil || ch.over()) {
@@ -204,8 +205,8 @@ func (f *File) purge() {
 	}
 }
 
-// best chooses among the open handles good for dir, those of on alone where it isn't nil: for data, and what is lengthy, the least
-// loaded channel, and that of names only where it is the only one. With mu held.
+// best returns the handle on the least loaded channel, of those that are open and good for dir, and on the link on where that isn't
+// nil. For data, and for lengthy requests, the channel of names is chosen only where there is no other. With mu held.
 func (f *File) best(dir int, why purpose, on *link) *handle {
 	var best *handle
 	var bestLoad float64
@@ -233,7 +234,7 @@ func (f *File) best(dir int, why purpose, on *link) *handle {
 	return best
 }
 
-// Close gives the handles back; it does not wait for the server.
+// Close closes the handles. It does not wait for the server.
 func (f *File) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -247,13 +248,13 @@ func (f *File) Close() {
 	f.c.forget(f)
 	f.c.disown(&f.owing)
 	for _, h := range f.handles {
-		f.giveBack(h) // one that is used later by drop, one that is being opened by its opener
+		f.giveBack(h) // drop does it for a handle that is in use, and the opener for one that is being opened
 	}
 	f.unclosed()
 	f.stay()
 }
 
-// ask runs a request that moves no data on a handle, again after a lost session; nil where send gives none.
+// ask sends a request that moves no data on a handle, and sends it again after a lost session. Where send returns nil, so does ask.
 func (f *File) ask(ctx context.Context, op string, why purpose, send func(h *handle) *session.Call) (*session.Call, error) {
 	again := false
 	var lost losses

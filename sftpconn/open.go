@@ -11,43 +11,45 @@ import (
 
 // OpenRequest describes the opening of a remote file.
 type OpenRequest struct {
-	// Path gives the file's path on the server, now and at each reopening after a reconnect (a rename changes it). "" means that it
-	// has no name any more: it can't be reopened. It is called with no lock of this package held.
+	// Path returns the file's present path on the server. It is also called at each reopening after a reconnect, because a rename
+	// changes the path. "" means that the file has no name any more: it can't be reopened then. It is called with no lock of this
+	// package held.
 	Path   func() string
 	Pflags uint32 // session.OpenRead…; for a reopening CREATE, TRUNC, EXCL and APPEND are taken out
-	// Perm are the permission bits for CREATE; a file that is created has them
-	// exactly, whatever the server's umask.
+	// Perm are the permission bits for CREATE. A file that is created gets exactly
+	// these, whatever the server's umask.
 	Perm uint32
-	// SetPerm says that Perm is to be set in the same flight although the file may have
-	// existed. With EXCL it has no effect: a file made so has Perm anyway.
+	// SetPerm says that Perm is to be set, in the same flight, also on a file that existed
+	// before. With EXCL it has no effect.
 	SetPerm bool
-	// Check looks at the attributes found at a reopening, before the new handle is used; its error (ErrStale) ends the file. May be nil.
+	// Check judges the attributes found at a reopening, before the new handle is used. Its error means that it is another file: every
+	// further use of the File fails with ErrStale. May be nil.
 	Check func(Attr) error
-	// Lost is told, once, where a reopening finds the file shorter than it was written through this File and acknowledged, and no
-	// fsync had followed: the server has crashed, or another client has cut the file. So it is where the server has refused to close what
-	// was written, or may not have closed it before the line was lost. The error wraps ErrLost. May be nil.
+	// Lost is called with an error that wraps ErrLost where acknowledged bytes may be gone: a reopening finds the file shorter than it
+	// was written through this File, with no fsync behind that (the server has crashed, or another client has cut the file; told once);
+	// the server has refused to close what was written; or it may not have closed it before the line was lost. May be nil.
 	Lost func(error)
-	// Written is told before each WRITE is sent: from then on the server may have what was written. May be nil.
+	// Written is called before each WRITE is sent: from then on the server may have what was written. May be nil.
 	Written func()
-	// Follow says that the path may be that of a link which leads to the file. Looks at it go behind the link then, and the opening
-	// does without its own.
+	// Follow says that the path may be a symbolic link to the file. Looks follow the link then, and Open makes no look of its own.
 	Follow bool
-	// Size is how long a file is believed to be, in bytes, that will most likely be read from its beginning at once; 0 where that is not
-	// likely, or the size not known. As much as takes little time is read in the flight of the opening where that can be (see File.Head).
+	// Size is how long the file is believed to be, in bytes, if it will most likely be read from its beginning at once; 0 where that is
+	// not likely, or the size is not known. If possible, its beginning is read in the flight of the opening (see File.Head).
 	Size int64
 }
 
+// onlyOnce are the flags of OPEN that a reopening leaves out.
 const onlyOnce = session.OpenCreate | session.OpenTrunc | session.OpenExcl | session.OpenAppend
 
-// Open opens a file: LSTAT (of the path), OPEN and, where asked, SETSTAT in one
-// flight on the channel of names. The attributes are those of LSTAT: before the opening,
-// so that they are never newer than the content (another client may give the name to
-// another file in between, and older ones show that at the next look); of a file that
-// the opening makes or truncates, after it.
+// Open opens a file: LSTAT (of the path), OPEN and, if asked for, SETSTAT go out in one
+// flight on the channel of names. The attributes are those of LSTAT. It goes out before the
+// OPEN, so that the attributes are never newer than the content: another client may give
+// the name to another file in between, and older attributes show that at the next look.
+// For a file that the opening makes or truncates it goes out after the OPEN.
 //
-// An exclusive creation that was sent and not answered is tried again where the
-// name is still absent afterwards; where it is there, it is ErrUncertain. One that was
-// answered has made the file, whatever becomes of the line behind it.
+// An exclusive creation that was sent and not answered is tried again if the name is still
+// absent afterwards; if it is there, the error is ErrUncertain. One that was answered has
+// made the file, even if the line is lost right behind the answer.
 func (c *Conn) Open(ctx context.Context, r OpenRequest) (*File, Attr, error) {
 	o := opening{c: c, r: r, path: r.Path()}
 	try := func(ch *channel, again bool) error { return o.try(ctx, ch, again) }
@@ -66,16 +68,16 @@ func (c *Conn) Open(ctx context.Context, r OpenRequest) (*File, Attr, error) {
 	return o.f, o.a, nil
 }
 
-// opening is one Open, over as many connections as it takes.
+// opening is the state of one Open, over as many connections as it takes.
 type opening struct {
 	c    *Conn
 	r    OpenRequest
 	path string
 
-	absent bool // the name was free just before an OPEN that was sent
+	absent bool // the name was absent just before an OPEN that was sent
 
-	// What came of it. A file that was made with EXCL is kept over the loss of its
-	// connection: it can't be made twice, and is opened again when it is used.
+	// The result. A file that was made with EXCL is kept when its connection is lost: it
+	// can't be made twice, and is opened again when it is used.
 	f      *File
 	ch     *channel // the one that f was opened on
 	handle string
@@ -85,7 +87,7 @@ type opening struct {
 func (o *opening) creates() bool   { return o.r.Pflags&session.OpenCreate != 0 }
 func (o *opening) exclusive() bool { return o.creates() && o.r.Pflags&session.OpenExcl != 0 }
 
-// try opens on ch.
+// try opens the file on ch, or finishes what an earlier try has begun.
 func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
 	if o.f != nil {
 		return o.lookAgain(ctx, ch)
@@ -95,7 +97,7 @@ func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
 		case err != nil:
 			return err
 		case there:
-			return ErrUncertain // the caller may know more, and says so where it does not
+			return ErrUncertain // this side may have made it, or another
 		}
 	}
 	err := o.open(ctx, ch)
@@ -106,14 +108,14 @@ func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
 	return err
 }
 
-// openFlight is what goes out for one try, in this order; nil for what is not needed.
+// openFlight holds the requests of one try, in the order in which they go out; those that are not needed are nil.
 type openFlight struct {
 	before  *session.Call // LSTAT
 	open    *session.Call
 	head    *head         // READ
 	chmod   *session.Call // SETSTAT
 	after   *session.Call // LSTAT
-	changes bool          // what is open may look otherwise than before
+	changes bool          // the OPEN or SETSTAT may change the attributes
 }
 
 func (o *opening) send(ch *channel) openFlight {
@@ -143,7 +145,7 @@ func (o *opening) send(ch *channel) openFlight {
 	return fl
 }
 
-// open sends the flight and takes in its answers. It sets f as soon as the file is open.
+// open sends a flight and waits for its answers. It sets f as soon as the file is open.
 func (o *opening) open(ctx context.Context, ch *channel) error {
 	fl := o.send(ch)
 	defer fl.head.drop()
@@ -164,13 +166,13 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 		}
 		o.absent = o.absent || isAbsent(beforeErr) && wasSent(err)
 		if isLost(beforeErr) {
-			return beforeErr // the server was at this one
+			return beforeErr // it was this request that the server was working on
 		}
 		return err
 	}
 	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, fl.open), ch, fl.open.Handle()
 	first, unseen := !o.absent, false
-	o.absent = o.absent || isAbsent(beforeErr) // so that it is told to be new where what follows is lost
+	o.absent = o.absent || isAbsent(beforeErr) // if the rest of the flight is lost, the next try knows that the file is new
 	if fl.chmod != nil {
 		if err := ch.wait(ctx, fl.chmod); err != nil {
 			return seen(fmt.Errorf("set its permission bits: %w", err))
@@ -193,7 +195,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	if o.f.head, o.f.looked, err = fl.head.finish(ctx, fl.open); err != nil {
 		return seen(err)
 	}
-	// A file that an earlier OPEN has made has all of its bits but those that the umask took.
+	// A file that an earlier OPEN has made has the wished bits, less those that the umask took.
 	made := o.exclusive() || isAbsent(beforeErr) || o.absent && found.Mode&modeAccess&^o.r.Perm == 0
 	if made && first && !unseen {
 		o.c.learnClock(found)
@@ -202,7 +204,7 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	return nil
 }
 
-// asMade is what can be told of a new file that the server will show when it is closed, as those do that keep whole objects.
+// asMade returns what a new file should look like, for servers that show it only when it is closed because they keep whole objects.
 func (o *opening) asMade() Attr {
 	now := uint32(time.Now().Unix() + o.c.clockAhead.Load())
 	return Attr{
@@ -210,7 +212,7 @@ func (o *opening) asMade() Attr {
 	}
 }
 
-// lookAgain finishes, on another connection, what made a file.
+// lookAgain finishes an opening that has made a file, on another connection.
 func (o *opening) lookAgain(ctx context.Context, ch *channel) error {
 	look := ch.s.Lstat(o.path)
 	if err := ch.wait(ctx, look); err != nil {
@@ -220,18 +222,18 @@ func (o *opening) lookAgain(ctx context.Context, ch *channel) error {
 	return nil
 }
 
-// found takes the attributes of what was opened, and sets its permission bits right where this opening has made it.
+// found notes the attributes of what was opened. Where this opening has made it, and the bits are not as wished, it sets them right.
 func (o *opening) found(a Attr, made bool) {
 	if made && isRegular(a) && a.Flags&session.HasMode != 0 && a.Mode&modeAccess != o.r.Perm&modeAccess {
-		// Through the handle: it is the file that was made, whatever has its name by now.
+		// Through the handle, which is sure to be of the file that was made, whatever has its name by now.
 		o.f.chmodLater(o.ch, o.handle, a.Mode, o.r.Perm)
 		a.Mode = a.Mode&^modeAccess | o.r.Perm&modeAccess
 	}
 	o.a, o.f.mtime, o.f.size = a, a.Mtime, int64(min(a.Size, math.MaxInt64))
 }
 
-// chmodLater gives a file that was just made the bits perm without waiting. What is asked on the channel of names afterwards finds
-// them set; after a lost line they are set again where nobody has changed them meanwhile.
+// chmodLater sets the bits perm of a file that was just made, and does not wait. Later requests on the channel of names find them set.
+// After a lost line they are set again, unless somebody has changed them meanwhile.
 func (f *File) chmodLater(ch *channel, handle string, made, perm uint32) {
 	want := modeOnly(perm&modeAccess | made&^modeAccess&modePerm)
 	o := &owing{f: f, on: ch}
@@ -249,7 +251,7 @@ func (f *File) chmodLater(ch *channel, handle string, made, perm uint32) {
 	})
 }
 
-// chmodAgain sets the bits of a file that has those with which it was made, and to which nobody has given others since.
+// chmodAgain sets the bits of a file that still has those with which it was made, and for which no program has wished others.
 func (f *File) chmodAgain(o *owing, made uint32, want Attr) error {
 	ctx := Patient(f.c.ctx)
 	return f.c.retry(ctx, "setstat", f.r.Path(), func(ch *channel, _ bool) error {

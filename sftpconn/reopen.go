@@ -12,19 +12,18 @@ import (
 )
 
 const (
-	// reopenTries is how often a reopening is begun anew whose file changes meanwhile.
+	// reopenTries is how often a reopening is begun anew because the file changes meanwhile.
 	reopenTries = 5
 
-	// renameLag is how long the consequence of a rename for the path of an open file may take to arrive here after the
-	// outcome of the rename is known.
+	// renameLag is how long it may take after a rename was answered until OpenRequest.Path returns the new path.
 	renameLag = time.Second
 
-	// absentPatience is how long a directory that is missing is waited for where
-	// ReconnectTimeout sets no limit: the line is up then, and the directory may be gone for good.
+	// absentPatience is how long a missing directory is waited for where ReconnectTimeout
+	// sets no limit: the line is up then, and the directory may be gone for good.
 	absentPatience = 2 * time.Minute
 
-	// emptyPatience is how long is waited for something to come into a directory that has become empty: it may be the place where a
-	// file system is mounted a little later, or the file was the last in it and was removed.
+	// emptyPatience is how long an empty directory is waited for: a file system may be mounted on it a little later, or the file was
+	// its last one and has been removed.
 	emptyPatience = 30 * time.Second
 )
 
@@ -42,7 +41,7 @@ func (f *File) reopen(ctx context.Context) (*handle, error) {
 	return f.begin(ch, true, func(h *handle) (string, error) { return f.find(h.ch) }), nil
 }
 
-// runOpening runs open and writes into h what came of it.
+// runOpening runs open, and notes the result in h.
 func (f *File) runOpening(h *handle, open func(h *handle) (string, error)) {
 	id, err := open(h)
 	if errors.Is(err, ErrStale) {
@@ -65,19 +64,19 @@ func (f *File) runOpening(h *handle, open func(h *handle) (string, error)) {
 }
 
 // find opens the file by its present path, which must lead to the same file as
-// before. What says for good that it doesn't is ErrStale. A server that has just
-// started may answer before the file system with the file is mounted, or before
-// it gives access to it: what may come of that is tried again for a while.
+// before. Where it is certain that it does not, the error is ErrStale. A server that
+// has just started may answer before the file system with the file is mounted, or
+// before it gives access to it: errors that may come of that are tried again for a while.
 func (f *File) find(ch *channel) (string, error) {
 	var lagEnds time.Time // until when a rename that was done may become known here
-	there := false        // its directory was there after the file had last been looked for
+	there := false        // the directory was found after the file had last been looked for in vain
 	for tries := 0; ; {
 		path := f.r.Path()
 		if path == "" {
 			return "", fmt.Errorf("%w: it was removed", ErrStale)
 		}
-		// A rename of the file itself may have been done without our knowing yet, or without
-		// its having reached those who say what the path is.
+		// A rename of the file itself may have been done without an answer yet, or answered
+		// without the path having been changed here.
 		was, err := f.c.waitOutDoubt(ch, path)
 		if err != nil {
 			return "", err
@@ -89,7 +88,7 @@ func (f *File) find(ch *channel) (string, error) {
 		id, found, err := f.findAt(ch, path)
 		switch {
 		case err == nil && f.r.Path() != path:
-			ch.s.CloseHandle(id) // of what was given the name when the file had left it
+			ch.s.CloseHandle(id) // of another file, which got the name after this one had lost it
 			continue
 		case err == nil:
 			f.lookForLoss(exposed, found)
@@ -101,7 +100,7 @@ func (f *File) find(ch *channel) (string, error) {
 			if there {
 				return "", fmt.Errorf("%w: %w", ErrStale, err)
 			}
-			// The directory may have come between the two looks, and the file with it.
+			// The directory may have appeared between the two looks, and the file with it.
 			var empty bool
 			if there, empty = f.directoryThere(ch, path); there {
 				continue
@@ -129,7 +128,7 @@ func (f *File) find(ch *channel) (string, error) {
 	}
 }
 
-// awaitRename waits until the file has another path than path, but no longer than until, and says whether it has.
+// awaitRename waits until the file has another path than path, but no longer than until the time until, and reports whether it has.
 func (f *File) awaitRename(path string, until time.Time) bool {
 	for f.r.Path() == path && time.Now().Before(until) && f.c.ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
@@ -137,7 +136,7 @@ func (f *File) awaitRename(path string, until time.Time) bool {
 	return f.r.Path() != path
 }
 
-// readyWithin is how long after a connection was made its server may still be starting.
+// readyWithin is how long a server may still be starting after a connection was made.
 func (c *Conn) readyWithin() time.Duration {
 	if c.o.ReconnectTimeout < 0 {
 		return absentPatience
@@ -145,7 +144,7 @@ func (c *Conn) readyWithin() time.Duration {
 	return c.o.ReconnectTimeout
 }
 
-// directoryThere says whether the directory of a name that is absent is there itself, and not empty.
+// directoryThere reports whether the directory of an absent name exists and is not empty; empty, whether it exists and is.
 func (f *File) directoryThere(ch *channel, name string) (there, empty bool) {
 	dir := path.Dir(name)
 	if ch.wait(f.c.ctx, ch.s.Stat(dir)) != nil {
@@ -162,15 +161,15 @@ func (f *File) directoryThere(ch *channel, name string) (there, empty bool) {
 	return !empty, empty
 }
 
-// wanted says whether the file is still open for somebody.
+// wanted reports whether the file is still open here.
 func (f *File) wanted() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.closed
 }
 
-// findAt opens path where it is the file: a look at it, before anything is opened (an OPEN
-// of a FIFO would block the channel), OPEN, and FSTAT, which must say the same and is given too.
+// findAt opens path if it is the file. First it looks at it, because the OPEN of a FIFO would
+// block the channel; then come OPEN, and FSTAT, which must agree with the look and is returned.
 func (f *File) findAt(ch *channel, path string) (string, Attr, error) {
 	defer f.c.leave(&f.owing)
 	for try := 1; ; try++ {
@@ -225,10 +224,10 @@ func (f *File) check(a Attr) error {
 	return err
 }
 
-// openAgain opens path for what the file was opened for. A file that was made
-// without a right to write to it (0444, as git makes its objects) can be opened for
-// writing by its maker once only: it gets the right for the moment of the opening.
-// Where the line breaks in that moment, the next reopening puts its bits back.
+// openAgain opens path in the mode in which the file was opened. A file that was made
+// without the right to write to it (0444, as git makes its objects) can be opened for
+// writing only by the OPEN that makes it. So it gets the right for the moment of the
+// opening. Where the line breaks in that moment, the next reopening puts its bits back.
 func (f *File) openAgain(ch *channel, path string, now Attr) (string, error) {
 	id, err := openPath(ch, f.c.ctx, path, f.r.Pflags&^onlyOnce)
 	const made = session.OpenCreate | session.OpenWrite

@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// room is what one file has in flight in one direction, and who waits to have more. Were
-// it not kept within the windows of the channels on which the file is open by now, requests
-// would stand behind each other on the first of them, for several round trips, while the
-// others that open a moment later have nothing to do: and what was asked for first would
-// come last. Guarded by File.mu.
+// room is what one file has in flight in one direction, and which requests wait for more. It
+// is kept within the windows of the channels on which the file is open by now. Else requests
+// would queue up on the first of them, for several round trips, while the channels that open
+// a moment later have nothing to do; and what was asked for first would be answered last.
+// Guarded by File.mu.
 type room struct {
 	inFlight int64 // bytes
 	queue    []*entrant
 }
 
-// entrant waits for room.
+// entrant is a request that waits for room.
 type entrant struct {
 	want
-	admitted chan struct{} // closed by who admits it
+	admitted chan struct{} // closed by admit
 }
 
-// takeRoom waits until ask may be in flight, too; giveRoom gives the room back.
+// takeRoom waits until there is room for ask. giveRoom gives the room back.
 func (f *File) takeRoom(ctx context.Context, dir int, ask want) error {
 	f.mu.Lock()
 	r := &f.room[dir]
@@ -32,7 +32,7 @@ func (f *File) takeRoom(ctx context.Context, dir int, ask want) error {
 	}
 	e := &entrant{want: ask, admitted: make(chan struct{})}
 	r.queue = inLine(r.queue, e)
-	f.admit(dir) // what goes before the others may be small enough
+	f.admit(dir) // ask may be the first of the queue now, and small enough
 	f.mu.Unlock()
 	select {
 	case <-e.admitted:
@@ -66,7 +66,7 @@ func (f *File) giveRoom(dir int, n int64) {
 	f.admit(dir)
 }
 
-// admit lets in those for whom there is room, in their order. With mu held.
+// admit admits those for whom there is room, in the order of the queue. With mu held.
 func (f *File) admit(dir int) {
 	r := &f.room[dir]
 	for len(r.queue) > 0 && f.hasRoom(dir, r.queue[0].n) {
@@ -77,14 +77,14 @@ func (f *File) admit(dir int) {
 	}
 }
 
-// hasRoom says whether n bytes more may be in flight. One request always may. With mu held.
+// hasRoom reports whether n more bytes may be in flight. If nothing is in flight they always may. With mu held.
 func (f *File) hasRoom(dir, n int) bool {
 	in := f.room[dir].inFlight
 	return in == 0 || in+int64(n) <= f.capacity(dir)
 }
 
-// capacity is what the channels carry on which the file is open: that of names counts where there is no other. While it is
-// open on one alone and others are coming, little is sent to the server (see leastWrites). With mu held.
+// capacity is how many bytes the channels carry on which the file is open. The channel of names counts only where there is no other.
+// While the file is open on one channel and is being opened on more, little is written (see leastWrites). With mu held.
 func (f *File) capacity(dir int) int64 {
 	open, opening, size := 0, 0, int64(0)
 	for ch, h := range f.handles {
@@ -109,9 +109,9 @@ func (f *File) capacity(dir int) int64 {
 	return size
 }
 
-// crowd has the file opened on the channels that there are. Where what is asked of it will soon be more than their windows hold,
-// it has more channels opened, and connections where the user asked for several. These take some round trips to come, so it is
-// called for requests that still wait for room.
+// crowd has the file opened on the channels that there are. Where its requests will soon be more than their windows hold, it has more
+// channels opened, and further connections if the user allows them. Because that takes some round trips, it is called as soon as a
+// request is made, before it waits for room.
 func (f *File) crowd(dir int) {
 	f.mu.Lock()
 	f.tryWiden(dir)

@@ -12,11 +12,12 @@ type ticket struct {
 	h     *handle
 	g     grant
 	id    string // of h
-	early bool   // id is only foreseen: what it brings must be confirmed
-	order uint64 // want.order, for who has to ask again
+	early bool   // id is only foreseen: what is read with it must be confirmed
+	order uint64 // want.order, in case the request has to be sent again
 }
 
-// ticket waits for room of the file, for an open handle and for a grant of its link, in this order. It may be for less than ask, unless ask is whole.
+// ticket waits for room of the file, for an open handle and for a grant of its link, in this order. It may grant less than was asked
+// for, unless ask is whole.
 func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
 	if err := f.takeRoom(ctx, dir, ask); err != nil {
 		return ticket{}, err
@@ -28,7 +29,7 @@ func (f *File) ticket(ctx context.Context, dir int, ask want) (ticket, error) {
 	return t, err
 }
 
-// ticketWithRoom is ticket for who has room of the file.
+// ticketWithRoom is ticket for a caller that has room of the file already.
 func (f *File) ticketWithRoom(ctx context.Context, dir int, ask want) (ticket, error) {
 	for {
 		h, err := f.use(ctx, dir, forData)
@@ -64,7 +65,7 @@ func (f *File) ticketWithRoom(ctx context.Context, dir int, ask want) (ticket, e
 	}
 }
 
-// finish waits for the call of a ticket, which it gives back. The call's buffer is
+// finish waits for the call of a ticket, and gives the ticket back. The call's buffer is
 // free when it returns.
 func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call) error {
 	ch := t.h.ch
@@ -84,9 +85,9 @@ func (f *File) finish(ctx context.Context, dir int, t ticket, call *session.Call
 	return err
 }
 
-// transfer waits for a READ or WRITE, and runs end with the bytes it has moved when it
-// no longer takes room on the line: where ctx ends first, that is later. free says
-// whether the buffer of the call is the caller's again.
+// transfer waits for a READ or WRITE. It runs end, with the number of bytes moved, when the
+// request no longer takes room on the line; where ctx ends first, that happens later, in the
+// background. free says whether the buffer of the call is the caller's again.
 func (ch *channel) transfer(ctx context.Context, call *session.Call, end func(done int)) (free bool, err error) {
 	c := ch.link.c
 	e := c.journal.begin()
@@ -107,7 +108,7 @@ func (ch *channel) transfer(ctx context.Context, call *session.Call, end func(do
 	return true, nil
 }
 
-// giveUp is for a READ or WRITE that nobody waits for any more, as transfer is for one that is waited for.
+// giveUp is transfer for a READ or WRITE that nobody waits for any more.
 func (ch *channel) giveUp(call *session.Call, end func(done int)) (free bool) {
 	free = call.Abandon()
 	ch.link.c.spawn(func() {

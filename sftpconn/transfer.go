@@ -10,9 +10,10 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// ReadAt reads up to len(dst) ≤ MaxRead bytes in one flight. On a slow line it is cut into several requests, so that others get in
-// between. n < len(dst) with a nil error is a short read: ask again (but not for ever where it is 0). io.EOF comes only when the
-// server said so at this offset. dst is free again when it returns, also on ctx's end.
+// ReadAt reads up to len(dst) ≤ MaxRead bytes at offset off, in one flight, and returns how many. On a slow line it sends several small
+// requests, so that other requests get in between. Fewer bytes than len(dst) with a nil error are a short read: ask again for the rest
+// (but not for ever where there were none). It returns io.EOF only if the server has said so at this offset. When it returns dst is the
+// caller's again, also where ctx has ended.
 func (f *File) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	dst = dst[:min(len(dst), f.MaxRead())]
 	if n, err, ok := f.readRenewed(ctx, dst, off); ok {
@@ -31,7 +32,7 @@ func (f *File) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// readError is the error of a read that got n bytes before err: those count first.
+// readError returns the error of a ReadAt that got n bytes before err. Where it got some, that is none.
 func (f *File) readError(n int, err error) error {
 	switch {
 	case n > 0:
@@ -44,7 +45,8 @@ func (f *File) readError(n int, err error) error {
 	return f.wrap(err, "read")
 }
 
-// WriteAt writes all of p, acknowledged by the server, or fails. p is free again when it returns.
+// WriteAt writes all of p at offset off, and returns when the server has acknowledged it, or fails. When it returns p is the caller's
+// again.
 func (f *File) WriteAt(ctx context.Context, p []byte, off int64) error {
 	f.extend(off + int64(len(p)))
 	for _, part := range f.pass(ctx, writing, p, off) {
@@ -55,7 +57,7 @@ func (f *File) WriteAt(ctx context.Context, p []byte, off int64) error {
 	return nil
 }
 
-// extend notes how far the file is to be written, or how long it is made.
+// extend notes that the file is to be written, or made as long, up to end.
 func (f *File) extend(end int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,22 +73,22 @@ func (f *File) acknowledge(end int64) {
 	f.exposed.acks++
 }
 
-// reach tells how far the file is to be written at most, and is for sure.
+// reach returns how far the file may be written by now, and how far it is for sure.
 func (f *File) reach() (end, acked uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return uint64(f.end), uint64(f.acked)
 }
 
-// part is what one request of several moves.
+// part is the share of one request in a read or write.
 type part struct {
 	size int // bytes asked for
 	n    int // bytes moved
 	err  error
 }
 
-// pass moves p in as many requests as the line and the server make sensible: they
-// are sent in order, and wait for each other in none. When one can't be sent, no more are.
+// pass reads into p, or writes it, in as many requests as suit the line and the server. They
+// are sent in order, without waiting for each other's answers. When one can't be sent, no more are.
 func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	f.pending.Add(int64(len(p)))
 	defer f.pending.Add(-int64(len(p)))
@@ -109,7 +111,7 @@ func (f *File) pass(ctx context.Context, dir int, p []byte, off int64) []*part {
 	}
 	ask := want{order: turn.place(), of: f}
 	if dir == reading {
-		ask.waits = turn.Done // what has its turn behind it may wait in line with it
+		ask.waits = turn.Done // where this one has to wait, the next may queue up behind it
 	}
 	var parts []*part
 	var others sync.WaitGroup
@@ -144,8 +146,7 @@ func (f *File) count(n int) {
 	f.moved += int64(n)
 }
 
-// request sends the READ or WRITE of p that t is for: it is in its session's queue when it returns. first is how many bytes of a
-// WRITE are sent for the first time.
+// request queues the READ or WRITE of p that t stands for in its session. first is how many bytes of a WRITE are sent for the first time.
 func (f *File) request(dir int, t ticket, p []byte, off int64, first int) *session.Call {
 	if dir == reading {
 		return t.h.ch.s.Read(t.id, uint64(off), p)
@@ -153,7 +154,7 @@ func (f *File) request(dir int, t ticket, p []byte, off int64, first int) *sessi
 	return f.write(t, p, off, first)
 }
 
-// write is request of a WRITE.
+// write is request for a WRITE.
 func (f *File) write(t ticket, p []byte, off int64, first int) *session.Call {
 	if f.r.Written != nil {
 		f.r.Written()
@@ -163,8 +164,8 @@ func (f *File) write(t ticket, p []byte, off int64, first int) *session.Call {
 	return call
 }
 
-// move waits for one READ or WRITE of p, and sends it again for as long as the session is lost under it. t and call are of the first
-// time.
+// move waits for one READ or WRITE of p, and sends it again whenever the session is lost under it. t and call are those of the first
+// time. It returns how many bytes were moved.
 func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket, call *session.Call) (int, error) {
 	var lost losses
 	for ; ; call = f.request(dir, t, p, off, 0) {
@@ -202,8 +203,8 @@ func (f *File) move(ctx context.Context, dir int, p []byte, off int64, t ticket,
 	}
 }
 
-// WriteSetstat is WriteAt and then Setstat, pipelined on one channel where the
-// server is known to keep the order. len(p) ≤ MaxWrite. Where the attributes alone are refused it is a SetRefusedError.
+// WriteSetstat is WriteAt and then Setstat. Where the server is known to keep the order, both go out in
+// one flight. len(p) ≤ MaxWrite. Where the attributes alone are refused, the error is a *SetRefusedError.
 func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) error {
 	if len(p) == 0 {
 		return f.Setstat(ctx, a)
@@ -262,7 +263,7 @@ func (f *File) WriteSetstat(ctx context.Context, p []byte, off int64, a Attr) er
 	return f.setBehind(ctx, a)
 }
 
-// setBehind is Setstat behind bytes that are written.
+// setBehind is Setstat after bytes that are written.
 func (f *File) setBehind(ctx context.Context, a Attr) error {
 	err := f.Setstat(ctx, a)
 	if refused(err) {

@@ -5,17 +5,17 @@ import (
 	"sync"
 )
 
-// Turn is the place of a read or write among others of its file. Who has a goroutine for each gives each a Turn: the goroutines
-// run in any order, most of all where many wait for a file to be opened. What is read ahead would be asked for before what
-// somebody waits for, and what is written far ahead makes a file that grows look as if it did not.
+// Turn is the place of a read or write among others of its file. A caller that starts a goroutine for each gives each a Turn, because
+// goroutines run in any order, most of all where many wait for a file to be opened. Without it, what is read ahead could be asked for
+// before what a program waits for; and a growing file would look as if it did not grow, where its far end is written first.
 type Turn struct {
 	order uint64          // see want.order
-	after <-chan struct{} // closed when the one before is over; nil for the first
+	after <-chan struct{} // closed by Done of the Turn before; nil for the first
 	done  chan struct{}   // closed by Done
 	once  sync.Once
 }
 
-// Next gives the turn after t, which may be nil.
+// Next returns the turn after t, which may be nil.
 func (t *Turn) Next() *Turn {
 	n := &Turn{order: nextOrder(), done: make(chan struct{})}
 	if t != nil {
@@ -24,7 +24,7 @@ func (t *Turn) Next() *Turn {
 	return n
 }
 
-// place is the want.order of what has its turn with t, which may be nil.
+// place is the want.order of a request whose turn is t, which may be nil.
 func (t *Turn) place() uint64 {
 	if t == nil {
 		return nextOrder()
@@ -32,7 +32,7 @@ func (t *Turn) place() uint64 {
 	return t.order
 }
 
-// Done ends t, and lets the next on. It may be called more than once, and must be called once at least.
+// Done ends t: the next may begin. It must be called at least once, and may be called again.
 func (t *Turn) Done() {
 	if t != nil {
 		t.once.Do(func() { close(t.done) })
@@ -54,8 +54,8 @@ func (t *Turn) wait(ctx context.Context) error {
 
 type turnKey struct{}
 
-// InTurn makes a context whose read or write is sent when those whose turn is before t have been, and which calls t.Done then.
-// Where it ends unsent, Done is left to the caller.
+// InTurn makes a context for a read or write that is sent after those whose turn is before t. When it is sent, t.Done is called. Where
+// it ends unsent, the caller has to call Done.
 func InTurn(ctx context.Context, t *Turn) context.Context {
 	return context.WithValue(ctx, turnKey{}, t)
 }

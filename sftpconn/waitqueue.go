@@ -10,20 +10,20 @@ type want struct {
 	n     int    // bytes
 	whole bool   // all of them; else as many as one request should carry by then
 	ahead bool   // nobody waits for it
-	order uint64 // of what it is a part of (see nextOrder): the rest of what was asked for first goes first
+	order uint64 // place in the queue (see nextOrder). All parts of a read or write have the same: those of an earlier one go first
 	of    *File  // whose bytes they are; may be nil
-	waits func() // called where it has to wait, once it is in line; may be nil
+	waits func() // called when it is queued, if it has to wait; may be nil
 }
 
-// asked counts the reads and writes that were asked for, of whichever file and connection.
+// asked counts the reads and writes that were asked for, of all files and connections.
 var asked atomic.Uint64
 
-// nextOrder is the want.order of what is asked for now.
+// nextOrder returns the want.order of a read or write that is asked for now.
 func nextOrder() uint64 { return asked.Add(1) }
 
 func (w *want) place() uint64 { return w.order }
 
-// inLine puts e behind all that was asked for before.
+// inLine queues e behind everything that was asked for before.
 func inLine[E interface{ place() uint64 }](queue []E, e E) []E {
 	at := len(queue)
 	for at > 0 && queue[at-1].place() > e.place() {
@@ -42,7 +42,7 @@ type waiter struct {
 // underWay counts the grants of each file that are not released. Guarded by pacer.mu.
 type underWay map[*File]int
 
-// add takes n grants more of a file into account, which may be nil.
+// add counts n more grants of f, which may be nil.
 func (u underWay) add(f *File, n int) {
 	if f == nil {
 		return
@@ -52,11 +52,12 @@ func (u underWay) add(f *File, n int) {
 	}
 }
 
-// waitQueue is in the order in which its waiters are served: that of want.order.
+// waitQueue holds waiters in the order of want.order.
 type waitQueue []*waiter
 
-// take gives the first who still waits for a file of which nothing is in flight, or else the first who still waits; nil where there is
-// none. What is read ahead of a copy may take a slow line minutes, and was asked for before what somebody wants of another file meanwhile.
+// take removes and returns the first waiter whose file has nothing in flight; where there is none, the first waiter; nil where nobody
+// waits. Without that preference a small file would wait behind everything that a copy has asked for before, which may take minutes on a
+// slow line.
 func (q *waitQueue) take(of underWay) *waiter {
 	*q = slices.DeleteFunc(*q, func(w *waiter) bool { return w.gone })
 	if len(*q) == 0 {
