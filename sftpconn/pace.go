@@ -9,65 +9,63 @@ import (
 )
 
 const (
-	// firstLimit is in flight at most as long as nothing is known of the line, in bytes.
+	// firstLimit is the most that is in flight while nothing is known about the line, in bytes.
 	firstLimit = 512 << 10
 
-	// startGain and steadyGain are how many times rate × round trip may be in flight:
-	// while the rate still grows with it, and then. What is more than once fills
-	// queues, but is needed to notice that the line has become faster.
+	// startGain is how many times rate × round trip may be in flight while the rate still
+	// grows with that, and steadyGain how many times afterwards. What exceeds once fills
+	// queues, but without it nobody would notice that the line has become faster.
 	startGain  = 3
 	steadyGain = 1.25
 
-	// slack is a queue that hurts nobody, whatever the round trip: on a short line it
-	// covers what the two ends need to think.
+	// slack is a queue that hurts nobody, whatever the round trip. On a short line it covers
+	// the time that the programs at the two ends need.
 	slack = 10 * time.Millisecond
 
-	// Within nearRTT the processors of the two ends are the line, and what they take for a request says little of what
-	// a line would hold: nearLimit bytes may be in flight there, for as long as that makes no answer late.
+	// Within nearRTT the processors of the two ends limit the rate, and the time of a request says little about what the line holds. So
+	// nearLimit bytes may be in flight there, for as long as that makes no answer late.
 	nearRTT   = 5 * time.Millisecond
 	nearLimit = 4 << 20
-	// nearChannels is how many channels are opened there. No window holds a stream up on a short line, and each channel
-	// is a process on the server that takes its time to start.
+	// nearChannels is the most bulk channels that are opened within nearRTT. No window holds up a stream on a short line, and each channel
+	// is a process that the server has to start.
 	nearChannels = 2
 
-	// Within lanRTT one channel is enough for what any sshd moves, and two of them only take each other's processors.
+	// Within lanRTT one channel carries all that an sshd can move, and two only compete for the processors.
 	lanRTT      = time.Millisecond
 	lanChannels = 1
-	// There the line is faster than the server's program behind it, and what is in flight fills the buffer of which leastWrites
-	// tells. So only lanWrites bytes are on their way to it: enough to keep it busy, and no more for its being late. Through
-	// another host answers may be late for another reason: its sshd holds each back until the one before is acknowledged
-	// (Nagle's algorithm), and a kernel on the way takes 40 ms for that unless something is sent back meanwhile, as it is where
-	// more is on its way.
+	// lanWrites is the most that is in flight to the server within lanRTT, in bytes. There the line is faster than the server's program,
+	// and what is in flight fills the buffer that leastWrites is about. This is enough to keep the server busy. It does not apply to a
+	// relayed line, on which late answers have another reason: an sshd on the way holds each small packet back until the one before is
+	// acknowledged (Nagle's algorithm), which may take a kernel 40 ms unless it has something to send back; with more in flight it has.
 	lanWrites = 512 << 10
 
-	// pieceTime is how long one request may occupy the line, so that others get in between.
+	// pieceTime is how long one request may occupy the line, so that other requests get in between.
 	pieceTime = 12 * time.Millisecond
 	// minPiece and maxPiece are the bounds of a piece, in bytes.
 	minPiece = 32 << 10
 	maxPiece = 256 << 10
 
-	// lateBy is what an answer takes, beyond half a round trip more than the smallest,
-	// on a line that is slow or full.
+	// lateBy is by how much an answer must exceed one and a half of the smallest round trip
+	// to count as late.
 	lateBy = 40 * time.Millisecond
-	// lateMany late answers, less those that were not late, say so.
+	// lateMany late answers, less those that were in time, show that the line is slow or full.
 	lateMany = 3
 
-	// promptBy eighths of the smallest round trip are what a prompt answer takes at most, until its last byte.
+	// promptBy is how many eighths of the smallest round trip an answer may take, until its last byte is there, to count as prompt.
 	promptBy = 9
 
-	// heldFrom is how much of what the windows carry must be asked for, as a share, for more channels to be opened while
-	// the start of a stream goes on.
+	// heldFrom is the share of what the windows carry that must be asked for to have more channels opened during the start of a stream.
 	heldFrom = 0.4
 
-	// addLinkAfter is what one link must have carried in a direction, in bytes, before a further
-	// one is made where the user asked for several.
+	// addLinkAfter is how many bytes a link must have carried in a direction before a further link
+	// is made, where the user allows several.
 	addLinkAfter = 8 << 20
 )
 
 // pacer keeps the bytes in flight of one link and direction near rate × smallest round trip, as BBR does
-// (draft-cardwell-iccrg-bbr-congestion-control): the rate is the highest of late at which data was delivered. Who wants to send
-// asks first (acquire), and those whom a program waits for go first. What it learns of the line is in rate.go, and what follows
-// for limits and channels in pressure.go.
+// (draft-cardwell-iccrg-bbr-congestion-control). The rate is the highest recent rate of delivery. Each request needs a grant (acquire);
+// requests that a program waits for get theirs first. rate.go has what a pacer learns about the line, pressure.go what follows from that
+// for limits and channels.
 type pacer struct {
 	l *link
 
@@ -78,33 +76,33 @@ type pacer struct {
 	waiting  int64       // bytes asked for and not granted
 	front    waitQueue   // of those for whom a program waits
 	ahead    waitQueue   // of the others
-	timer    *time.Timer // wakes those held back by a drain; nil where none is set
+	timer    *time.Timer // serves those whom a drain holds back; nil where none runs
 
-	// The rate at which data was delivered, in rounds of about a round trip.
-	delivered   int64 // bytes, ever
-	deliveredAt time.Time
-	sentAt      time.Time           // when that was granted which was delivered last
-	rates       [rateRounds]float64 // highest of each round, bytes/s
-	round       int
-	last        mark // where the round began: it ends with the first delivery of what was granted after that
-	former      mark // where the round before it began
+	// The rate of delivery, measured in rounds of about a round trip.
+	delivered   int64               // bytes delivered in all
+	deliveredAt time.Time           // of the last delivery
+	sentAt      time.Time           // when the last delivered request was granted
+	rates       [rateRounds]float64 // highest rate of each round, bytes/s
+	round       int                 // number of the present round
+	last        mark                // beginning of the present round, which ends with the first delivery of what was granted after it
+	former      mark                // beginning of the round before
 	meter       meter
 
-	// The start of a stream, and of what it learns.
-	starting   bool    // the rate still grows with what is in flight, so that is startGain times as much
-	fullRate   float64 // the rate that must be exceeded by a quarter for the start to go on, in bytes/s
-	fullRounds int     // rounds in which it was not
+	// The start of a stream.
+	starting   bool    // the rate still grows with what is in flight, so startGain applies
+	fullRate   float64 // the start goes on while a round exceeds this rate by a quarter, in bytes/s
+	fullRounds int     // rounds since then that did not
 	burst      burst
 
-	// Then: does more in flight than rate × smallest round trip move more?
+	// After the start: does more in flight than rate × smallest round trip move more?
 	probing   probeState
-	probeAt   int     // the round from which on a probe may begin
-	roundRate float64 // smoothed, of the last rounds without a probe, in bytes/s
-	stretch   float64 // 1 and more: so many times as much is in flight, because it proved useful
+	probeAt   int     // the round from which the next probe may begin
+	roundRate float64 // of the last rounds without a probe, smoothed, in bytes/s
+	stretch   float64 // ≥ 1: how many times as much is in flight, because that proved useful
 
 	// Whether answers come late, or with room to spare.
 	late   int  // late answers less those in time, kept from 0 to 2×lateMany
-	prompt bool // the last answer was there in full after little more than the smallest round trip: the line has room
+	prompt bool // the last answer took little more than the smallest round trip: the line has room
 
 	lent atomic.Bool // see lend; written with mu held
 }
@@ -113,9 +111,9 @@ type pacer struct {
 type grant struct {
 	n     int64
 	at    time.Time // when it was given
-	from  mark      // the last delivery before
+	from  mark      // the last delivery before that
 	of    *File     // whose bytes they are; nil where that does not matter
-	spare bool      // less was in flight than allowed: it tells nothing about the line's limit
+	spare bool      // less was in flight than allowed: its delivery tells nothing about the limit of the line
 }
 
 var errLinkOver = errors.New("link is over")
@@ -129,7 +127,7 @@ func (p *pacer) start(l *link) {
 	p.former = p.last
 }
 
-// stop lets all who wait go with errLinkOver.
+// stop has all who wait fail with errLinkOver.
 func (p *pacer) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -197,7 +195,7 @@ func (p *pacer) acquire(ctx context.Context, ask want) (grant, error) {
 	return grant{}, context.Cause(ctx)
 }
 
-// tryAcquire is acquire for a single request of at most n bytes that is sent now or not at all.
+// tryAcquire is acquire for a single request of at most n bytes that is to be sent at once or not at all.
 func (p *pacer) tryAcquire(n int) (grant, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -220,7 +218,7 @@ func (p *pacer) grant(n int64, spare bool) grant {
 	return grant{n: n, at: time.Now(), from: mark{p.delivered, p.deliveredAt, p.sentAt}, spare: spare}
 }
 
-// resume lets the time before a pause count for nothing. With mu held.
+// resume keeps a pause out of the rates: where the last delivery is long ago, measuring begins anew. With mu held.
 func (p *pacer) resume() {
 	if time.Since(p.deliveredAt) <= p.l.rtt.get() {
 		return
@@ -231,8 +229,8 @@ func (p *pacer) resume() {
 	p.former = p.last
 }
 
-// release gives a grant back, of which done bytes were delivered; took is how long
-// the request was under way.
+// release gives back a grant of which done bytes were delivered. took is how long the
+// request was in flight.
 func (p *pacer) release(g grant, done int, took time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
@@ -259,8 +257,8 @@ func (p *pacer) release(g grant, done int, took time.Duration) {
 	}
 }
 
-// serve hands out what may be in flight. It returns how many channels are wanted for the rest;
-// 0 where the windows of those there are will do. With mu held.
+// serve grants as much as may be in flight. It returns how many channels should be opened for what still
+// waits; 0 where those that there are suffice. With mu held.
 func (p *pacer) serve() (channels int) {
 	if p.stopped || p.waiting == 0 {
 		return 0
@@ -281,7 +279,7 @@ func (p *pacer) serve() (channels int) {
 		if !w.whole {
 			n = min(n, int64(p.piece()))
 		}
-		// A file that keeps within the windows of its channels has nothing waiting here, and comes near the limit at most.
+		// A file that keeps within its room has nothing waiting here, and yet may come near the limit: then there is nothing to spare.
 		near := min(limit/8, 2*maxPiece)
 		g := p.grant(n, p.waiting == 0 && p.inFlight+n+near < limit)
 		g.of = w.of

@@ -3,51 +3,51 @@ package sftpconn
 import "time"
 
 const (
-	// A start may have more in flight than startGain times rate × round trip, up to burstGain times, where answers that came
-	// right behind each other (see burst) show that the line is so much faster than what was asked of it. They show that when
-	// burstLeast bytes have come, each answer within a burstGap-th part of the smallest round trip behind the one before:
-	// that are two of the three requests that leastWrites holds, behind the first.
+	// During a start more than startGain times rate × round trip may be in flight, up to burstGain times, where answers that came
+	// right behind each other (see burst) show that the line is that much faster than what was asked of it. They do when burstLeast bytes
+	// have come, each answer within a burstGap-th part of the smallest round trip after the one before. That many bytes come behind the
+	// first of the three requests that leastWrites holds.
 	burstGain  = 9
 	burstLeast = 384 << 10
 	burstGap   = 8
 
-	// A line may take longer than its smallest round trip for other reasons than our
-	// own queue (a busy server, radio, others' traffic). Then rate × smallest round
-	// trip is too little, the rate falls with it, and so on down. So every probeEvery rounds
-	// probeGain times as much is tried: where that moves probeProof times as much,
-	// it is kept (stretch), at most stretchMost times; where not, some is given back.
+	// Answers may take longer than the smallest round trip for other reasons than our own
+	// queue (a busy server, radio, other traffic). Then rate × smallest round trip is too
+	// little in flight: the rate falls, less is in flight, and so on. So every probeEvery
+	// rounds probeGain times as much is tried. Where that moves probeProof times as much it
+	// is kept (stretch, up to stretchMost); where not, the stretch shrinks by probeBack.
 	probeEvery  = 10
 	probeGain   = 1.5
 	probeProof  = 1.2
 	probeBack   = 0.85
 	stretchMost = 16
 
-	// minRound is the shortest round by which rates are compared: on a short line a
-	// round trip is too little to measure anything.
+	// minRound is the shortest round: on a short line a round trip is too short to measure a
+	// rate.
 	minRound = 20 * time.Millisecond
 
-	// rateRounds is how many rounds the highest rate is believed.
+	// rateRounds is for how many rounds the highest rate is believed.
 	rateRounds = 10
 )
 
-// probeState is how far a pacer is in trying more in flight than it takes to be useful.
+// probeState is how far a pacer is in trying whether more in flight moves more.
 type probeState int
 
 const (
 	notProbing  probeState = iota
-	probeBegins            // more is in flight, and what comes was sent before
-	probeTells             // what comes was sent with more in flight: its rate tells
+	probeBegins            // more is in flight, but what is delivered was sent before
+	probeTells             // what is delivered was sent with more in flight: its rate counts
 )
 
-// mark is how far a pacer was at a moment.
+// mark is what a pacer had delivered at some time.
 type mark struct {
 	delivered int64
 	at        time.Time
 	sentAt    time.Time // of the pacer then
 }
 
-// rateSince is that of what was delivered since m, in bytes/s. Answers that a busy server or line held back come all at once: they
-// came no faster than what they answer was sent.
+// rateSince is the rate of delivery since m, in bytes/s. Answers that a busy server or line has held back come all at once: they count as
+// no faster than their requests were sent.
 func (p *pacer) rateSince(m mark, now time.Time) float64 {
 	return float64(p.delivered-m.delivered) / max(now.Sub(m.at), p.sentAt.Sub(m.sentAt)).Seconds()
 }
@@ -72,7 +72,7 @@ func (p *pacer) sample(g grant, n int64, now time.Time) {
 	}
 }
 
-// learn takes in a rate of this round, in bytes/s. With mu held.
+// learn notes a rate of this round, in bytes/s. With mu held.
 func (p *pacer) learn(rate float64, spare bool) {
 	if !spare || rate > p.rate() {
 		slot := &p.rates[p.round%rateRounds]
@@ -80,7 +80,7 @@ func (p *pacer) learn(rate float64, spare bool) {
 	}
 }
 
-// endRound begins the next round, and sees whether the start is over. With mu held.
+// endRound begins the next round, and decides whether the start is over. With mu held.
 func (p *pacer) endRound(spare bool, now time.Time) {
 	defer p.lend()
 	rate := p.rateSince(p.last, now)
@@ -96,20 +96,20 @@ func (p *pacer) endRound(spare bool, now time.Time) {
 		case rate > p.fullRate*1.25:
 			p.fullRate, p.fullRounds = rate, 0
 		case rate*p.l.rtt.get().Seconds()*steadyGain > float64(p.windows()):
-			// Held up by the windows of the channels, and not by the line.
+			// It is the windows of the channels that hold the stream up, and not the line.
 		default:
 			p.fullRounds++
 			p.starting = p.fullRounds < 3
 		}
 	}
 	if spare && p.waiting == 0 {
-		return // what was learnt under load stays known while there is none
+		return // keep what was learnt under load: there is none now
 	}
 	p.round++
 	p.rates[p.round%rateRounds] = 0
 }
 
-// probe sees whether more in flight moves more. rate is that of the last round. With mu held.
+// probe finds out whether more in flight moves more. rate is that of the last round. With mu held.
 func (p *pacer) probe(rate float64) {
 	switch {
 	case p.target() > p.capacity():
@@ -135,7 +135,7 @@ func (p *pacer) probe(rate float64) {
 	}
 }
 
-// rate is the highest of late, in bytes/s; 0 where not known. With mu held.
+// rate is the highest of the last rateRounds, in bytes/s; 0 where none is known. With mu held.
 func (p *pacer) rate() float64 {
 	best := 0.0
 	for _, r := range p.rates {
@@ -144,7 +144,7 @@ func (p *pacer) rate() float64 {
 	return best
 }
 
-// target is how much the line would hold, in bytes, whatever the channels carry. With mu held.
+// target is how much should be in flight to fill the line, in bytes, whatever the channels carry. With mu held.
 func (p *pacer) target() int64 {
 	rate, rtt := p.rate(), p.l.rtt.get()
 	if rate == 0 || rtt == 0 {
@@ -171,12 +171,12 @@ func (p *pacer) target() int64 {
 	return n + int64(p.piece())
 }
 
-// near says that the two ends are so close together that the line between them hardly counts. With mu held.
+// near reports whether the two ends are so close that the line between them hardly counts. With mu held.
 func (p *pacer) near() bool { return p.l.rtt.get() <= nearRTT && p.late < lateMany }
 
-// piece is the size of one request, in bytes, that occupies the line for
-// pieceTime. As long as nothing says that the line is slow, it is the largest: a low
-// rate may just come of little having been asked for. With mu held.
+// piece is the size of a request that occupies the line for pieceTime, in bytes. As
+// long as nothing shows that the line is slow, it is maxPiece: the rate may be low only
+// because little was asked for. With mu held.
 func (p *pacer) piece() int {
 	rate := p.rate()
 	if rate == 0 || p.starting && p.late < lateMany {
@@ -186,11 +186,11 @@ func (p *pacer) piece() int {
 	return max(n/minPiece*minPiece, minPiece)
 }
 
-// burst is what came right behind each other of late. The time that its bytes took tells the rate of the
-// line also while windows or limits let little be asked for in a round trip: as a train of packets does.
+// burst measures answers that came right behind each other. The time that they took shows the rate of the line
+// even while windows or limits allow little in a round trip: they are a packet train.
 type burst struct {
 	rate  float64 // of the fastest that was long enough, in bytes/s; 0 where there was none
-	bytes int64   // of this one, behind its first answer
+	bytes int64   // of the present one, without its first answer
 	began time.Time
 	last  time.Time
 }

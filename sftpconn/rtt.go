@@ -6,52 +6,52 @@ import (
 )
 
 const (
-	// minRTTFor is how long a smallest round trip is believed that is not reached again.
+	// minRTTFor is how long a smallest round trip is believed that no answer reaches again.
 	minRTTFor = 10 * time.Second
 
-	// minRTTFresh is the age from which on it is worth emptying the queues to see it again.
+	// minRTTFresh is the age from which it is worth draining the queues to see it again.
 	minRTTFresh = 5 * time.Second
 
-	// flowPause is how long a pause must be for what comes behind it to be taken for a flow that begins, and that finds empty queues.
+	// flowPause is the pause after which data counts as a new flow, which finds the queues empty.
 	flowPause = time.Second
 
-	// emptyLeast is how long the line is at least given to become empty; else it is emptyRTTs of the smallest round trips. A request
-	// whose answer does not come at all must not keep others away for longer.
+	// emptyLeast and emptyRTTs bound a fullDrain: it lasts emptyLeast, or emptyRTTs smallest round trips if that is longer. A request that
+	// is never answered must not hold up others for longer.
 	emptyLeast = 2 * time.Second
 	emptyRTTs  = 4
 )
 
-// drain is how far the queues are to empty.
+// drain is how far the queues are to be drained.
 type drain int
 
 const (
 	noDrain   drain = iota
-	halfDrain       // about half of what the line holds may be in flight in each direction: that leaves no queue, if what is known of it is right
-	fullDrain       // one request in each direction
+	halfDrain       // about half of what the line holds may be in flight in each direction: that leaves no queue, if what is known is right
+	fullDrain       // only one request may be in flight in each direction
 )
 
-// minRTT keeps the smallest round trip of late: that of the line with empty queues. While data flows there always is some queue, so
-// now and then the line is given a moment to empty it. What was measured behind a queue of our own never makes it longer: more would
-// be sent then, the queue would grow with that, and so on. So where it was not reached again for long, nothing is sent until nothing
-// is under way (fullDrain), and what comes then is what the line takes by now.
+// minRTT keeps the smallest recent round trip: that of the line with empty queues. While data flows there always is some queue, so now
+// and then little is sent for a moment, to drain it. A round trip that was measured behind a queue of our own never replaces a smaller
+// one: more would be sent then, the queue would grow, and so on. So where the smallest was not reached again for long, nothing is sent
+// until nothing is in flight (fullDrain). The next round trip is that of the line as it is by then.
 type minRTT struct {
 	mu       sync.Mutex // guards what follows; a leaf
 	best     time.Duration
-	seen     time.Time     // when best was last seen, or nearly
-	next     time.Duration // the smallest since seen of those that met no queue of ours; 0 where there was none
+	seen     time.Time     // when best was last reached, or nearly
+	next     time.Duration // the smallest since then that met no queue of ours; 0 where there was none
 	draining time.Time     // the end of the last halfDrain
 
 	busy      [2]bool   // data is in flight, by direction
-	idleSince time.Time // since when none is; zero where some is
-	flows     time.Time // since when data flows without a pause of flowPause
+	idleSince time.Time // since when no data is in flight; zero while some is
+	flows     time.Time // since when data flows with no pause of flowPause
 
 	emptying   time.Time // when the fullDrain began; zero where there is none
-	emptied    [2]bool   // since then nothing was in flight in this direction, and no more than one request behind it
-	emptiedAt  time.Time // when that became true of both; zero where it is not
-	emptyAfter time.Time // no fullDrain before
+	emptied    [2]bool   // since it began there was a moment with nothing in flight in this direction
+	emptiedAt  time.Time // when that became true of both directions; zero where it is not
+	emptyAfter time.Time // before this time no fullDrain begins
 }
 
-// add takes a sample, whose request was sent d ago.
+// add notes a round trip of d that has just ended.
 func (m *minRTT) add(d time.Duration) {
 	now := time.Now()
 	m.mu.Lock()
@@ -74,20 +74,20 @@ func (m *minRTT) add(d time.Duration) {
 	}
 }
 
-// take makes best what was seen now. With mu held.
+// take makes a round trip that was seen now the smallest. With mu held.
 func (m *minRTT) take(best time.Duration, now time.Time) {
 	m.best, m.seen, m.next = best, now, 0
 	m.emptying, m.emptiedAt = time.Time{}, time.Time{}
 }
 
-// get is 0 where nothing is known.
+// get returns the smallest round trip; 0 where none is known.
 func (m *minRTT) get() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.best
 }
 
-// flies notes that there is data in flight in a direction, or no more.
+// flies notes that data is in flight in a direction, or is not any more.
 func (m *minRTT) flies(dir int, busy bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,8 +114,8 @@ func (m *minRTT) noteEmptied() {
 	}
 }
 
-// drain says whether little must be in flight now, so that the queues empty and the smallest round trip shows. It is asked while
-// data flows, and begins that by itself.
+// drain returns whether little may be in flight now, so that the queues drain and the smallest round trip shows. It is called while data
+// flows, and decides by itself when a drain begins.
 func (m *minRTT) drain() drain {
 	now := time.Now()
 	m.mu.Lock()
