@@ -2,21 +2,21 @@ package sftpconn
 
 import "sshmount/sftpconn/session"
 
-// Some permission bits this side sets by itself: those that a file just made lacks (chmodLater), and those that a reopening has
-// taken from a file for a moment (openAgain). A program may set others meanwhile, and then those are the ones to set. So each
-// request that sets bits is sent under bitsMu: either the look that came before saw what it does, or it is noted.
+// Some permission bits this side sets by itself: those that a new file lacks (chmodLater), and those that a reopening has replaced for a
+// moment (openAgain). If a program sets others meanwhile, those count. So each request that sets bits is sent under bitsMu: either it
+// goes out before the look, which then sees what it does, or it is noted.
 
 // owing are bits that this side is about to give to a file. All of it is guarded by Conn.bitsMu.
 type owing struct {
 	f     *File
 	on    *channel // the channel on which the server was asked to set them; nil before that
 	path  string   // where the file is
-	since *uint32  // what a program has set since the look at the file; nil for nothing
-	taken *uint32  // what openAgain has taken from the file and not given back; nil where the file has its bits
+	since *uint32  // bits that a program has set since the look at the file; nil where none has
+	taken *uint32  // bits that the file had before openAgain widened them, and has not got back; nil where it has its own
 }
 
-// owe sends a look at the file, or what is as good as one; from then on what programs set is noted. What they have set since the last
-// look takes the place of what openAgain has taken: the file is to have that.
+// owe sends a look at the file, or another request that serves as one. From then on bits that programs set are noted. Those that were set
+// since the last look replace the ones that openAgain has taken: the file is to have them.
 func (c *Conn) owe(o *owing, path string, look func() *session.Call) *session.Call {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
@@ -28,7 +28,7 @@ func (c *Conn) owe(o *owing, path string, look func() *session.Call) *session.Ca
 	return look()
 }
 
-// leave ends what owe has begun, but for a file that is to be given its bits back at the next reopening.
+// leave ends what owe has begun, unless the next reopening has to give the file its bits back.
 func (c *Conn) leave(o *owing) {
 	wanted := o.f.wanted()
 	c.bitsMu.Lock()
@@ -38,19 +38,19 @@ func (c *Conn) leave(o *owing) {
 	}
 }
 
-// disown ends it where nobody has the file open any more.
+// disown ends it for a file that is being closed.
 func (c *Conn) disown(o *owing) {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
 	delete(c.owings, o)
 }
 
-// owes says whether this side is about to give bits to the file at path.
+// owes reports whether this side is about to give bits to the file at path.
 func (c *Conn) owes(path string) bool {
 	return c.anyOwing(func(o *owing) bool { return o.path == path })
 }
 
-// owesBeside says whether f is about to be given bits by another request than one on its way on ch: a look at f on ch may come first.
+// owesBeside reports whether f is about to get bits by a request that is not in flight on ch: a look at f on ch may be answered first.
 func (c *Conn) owesBeside(f *File, ch *channel) bool {
 	return c.anyOwing(func(o *owing) bool { return o.f == f && o.on != ch })
 }
@@ -81,7 +81,7 @@ func (c *Conn) setBits(f *File, path string, a Attr, send func() *session.Call) 
 	return send()
 }
 
-// unlessSet sends bits, but where a program has set others; nil then.
+// unlessSet sends bits, unless a program has set others: then it returns nil.
 func (c *Conn) unlessSet(o *owing, send func() *session.Call) *session.Call {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
@@ -91,7 +91,7 @@ func (c *Conn) unlessSet(o *owing, send func() *session.Call) *session.Call {
 	return send()
 }
 
-// take notes that a file which was seen with these bits is to have them back, and sends what widens them.
+// take notes that a file which was seen with these bits is to get them back, and sends the request that widens them.
 func (c *Conn) take(o *owing, seen uint32, widen func(bits uint32) *session.Call) *session.Call {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
@@ -99,7 +99,7 @@ func (c *Conn) take(o *owing, seen uint32, widen func(bits uint32) *session.Call
 	return widen(o.due())
 }
 
-// repay sends what gives the file its bits back; nil where nothing was taken.
+// repay sends the request that gives the file its bits back; nil where nothing was taken.
 func (c *Conn) repay(o *owing, send func(bits uint32) *session.Call) *session.Call {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
@@ -109,8 +109,8 @@ func (c *Conn) repay(o *owing, send func(bits uint32) *session.Call) *session.Ca
 	return send(o.due())
 }
 
-// due gives the bits that the file is to have: those that a program has set since the look, or else those that were taken. With bitsMu
-// held, and taken not nil.
+// due returns the bits that the file is to have: those that a program has set since the look, else those that were taken. With bitsMu
+// held; taken must not be nil.
 func (o *owing) due() uint32 {
 	if o.since != nil {
 		o.taken, o.since = o.since, nil
@@ -118,14 +118,14 @@ func (o *owing) due() uint32 {
 	return *o.taken
 }
 
-// repaid notes that the file has its bits.
+// repaid notes that the file has its own bits again.
 func (c *Conn) repaid(o *owing) {
 	c.bitsMu.Lock()
 	defer c.bitsMu.Unlock()
 	o.taken = nil
 }
 
-// asOwed gives the attributes found by name with the bits that the file is to be given back. Where it has others than
+// asOwed returns the attributes a, which were found by name, with the bits that the file is to get back. Where it has other bits than
 // openAgain left, somebody has set them, and nothing is owed any more.
 func (c *Conn) asOwed(o *owing, a Attr) Attr {
 	c.bitsMu.Lock()

@@ -6,8 +6,9 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// Fsync is fsync@openssh.com, of all that was acknowledged before; nil where the server lacks it. Any handle is as good, and the
-// server may take long: names do not wait for it where the file is open on another channel.
+// Fsync has the server write to its disk everything that was acknowledged before (fsync@openssh.com). Where the server lacks that it does
+// nothing, and returns nil. It goes through any handle: the server may take long, and names do not wait for it if the file is open on
+// another channel than theirs.
 func (f *File) Fsync(ctx context.Context) error {
 	f.mu.Lock()
 	for _, h := range f.handles {
@@ -29,11 +30,11 @@ func (f *File) Fsync(ctx context.Context) error {
 	return err
 }
 
-// FsyncBehind asks for fsync@openssh.com in the flight of the file's last WRITEs: on each channel that has some, behind them. It
-// first waits until asked bytes were given to WriteAt and WriteSetstat in all and each of them is sent; where until is closed
-// before that, it gives up and returns nil. stored, called when the WRITEs are answered and each has succeeded, says whether the
-// server has stored all that was written. It is nil where that can't be known: then Fsync is to be called when the last WRITE is
-// answered. An error is the server's, and must be told: the server may tell of it only once.
+// FsyncBehind asks for fsync@openssh.com in the flight of the file's last WRITEs: behind them, on each channel that has some. It first
+// waits until asked bytes in all were given to WriteAt and WriteSetstat, and all of them are sent; where until is closed before, it gives
+// up and returns nil. Call stored when the WRITEs are answered and each has succeeded: it reports whether the server has stored all that
+// was written. It is nil where that can't be known: call Fsync when the last WRITE is answered. An error is the server's, and must be
+// reported, because the server may not report it again.
 //
 // It needs a server that answers in order (draft-ietf-secsh-filexfer-02 section 3 leaves that open; OpenSSH does).
 func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error) {
@@ -78,9 +79,9 @@ func (f *File) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int
 	}, nil
 }
 
-// toStore gives the handles with WRITEs in flight that no FSYNC has followed, and says whether one behind each of them stores
-// all. Those whose WRITEs are answered need none of their own, and where all are, one handle is enough. On a short line the
-// round trip is not worth more than one. With mu held.
+// toStore returns the handles through which to send an FSYNC: those with unanswered WRITEs. Handles whose WRITEs are answered need none of
+// their own; where that is so of all, one handle is enough. possible says whether these FSYNCs store everything. It is false also on a
+// short line where more than one would be needed: the round trip that they save is not worth it. With mu held.
 func (f *File) toStore() (handles []*handle, possible bool) {
 	written := false
 	for _, h := range f.handles {
@@ -99,7 +100,7 @@ func (f *File) toStore() (handles []*handle, possible bool) {
 		}
 	}
 	if written && len(handles) == 0 {
-		handles = append(handles, f.best(f.main(), forLengthy, nil)) // there is one: that which was written to
+		handles = append(handles, f.best(f.main(), forLengthy, nil)) // never nil: one that was written through is open
 	}
 	return handles, written
 }

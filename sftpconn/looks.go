@@ -2,7 +2,7 @@ package sftpconn
 
 import "sshmount/sftpconn/session"
 
-// lookUp asks for the attributes of what path leads to.
+// lookUp asks for the attributes of path; with Follow, of what it leads to.
 func (f *File) lookUp(ch *channel, path string) *session.Call {
 	if f.r.Follow {
 		return ch.s.Stat(path)
@@ -10,14 +10,14 @@ func (f *File) lookUp(ch *channel, path string) *session.Call {
 	return ch.s.Lstat(path)
 }
 
-// isRegular says whether what looks so is a regular file, as far as can be told: some servers tell no types.
+// isRegular reports whether a is of a regular file, as far as can be told: some servers send no types.
 func isRegular(a Attr) bool {
 	t := a.Mode & modeType
 	return t == 0 || t == modeRegular
 }
 
-// lookBehind asks what open has opened looks like, in its flight where the handle can be foreseen; nil where it can't.
-// Looks through handles are compared with each other alone: some servers (OpenSSH's on Windows) tell other permission bits of a name.
+// lookBehind asks, in the flight of open, for the attributes of what it opens. It returns nil where the handle can't be foreseen. Looks
+// through handles are compared only with each other: some servers (OpenSSH's on Windows) send other permission bits for a name.
 func lookBehind(ch *channel, open *session.Call) *session.Call {
 	if id := open.Foreseen(); id != "" {
 		return ch.s.Fstat(id)
@@ -25,7 +25,8 @@ func lookBehind(ch *channel, open *session.Call) *session.Call {
 	return nil
 }
 
-// lookedBehind gives the answer to call, which is of lookBehind, when open is answered. Where the handle was not foreseen, it asks then.
+// lookedBehind returns the answer to call, which lookBehind has made. open is answered by then. Where its handle was not as foreseen, it
+// asks again.
 func (f *File) lookedBehind(ch *channel, open, call *session.Call) (Attr, error) {
 	if call == nil || !open.AsForeseen() {
 		call = ch.s.Fstat(open.Handle())
@@ -34,20 +35,20 @@ func (f *File) lookedBehind(ch *channel, open, call *session.Call) (Attr, error)
 	return call.Attr(), err
 }
 
-// sameButBits is sameFile for a look at the name and one through the handle.
+// sameButBits is sameFile for a look at the name and one through a handle.
 func sameButBits(a, b Attr) bool {
 	a.Mode &= modeType
 	b.Mode &= modeType
 	return sameFile(a, b)
 }
 
-// sameFile says whether two looks at a file, with nothing done to it in between, may be of the same.
+// sameFile reports whether two looks may be of the same file, if nothing was done to it in between.
 func sameFile(a, b Attr) bool {
 	a.Atime, b.Atime = 0, 0
 	return a == b
 }
 
-// follows says whether a file that is written and shows a may show b later.
+// follows reports whether a file that is being written and has the attributes a may have b later.
 func follows(a, b Attr) bool {
 	return a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Size <= b.Size && a.Mtime <= b.Mtime
 }

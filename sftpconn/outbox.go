@@ -2,11 +2,11 @@ package sftpconn
 
 import "context"
 
-// outbox counts the WRITEs of a file on their way to the sessions. Guarded by File.mu.
+// outbox counts the WRITEs of a file on their way to the server. Guarded by File.mu.
 type outbox struct {
-	asked  int64         // bytes that WriteAt and WriteSetstat were ever called with
-	unsent int64         // of these, bytes not handed to a session yet
-	sent   uint64        // counts the WRITEs handed to sessions
+	asked  int64         // bytes with which WriteAt and WriteSetstat were called in all
+	unsent int64         // of these, bytes that are not queued in a session yet
+	sent   uint64        // number of WRITEs that were queued in a session
 	flying int           // of these, those that are not answered
 	moved  chan struct{} // closed at the next change of asked or unsent; nil where nobody waits
 }
@@ -27,7 +27,7 @@ func (f *File) askWrite(n int) {
 	f.out.wake()
 }
 
-// sentWrite notes a WRITE through h that is in its session's queue. first is how many of its bytes are sent for the first time.
+// sentWrite notes that a WRITE through h was queued in its session. first is how many of its bytes are sent for the first time.
 func (f *File) sentWrite(h *handle, first int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -47,7 +47,7 @@ func (f *File) endedWrite(h *handle) {
 	h.writes--
 }
 
-// unaskWrite notes that the last n bytes asked for are not written: what sends them has failed.
+// unaskWrite notes that n bytes which were asked for are not going to be sent, because that has failed.
 func (f *File) unaskWrite(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,8 +55,8 @@ func (f *File) unaskWrite(n int) {
 	f.out.wake()
 }
 
-// lockSent takes mu when asked bytes were given to WriteAt and WriteSetstat in all and each of them is sent; false, without mu,
-// where until is closed or ctx ends first.
+// lockSent waits until asked bytes in all were given to WriteAt and WriteSetstat, and all of them are sent. Then it returns true, with mu
+// held. Where until is closed or ctx ends first it returns false, without mu.
 func (f *File) lockSent(ctx context.Context, until <-chan struct{}, asked int64) bool {
 	for {
 		f.mu.Lock()

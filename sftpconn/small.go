@@ -14,9 +14,9 @@ import (
 // a channel is opened for them.
 const smallBeforeBulk = 4
 
-// ReadSmall opens a file, reads it and closes it, in two flights as a rule, without a
-// File: the content and the attributes (LSTAT before the opening, as with Open). A file that is
-// no regular one, or is longer than most bytes, gives an error. It yields to whatever a program waits for.
+// ReadSmall opens a file, reads it and closes it, without a File, as a rule in two flights. It
+// returns the content and the attributes (of an LSTAT before the opening, as with Open). It fails for
+// what is no regular file, or is longer than most bytes. Requests that a program waits for go first.
 // The name must be known to lead to a regular file: opening a FIFO blocks the server.
 func (c *Conn) ReadSmall(ctx context.Context, path string, most int) (content []byte, a Attr, err error) {
 	err = c.retry(ctx, "read", path, func(names *channel, _ bool) error {
@@ -30,8 +30,8 @@ func (c *Conn) ReadSmall(ctx context.Context, path string, most int) (content []
 	return content, a, nil
 }
 
-// aside gives the channel of a link on which the small file at path is read: the least busy one. A file just made that has yet to get
-// its bits is read on the channel of names, behind the request for them: another would show those that the server's umask has left.
+// aside returns the channel on which to read the small file at path: the least busy one. A new file that has still to get its permission
+// bits is read on the channel of names, behind the request for them: on another it would still have those that the server's umask left.
 func (c *Conn) aside(names *channel, path string) *channel {
 	if c.owes(path) {
 		return names
@@ -51,14 +51,14 @@ func (c *Conn) aside(names *channel, path string) *channel {
 // readSmall is ReadSmall on ch, once.
 func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, most int) ([]byte, Attr, error) {
 	stat, open := ch.s.LookAndOpen(path, session.OpenRead, Attr{})
-	// A FIFO may have got the name meanwhile: what nobody waits for must not block others for long.
+	// A FIFO may have got the name meanwhile. No program waits for this OPEN, so it must not block others for long.
 	soon, cancel := context.WithTimeout(ctx, stuckAfter)
 	defer cancel()
 	statErr := ch.wait(soon, stat)
 	if err := ch.wait(soon, open); err != nil {
 		closeWhenOpen(c, ch, open)
 		if isLost(statErr) {
-			err = statErr // the server was at this one
+			err = statErr // it was this request that the server was working on
 		}
 		return nil, Attr{}, err
 	}
@@ -73,7 +73,7 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, most int
 	case a.Size > uint64(most):
 		return nil, Attr{}, fmt.Errorf("file of %d bytes is longer than %d", a.Size, most)
 	}
-	// One byte more than there should be: where it isn't there, the file ends.
+	// One byte more than there should be: where that is not read, the file has ended.
 	buf := make([]byte, int(a.Size)+1)
 	n := 0
 	for {
@@ -94,7 +94,7 @@ func (c *Conn) readSmall(ctx context.Context, ch *channel, path string, most int
 	}
 }
 
-// readFlight reads up to len(dst) bytes at off in one flight. It gives what came in one piece.
+// readFlight reads up to len(dst) bytes at off in one flight. It returns how many it has got before the first gap.
 func (c *Conn) readFlight(ctx context.Context, ch *channel, handle string, dst []byte, off int) (int, error) {
 	most := c.MaxRead()
 	order := nextOrder()

@@ -2,12 +2,12 @@ package sftpconn
 
 import "context"
 
-// StatBehind asks for the attributes of the file in the flight of its last WRITEs. It waits as FsyncBehind does (for asked bytes, until
-// or ctx), and then, where all unanswered WRITEs are on one channel, asks behind them and waits for the answer. It returns nil where
-// that can't be done; then Stat is to be called when the last WRITE is answered.
+// StatBehind asks for the attributes of the file in the flight of its last WRITEs. As FsyncBehind does, it first waits until asked bytes
+// are sent, or until or ctx ends. Then, if all unanswered WRITEs are on one channel, it asks behind them and waits for the answer. Where
+// that is not possible it returns nil: call Stat when the last WRITE is answered.
 //
-// told gives the answer, and whether no WRITE has been sent since the question: then it is what the file was after those WRITEs,
-// provided that each has succeeded.
+// told returns the answer, and whether no WRITE has been sent since the question. If so, the answer is what the file is after those
+// WRITEs, provided that each has succeeded.
 //
 // It needs a server that answers in order, as FsyncBehind does.
 func (f *File) StatBehind(ctx context.Context, until <-chan struct{}, asked int64) (told func() (Attr, bool)) {
@@ -35,8 +35,9 @@ func (f *File) StatBehind(ctx context.Context, until <-chan struct{}, asked int6
 	}
 }
 
-// lastWritten gives the handle through which all WRITEs in flight go; nil where there are none, or through several, or where a
-// question behind them might be answered before them, or before bits that the file is still to get. With mu held.
+// lastWritten returns the handle through which all WRITEs in flight go. It returns nil where there are none, or they go through several,
+// or where a question behind them might be answered before them, or before the file has permission bits that it is still to get. With mu
+// held.
 func (f *File) lastWritten() *handle {
 	for ch, h := range f.handles {
 		if h.writes > 0 {

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// errStripe is why a file is not used over a further channel. Nobody gets to see it:
-// the file goes on over the channels it has.
+// errStripe says that a file could not be opened on a further channel. No caller sees it:
+// the file is used over the channels on which it is open.
 var errStripe = errors.New("file is not opened on a further channel")
 
-// A file is opened on further channels in the background, by stripe: when bulk data of it is moved (widen), when requests for that wait
-// for room (crowd) or a channel has just been opened (join), and when a copy wants two files on one channel (spread).
+// A file is opened on further channels in the background, by stripe: when bulk data of it is moved (widen), when its requests wait for
+// room (crowd), or a channel has been opened while they do (join), and when a copy needs two files on one channel (spread).
 
-// widen has the file opened on further channels for data in direction dir, where it
-// moves enough of it. With mu held.
+// widen has the file opened on further channels for data in direction dir, if it moves
+// enough of it. With mu held.
 func (f *File) widen(dir int) {
 	pending := f.pending.Load()
 	if f.moved < bulkAfter || pending < bulkFrom {
@@ -49,9 +49,9 @@ func (f *File) widen(dir int) {
 	}
 }
 
-// inAnyOrder says whether the server takes the bytes of a file in any order and through several handles, as one does that can store what it
-// has of it. Others may pass them on to where only whole files are kept, from the first byte to the last: they refuse a WRITE that is
-// not behind the last, or take each further opening for a new file in the place of this one. With mu held.
+// inAnyOrder reports whether the server takes the bytes of a file in any order and through several handles. One that can fsync does.
+// Others may pass the bytes on, from the first to the last, to a store that keeps whole files only: they refuse a WRITE that does not
+// follow the one before, or take each further OPEN for a new file in the place of this one. With mu held.
 func (f *File) inAnyOrder() bool {
 	for ch := range f.handles {
 		if !ch.s.Has("fsync@openssh.com") {
@@ -61,7 +61,7 @@ func (f *File) inAnyOrder() bool {
 	return true
 }
 
-// tryWiden is widen for a file that may have ended (over) or have handles of lost channels. With mu held.
+// tryWiden is widen for a file that may be closed or stale, or may have handles of lost channels. With mu held.
 func (f *File) tryWiden(dir int) {
 	if f.over() == nil {
 		f.purge()
@@ -69,7 +69,8 @@ func (f *File) tryWiden(dir int) {
 	}
 }
 
-// join has the file opened on a channel that has just come, where requests of it wait for room: these do not look for channels.
+// join has the file opened on a channel that has just been opened, where requests of the file wait for room: those do not look for
+// channels themselves.
 func (f *File) join() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -83,8 +84,8 @@ func (f *File) join() {
 // busy is the bytes in flight in both directions.
 func (ch *channel) busy() int64 { return ch.load[reading].Load() + ch.load[writing].Load() }
 
-// stripe opens the file on ch in the background: for all that it is open for, or,
-// where dir is reading, for that alone, which needs less of a proof. With mu held.
+// stripe opens the file on ch in the background: for everything that it was opened for;
+// but where dir is reading, for reading alone, which is easier to prove safe. With mu held.
 func (f *File) stripe(ch *channel, dir int) *handle {
 	full := dir == writing || !f.writes()
 	f.retries[ch] = time.Now().Add(stripePause)
@@ -98,8 +99,8 @@ func (f *File) stripe(ch *channel, dir int) *handle {
 }
 
 // findSame opens the file by its name on a further channel of a connection on which
-// it is open already. The name may lead to another file by now, so it must prove to
-// be the same.
+// it is open already. The name may lead to another file by now, so what was opened must
+// prove to be the same file.
 func (f *File) findSame(h *handle) (string, error) {
 	ch, path := h.ch, f.r.Path()
 	if path == "" {
@@ -121,8 +122,8 @@ func (f *File) findSame(h *handle) (string, error) {
 	return id, err
 }
 
-// spread says whether the file is open on ch for direction dir, and has it opened
-// there in the background where it isn't.
+// spread reports whether the file is open on ch for direction dir. Where it isn't, it has
+// it opened there in the background.
 func (f *File) spread(ch *channel, dir int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
