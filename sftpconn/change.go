@@ -45,10 +45,10 @@ func (c *Conn) Setstat(ctx context.Context, path string, a Attr, nofollow bool) 
 	return wrap(err, "setstat", path)
 }
 
-// Mkdir makes a directory with exactly these permission bits, whatever the server's umask, if it sets any at all. What the server
-// made is looked at in the same flight, and set right where it differs: never before it is known that the directory is ours,
-// because a directory that another client had made first must not be touched. After a lost line 'exists' and a directory there
-// counts as made; whose it is can't be told then, so it keeps its bits. The attributes are those of what was made.
+// Mkdir makes a directory with exactly these permission bits, whatever the server's umask, if the server sets any at all. In the same
+// flight it looks at what was made, and then sets the bits right where they differ; only once it is known that this call has made the
+// directory, as one that another client made first must not be touched. After a lost line, 'exists' and a directory there count as made.
+// Who has made it can't be told then, so it keeps its bits. The attributes returned are those of the new directory.
 func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error) {
 	var found Attr
 	ours := false // the server has answered that it made the directory
@@ -98,8 +98,8 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 	return found, wrap(err, "mkdir", path)
 }
 
-// warnOfBits tells that what was just made has other permission bits than wished, because the server sets none. Some never do
-// (those that keep objects and no files), so once is enough.
+// warnOfBits logs that something new has other permission bits than wished, because the server has refused to set them. It does so once,
+// because some servers always refuse (those that keep objects and no files).
 func (c *Conn) warnOfBits(path string, cause error) {
 	if !c.refusesBits.Swap(true) {
 		c.o.Logger.Warn("permission bits could not be set as wished; of others that the server refuses nothing more is said", "path", path, "cause", cause)
@@ -138,7 +138,7 @@ func (c *Conn) remove(ctx context.Context, op, path string, ask func(*session.Se
 	})
 }
 
-// exists looks for path on ch.
+// exists reports whether path exists, by a look on ch.
 func (c *Conn) exists(ctx context.Context, ch *channel, path string) (bool, error) {
 	switch err := ch.wait(ctx, ch.s.Lstat(path)); {
 	case err == nil:
@@ -150,7 +150,7 @@ func (c *Conn) exists(ctx context.Context, ch *channel, path string) (bool, erro
 	}
 }
 
-// Symlink makes a symbolic link, and looks at it in the same flight: the attributes are those of what has the name then.
+// Symlink makes a symbolic link, and looks at it in the same flight. It returns the attributes of what has the name then.
 // After a lost line a link there with the same target counts as made.
 func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 	var found Attr
@@ -177,8 +177,8 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 		if found.Mode&modeType == modeLink {
 			return nil
 		}
-		// Something else has the name now, or the server follows links also in LSTAT, as ProFTPD does: it tells the target's
-		// attributes then.
+		// Something else has the name now, or the server follows links also in LSTAT, as ProFTPD does: then these attributes are the
+		// target's.
 		read := ch.s.Readlink(path)
 		switch readErr := ch.wait(ctx, read); {
 		case readErr == nil:
@@ -192,8 +192,8 @@ func (c *Conn) Symlink(ctx context.Context, target, path string) (Attr, error) {
 }
 
 // Link makes newpath a further name of oldpath (hardlink@openssh.com; ErrUnsupported
-// where the server lacks it). After a lost line the same file there counts as made; where
-// it looks the same and that is all that can be told, it is ErrUncertain.
+// where the server lacks it). After a lost line it counts as made if the same file is
+// there. Where that can't be told for sure, the error is ErrUncertain.
 func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
 	err := c.change(ctx, "link", []string{newpath}, func(ch *channel, again bool) error {
 		if !ch.s.Has("hardlink@openssh.com") {
@@ -201,7 +201,7 @@ func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
 		}
 		err := ch.wait(ctx, ch.s.Hardlink(oldpath, newpath))
 		if err == nil && !ordered(ch.s) {
-			// rclone says that it has made a link, and makes none. Who believes that removes the old name (git does).
+			// rclone answers that it has made a link, and makes none. A program that believes it removes the old name (git does).
 			switch there, lookErr := c.exists(ctx, ch, newpath); {
 			case lookErr != nil:
 				return seen(lookErr)
@@ -224,9 +224,9 @@ func (c *Conn) Link(ctx context.Context, oldpath, newpath string) error {
 	return wrap2(err, "link", oldpath, newpath)
 }
 
-// linked says whether two names are of one file. SFTP has no inode numbers, and two files
-// made in one second may look the same (those with which programs lock by link(2) do): so the
-// time of the last access is changed for a moment by one name, and looked for by the other.
+// linked reports whether two names are of one file. SFTP has no inode numbers, and two files
+// made in the same second may look the same (those with which programs lock by link(2) do). So
+// it changes the time of the last access by one name for a moment, and looks for it by the other.
 func (c *Conn) linked(ctx context.Context, ch *channel, oldpath, newpath string) (bool, error) {
 	first, second := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
 	if err := cmp.Or(ch.wait(ctx, first), ch.wait(ctx, second)); err != nil {

@@ -9,39 +9,39 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// SFTP has no inode numbers: whether two handles are of one file shows only in what
-// their attributes do. A file that is only read stands still, so all of them must be
-// equal, and its time must be one that no other file can have by chance. One that is
-// written moves, and a handle whose file moves with it is of the same file: two files
-// of the same size and second would not.
+// SFTP has no inode numbers: only the attributes show whether two handles are of one
+// file. A file that is only read stands still, so all its attributes must be equal, and
+// its mtime must be one that a file which has replaced it can't have. A file that is
+// written moves (its size and mtime grow). A handle whose file moves in the same way is
+// of the same file: another file of the same size and mtime would stand still.
 
 const (
-	// stripeLimit is how long the opening on a further channel may take before
-	// somebody looks: what has the name may be something whose opening blocks (a FIFO).
+	// stripeLimit is how long an OPEN on a further channel may take before the name is
+	// looked at: it may lead to something whose opening blocks (a FIFO) by now.
 	stripeLimit = 15 * time.Second
-	// stripeLooks is how often it is found to be a file before the channel is given up all the same.
+	// stripeLooks is how many times that may be found to be a file before the channel is given up all the same.
 	stripeLooks = 4
 
-	// leftAloneFor is how long, in seconds, a file must have been left alone when it was
-	// opened: one that replaces it afterwards then has another mtime, of whole seconds.
+	// leftAloneFor is how long, in seconds, a file must have been unchanged when it was
+	// opened. A file that replaces it afterwards then has another mtime (in whole seconds).
 	leftAloneFor = 2
 
-	// Whether a file that is written has moved is asked after motionFirst, and then each
-	// time after twice as long, up to motionMost: its mtime moves once in a second. From
-	// motionLook on the server is asked.
+	// It is checked after motionFirst whether a file that is written has moved, and then
+	// each time after twice as long, up to motionMost: its mtime moves once a second. From
+	// motionLook on the server is asked for that.
 	motionFirst = 5 * time.Millisecond
 	motionLook  = 80 * time.Millisecond
 	motionMost  = 1280 * time.Millisecond
 
-	// glancesMost is how many times a file is looked at while its OPEN is under way.
+	// glancesMost is the most looks at a file while its OPEN is unanswered.
 	glancesMost = 12
 )
 
 var errDiffers = errors.New("what has its name now looks different")
 
-// findStill opens path for reading on the channel of h, for a file that stands still: what is found must look as the open file
-// does. OPEN and all looks go out in one flight, and READs behind them where the handle can be foreseen. Where it gives
-// an id beside an error, the handle is the caller's to close.
+// findStill opens the file at name for reading on the channel of h, where the file stands still: what is found must look as the open
+// file does. OPEN and all looks go out in one flight, with READs behind them if the handle can be foreseen. Where it returns an id
+// together with an error, the caller has to close that handle.
 func (f *File) findStill(h *handle, name string) (string, error) {
 	ch := h.ch
 	if err := f.regular(ch, name); err != nil {
@@ -79,7 +79,7 @@ func (f *File) findStill(h *handle, name string) (string, error) {
 	if f.leftAlone(known.Mtime) {
 		return id, nil
 	}
-	// A directory that was last changed before the file was has had the name given to no other since.
+	// If the directory was last changed before the file was, the name was given to no other file since.
 	if err := ch.wait(f.c.ctx, dir); err != nil {
 		return id, err
 	}
@@ -89,19 +89,20 @@ func (f *File) findStill(h *handle, name string) (string, error) {
 	return id, nil
 }
 
-// leftAlone says whether a file last changed at mtime had been left alone when it was opened.
+// leftAlone reports whether a file with this mtime had been unchanged for leftAloneFor when it was opened.
 func (f *File) leftAlone(mtime uint32) bool { return f.sentAt()-int64(mtime) >= leftAloneFor }
 
-// sentAt is when the file was asked for, in seconds of the server's clock where that is known.
+// sentAt is when the OPEN was sent, in seconds since 1970, by the server's clock as far as that is known.
 func (f *File) sentAt() int64 { return f.sent.Unix() + f.c.clockAhead.Load() }
 
-// learnClock compares the server's clock with ours, by a file just made.
+// learnClock compares the server's clock with ours, by the mtime of a file that was just made.
 func (c *Conn) learnClock(made Attr) {
 	c.clockAhead.Store(int64(made.Mtime) - time.Now().Unix())
 }
 
-// findMoving opens path for writing on ch, where what is found moves with the file
-// that is open: it was shorter or older at first than that came to be, and is no more.
+// findMoving opens the file at name for writing on ch, where the file is being written.
+// What is found must move with the open file: at first it is shorter or older than that
+// becomes, and a moment later no more. id and error are as with findStill.
 func (f *File) findMoving(ch *channel, name string) (string, error) {
 	if err := f.regular(ch, name); err != nil {
 		return "", err
@@ -125,7 +126,7 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 		return id, nil
 	}
 	for pause := motionFirst; pause <= motionMost; pause *= 2 {
-		// A write that was acknowledged tells how long the file is, and costs no look.
+		// An acknowledged write shows how long the file is, without a look.
 		known := first
 		if _, acked := f.reach(); acked > max(before, first.Size) {
 			known.Size = acked
@@ -150,15 +151,15 @@ func (f *File) findMoving(ch *channel, name string) (string, error) {
 	return id, errors.New("it does not move, and so may be another")
 }
 
-// glance is one look at a file through the handle that its OPEN is foreseen to get.
+// glance is a look at a file through the handle that its OPEN is foreseen to get.
 type glance struct {
 	call  *session.Call
 	acked uint64 // how far the file was sure to be written when it was sent
 	at    time.Time
 }
 
-// watch looks at a file on ch again and again for as long as its OPEN is under way, where the handle can be foreseen. So
-// what would prove that it moves, a round trip after the answer to OPEN, is there soon after it.
+// watch looks at a file on ch again and again while its OPEN is unanswered, if the handle can be foreseen. So the proof that it moves,
+// which would come a round trip after the answer to OPEN, comes soon after it.
 func (f *File) watch(ch *channel, open *session.Call) <-chan []glance {
 	watched := make(chan []glance, 1)
 	id := open.Foreseen()
@@ -188,7 +189,7 @@ func (f *File) watch(ch *channel, open *session.Call) <-chan []glance {
 	return watched
 }
 
-// movedMeanwhile says whether one of the glances shows the file further than it was at first, and where ours was at that moment.
+// movedMeanwhile reports whether the first glance that shows a longer file than at first shows it as long as ours was at that moment.
 func (f *File) movedMeanwhile(ch *channel, first Attr, glances []glance) bool {
 	for _, g := range glances {
 		if ch.wait(f.c.ctx, g.call) != nil {
@@ -203,8 +204,8 @@ func (f *File) movedMeanwhile(ch *channel, first Attr, glances []glance) bool {
 	return false
 }
 
-// hasMoved looks whether the file of handle id has come as far as known, which it had
-// not at first, and no further than the writes since then.
+// hasMoved fails unless the file of handle id looks as known by now, which it did not at
+// first, or further on by no more than what was written since.
 func (f *File) hasMoved(ch *channel, id string, known Attr, since time.Time) error {
 	stat := ch.s.Fstat(id)
 	if err := ch.wait(f.c.ctx, stat); err != nil {
@@ -216,14 +217,14 @@ func (f *File) hasMoved(ch *channel, id string, known Attr, since time.Time) err
 	return nil
 }
 
-// isAt says whether a file that looked as known at the time since, and was written from there on as ours was, may look as now.
+// isAt reports whether a file that looked as known at the time since, and was then written as ours was, may look as now.
 func (f *File) isAt(known, now Attr, since time.Time) bool {
 	passed := uint32(time.Since(since)/time.Second) + leftAloneFor
 	end, _ := f.reach()
 	return follows(known, now) && now.Size <= max(end, known.Size) && now.Mtime <= known.Mtime+passed
 }
 
-// look asks for the attributes through a handle that is sure to be of the file.
+// look returns the attributes, through a handle that is sure to be of the file.
 func (f *File) look() (Attr, error) {
 	f.mu.Lock()
 	if err := f.over(); err != nil {
@@ -243,8 +244,8 @@ func (f *File) look() (Attr, error) {
 	return call.Attr(), err
 }
 
-// regular makes sure that nothing is opened on the channel of names that would block
-// it. Other channels are given up when that happens, which is no round trip more.
+// regular fails where the OPEN of name would block the channel of names. On other channels
+// it does not look, which saves a round trip: they are given up when that happens.
 func (f *File) regular(ch *channel, name string) error {
 	if !ch.names {
 		return nil
@@ -260,8 +261,8 @@ func (f *File) regular(ch *channel, name string) error {
 }
 
 // waitOpen waits for an OPEN on a further channel. When that takes longer than limit, a
-// look over the channel of names tells whether the server is merely slow. Where it is
-// blocked, the channel is given up.
+// look over the channel of names shows whether the server is only slow. Where it is
+// blocked, the channel is closed.
 func (f *File) waitOpen(ch *channel, name string, open *session.Call, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -279,7 +280,7 @@ func (f *File) waitOpen(ch *channel, name string, open *session.Call, limit time
 	}
 }
 
-// mayOpen says whether name still leads to a file, as far as can be told.
+// mayOpen reports whether name still leads to a regular file, as far as can be told.
 func (f *File) mayOpen(name string, limit time.Duration) bool {
 	ctx, cancel := context.WithTimeout(f.c.ctx, limit)
 	defer cancel()

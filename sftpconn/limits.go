@@ -6,24 +6,24 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// MaxRead is the largest useful piece of a read, in bytes. It never waits.
+// MaxRead is the most bytes that one READ can return. It never waits.
 func (c *Conn) MaxRead() int { return int(c.limits().MaxRead) }
 
-// MaxWrite is the largest useful piece of a write, in bytes. It never waits.
+// MaxWrite is the most bytes that one WRITE can carry. It never waits.
 func (c *Conn) MaxWrite() int { return int(c.limits().MaxWrite) }
 
-// MaxRead is that of the connection.
+// MaxRead is Conn.MaxRead.
 func (f *File) MaxRead() int { return f.c.MaxRead() }
 
-// MaxWrite is that of the connection.
+// MaxWrite is Conn.MaxWrite.
 func (f *File) MaxWrite() int { return f.c.MaxWrite() }
 
-// RTT is that of the connection.
+// RTT is Conn.RTT.
 func (f *File) RTT() time.Duration { return f.c.RTT() }
 
-// limits says how large requests may be. It never waits, since those who ask have no
-// context to end that: while a new session has not been told yet, what the one before
-// was told is as good as any guess, and what is too large for this one is refused.
+// limits returns how large requests may be. It does not wait, because its callers have no
+// context to end that. While a new session does not know its limits, those of the session
+// before are the best guess; a request that is too large is refused.
 func (c *Conn) limits() session.Limits {
 	s := c.newest.Load()
 	if s == nil {

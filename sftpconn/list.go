@@ -17,18 +17,18 @@ const (
 	listFullAnswer  = 64 // names; fewer in a first answer are taken for the whole directory (OpenSSH gives up to 100)
 )
 
-// listMost is how many names are believed of a directory: a server may go on for ever, with the same ones even. What room they take is for
-// yield to bound. A variable for the tests.
+// listMost is the most names that are taken of a directory: a server may go on for ever, even with the same ones. yield has to bound the
+// memory that they take. A variable for the tests.
 var listMost = 16 << 20
 
 // errStop carries the error of a yield out of a listing.
 type errStop struct{ error }
 
-// List reads a directory: OPENDIR, and READDIRs pipelined in a window of 2 growing to 32, the first in the flight of OPENDIR where
-// its handle can be foreseen; CLOSE isn't waited for. yield gets the names of one answer at a time, in order; the slice is the
-// callee's to keep. "." and ".." are left out, and names that no file can have here ("", with '/' or NUL, too long) are dropped and
-// logged. An error of yield ends the listing. A listing that the line interrupts starts again: yield is then called with restart
-// true first.
+// List reads a directory: OPENDIR, and READDIRs pipelined in a window of 2 growing to 32, the first in the flight of OPENDIR if its
+// handle can be foreseen. CLOSE is not waited for. yield gets the names of one answer at a time, in order, and may keep the slice. "."
+// and ".." are left out; names that no file can have here ("", with '/' or NUL, too long) are dropped, and logged. An error of yield
+// ends the listing, and is returned. A listing that a lost line interrupts starts again: the next call of yield has restart true, and
+// what it got before does not count.
 func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, restart bool) error) error {
 	given := false
 	err := c.retry(ctx, "list", path, func(ch *channel, _ bool) error {
@@ -51,14 +51,14 @@ func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, 
 	return wrap(err, "list", path)
 }
 
-// list reads a directory once, on ch. It calls yield at least once, with no names at the end.
+// list reads a directory once, on ch. At the end it calls yield with no names.
 func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]Entry) error) error {
 	handle, flight, err := c.opendir(ctx, ch, path)
 	if err != nil {
 		return err
 	}
 	early := len(flight) // how many of those in flight, from the front, were sent before the OPENDIR was answered
-	atEnd := false       // all that the server had was read
+	atEnd := false       // the server had no more names
 	defer func() {
 		if atEnd {
 			ch.s.CloseHandle(handle)
@@ -82,12 +82,12 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		flight = flight[1:]
 		wasEarly := early > 0
 		early = max(0, early-1)
-		// What is in flight behind the end is looked at too: a server that answers out
-		// of order may have put names there.
+		// Answers behind the end are looked at too: a server that answers out of order
+		// may have put names there.
 		err := ch.wait(ctx, call)
 		none := errors.Is(err, io.EOF) || err == nil && len(call.Entries()) == 0
 		if wasEarly && (refused(err) || all == 0 && none) {
-			continue // a server that answers out of order may have come to it before the OPENDIR
+			continue // a server that answers out of order may have answered it before the OPENDIR
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -101,7 +101,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		}
 		names := call.Entries()
 		if len(names) == 0 {
-			ended = true // some servers end a directory so, and OpenSSH's own client takes it for the end
+			ended = true // some servers end a directory in this way, and OpenSSH's own client takes it for the end
 			continue
 		}
 		if all += len(names); all > listMost {
@@ -118,8 +118,8 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 	}
 }
 
-// opendir opens a directory, and gives the READDIRs that went out with it; flight is empty where its handle could not be foreseen. It
-// opens the directory anew where a READDIR meant for another may have taken names from it, openMost times at the most.
+// opendir opens a directory, and returns the READDIRs that went out with it; flight is empty where its handle could not be foreseen. Where
+// a READDIR that was meant for another directory may have taken names from this one, it opens it anew, openMost times at most.
 func (c *Conn) opendir(ctx context.Context, ch *channel, path string) (handle string, flight []*session.Call, err error) {
 	for range openMost {
 		open, reads := ch.s.OpendirAndRead(path, listWindowFirst)
@@ -142,16 +142,16 @@ func (c *Conn) opendir(ctx context.Context, ch *channel, path string) (handle st
 	return "", nil, fmt.Errorf("each of %d handles that the server gave the directory is one with which another may be read", openMost)
 }
 
-// openMost is far more than happens with any number of listings at once: only a server that leaves a READDIR unanswered and gives out
-// its handle again and again comes to it.
+// openMost is far more than any number of simultaneous listings needs. Only a server that leaves a READDIR unanswered, and gives out its
+// handle again and again, reaches it.
 const openMost = 100
 
-// crowded says whether an answer came so late that more of them would only queue.
+// crowded reports whether an answer came so late that more requests in flight would only queue.
 func crowded(l *link, call *session.Call) bool {
 	return call.RTT() > 2*l.rtt.get()+20*time.Millisecond
 }
 
-// closeWhenOpen gives back a handle that came when nobody waited any more.
+// closeWhenOpen closes the handle that open may still bring, although nobody waits for it any more.
 func closeWhenOpen(c *Conn, ch *channel, open *session.Call) {
 	c.spawn(func() {
 		<-open.Done()
@@ -164,7 +164,7 @@ func closeWhenOpen(c *Conn, ch *channel, open *session.Call) {
 // longestName is NAME_MAX of Linux, in bytes. Windows allows 255 UTF-16 units, which can be three times as many bytes.
 const longestName = 255
 
-// sound takes out of an answer what can't be the name of a file here, and logs that in one line. It works in place.
+// sound removes, in place, the names of an answer that no file can have here, and logs that in one line.
 func (c *Conn) sound(dir string, names []Entry) []Entry {
 	kept := names[:0]
 	bad, left := "", 0

@@ -6,11 +6,11 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// Rename replaces newpath (posix-rename@openssh.com where there is; else RENAME, and
-// where that is refused because newpath exists, in steps: see replacement). With
-// noReplace it is the plain RENAME, which refuses. After a lost line the old name
-// gone and the new one there count as done; where both are names of one file, the server
-// has done half of it (OpenSSH's RENAME links and unlinks), and it is done in steps.
+// Rename renames oldpath, and replaces newpath where that exists: by posix-rename@openssh.com,
+// or, where the server lacks that and refuses RENAME, in steps (see replacement). With
+// noReplace it is the plain RENAME, which refuses to replace. After a lost line it counts as
+// done if the old name is gone and the new one there. If both are names of one file then, the
+// server has done half of it (OpenSSH's RENAME links and unlinks), and it is finished in steps.
 func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bool) error {
 	inSteps, half := false, false
 	err := c.change(ctx, "rename", []string{oldpath, newpath}, func(ch *channel, again bool) error {
@@ -35,14 +35,14 @@ func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bo
 		return err
 	})
 	if refused(err) && (inSteps || half) {
-		// Never by taking the old name away: both paths may lead to one name, over a link to a directory or as the server makes no
-		// difference between upper and lower case.
+		// Not by removing the old name: both paths may lead to one name, through a link to a directory, or because the server does not
+		// distinguish upper and lower case.
 		err = c.replace(ctx, oldpath, newpath, err)
 	}
 	return wrap2(err, "rename", oldpath, newpath)
 }
 
-// renamed looks whether the old name is gone and the new one there.
+// renamed reports whether the old name is gone and the new one there.
 func (c *Conn) renamed(ctx context.Context, ch *channel, oldpath, newpath string) (bool, error) {
 	before, after := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
 	beforeErr, afterErr := ch.wait(ctx, before), ch.wait(ctx, after)
@@ -55,7 +55,7 @@ func (c *Conn) renamed(ctx context.Context, ch *channel, oldpath, newpath string
 	return isAbsent(beforeErr) && afterErr == nil, nil
 }
 
-// halfRenamed looks whether both are names of one file.
+// halfRenamed reports whether both are names of one file.
 func (c *Conn) halfRenamed(ctx context.Context, ch *channel, oldpath, newpath string) (bool, error) {
 	look := ch.s.Lstat(oldpath)
 	if err := ch.wait(ctx, look); err != nil || look.Attr().Mode&modeType != modeRegular {

@@ -7,18 +7,18 @@ import (
 	"path"
 )
 
-// replacement is a rename that replaces, on a server whose RENAME only refuses: the file
-// that is replaced gets another name, the new one takes its place, and it is removed.
-// Between the first two steps nothing has the name. So once it has begun, it is brought
-// to an end whatever becomes of the line and of the program that wanted it: done, or undone.
+// replacement is a rename that replaces a file, on a server whose RENAME refuses that. The file
+// that is replaced gets another name, the new one takes its place, and the old one is removed.
+// Between the first two steps nothing has the name. So once begun it is finished or undone, even
+// if the line is lost or the program that asked for it has gone.
 type replacement struct {
 	c        *Conn
 	wanted   context.Context // ends when nobody waits for the rename any more
 	old, new string
 	aside    string // the name of what is replaced, meanwhile
 	state    replaceState
-	begun    bool  // the first step was sent, and its answer is not known
-	undone   error // why it is undone
+	begun    bool  // the first step was sent and not answered
+	undone   error // why it is being undone; nil where it is not
 }
 
 type replaceState int
@@ -45,7 +45,7 @@ func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal err
 			return err
 		}
 		if before.Attr().Mode&modeType == modeDir || after.Attr().Mode&modeType == modeDir {
-			return refusal // directories are replaced by nobody's RENAME in steps that can be undone
+			return refusal // for directories there are no steps that could be undone
 		}
 		return nil
 	})
@@ -99,7 +99,7 @@ func (r *replacement) run() error {
 	return err
 }
 
-// step takes the next step. With again, an earlier one may have been taken without our knowing.
+// step takes the next step. again says that the server may have taken it already.
 func (r *replacement) step(ctx context.Context, ch *channel, again bool) error {
 	switch r.state {
 	case movesAside:

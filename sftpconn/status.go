@@ -6,10 +6,10 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// Status is what `sshmount status` tells of the line.
+// Status describes the connection, for `sshmount status`.
 type Status struct {
 	Connected    bool
-	Since        time.Time // of the state that Connected says
+	Since        time.Time // when Connected last changed
 	LastError    string    // why not connected, or why the last connection ended
 	NextTry      time.Time // zero where none is planned
 	GaveUp       bool      // ReconnectTimeout has passed
@@ -17,18 +17,18 @@ type Status struct {
 	Info         transport.Info // of the last connection
 	Connections  int
 	Channels     int
-	RTT          time.Duration // smallest of late
-	ReadRate     float64       // bytes/s, of late
+	RTT          time.Duration // smallest recent round trip; 0 where none is known
+	ReadRate     float64       // bytes/s, over the last seconds
 	WriteRate    float64
 	BytesRead    uint64 // since New
 	BytesWritten uint64
-	Requests     uint64 // that callers waited for, since New
+	Requests     uint64 // for which callers waited, since New
 	InFlight     int
 	Oldest       time.Duration // age of the oldest unanswered request; 0 where none
 	Waiting      int           // callers that wait for a connection
 }
 
-// Status asks nobody: it is answered also while the line is down.
+// Status sends nothing and does not wait, also while the line is down.
 func (c *Conn) Status() Status {
 	s := Status{RTT: c.RTT()}
 	s.InFlight, s.Oldest, s.Requests = c.journal.look()
@@ -66,14 +66,14 @@ func (c *Conn) Status() Status {
 	return s
 }
 
-// metered gives the bytes moved so far and the rate of late.
+// metered returns the bytes moved so far, and the rate over the last seconds in bytes/s.
 func (p *pacer) metered() (uint64, float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.meter.total, p.meter.rate(time.Now())
 }
 
-// countPast keeps what the links have moved that are about to be forgotten. With mu held.
+// countPast adds what links have moved that are about to be forgotten. With mu held.
 func (c *Conn) countPast(links ...*link) {
 	for _, l := range links {
 		read, _ := l.read.metered()
@@ -83,7 +83,7 @@ func (c *Conn) countPast(links ...*link) {
 	}
 }
 
-// RTT is the smallest round trip of late; 0 where none is known.
+// RTT is the smallest recent round trip; 0 where none is known.
 func (c *Conn) RTT() time.Duration {
 	for _, l := range c.allLinks() {
 		if rtt := l.rtt.get(); rtt > 0 {
