@@ -17,8 +17,8 @@ const (
 	hasExtended = 1 << 31 // name and value pairs follow; nothing here needs them
 )
 
-// Attr holds the attributes of SFTP v3 (draft-02 section 5), as an answer or
-// as a wish: only fields named by Flags mean anything.
+// Attr holds the attributes of SFTP v3 (draft-02 section 5), as the server has sent
+// them or as they are to be set. Only fields named by Flags mean anything.
 type Attr struct {
 	Flags        uint32
 	Mode         uint32 // type and permission bits, as in stat(2)
@@ -59,10 +59,10 @@ func appendAttr(b *sshfx.Buffer, a Attr) {
 	}
 }
 
-// consumeAttr reads one ATTRS. The codec's own decoder believes the count of
-// extended pairs and allocates for it, so that a count of 2^32-1 in a packet of
-// 30 bytes would take the memory of this machine: hence this one, which skips them.
-// badSize tells of a size of 2^63 or more, which is then not in Flags.
+// consumeAttr reads one ATTRS. It skips extended pairs. The codec's own decoder trusts
+// their count and allocates for it: a count of 2^32-1 in a packet of 30 bytes would take
+// all memory of this machine. badSize says that the size was 2^63 or more; it is not in
+// Flags then.
 func consumeAttr(b *sshfx.Buffer) (a Attr, badSize bool) {
 	flags := b.ConsumeUint32()
 	a.Flags = flags & hasAll

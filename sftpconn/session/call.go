@@ -7,7 +7,7 @@ import (
 	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
 )
 
-// answer names what a request expects besides STATUS, which always may come.
+// answer is the kind of reply that a request expects. STATUS may always come instead.
 type answer uint8
 
 const (
@@ -22,7 +22,7 @@ const (
 	answerNames                 // EXTENDED_REPLY of users-groups-by-id@openssh.com
 )
 
-// Who may touch the buffer of a call at the moment.
+// Which goroutines touch the buffer of a call at the moment.
 const (
 	heldByReader = 1 << iota
 	heldByWriter
@@ -32,7 +32,7 @@ const (
 type Call struct {
 	s    *Session
 	want answer
-	done chan struct{} // closed once, by whoever finds the call ended and not held (under Session.mu)
+	done chan struct{} // closed by Session.end or release, when the call has ended and neither goroutine holds its buffer
 
 	// Guarded by Session.mu until done is closed.
 	id      uint32
@@ -41,7 +41,7 @@ type Call struct {
 	dst     []byte        // of READ; nil once given up
 	asked   int           // bytes a READ asks for
 	slow    bool          // the server may rightly take minutes; not changed after start
-	sent    bool          // the writer has begun with it
+	sent    bool          // the writer has begun to send it
 	givenUp bool          // nobody waits for it
 	ended   bool          // err is final
 	held    uint8         // who touches the buffer: heldByReader, heldByWriter
@@ -51,11 +51,11 @@ type Call struct {
 	closes      string // of CLOSE: the handle; not changed after start
 	unread      bool   // of CLOSE: the handle is of a directory that was not read to its end; not changed after start
 	peeks       string // of READDIR with a handle that is only foreseen: that handle; not changed after start
-	lists       bool   // of OPENDIR: it is that of OpendirAndRead; not changed after start
-	began       uint64 // of OPEN and OPENDIR: how many of them have been started in the session, this one included
+	lists       bool   // of OPENDIR: it was made by OpendirAndRead; not changed after start
+	began       uint64 // of OPEN and OPENDIR: number of these that were started in the session so far, this one included
 	untouched   bool   // of OPENDIR: see Untouched
 	foreseen    string // of OPEN and OPENDIR: see Foreseen; not changed after start
-	takenBefore uint64 // of these, how many handles will have been given out before, as known at start
+	takenBefore uint64 // of OPEN and OPENDIR: number of handles that the server gives out before, as expected at start
 	asForeseen  bool   // of OPEN and OPENDIR: see AsForeseen
 
 	// Set by the reader before done is closed, not changed after.
@@ -92,8 +92,8 @@ func (c *Call) Wait(ctx context.Context) error {
 }
 
 // Abandon gives up a call whose result nobody wants any more. A request that
-// was not sent yet is never sent, and ends with ErrAbandoned; one that was sent
-// goes on, and its payload is thrown away.
+// was not sent yet is never sent, and ends with ErrAbandoned. The answer to one
+// that was sent is thrown away.
 //
 // It returns true when the call's buffer is free at once. It returns false when
 // the buffer is just being filled or sent: then it is free when Done is closed.
@@ -116,25 +116,25 @@ func (c *Call) Abandon() bool {
 	return true
 }
 
-// The results, valid once Done is closed and the error is nil.
+// The results are valid once Done is closed, if the error is nil.
 
 // Handle is the answer of OpenFile and OpendirAndRead, good in this session only.
 func (c *Call) Handle() string { return c.text }
 
-// Foreseen is the handle that an OPEN will most likely get; "" where that can't be told. It is known at once, so that
-// READs with it can be sent in the same flight. What they bring is of this file where AsForeseen says so, and else means nothing: they may
-// have been of no file, or of another. Nothing that changes a file may be sent with it.
+// Foreseen is the handle that an OPEN will most likely get; "" where that can't be told. It is known before the answer, so that
+// READs with it can be sent in the same flight. If AsForeseen is true in the end, what they bring is of this file; else it means nothing,
+// as it may be of another file or of none. Nothing that changes a file may be sent with a foreseen handle.
 func (c *Call) Foreseen() string { return c.foreseen }
 
-// AsForeseen says, once Done is closed, whether the answer was Foreseen, and no other file had this handle meanwhile.
+// AsForeseen reports, once Done is closed, whether the answer was the foreseen handle, and no other file has had it meanwhile.
 func (c *Call) AsForeseen() bool { return c.asForeseen }
 
-// Untouched says, of an OPENDIR and once Done is closed, that the server can't have read the directory for a READDIR that was meant
-// for another one: one sent with this handle because that other was foreseen to get it. Where false, names may be missing from
-// what is read with the handle.
+// Untouched reports, of an OPENDIR and once Done is closed, that no READDIR which was meant for another directory can have read this
+// one: one that was sent with this handle because the other directory was foreseen to get it. Where it is false, names may be missing
+// from what is read with the handle.
 func (c *Call) Untouched() bool { return c.untouched }
 
-// N is the number of bytes read or written.
+// N is the number of bytes that Read has read or Write has written.
 func (c *Call) N() int { return c.n }
 
 // Data is what Read has read, in the buffer given to it.
@@ -165,6 +165,6 @@ func (c *Call) Names() (users, groups []string) {
 	return nil, nil
 }
 
-// RTT is the time from the moment when the writer took the request up to the
-// arrival of its reply; it contains what the line's own queues took. 0 where no reply came.
+// RTT is the time from when the writer began to send the request to the arrival
+// of its reply, with the time spent in queues of the line. 0 where no reply came.
 func (c *Call) RTT() time.Duration { return c.rtt }

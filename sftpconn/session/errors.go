@@ -60,8 +60,8 @@ func (e *StatusError) Error() string {
 // LostError ends every call of a session that is over.
 type LostError struct {
 	Sent bool // the server may have seen the request
-	// First says that the server was at this request, as far as can be told: it was
-	// being answered, or was the oldest that was sent and not answered.
+	// First says that this is the request that the server was working on, as far as can
+	// be told: it was being answered, or was the oldest that was sent and not answered.
 	First bool
 	Age   time.Duration // since it was sent; 0 where it was not
 	Err   error
@@ -70,7 +70,7 @@ type LostError struct {
 func (e *LostError) Error() string { return "session lost: " + e.Err.Error() }
 func (e *LostError) Unwrap() error { return e.Err }
 
-// ProtocolError is why a session ended that received what SFTP does not allow.
+// ProtocolError ends a session whose server has sent what SFTP does not allow.
 type ProtocolError struct{ What string }
 
 func (e *ProtocolError) Error() string { return "the server broke the SFTP protocol: " + e.What }

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// chatterWait is how long a server that talks something else is listened to,
-	// so that the error quotes a whole line and not its first four letters.
+	// chatterWait is how long a server that sends something other than SFTP is listened
+	// to, so that the error quotes a whole line and not its first four letters.
 	chatterWait = 300 * time.Millisecond
 	maxChatter  = 512 // bytes
 
 	// lastWords is how long a session that could not begin waits for what the
-	// server may have said about it.
+	// server may say about the reason.
 	lastWords = time.Second
 )
 
@@ -67,7 +67,7 @@ func (r *reader) greeting() error {
 		return nil
 	}
 	r.s.mu.Lock()
-	r.s.handles.may = r.s.Has("fsync@openssh.com") // a server that has its own kind of handles is noticed at the first
+	r.s.handles.may = r.s.Has("fsync@openssh.com") // if it gives out other handles than OpenSSH, the first shows that
 	r.s.mu.Unlock()
 	if r.s.Has(extLimits) {
 		r.s.limits = r.s.start(&Call{want: answerLimits, frame: newExtended(extLimits)})
@@ -80,7 +80,7 @@ func (r *reader) silence(err error) error {
 	if !errors.Is(err, io.EOF) {
 		return r.s.readError(err)
 	}
-	// What the server says on standard error comes on its own way, perhaps a little later.
+	// What the server writes to standard error comes separately, perhaps a little later.
 	for end := time.Now().Add(lastWords); r.s.ch.Remarks() == "" && r.s.Err() == nil && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -90,7 +90,7 @@ func (r *reader) silence(err error) error {
 	return errors.New("the server ended the SFTP session before it began; is SFTP switched on there (Subsystem sftp in its sshd_config)?")
 }
 
-// chatter is the error of a server that sends something else than SFTP,
+// chatter is the error of a server that sends something other than SFTP,
 // beginning with the bytes in first.
 func (r *reader) chatter(first []byte) error {
 	text := append(make([]byte, 0, maxChatter), first...)
@@ -122,8 +122,8 @@ func (r *reader) chatter(first []byte) error {
 	return transport.NoSFTP("what answers does not speak SFTP; its first bytes are % x", text[:min(len(text), 16)])
 }
 
-// listen gives what comes, until the server ends it (then it closes pieces) or it is enough. Who waited for the channel to be closed
-// instead would wait for a server that closes it only when its program ends.
+// listen sends what it reads to pieces, until the server ends the channel (then it closes pieces) or enough is closed. Nobody waits for
+// it: a server may end the channel only when its program ends.
 func (r *reader) listen(pieces chan<- []byte, enough <-chan struct{}) {
 	defer close(pieces)
 	for {

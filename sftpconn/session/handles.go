@@ -5,27 +5,27 @@ import (
 	"slices"
 )
 
-// handles foresees which handle the server will give out next. OpenSSH's are the numbers of a table, four bytes each: what was
-// given back last is given out first, and else the lowest that never was. Knowing that, what is to be
-// asked of a file can go out in one flight with its OPEN (see Call.Foreseen). Guarded by Session.mu.
+// handles foresees which handle the server will give out next. OpenSSH's are the indexes of a table, four bytes each: it gives out the
+// one that was given back last, or else the lowest that was never given out. So requests about a file can go out in one flight with its
+// OPEN (see Call.Foreseen). Guarded by Session.mu.
 type handles struct {
 	next    uint32   // the lowest number that was never given out
 	back    []uint32 // given back, the last on top
 	taken   uint64   // handles given out so far
 	opening int      // requests in flight that take a handle
 	closing int      // requests in flight that give one back
-	moving  []*Call  // both, in the order in which they went out
-	began   uint64   // counts the requests that take one, from the start of the session
+	moving  []*Call  // both kinds of requests in flight, in the order in which they went out
+	began   uint64   // number of requests so far that take a handle
 
 	// READDIRs sent with a handle that was only foreseen, by handle.
 	peekAt    map[string]int    // how many are in flight
-	peekEnded map[string]uint64 // the value of began when the last of them was answered
+	peekEnded map[string]uint64 // value of began when the last of them was answered
 
 	may   bool // the server may be OpenSSH's, by its extensions
-	wrong bool // a handle was not the expected one: the server gives them out in another way, and nothing is foreseen any more
+	wrong bool // a handle was not the expected one: the server gives them out in another way, so nothing is foreseen any more
 }
 
-// expected is the number that comes when others more have been taken.
+// expected is the number that the server gives out after it has given out others more.
 func (h *handles) expected(others int) uint32 {
 	if n := len(h.back); others < n {
 		return h.back[n-1-others]
@@ -33,9 +33,9 @@ func (h *handles) expected(others int) uint32 {
 	return h.next + uint32(others-len(h.back))
 }
 
-// foresee gives the handle that an OPEN sent now will get; "" where that can't be told. While others are given
-// back it can't: a server may answer in another order than it was asked in, and what is asked of a handle that
-// is another file's at that moment would be answered with that one's bytes.
+// foresee returns the handle that an OPEN sent now will get; "" where that can't be told. It can't while handles are being
+// given back: the server may answer out of order, and a READ with a handle that is still another file's would be answered
+// with the bytes of that file.
 func (h *handles) foresee() string {
 	if !h.may || h.wrong || h.closing > 0 {
 		return ""
@@ -43,10 +43,10 @@ func (h *handles) foresee() string {
 	return string(binary.BigEndian.AppendUint32(nil, h.expected(h.opening)))
 }
 
-// foreseeDir gives the handle that an OPENDIR sent now will get; "" where that can't be told. It may be one that is being given back:
-// should the READDIR come to what has it still, it brings no names, as that is a file (where it is refused) or a directory that was
-// read to its end. But the server gives each name once: while a READDIR with this handle is in flight that was meant for another
-// directory, it could take names from this one.
+// foreseeDir returns the handle that an OPENDIR sent now will get; "" where that can't be told. It may be a handle that is being given
+// back: if the READDIR is answered while the handle is still the old one, it brings no names, because that is a file (then it is refused)
+// or a directory that was read to its end. But the server gives each name once. So it must not be a handle with which a READDIR is in
+// flight that was meant for another directory: that could take names from this one.
 func (h *handles) foreseeDir() string {
 	if !h.may || h.wrong {
 		return ""
@@ -93,7 +93,7 @@ func (h *handles) take(handle string) {
 	}
 }
 
-// giveBack notes a handle that the server has closed.
+// giveBack notes that the server has closed a handle.
 func (h *handles) giveBack(handle string) {
 	if !h.wrong && len(handle) == 4 {
 		h.back = append(h.back, binary.BigEndian.Uint32([]byte(handle)))
@@ -123,8 +123,8 @@ func (h *handles) begin(c *Call) {
 	}
 }
 
-// moved takes a request out of moving: it is answered with err, or lost. A server that answers one before another that
-// was sent before it is none of OpenSSH's.
+// moved takes a request out of moving: it is answered with err, or lost. A server that answers it before one that was sent
+// earlier is not OpenSSH's, so its handles are not foreseen any more.
 func (h *handles) moved(c *Call, err error) {
 	i := slices.Index(h.moving, c)
 	if i < 0 {
@@ -143,7 +143,7 @@ func (h *handles) end(c *Call, err error) {
 		h.opening--
 		h.moved(c, err)
 		if err == nil {
-			// Those that were asked for before it have come, and no other: so none of them had this handle meanwhile.
+			// Exactly the handles that were asked for before have been given out before: none of them was this one.
 			c.asForeseen = !h.wrong && c.text == c.foreseen && c.takenBefore == h.taken
 			c.untouched = c.asForeseen || h.peekAt[c.text] == 0 && h.peekEnded[c.text] < c.began
 			h.take(c.text)

@@ -22,14 +22,14 @@ const (
 // DefaultLimits are those that every server must keep (draft-02 section 3).
 var DefaultLimits = Limits{MaxPacket: 34000, MaxRead: 32768, MaxWrite: 32768}
 
-// unlimited stands in for fields that are 0, which say that the server has no
-// limit of its own: then OpenSSH's are a good measure.
+// unlimited replaces fields that are 0, which mean that the server has no limit: OpenSSH's
+// limits are a good measure then.
 var unlimited = Limits{MaxPacket: 256 << 10, MaxRead: 255 << 10, MaxWrite: 255 << 10}
 
-// Limits says how large requests may be, without waiting. Open has asked the server
-// before anything else, so its answer is there once another call has been answered by
-// a server that answers in order. told is false before: l are the defaults then, as
-// where the session is lost first.
+// Limits returns how large requests may be. It does not wait for the server's answer: told is
+// false as long as that is missing, and l are the defaults then. Open has asked for the limits
+// before anything else, so a server that answers in order has told them when any other call is
+// answered.
 func (s *Session) Limits() (l Limits, told bool) {
 	if s.limits == nil {
 		return DefaultLimits, true

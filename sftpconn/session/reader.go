@@ -11,9 +11,9 @@ import (
 	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
 )
 
-// readAhead is how much the reader takes from the channel when it looks for
-// headers, in bytes. It is small, because what it takes of a DATA's payload must
-// be copied; and it is enough for a hundred small replies.
+// readAhead is the size of the reader's buffer for headers and small replies, in
+// bytes. It is small, because the part of a DATA's payload that comes into it must be
+// copied; and it holds a hundred small replies.
 const readAhead = 4 << 10
 
 // reader is the state of the reader's goroutine.
@@ -67,8 +67,8 @@ func (r *reader) reply() error {
 	return err
 }
 
-// rest reads the n bytes that are left of the reply to c. fault is the outcome
-// of the call; err ends the session.
+// rest reads the remaining n bytes of the reply to c. fault is the outcome of the
+// call; err ends the session.
 func (r *reader) rest(c *Call, kind sshfx.PacketType, n int) (fault, err error) {
 	if kind == sshfx.PacketTypeData && c.want == answerData {
 		return r.data(c, n)

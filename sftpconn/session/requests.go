@@ -14,13 +14,13 @@ const (
 	OpenExcl   = 0x20
 )
 
-// OpenFile is OPEN; a holds the wished attributes of a file that is created.
+// OpenFile is OPEN. a are the attributes for a file that is created.
 func (s *Session) OpenFile(path string, pflags uint32, a Attr) *Call {
 	return s.start(newOpen(path, pflags, a))
 }
 
-// LookAndOpen is Lstat and OpenFile with no other request in between: none of this session gives the name to something
-// else after it was looked at. OPEN follows links, and so would open what is not meant.
+// LookAndOpen is Lstat and OpenFile with no other request of this session in between: one could give the name to something else after it
+// was looked at, and OPEN would even follow a link.
 func (s *Session) LookAndOpen(path string, pflags uint32, a Attr) (look, open *Call) {
 	b := newFrame(sshfx.PacketTypeLStat)
 	b.AppendString(path)
@@ -41,8 +41,8 @@ func newOpen(path string, pflags uint32, a Attr) *Call {
 // CloseHandle is CLOSE, for files and directories.
 func (s *Session) CloseHandle(handle string) *Call { return s.closeHandle(handle, false) }
 
-// CloseUnread is CloseHandle for a directory that was not read to its end: a READDIR meant for the next to get the handle could
-// still bring names of it.
+// CloseUnread is CloseHandle for a directory that was not read to its end: a READDIR that is meant for the next directory with this handle
+// could still bring names of this one.
 func (s *Session) CloseUnread(handle string) *Call { return s.closeHandle(handle, true) }
 
 func (s *Session) closeHandle(handle string, unread bool) *Call {
@@ -99,9 +99,9 @@ func (s *Session) Fsetstat(handle string, a Attr) *Call {
 	return s.startAttr(sshfx.PacketTypeFSetStat, handle, a)
 }
 
-// OpendirAndRead gives a handle for Readdir, and has n READDIRs of the directory in the same flight; none where the handle can't be
-// foreseen. CloseHandle gives it back. When open is answered, Untouched must be asked: where it is false, the handle is no good for
-// reading and reads are to be abandoned.
+// OpendirAndRead opens a directory for Readdir, with n READDIRs in the same flight; with none where the handle can't be foreseen.
+// CloseHandle closes it. When open is answered, check Untouched: where it is false, the handle must not be used for reading, and reads
+// are to be abandoned.
 func (s *Session) OpendirAndRead(path string, n int) (open *Call, reads []*Call) {
 	open = newText(sshfx.PacketTypeOpenDir, answerHandle, path)
 	open.lists = true
@@ -150,9 +150,9 @@ func (s *Session) Readlink(path string) *Call {
 	return s.startText(sshfx.PacketTypeReadLink, answerName, path)
 }
 
-// Symlink makes linkpath point to target. OpenSSH reads the two in the opposite
-// order of the draft, and other servers have followed it (PROTOCOL section 4.1),
-// but for one that says so.
+// Symlink makes linkpath point to target. OpenSSH takes the two in the opposite
+// order of the draft (PROTOCOL section 4.1), and other servers do as OpenSSH, except
+// one that says so by an extension.
 func (s *Session) Symlink(target, linkpath string) *Call {
 	if (*s.extensions.Load())[extSymlinkOrder] == "linkpath-targetpath" {
 		return s.startTwo(sshfx.PacketTypeSymlink, linkpath, target)

@@ -20,8 +20,8 @@ import (
 type Options struct {
 	Logger *slog.Logger // nil: slog.Default()
 
-	// Like is another session with the same program on the same server; nil where there is none. What that one was told
-	// is taken for granted: Open does not wait for VERSION, so that requests go out in one flight with INIT.
+	// Like is another session with the same program on the same server; nil where there is none. What its server has said
+	// is taken to hold here, too: Open does not wait for VERSION, so that requests go out in one flight with INIT.
 	Like *Session
 }
 
@@ -30,22 +30,22 @@ type Session struct {
 	ch  transport.Channel
 	log *slog.Logger
 
-	greeted    chan error                        // one value: how the greeting went; sent by the reader
+	greeted    chan error                        // gets one value from the reader, the outcome of the greeting; never closed
 	wake       chan struct{}                     // capacity 1: there may be something in queue for the writer
 	done       chan struct{}                     // closed by fail, once
 	extensions atomic.Pointer[map[string]string] // by name, with their values; never nil, empty before the greeting
 	limits     *Call                             // nil where the server has no limits@openssh.com; set before greeted, or that of Options.Like
-	known      bool                              // what Options.Like was told is taken over, so limits are not asked for; set before the goroutines start
+	known      bool                              // what Options.Like knows was taken over, so limits are not asked for; set before the goroutines start
 	maxPacket  atomic.Int64                      // longest packet either way, in bytes without its length field
 
 	mu        sync.Mutex // guards what follows and the fields of each Call that say so; a leaf: no other lock is taken under it
 	err       error      // why the session is over
 	pending   map[uint32]*Call
-	answering *Call // whose reply is being read, in pending no more
+	answering *Call // whose reply is being read; not in pending any more
 	queue     callQueue
 	lastID    uint32
 	inFlight  int
-	slow      int // of these, how many are slow
+	slow      int // number of slow calls among those in flight
 	handles   handles
 }
 
@@ -102,7 +102,7 @@ func Open(ctx context.Context, ch transport.Channel, o Options) (*Session, error
 	return nil, cause
 }
 
-// takeOver has what like was told hold here too, if it was told all.
+// takeOver takes over what like knows of the server, if it knows the limits, too.
 func (s *Session) takeOver(like *Session) {
 	if _, told := like.Limits(); !told {
 		return
@@ -124,7 +124,7 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// End is Close for a reason, which Err and the calls in flight then tell.
+// End is Close for a reason, with which Err and the calls in flight then end.
 func (s *Session) End(cause error) { s.fail(cause) }
 
 // Done is closed when the session is over; Err then says why.
@@ -150,15 +150,15 @@ func (s *Session) InFlight() int {
 	return s.inFlight
 }
 
-// Slow says whether a request is among those in flight whose answer may rightly
-// take minutes (FSYNC, COPY-DATA): a server that answers in order is silent until then.
+// Slow reports whether a request is in flight whose answer may rightly take
+// minutes (FSYNC, COPY-DATA). A server that answers in order is silent until then.
 func (s *Session) Slow() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.slow > 0
 }
 
-// Started changes with each request: as long as it stays the same nobody has asked anything.
+// Started changes with each request: while it stays the same no request has been made.
 func (s *Session) Started() uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,7 +208,7 @@ func (s *Session) enqueue(c *Call) *Call {
 	return c
 }
 
-// end settles the outcome of c, which is in pending no more: so it is called once for each. With mu held.
+// end settles the outcome of c. It is called once for each call, when that is not in pending any more. With mu held.
 func (s *Session) end(c *Call, err error) {
 	c.ended, c.err = true, err
 	s.inFlight--
@@ -221,8 +221,8 @@ func (s *Session) end(c *Call, err error) {
 	}
 }
 
-// release takes back one hold of c, and closes c.done where that was the last
-// thing to wait for. With mu held.
+// release ends a hold on the buffer of c, and closes c.done if the call has ended and
+// that was the last hold. With mu held.
 func (s *Session) release(c *Call, hold uint8) {
 	c.held &^= hold
 	if c.ended && c.held == 0 {
@@ -230,7 +230,7 @@ func (s *Session) release(c *Call, hold uint8) {
 	}
 }
 
-// fail ends the session; the first reason counts.
+// fail ends the session, and all calls that are not answered. The first reason counts.
 func (s *Session) fail(err error) {
 	if errors.Is(err, io.EOF) {
 		// A lost session must never look like the end of a file to whoever asks errors.Is.
@@ -254,7 +254,7 @@ func (s *Session) fail(err error) {
 	go s.ch.Close()
 }
 
-// first gives the call that the server is at; nil where there is none. With mu held.
+// first returns the call that the server is working on; nil where there is none. With mu held.
 func (s *Session) first() *Call {
 	if s.answering != nil {
 		return s.answering
@@ -268,7 +268,7 @@ func (s *Session) first() *Call {
 	return first
 }
 
-// before says whether c was sent before d: ids are given in the order of sending, and begin anew after the last.
+// before reports whether c was sent before d. Ids are given in the order of sending, and wrap around.
 func (c *Call) before(d *Call) bool { return int32(c.id-d.id) < 0 }
 
 // lost is the error of a call whose session ends. With mu held.

@@ -16,8 +16,8 @@ const sshPacket = 32 << 10
 func (s *Session) writeLoop() {
 	piece := appendInit(make([]byte, 0, sshPacket+512))
 	if _, err := s.ch.Write(piece); err != nil {
-		// The server is gone already. What it said before is worth more to the user
-		// than this error, so the reader may find it first.
+		// The server is gone already. What it has said before helps the user more than
+		// this error, so the reader gets the time to find it.
 		select {
 		case <-s.done:
 		case <-time.After(2 * lastWords):
@@ -73,7 +73,8 @@ func (s *Session) next() *Call {
 	}
 }
 
-// send adds the request of c to piece and writes what is full. It returns what is left to write.
+// send appends the request of c to piece, and writes piece as often as it is full. It returns what is left to
+// write, and whether the session is still good.
 func (s *Session) send(c *Call, piece []byte) ([]byte, bool) {
 	if len(piece)+c.frame.Len() > sshPacket {
 		if len(piece) > 0 && !s.write(piece) {

@@ -1,6 +1,6 @@
-// Package transport says what the rooms above need of one authenticated
-// connection to a server: channels that carry SFTP, a probe of whether the
-// other side is alive, and an end that never blocks.
+// Package transport defines what package sftpconn needs of one authenticated
+// connection to a server: channels that carry SFTP, a probe of whether the other
+// side is alive, and a Close that never blocks.
 //
 // Package sshdial makes transports; package sftpconn uses them and makes new
 // ones when one is lost.
@@ -27,14 +27,14 @@ var ErrNoProbe = errors.New("transport has no probe of its own")
 // refused, a changed host key, a wrong configuration.
 type PermanentError struct {
 	Err    error
-	Login  bool // the server has judged a login: each further one that fails counts against the user
-	NoSFTP bool // the server lets us in, and has no SFTP to give
+	Login  bool // the server has refused a login: further ones that fail may count against the user
+	NoSFTP bool // the login has succeeded, but the server has no SFTP
 }
 
 func (e *PermanentError) Error() string { return e.Err.Error() }
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// NoSFTP makes a PermanentError of a server that lets us in and has no SFTP to give.
+// NoSFTP makes a PermanentError for a server that has accepted the login, but has no SFTP.
 func NoSFTP(format string, args ...any) error {
 	return &PermanentError{Err: fmt.Errorf(format, args...), NoSFTP: true}
 }
@@ -62,22 +62,23 @@ type Transport interface {
 	Info() Info
 }
 
-// Reserver is a Transport on which the first of the round trips that OpenChannel takes can be had in advance.
+// Reserver is a Transport on which the first of the round trips that OpenChannel takes can be made in advance.
 type Reserver interface {
 	// Reserve begins to open n channels, with no program at their far end yet, less those that are reserved
 	// already. The next calls of OpenChannel take them; those that none has taken after a while are given back. It does not wait.
 	Reserve(n int)
 }
 
-// Sender is a Transport that is told by the network what has arrived of the bytes that it has sent.
+// Sender is a Transport that knows how many of the bytes that it has sent have arrived.
 type Sender interface {
 	// Arrived is how many bytes the next host has acknowledged, and how many more are on their way to it. Where nothing is known both are 0.
 	Arrived() (bytes, more uint64)
 }
 
-// Leaver is a Transport that can end so that the server sees no lost line in it.
+// Leaver is a Transport that can end in such a way that the server does not log a lost line.
 type Leaver interface {
-	// Leave comes before Close, from who has an answer to all that was sent and will send nothing again. It may wait for a moment.
+	// Leave prepares such an end. It is called before Close, when all requests are answered and no other will be sent. It may wait for a
+	// moment.
 	Leave()
 }
 
@@ -86,8 +87,8 @@ type Leaver interface {
 type Channel interface {
 	io.ReadWriteCloser
 
-	// Remarks is what the server wrote on standard error of this channel so
-	// far (at most 4 KiB), for messages to the user; "" where there is none.
+	// Remarks is what the server has written on standard error of this channel
+	// so far (4 KiB of it at most), for messages to the user; "" for nothing.
 	Remarks() string
 }
 
@@ -100,13 +101,13 @@ type Info struct {
 	HostKey    string // type and SHA256 fingerprint; "" where not known
 	Cipher     string // "" where not known
 	Relayed    bool   // the line leads through another host or program (ProxyJump, ProxyCommand, a ControlMaster)
-	Shared     bool   // programs of the user's use the connection too (a ControlMaster's)
+	Shared     bool   // other programs of the user use the connection, too (a ControlMaster)
 }
 
 type furtherKey struct{}
 
-// Further makes a context for a login beside a connection that is good. Where it is refused (a limit of logins, a code that
-// counts once) nothing is given up that worked for the other.
+// Further makes a context for a login beside a good connection. Where that is refused (a limit on logins, a one-time code), what
+// worked for the first login is kept all the same.
 func Further(ctx context.Context) context.Context { return context.WithValue(ctx, furtherKey{}, true) }
 
 // IsFurther says whether ctx was made by Further.
