@@ -84,8 +84,7 @@ func Start(o Options) (*Server, error) {
 	if s.listener, err = net.Listen("tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", o.Listen, err)
 	}
-	s.wg.Add(1)
-	go s.accept()
+	s.wg.Go(s.accept)
 	return s, nil
 }
 
@@ -122,8 +121,8 @@ func (s *Server) admit(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions,
 	return nil, errors.New("unknown key")
 }
 
+// accept takes connections until the listener is closed.
 func (s *Server) accept() {
-	defer s.wg.Done()
 	for {
 		conn, err := s.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -138,14 +137,14 @@ func (s *Server) accept() {
 			conn.Close()
 			return
 		}
-		go func() {
+		s.wg.Go(func() {
 			defer s.remove(conn)
 			s.serve(conn)
-		}()
+		})
 	}
 }
 
-// add counts a connection in; it is refused once the server is closed.
+// add notes a connection, and returns false once the server is closed.
 func (s *Server) add(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,16 +152,14 @@ func (s *Server) add(conn net.Conn) bool {
 		return false
 	}
 	s.conns[conn] = struct{}{}
-	s.wg.Add(1)
 	return true
 }
 
 func (s *Server) remove(conn net.Conn) {
 	conn.Close()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.conns, conn)
-	s.mu.Unlock()
-	s.wg.Done()
 }
 
 // serve is the life of one connection.

@@ -3,7 +3,8 @@ package sftptest
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,8 +20,8 @@ var (
 // line is one connection to a Server.
 type line struct {
 	s        *Server
-	received atomic.Int64 // when the last byte came, in nanoseconds since 1970
-	done     chan struct{}
+	received atomic.Int64  // when the last byte came, in nanoseconds since 1970
+	done     chan struct{} // closed by end
 
 	mu       sync.Mutex // guards what follows; taken before Server.mu
 	err      error
@@ -100,10 +101,7 @@ func (l *line) end(err error) {
 		l.err = err
 		close(l.done)
 	}
-	channels := make([]*lineChannel, 0, len(l.channels))
-	for c := range l.channels {
-		channels = append(channels, c)
-	}
+	channels := slices.Collect(maps.Keys(l.channels))
 	l.mu.Unlock()
 	for _, c := range channels {
 		c.Close()
@@ -115,7 +113,7 @@ func (l *line) end(err error) {
 type lineChannel struct {
 	l *line
 	transport.Channel
-	closed chan struct{}
+	closed chan struct{} // closed by Close
 	once   sync.Once
 	holed  atomic.Bool // bytes were cut off what the server sent: nothing behind them may pass
 }
@@ -170,7 +168,7 @@ func (c *lineChannel) reason() error {
 	if err := c.l.Err(); err != nil {
 		return err
 	}
-	return fmt.Errorf("channel is closed")
+	return errors.New("channel is closed")
 }
 
 func (c *lineChannel) Close() error {

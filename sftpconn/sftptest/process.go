@@ -43,12 +43,10 @@ func startProcess(s *Server) (*process, error) {
 		out.Close()
 		return nil, fmt.Errorf("start %s: %w", s.program, err)
 	}
-	s.processes.Add(1)
-	go func() {
-		defer s.processes.Done()
+	s.processes.Go(func() {
 		defer close(p.dead)
 		p.cmd.Wait() // killed by Close, or over by itself: either way only its end matters
-	}()
+	})
 	return p, nil
 }
 

@@ -3,7 +3,9 @@ package sftptest
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -157,10 +159,7 @@ func (s *Server) Refuse(err error) {
 func (s *Server) Cut() {
 	s.mu.Lock()
 	s.budget = -1
-	lines := make([]*line, 0, len(s.lines))
-	for l := range s.lines {
-		lines = append(lines, l)
-	}
+	lines := slices.Collect(maps.Keys(s.lines))
 	s.mu.Unlock()
 	for _, l := range lines {
 		l.end(ErrCut)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,10 +16,10 @@ import (
 // password is in no environment and in no list of processes.
 type askpass struct {
 	dir, script, fifo string
-	closed            chan struct{}
+	closed            chan struct{} // closed by close
 	once              sync.Once
-	wait              sync.WaitGroup
-	given             atomic.Bool // it was asked for
+	wait              sync.WaitGroup // of serve
+	given             atomic.Bool    // the password was asked for
 }
 
 // askpassScript answers questions for a password, and no others: the answer to
@@ -43,16 +44,14 @@ func newAskpass(password []byte) (*askpass, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	word := append(append([]byte(nil), password...), '\n')
-	a.wait.Add(1)
-	go a.serve(word)
+	word := slices.Concat(password, []byte{'\n'}) // one piece of memory, so that all of it is wiped
+	a.wait.Go(func() { a.serve(word) })
 	return a, nil
 }
 
 // serve gives the password to the first that asks. A second question means that
 // it was wrong, and gets no answer, so that ssh gives up.
 func (a *askpass) serve(word []byte) {
-	defer a.wait.Done()
 	defer wipe(word)
 	for first := true; ; first = false {
 		// Opening waits for a reader.
@@ -77,7 +76,7 @@ func (a *askpass) serve(word []byte) {
 func (a *askpass) close() {
 	a.once.Do(func() {
 		close(a.closed)
-		// A reader, to wake the server.
+		// serve waits for somebody who reads.
 		if f, err := os.OpenFile(a.fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
 			a.wait.Wait()
 			f.Close()

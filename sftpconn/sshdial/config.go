@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -80,12 +81,7 @@ func (c *hostConfig) isDefault(key string) bool {
 
 func (c *hostConfig) user() string     { return c.get("user") }
 func (c *hostConfig) hostName() string { return c.get("hostname") }
-func (c *hostConfig) port() string {
-	if p := c.get("port"); p != "" {
-		return p
-	}
-	return "22"
-}
+func (c *hostConfig) port() string     { return cmp.Or(c.get("port"), "22") }
 
 // name is how messages call the host: as the user knows it, with the real name
 // where that differs.

@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,7 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 		}
 		defer a.close()
 		answer = a
-		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+displayOr(":0"))
+		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+cmp.Or(os.Getenv("DISPLAY"), ":0"))
 	} else if !open && (d.o.SSHCommand == "" || refused) {
 		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect). But where
 		// a password was refused it would send an empty one.
@@ -184,13 +185,6 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 	t.greeted = hello
 	t.remarks = p.stderr.String
 	return t, nil
-}
-
-func displayOr(otherwise string) string {
-	if v := os.Getenv("DISPLAY"); v != "" {
-		return v
-	}
-	return otherwise
 }
 
 // noUseTrying are what ssh says when trying again won't help.

@@ -2,6 +2,7 @@ package sshdial
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -190,11 +191,9 @@ func (h *hostKeyCheck) refuseChanged(key ssh.PublicKey, known []xknownhosts.Know
 		quote(entry.Filename), quote(knownhosts.Normalize(h.known.address)))
 }
 
+// fileOrNone names the file to which the user is to add a key.
 func (k *knownHosts) fileOrNone() string {
-	if k.file == "" {
-		return "a file that UserKnownHostsFile names"
-	}
-	return k.file
+	return cmp.Or(k.file, "a file that UserKnownHostsFile names")
 }
 
 // places names where entries stand.

@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"bytes"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
@@ -20,7 +21,7 @@ type secrets struct {
 func (s *secrets) getPassword() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]byte(nil), s.password...)
+	return bytes.Clone(s.password)
 }
 
 func (s *secrets) hasPassword() bool {
@@ -33,7 +34,7 @@ func (s *secrets) getAnswer(question string) ([]byte, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, ok := s.answers[question]
-	return append([]byte(nil), a...), ok
+	return bytes.Clone(a), ok
 }
 
 func (s *secrets) hasAnswers() bool {
@@ -69,13 +70,13 @@ func (s *secrets) keep(password []byte, answers map[string][]byte, signers map[s
 	}
 	if len(password) > 0 {
 		wipe(s.password)
-		s.password = append([]byte(nil), password...)
+		s.password = bytes.Clone(password)
 	}
 	for q, a := range answers {
 		if s.answers == nil {
 			s.answers = map[string][]byte{}
 		}
-		s.answers[q] = append([]byte(nil), a...)
+		s.answers[q] = bytes.Clone(a)
 	}
 	for f, k := range signers {
 		if s.signers == nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // Table is every option that may stand after -o, ssh's own apart, in the order of the help.
-var Table = slicesOf(lineOptions, cacheOptions, fileOptions, kernelOptions, ignoredOptions)
+var Table = slices.Concat(lineOptions, cacheOptions, fileOptions, kernelOptions, ignoredOptions)
 
 var byName = func() map[string]Option {
 	m := make(map[string]Option, len(Table))

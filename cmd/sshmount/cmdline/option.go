@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -65,7 +66,7 @@ func notBoolean(field func(*Settings) *bool) func(*Settings, string) error {
 func text(field func(*Settings) *string) func(*Settings, string) error {
 	return func(s *Settings, v string) error {
 		if v == "" {
-			return fmt.Errorf("the value is empty")
+			return errors.New("the value is empty")
 		}
 		*field(s) = v
 		return nil
@@ -77,7 +78,7 @@ func text(field func(*Settings) *string) func(*Settings, string) error {
 func file(field func(*Settings) *string) func(*Settings, string) error {
 	return func(s *Settings, v string) error {
 		if v == "" {
-			return fmt.Errorf("the name of the file is empty")
+			return errors.New("the name of the file is empty")
 		}
 		abs, err := absolute(v)
 		if err != nil {
@@ -108,8 +109,7 @@ func octal(field func(*Settings) **uint32) func(*Settings, string) error {
 		if err != nil || n > 0o7777 {
 			return fmt.Errorf("%q is not an octal number up to 7777", v)
 		}
-		m := uint32(n)
-		*field(s) = &m
+		*field(s) = new(uint32(n))
 		return nil
 	}
 }
@@ -123,8 +123,7 @@ func id(field func(*Settings) **uint32) func(*Settings, string) error {
 		if err != nil {
 			return fmt.Errorf("%q is not a numeric id", v)
 		}
-		m := uint32(n)
-		*field(s) = &m
+		*field(s) = new(uint32(n))
 		return nil
 	}
 }
@@ -162,7 +161,7 @@ func secondsIgnored(_ *Settings, v string) error {
 func ignored(*Settings, string) error { return nil }
 
 func refused(why string) func(*Settings, string) error {
-	return func(*Settings, string) error { return fmt.Errorf("%s", why) }
+	return func(*Settings, string) error { return errors.New(why) }
 }
 
 // kernelOption hands an option to the kernel as it is.

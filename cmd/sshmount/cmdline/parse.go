@@ -117,9 +117,7 @@ func (p *parser) flag(flag byte) error {
 		case 'f':
 			s.Fake = true
 			return nil
-		case 'n', 'v':
-			return nil
-		case 'w':
+		case 'n', 'v', 'w':
 			return nil
 		}
 	}
@@ -142,9 +140,13 @@ func (p *parser) flag(flag byte) error {
 	case '1':
 		return p.option("ssh_protocol=1")
 	default:
-		return faultf("unknown option -%c; '%s --help' shows the known ones", flag, "sshmount")
+		return unknownFlag(flag)
 	}
 	return nil
+}
+
+func unknownFlag(flag byte) error {
+	return faultf("unknown option -%c; 'sshmount --help' shows the known ones", flag)
 }
 
 func (p *parser) flagWithValue(flag byte, value string) error {
@@ -174,7 +176,7 @@ func (p *parser) flagWithValue(flag byte, value string) error {
 		}
 	default: // -t and -N come from mount(8): the type, and a namespace that it has already entered
 		if !p.s.form.helper {
-			return faultf("unknown option -%c; '%s --help' shows the known ones", flag, "sshmount")
+			return unknownFlag(flag)
 		}
 	}
 	return nil

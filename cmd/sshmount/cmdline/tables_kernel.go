@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os/user"
+	"slices"
 	"time"
 )
 
@@ -112,7 +113,7 @@ var kernelOptions = []Option{
 }
 
 // ignoredOptions are accepted, so that old command lines and /etc/fstab go on working, and do nothing.
-var ignoredOptions = slicesOf(
+var ignoredOptions = slices.Concat(
 	ignoredFlags("defaults", "auto", "noauto", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup",
 		"_netdev", "_rnetdev", "nofail", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
 		"lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
@@ -159,12 +160,4 @@ func ignoredNumbers(names ...string) []Option {
 		options = append(options, Option{Name: n, Value: "N", Group: GroupIgnored, set: numberIgnored})
 	}
 	return options
-}
-
-func slicesOf(lists ...[]Option) []Option {
-	var all []Option
-	for _, l := range lists {
-		all = append(all, l...)
-	}
-	return all
 }

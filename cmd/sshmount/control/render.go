@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -85,7 +86,7 @@ func (s Status) writeState(b *strings.Builder, now time.Time, point string) {
 	if s.Login.Client == "" {
 		return
 	}
-	fmt.Fprintf(b, "  login: %s", or(s.Login.User, "(no user)"))
+	fmt.Fprintf(b, "  login: %s", cmp.Or(s.Login.User, "(no user)"))
 	for _, part := range []struct{ before, what string }{
 		{" by ", s.Login.Method}, {" at ", s.Login.Remote}, {", client ", s.Login.Client}, {", cipher ", s.Login.Cipher}, {", host key ", s.Login.HostKey},
 	} {
@@ -194,13 +195,6 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
 
 // Bytes writes a size with a unit of 1024.
