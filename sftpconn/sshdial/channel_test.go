@@ -72,7 +72,7 @@ func TestNoSubsystem(t *testing.T) {
 	o := s.options(t, key)
 	o.SFTPServer = "no-such-thing"
 	_, err := dial(t, o).OpenChannel(ctxOf(t))
-	if !errors.Is(err, ErrNoSubsystem) || !isPermanent(err) {
+	if !errors.Is(err, errNoSubsystem) || !isPermanent(err) {
 		t.Fatalf("%v", err)
 	}
 	says(t, err.Error(), "no-such-thing", "sftp_server=")

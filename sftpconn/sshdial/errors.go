@@ -12,9 +12,9 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// ErrNoSubsystem is returned by OpenChannel where the server is logged in to, but
+// errNoSubsystem is returned by OpenChannel where the server is logged in to, but
 // has no SFTP server under the name or path that was asked for.
-var ErrNoSubsystem = errors.New("the server offers no such SFTP server")
+var errNoSubsystem = errors.New("the server offers no such SFTP server")
 
 // errTimeUp is the cause with which a login's context ends when patience is up.
 var errTimeUp = errors.New("no answer in time")

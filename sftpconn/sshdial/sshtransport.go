@@ -244,7 +244,7 @@ func (t *sshTransport) openChannel() (transport.Channel, error) {
 	case !ok:
 		c.Close()
 		return nil, transport.NoSFTP("%w: %s refused the %s %q. Give the path of its SFTP server (sftp_server=/usr/lib/openssh/sftp-server), or switch SFTP on in its sshd_config",
-			ErrNoSubsystem, t.name, kind, t.server)
+			errNoSubsystem, t.name, kind, t.server)
 	}
 	t.opened.Store(true)
 	return c, nil

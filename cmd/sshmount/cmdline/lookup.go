@@ -8,12 +8,12 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// Table is every option that may stand after -o, ssh's own apart, in the order of the help.
-var Table = slices.Concat(lineOptions, cacheOptions, fileOptions, kernelOptions, ignoredOptions)
+// table is every option that may stand after -o, ssh's own apart, in the order of the help.
+var table = slices.Concat(lineOptions, cacheOptions, fileOptions, kernelOptions, ignoredOptions)
 
-var byName = func() map[string]Option {
-	m := make(map[string]Option, len(Table))
-	for _, o := range Table {
+var byName = func() map[string]option {
+	m := make(map[string]option, len(table))
+	for _, o := range table {
 		if _, twice := m[o.Name]; twice {
 			panic("option " + o.Name + " stands twice in the table")
 		}
@@ -23,7 +23,7 @@ var byName = func() map[string]Option {
 }()
 
 // apply checks a value against the option's choices and puts it into effect.
-func (o Option) apply(s *Settings, value string) error {
+func (o option) apply(s *Settings, value string) error {
 	if len(o.Choices) > 0 && !slices.Contains(o.Choices, value) && (value != "" || !o.Optional) {
 		return fmt.Errorf("%q is none of %s", value, strings.Join(o.Choices, ", "))
 	}
@@ -39,7 +39,7 @@ func unknown(name string) error {
 			best, distance = known, d
 		}
 	}
-	for _, o := range Table {
+	for _, o := range table {
 		consider(o.Name)
 	}
 	for _, k := range sshKeywords {

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// Group is a heading of the help.
-type Group string
+// heading is a group of options in the help.
+type heading string
 
 const (
-	GroupLine    Group = "Connection"              // of the login and the line to the server
-	GroupCache   Group = "Cache and durability"    // what is kept here, for how long, and when it is saved
-	GroupFiles   Group = "Files, links and owners" // how the server's files are shown
-	GroupKernel  Group = "Mount"                   // of FUSE and of mount(8)
-	GroupIgnored Group = "Accepted with no effect" // for old command lines
+	groupLine    heading = "Connection"              // of the login and the line to the server
+	groupCache   heading = "Cache and durability"    // what is kept here, for how long, and when it is saved
+	groupFiles   heading = "Files, links and owners" // how the server's files are shown
+	groupKernel  heading = "Mount"                   // of FUSE and of mount(8)
+	groupIgnored heading = "Accepted with no effect" // for old command lines
 )
 
-// Option is one row of the table: something that may stand after -o.
-type Option struct {
+// option is one row of the table: something that may stand after -o.
+type option struct {
 	Name     string
 	Value    string   // how the help calls the value; "" where there is none
 	Optional bool     // the value may be left out
 	Choices  []string // where the value is one of a few words
 	Help     string   // one line; "" keeps the row out of the help
-	Group    Group
+	Group    heading
 	Mounts   bool // a word of /etc/fstab: in a call by mount(8) it is this row's with a value too, which is ssh's option in other calls
 
 	set func(s *Settings, value string) error

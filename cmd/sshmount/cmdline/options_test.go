@@ -228,8 +228,8 @@ func TestHelpNamesEveryOptionOnce(t *testing.T) {
 	if err := Usage(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range Table {
-		if (o.Help != "" || o.Group == GroupIgnored) && !strings.Contains(b.String(), o.Name) {
+	for _, o := range table {
+		if (o.Help != "" || o.Group == groupIgnored) && !strings.Contains(b.String(), o.Name) {
 			t.Errorf("%s is not in the help", o.Name)
 		}
 		if o.set == nil {

@@ -9,56 +9,56 @@ import (
 )
 
 // kernelOptions are those of FUSE and of mount(8) that have an effect.
-var kernelOptions = []Option{
-	{Name: "allow_other", Group: GroupKernel, Help: "other users may use the mount; permissions are then checked here",
+var kernelOptions = []option{
+	{Name: "allow_other", Group: groupKernel, Help: "other users may use the mount; permissions are then checked here",
 		set: flag(func(s *Settings) *bool { return &s.Mount.AllowOther })},
-	{Name: "allow_root", Group: GroupKernel, Help: "root may use the mount too",
+	{Name: "allow_root", Group: groupKernel, Help: "root may use the mount too",
 		set: flag(func(s *Settings) *bool { return &s.Mount.AllowRoot })},
-	{Name: "default_permissions", Group: GroupKernel, Help: "the kernel checks permissions before the server does",
+	{Name: "default_permissions", Group: groupKernel, Help: "the kernel checks permissions before the server does",
 		set: func(s *Settings, _ string) error {
 			s.Mount.DefaultPermissions, s.noDefaultPerms = true, false
 			return nil
 		}},
-	{Name: "no_default_permissions", Group: GroupKernel, Help: "leave permissions to the server, also with allow_other",
+	{Name: "no_default_permissions", Group: groupKernel, Help: "leave permissions to the server, also with allow_other",
 		set: func(s *Settings, _ string) error {
 			s.Mount.DefaultPermissions, s.noDefaultPerms = false, true
 			return nil
 		}},
-	{Name: "ro", Group: GroupKernel, Help: "read only",
+	{Name: "ro", Group: groupKernel, Help: "read only",
 		set: flag(func(s *Settings) *bool { return &s.Mount.ReadOnly })},
-	{Name: "rw", Group: GroupKernel, Help: "read and write (the default)",
+	{Name: "rw", Group: groupKernel, Help: "read and write (the default)",
 		set: unflag(func(s *Settings) *bool { return &s.Mount.ReadOnly })},
-	{Name: "suid", Group: GroupKernel, Help: "setuid and setgid bits of remote files count here",
+	{Name: "suid", Group: groupKernel, Help: "setuid and setgid bits of remote files count here",
 		set: func(s *Settings, _ string) error { s.Mount.Suid, s.suidGiven = true, true; return nil }},
-	{Name: "nosuid", Group: GroupKernel, Help: "they don't (the default)",
+	{Name: "nosuid", Group: groupKernel, Help: "they don't (the default)",
 		set: unflag(func(s *Settings) *bool { return &s.Mount.Suid })},
-	{Name: "dev", Group: GroupKernel, Help: "device nodes of the server count here",
+	{Name: "dev", Group: groupKernel, Help: "device nodes of the server count here",
 		set: func(s *Settings, _ string) error { s.Mount.Dev, s.devGiven = true, true; return nil }},
-	{Name: "nodev", Group: GroupKernel, Help: "they don't (the default)",
+	{Name: "nodev", Group: groupKernel, Help: "they don't (the default)",
 		set: unflag(func(s *Settings) *bool { return &s.Mount.Dev })},
-	{Name: "exec", Group: GroupKernel, Help: "programs may be run (the default)",
+	{Name: "exec", Group: groupKernel, Help: "programs may be run (the default)",
 		set: unflag(func(s *Settings) *bool { return &s.Mount.NoExec })},
-	{Name: "noexec", Group: GroupKernel, Help: "programs may not be run",
+	{Name: "noexec", Group: groupKernel, Help: "programs may not be run",
 		set: flag(func(s *Settings) *bool { return &s.Mount.NoExec })},
-	{Name: "symfollow", Group: GroupKernel, Help: "symbolic links are followed (the default)",
+	{Name: "symfollow", Group: groupKernel, Help: "symbolic links are followed (the default)",
 		set: unflag(func(s *Settings) *bool { return &s.Mount.NoSymfollow })},
-	{Name: "nosymfollow", Group: GroupKernel, Help: "links are shown, and no program is led on by one (Linux 5.10; except for root with a fusermount3 that knows it)",
+	{Name: "nosymfollow", Group: groupKernel, Help: "links are shown, and no program is led on by one (Linux 5.10; except for root with a fusermount3 that knows it)",
 		set: flag(func(s *Settings) *bool { return &s.Mount.NoSymfollow })},
-	{Name: "atime", Group: GroupKernel,
+	{Name: "atime", Group: groupKernel,
 		set: unflag(func(s *Settings) *bool { return &s.Mount.NoAtime })},
-	{Name: "noatime", Group: GroupKernel, Help: "mount with noatime",
+	{Name: "noatime", Group: groupKernel, Help: "mount with noatime",
 		set: flag(func(s *Settings) *bool { return &s.Mount.NoAtime })},
-	{Name: "sync", Group: GroupKernel, Help: "mount with sync: every write waits for the server",
+	{Name: "sync", Group: groupKernel, Help: "mount with sync: every write waits for the server",
 		set: func(s *Settings, _ string) error { s.Mount.Sync, s.Cache.SyncWrites = true, true; return nil }},
-	{Name: "dirsync", Group: GroupKernel, Help: "mount with dirsync",
+	{Name: "dirsync", Group: groupKernel, Help: "mount with dirsync",
 		set: flag(func(s *Settings) *bool { return &s.Mount.DirSync })},
-	{Name: "fsname", Value: "NAME", Group: GroupKernel, Help: "source shown by mount(8) (default: the first operand)",
+	{Name: "fsname", Value: "NAME", Group: groupKernel, Help: "source shown by mount(8) (default: the first operand)",
 		set: text(func(s *Settings) *string { return &s.Mount.FsName })},
-	{Name: "subtype", Value: "TYPE", Group: GroupKernel, Help: "type shown by mount(8), behind 'fuse.' (default sshmount, or sshfs when called so)",
+	{Name: "subtype", Value: "TYPE", Group: groupKernel, Help: "type shown by mount(8), behind 'fuse.' (default sshmount, or sshfs when called so)",
 		set: text(func(s *Settings) *string { return &s.Mount.Subtype })},
-	{Name: "max_read", Value: "N", Group: GroupKernel, Help: "most bytes that the kernel asks for at once",
+	{Name: "max_read", Value: "N", Group: groupKernel, Help: "most bytes that the kernel asks for at once",
 		set: number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxRead })},
-	{Name: "max_readahead", Value: "N", Group: GroupKernel, Help: "most bytes that the kernel reads ahead (it takes no more than 128 KiB)",
+	{Name: "max_readahead", Value: "N", Group: groupKernel, Help: "most bytes that the kernel reads ahead (it takes no more than 128 KiB)",
 		set: func(s *Settings, v string) error {
 			err := number(0, math.MaxInt32, func(s *Settings) *int { return &s.Mount.MaxReadAhead })(s, v)
 			if err == nil && s.Mount.MaxReadAhead == 0 {
@@ -66,49 +66,49 @@ var kernelOptions = []Option{
 			}
 			return err
 		}},
-	{Name: "attr_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts attributes",
+	{Name: "attr_timeout", Value: "SECONDS", Group: groupKernel, Help: "longest time that the kernel trusts attributes",
 		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.AttrTimeout })},
-	{Name: "entry_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts names",
+	{Name: "entry_timeout", Value: "SECONDS", Group: groupKernel, Help: "longest time that the kernel trusts names",
 		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.EntryTimeout })},
-	{Name: "negative_timeout", Value: "SECONDS", Group: GroupKernel, Help: "longest time that the kernel trusts absent names",
+	{Name: "negative_timeout", Value: "SECONDS", Group: groupKernel, Help: "longest time that the kernel trusts absent names",
 		set: secondsOrUnset(func(s *Settings) **time.Duration { return &s.Mount.NegativeTimeout })},
-	{Name: "kernel_cache", Group: GroupKernel, Help: "keep a file's pages at every open, whatever changed on the server",
+	{Name: "kernel_cache", Group: groupKernel, Help: "keep a file's pages at every open, whatever changed on the server",
 		set: flag(func(s *Settings) *bool { return &s.Mount.KernelCache })},
-	{Name: "auto_cache", Group: GroupKernel, Help: "keep them where size and time are unchanged (the default)",
+	{Name: "auto_cache", Group: groupKernel, Help: "keep them where size and time are unchanged (the default)",
 		set: unflag(func(s *Settings) *bool { return &s.Mount.KernelCache })},
-	{Name: "noauto_cache", Group: GroupKernel,
+	{Name: "noauto_cache", Group: groupKernel,
 		set: ignored},
-	{Name: "direct_io", Group: GroupKernel, Help: "no page cache at all",
+	{Name: "direct_io", Group: groupKernel, Help: "no page cache at all",
 		set: func(s *Settings, _ string) error { s.Mount.DirectIO, s.Cache.DirectIO = true, true; return nil }},
-	{Name: "nonempty", Group: GroupKernel, Help: "mount over a directory that is not empty",
+	{Name: "nonempty", Group: groupKernel, Help: "mount over a directory that is not empty",
 		set: flag(func(s *Settings) *bool { return &s.NonEmpty })},
-	{Name: "auto_unmount", Group: GroupKernel, Help: "a helper takes the mount away when the process is killed",
+	{Name: "auto_unmount", Group: groupKernel, Help: "a helper takes the mount away when the process is killed",
 		set: flag(func(s *Settings) *bool { return &s.Mount.AutoUnmount })},
-	{Name: "readdirplus", Value: "HOW", Choices: []string{"yes", "no", "auto"}, Group: GroupKernel,
+	{Name: "readdirplus", Value: "HOW", Choices: []string{"yes", "no", "auto"}, Group: groupKernel,
 		Help: "no: listings are given to the kernel without attributes",
 		set:  func(s *Settings, v string) error { s.Mount.NoReaddirplus = v == "no"; return nil }},
-	{Name: "sshfs_debug", Group: GroupKernel, Help: "log everything, in the foreground (the same as -d)",
+	{Name: "sshfs_debug", Group: groupKernel, Help: "log everything, in the foreground (the same as -d)",
 		set: flag(func(s *Settings) *bool { return &s.Debug })},
-	{Name: "debug", Group: GroupKernel,
+	{Name: "debug", Group: groupKernel,
 		set: flag(func(s *Settings) *bool { return &s.Debug })},
-	{Name: "context", Value: "LABEL", Group: GroupKernel, Help: "SELinux label; also fscontext, defcontext and rootcontext",
+	{Name: "context", Value: "LABEL", Group: groupKernel, Help: "SELinux label; also fscontext, defcontext and rootcontext",
 		set: kernelOption("context")},
-	{Name: "fscontext", Value: "LABEL", Group: GroupKernel, set: kernelOption("fscontext")},
-	{Name: "defcontext", Value: "LABEL", Group: GroupKernel, set: kernelOption("defcontext")},
-	{Name: "rootcontext", Value: "LABEL", Group: GroupKernel, set: kernelOption("rootcontext")},
+	{Name: "fscontext", Value: "LABEL", Group: groupKernel, set: kernelOption("fscontext")},
+	{Name: "defcontext", Value: "LABEL", Group: groupKernel, set: kernelOption("defcontext")},
+	{Name: "rootcontext", Value: "LABEL", Group: groupKernel, set: kernelOption("rootcontext")},
 
-	{Name: "writeback_cache", Value: "BOOL", Optional: true, Choices: []string{"yes", "no"}, Group: GroupKernel,
+	{Name: "writeback_cache", Value: "BOOL", Optional: true, Choices: []string{"yes", "no"}, Group: groupKernel,
 		set: func(_ *Settings, v string) error {
 			if v != "no" {
 				return fmt.Errorf("the kernel's write-back cache would hide changes made on the server; writes are gathered here without it")
 			}
 			return nil
 		}},
-	{Name: "modules", Value: "M1[:M2...]", Group: GroupKernel,
+	{Name: "modules", Value: "M1[:M2...]", Group: groupKernel,
 		set: refused("modules of libfuse can't be loaded; for a directory below, name it after the colon")},
-	{Name: "remount", Group: GroupKernel,
+	{Name: "remount", Group: groupKernel,
 		set: refused("a mount can't be changed while it is there: unmount it, and mount it anew with the options that you want")},
-	{Name: "setuid", Value: "USER", Group: GroupKernel,
+	{Name: "setuid", Value: "USER", Group: groupKernel,
 		set: refused("this is done by mount.fuse3: take mount.fuse.sshmount away and let mount(8) call that, or run 'sshmount' as the user")},
 }
 
@@ -124,16 +124,16 @@ var ignoredOptions = slices.Concat(
 	ignoredNumbers("dcache_clean_interval", "dcache_min_clean_interval", "cache_clean_interval", "cache_min_clean_interval",
 		"max_write", "intr_signal", "max_background",
 		"congestion_threshold", "max_threads", "max_idle_threads"),
-	[]Option{
-		{Name: "ac_attr_timeout", Value: "SECONDS", Group: GroupIgnored, set: secondsIgnored},
-		{Name: "remember", Value: "SECONDS", Group: GroupIgnored, set: func(s *Settings, v string) error {
+	[]option{
+		{Name: "ac_attr_timeout", Value: "SECONDS", Group: groupIgnored, set: secondsIgnored},
+		{Name: "remember", Value: "SECONDS", Group: groupIgnored, set: func(s *Settings, v string) error {
 			if v == "-1" { // libfuse's word for ever
 				return nil
 			}
 			return secondsIgnored(s, v)
 		}},
-		{Name: "user", Mounts: true, Group: GroupIgnored, set: mountingUser},
-		{Name: "comment", Value: "TEXT", Group: GroupIgnored, set: ignored, Help: "a remark in /etc/fstab; so are all that begin with x- or X-"},
+		{Name: "user", Mounts: true, Group: groupIgnored, set: mountingUser},
+		{Name: "comment", Value: "TEXT", Group: groupIgnored, set: ignored, Help: "a remark in /etc/fstab; so are all that begin with x- or X-"},
 	},
 )
 
@@ -146,18 +146,18 @@ func mountingUser(s *Settings, name string) error {
 	return nil
 }
 
-func ignoredFlags(names ...string) []Option {
-	var options []Option
+func ignoredFlags(names ...string) []option {
+	var options []option
 	for _, n := range names {
-		options = append(options, Option{Name: n, Group: GroupIgnored, set: ignored})
+		options = append(options, option{Name: n, Group: groupIgnored, set: ignored})
 	}
 	return options
 }
 
-func ignoredNumbers(names ...string) []Option {
-	var options []Option
+func ignoredNumbers(names ...string) []option {
+	var options []option
 	for _, n := range names {
-		options = append(options, Option{Name: n, Value: "N", Group: GroupIgnored, set: numberIgnored})
+		options = append(options, option{Name: n, Value: "N", Group: groupIgnored, set: numberIgnored})
 	}
 	return options
 }

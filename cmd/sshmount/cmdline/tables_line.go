@@ -10,12 +10,12 @@ import (
 const maxConns = 16
 
 // lineOptions say how the server is reached.
-var lineOptions = []Option{
-	{Name: "reconnect", Help: "come back after a lost connection (the default)", Group: GroupLine,
+var lineOptions = []option{
+	{Name: "reconnect", Help: "come back after a lost connection (the default)", Group: groupLine,
 		set: unflag(func(s *Settings) *bool { return &s.Conn.NoReconnect })},
-	{Name: "no_reconnect", Help: "a lost connection is the end: every request fails from then on", Group: GroupLine,
+	{Name: "no_reconnect", Help: "a lost connection is the end: every request fails from then on", Group: groupLine,
 		set: flag(func(s *Settings) *bool { return &s.Conn.NoReconnect })},
-	{Name: "reconnect_timeout", Value: "SECONDS", Group: GroupLine,
+	{Name: "reconnect_timeout", Value: "SECONDS", Group: groupLine,
 		Help: "how long programs wait for a lost line before they see an error; 0 for ever (default 120)",
 		set: func(s *Settings, v string) error {
 			d, err := ParseSeconds(v)
@@ -25,12 +25,12 @@ var lineOptions = []Option{
 			s.Conn.ReconnectTimeout = d
 			return err
 		}},
-	{Name: "delay_connect", Help: "the login always comes first, so that a mount that is made works", Group: GroupIgnored,
+	{Name: "delay_connect", Help: "the login always comes first, so that a mount that is made works", Group: groupIgnored,
 		set: func(s *Settings, _ string) error {
 			s.warn("delay_connect: the login comes before the mount all the same; to mount at the first access use x-systemd.automount in /etc/fstab")
 			return nil
 		}},
-	{Name: "max_conns", Value: "N", Group: GroupLine,
+	{Name: "max_conns", Value: "N", Group: groupLine,
 		Help: "whole connections for bulk data, 1 to 16 (default 1: one connection with several channels)",
 		set: func(s *Settings, v string) error {
 			err := number(1, math.MaxInt32, func(s *Settings) *int { return &s.Conn.MaxConns })(s, v)
@@ -40,26 +40,26 @@ var lineOptions = []Option{
 			}
 			return err
 		}},
-	{Name: "max_channels", Value: "N", Group: GroupLine,
+	{Name: "max_channels", Value: "N", Group: groupLine,
 		Help: "channels for bulk data of each connection (default 9; 4 where the connection is shared)",
 		set:  number(1, 64, func(s *Settings) *int { return &s.Conn.MaxChannels })},
-	{Name: "compression", Value: "BOOL", Optional: true, Group: GroupLine, Help: "compress (the same as -C)",
+	{Name: "compression", Value: "BOOL", Optional: true, Group: groupLine, Help: "compress (the same as -C)",
 		set: boolean(func(s *Settings) *bool { return &s.Dial.Compression })},
-	{Name: "password_stdin", Group: GroupLine, Help: "the password is one line on standard input",
+	{Name: "password_stdin", Group: groupLine, Help: "the password is one line on standard input",
 		set: flag(func(s *Settings) *bool { return &s.PasswordFromStdin })},
-	{Name: "ssh_command", Value: "CMD", Group: GroupLine,
+	{Name: "ssh_command", Value: "CMD", Group: groupLine,
 		Help: "run this command in place of ssh (the built-in client is used where it is left out)",
 		set:  text(func(s *Settings) *string { return &s.Dial.SSHCommand })},
-	{Name: "sftp_server", Value: "SERV", Group: GroupLine,
+	{Name: "sftp_server", Value: "SERV", Group: groupLine,
 		Help: "path of the SFTP server on the other side, or name of the subsystem (default sftp)",
 		set:  text(func(s *Settings) *string { return &s.Dial.SFTPServer })},
-	{Name: "directport", Value: "PORT", Group: GroupLine, Help: "SFTP on a plain TCP port of the host, without SSH",
+	{Name: "directport", Value: "PORT", Group: groupLine, Help: "SFTP on a plain TCP port of the host, without SSH",
 		set: func(s *Settings, v string) error {
 			port, err := parsePort(v)
 			s.Dial.DirectPort = port
 			return err
 		}},
-	{Name: "vsock", Value: "CID:PORT", Group: GroupLine, Help: "SFTP on a vsock, without SSH",
+	{Name: "vsock", Value: "CID:PORT", Group: groupLine, Help: "SFTP on a vsock, without SSH",
 		set: func(s *Settings, v string) error {
 			cid, port, ok := strings.Cut(v, ":")
 			for _, n := range []string{cid, port} {
@@ -71,11 +71,11 @@ var lineOptions = []Option{
 			s.Dial.VSock = v
 			return nil
 		}},
-	{Name: "passive", Help: "SFTP on standard input and output; stays in the foreground", Group: GroupLine,
+	{Name: "passive", Help: "SFTP on standard input and output; stays in the foreground", Group: groupLine,
 		set: flag(func(s *Settings) *bool { return &s.Passive })},
-	{Name: "slave", Group: GroupLine,
+	{Name: "slave", Group: groupLine,
 		set: flag(func(s *Settings) *bool { return &s.Passive })},
-	{Name: "ssh_protocol", Value: "N", Group: GroupIgnored, Help: "version of the SSH protocol; it is always 2",
+	{Name: "ssh_protocol", Value: "N", Group: groupIgnored, Help: "version of the SSH protocol; it is always 2",
 		set: func(s *Settings, v string) error {
 			switch v {
 			case "1":

@@ -36,20 +36,20 @@ Options may stand anywhere on the line:
 func Usage(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(usageHead)
-	for _, group := range []Group{GroupLine, GroupCache, GroupFiles, GroupKernel, GroupIgnored} {
+	for _, group := range []heading{groupLine, groupCache, groupFiles, groupKernel, groupIgnored} {
 		fmt.Fprintf(&b, "\n%s:\n", group)
 		var silent []string
-		for _, o := range Table {
+		for _, o := range table {
 			switch {
 			case o.Group != group:
-			case o.Help == "" && group == GroupIgnored:
+			case o.Help == "" && group == groupIgnored:
 				silent = append(silent, o.title())
 			case o.Help != "":
 				b.WriteString(o.line())
 			}
 		}
 		b.WriteString(wrap(strings.Join(silent, ", "), "  ", "  "))
-		if group == GroupLine {
+		if group == groupLine {
 			b.WriteString(wrap("any option of ssh_config(5), in any case: -o Port=2222, -o IdentityFile=~/.ssh/work", "  SSHOPTION=VALUE          ", strings.Repeat(" ", 27)))
 		}
 	}
@@ -57,7 +57,7 @@ func Usage(w io.Writer) error {
 	return err
 }
 
-func (o Option) title() string {
+func (o option) title() string {
 	switch {
 	case o.Value == "":
 		return o.Name
@@ -68,7 +68,7 @@ func (o Option) title() string {
 	}
 }
 
-func (o Option) line() string {
+func (o option) line() string {
 	const column = 27
 	first := fmt.Sprintf("  %-*s", column-2, o.title())
 	indent := strings.Repeat(" ", column)

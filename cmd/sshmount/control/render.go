@@ -32,7 +32,7 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 		s.writeLine(&b)
 		s.writeUnsaved(&b, now)
 		fmt.Fprintf(&b, "  cache: %s, %s, %s of content; %d of %d files fetched ahead were used\n",
-			count(s.Cache.Names, "name"), count(s.Cache.OpenFiles, "open file"), Bytes(s.Cache.CleanBytes), s.Cache.PrefetchHits, s.Cache.PrefetchHits+s.Cache.PrefetchMiss)
+			count(s.Cache.Names, "name"), count(s.Cache.OpenFiles, "open file"), sizeOf(s.Cache.CleanBytes), s.Cache.PrefetchHits, s.Cache.PrefetchHits+s.Cache.PrefetchMiss)
 	}
 	writeList(&b, "errors since the last `sshmount sync`", s.Errors)
 	writeList(&b, "rescued: what could not be delivered is kept in", s.Rescued)
@@ -49,7 +49,7 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 }
 
 func (s Status) writeState(b *strings.Builder, now time.Time, point string) {
-	since := fmt.Sprintf("since %s (%s)", s.Since.Format(time.DateTime), Ago(now.Sub(s.Since)))
+	since := fmt.Sprintf("since %s (%s)", s.Since.Format(time.DateTime), ago(now.Sub(s.Since)))
 	switch s.State {
 	case Dead:
 		fmt.Fprintf(b, "  DEAD: %s, and the mount is left; this takes it away: sshmount umount %s\n", s.LastError, point)
@@ -74,7 +74,7 @@ func (s Status) writeState(b *strings.Builder, now time.Time, point string) {
 		case s.NextTry.IsZero() && s.State == Unreachable: // no_reconnect, or a stream that can't be opened again
 			b.WriteString("; not trying again, programs get errors")
 		case s.NextTry.After(now):
-			fmt.Fprintf(b, "; next try in %s", Ago(s.NextTry.Sub(now)))
+			fmt.Fprintf(b, "; next try in %s", ago(s.NextTry.Sub(now)))
 		default:
 			b.WriteString("; trying now")
 		}
@@ -104,8 +104,8 @@ func (s Status) writeLine(b *strings.Builder) {
 		rtt = seconds(l.RTT)
 	}
 	fmt.Fprintf(b, "  line: RTT %s, reading %s/s, writing %s/s, %s and %s; in all %s read, %s written, %d requests\n",
-		rtt, Bytes(int64(l.ReadRate)), Bytes(int64(l.WriteRate)), count(l.Connections, "connection"), count(l.Channels, "channel"),
-		Bytes(int64(l.BytesRead)), Bytes(int64(l.BytesWritten)), l.Requests)
+		rtt, sizeOf(int64(l.ReadRate)), sizeOf(int64(l.WriteRate)), count(l.Connections, "connection"), count(l.Channels, "channel"),
+		sizeOf(int64(l.BytesRead)), sizeOf(int64(l.BytesWritten)), l.Requests)
 	if l.Waiting > 0 {
 		fmt.Fprintf(b, "  waiting: %s for the connection\n", count(l.Waiting, "request"))
 	}
@@ -122,7 +122,7 @@ func (s Status) writeUnsaved(b *strings.Builder, now time.Time) {
 	}
 	fmt.Fprintf(b, "  NOT SAVED YET: %s", ToGo(u.Count, u.Bytes, u.Operations))
 	if !u.Oldest.IsZero() {
-		fmt.Fprintf(b, ", the oldest for %s", Ago(now.Sub(u.Oldest)))
+		fmt.Fprintf(b, ", the oldest for %s", ago(now.Sub(u.Oldest)))
 	}
 	b.WriteString("\n")
 	for i, f := range u.Files {
@@ -159,7 +159,7 @@ func writeList(b *strings.Builder, title string, lines []string) {
 func ToGo(files int, bytes int64, operations int) string {
 	var parts []string
 	if files > 0 || bytes > 0 {
-		parts = append(parts, count(files, "file"), Bytes(bytes))
+		parts = append(parts, count(files, "file"), sizeOf(bytes))
 	}
 	if operations > 0 {
 		parts = append(parts, count(operations, "operation"))
@@ -197,8 +197,8 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Bytes writes a size with a unit of 1024.
-func Bytes(n int64) string {
+// sizeOf writes a size with a unit of 1024.
+func sizeOf(n int64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
 	}
@@ -212,8 +212,8 @@ func Bytes(n int64) string {
 	return ""
 }
 
-// Ago writes a duration as coarsely as one speaks of it.
-func Ago(d time.Duration) string {
+// ago writes a duration as coarsely as one speaks of it.
+func ago(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "0 s"

@@ -100,12 +100,12 @@ func TestStatusInJSONHasListsAndNoNulls(t *testing.T) {
 
 func TestSizesAndTimesInWords(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 1023 << 10: "0.999 MiB", 5 << 30: "5 GiB", 3 << 50: "3.07e+03 TiB"} {
-		if got := Bytes(n); got != want {
+		if got := sizeOf(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
 	for d, want := range map[time.Duration]string{-1: "0 s", 59 * time.Second: "59 s", time.Hour: "1 h 0 min", 49 * time.Hour: "2 d 1 h"} {
-		if got := Ago(d); got != want {
+		if got := ago(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
 	}
