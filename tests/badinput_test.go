@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/tests/sshd"
 )
 
 // refused runs a mount that must not come about: within the limit, with a non-zero status, one line on standard error
@@ -183,7 +185,7 @@ func TestUnknownOptionNamesTheNearest(t *testing.T) {
 func TestServersThatSpeakNoSFTP(t *testing.T) {
 	t.Parallel()
 	t.Run("no subsystem", func(t *testing.T) {
-		s := newServerWith(t, serverOptions{subsystem: "none"})
+		s := newServerWith(t, serverOptions{subsystem: sshd.NoSFTP})
 		refused(t, 20*time.Second, []string{"-F", s.config, s.remote(), mountPoint(t)}, "sftp")
 	})
 	t.Run("talks before SFTP", func(t *testing.T) {

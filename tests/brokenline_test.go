@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,7 +38,7 @@ func nothing(*server, *line.Line) {}
 
 var faults = []fault{
 	{"reset", func(_ *server, l *line.Line) { l.Reset() }, nothing},
-	{"session killed", func(s *server, _ *line.Line) { s.signalSessions(syscall.SIGKILL) }, nothing},
+	{"session killed", func(s *server, _ *line.Line) { s.sshd.KillSessions() }, nothing},
 	{"black hole", func(_ *server, l *line.Line) { l.BlackHole() }, func(_ *server, l *line.Line) { _ = l.Resume() }},
 }
 

@@ -15,15 +15,12 @@ import (
 // freeze stops the SFTP servers and leaves sshd to answer keepalives, as a server does whose disk hangs. They go on at the test's end.
 func (s *server) freeze() {
 	s.t.Helper()
-	n := 0
-	for _, p := range s.sessions() {
-		if p.name == "sftp-server" {
-			n++
-			must(s.t, syscall.Kill(p.pid, syscall.SIGSTOP))
-			s.t.Cleanup(func() { _ = syscall.Kill(p.pid, syscall.SIGCONT) })
-		}
+	servers := s.sshd.SFTPServers()
+	for _, pid := range servers {
+		must(s.t, syscall.Kill(pid, syscall.SIGSTOP))
+		s.t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 	}
-	if n == 0 {
+	if len(servers) == 0 {
 		s.t.Fatal("there is no SFTP server to stop")
 	}
 }

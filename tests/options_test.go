@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sshmount/tests/sshd"
 )
 
 func TestReadOnlyMount(t *testing.T) {
@@ -177,11 +179,11 @@ func TestOtherWaysToTheServer(t *testing.T) {
 		wantContent(t, seen, "first\n")
 	})
 	t.Run("sftp_server path", func(t *testing.T) {
-		s := newServerWith(t, serverOptions{subsystem: "none"})
+		s := newServerWith(t, serverOptions{subsystem: sshd.NoSFTP})
 		works(t, s, s.mount("-o", "sftp_server="+sftpServer))
 	})
 	t.Run("sftp_server subsystem", func(t *testing.T) {
-		s := newServerWith(t, serverOptions{subsystem: "none", extra: "Subsystem other " + sftpServer + "\n"})
+		s := newServerWith(t, serverOptions{subsystem: sshd.NoSFTP, extra: "Subsystem other " + sftpServer + "\n"})
 		works(t, s, s.mount("-o", "sftp_server=other"))
 	})
 	t.Run("internal-sftp", func(t *testing.T) {

@@ -145,7 +145,7 @@ func TestNoReconnectFailsAtOnce(t *testing.T) {
 	write(t, s.local("f"), "x")
 	m := s.mount("-o", "no_reconnect,dir_cache=no,attr_timeout=0,entry_timeout=0")
 	wantContent(t, m.path("f"), "x")
-	s.signalSessions(syscall.SIGKILL)
+	s.sshd.KillSessions()
 	eventually(t, 30*time.Second, "requests fail", func() (bool, string) {
 		_, err := os.ReadFile(m.path("f"))
 		return err != nil, fmt.Sprint(err)

@@ -2,16 +2,14 @@ package tests
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"sshmount/tests/sshd"
 )
@@ -32,18 +30,12 @@ var runKeys = shared(func() (keys, error) {
 		user:     filepath.Join(scratch, "user_key"),
 		stranger: filepath.Join(scratch, "stranger_key"),
 	}
-	for _, file := range []string{k.host, k.user, k.stranger} {
-		out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file).CombinedOutput()
-		if err != nil {
-			return k, fmt.Errorf("ssh-keygen: %w\n%s", err, out)
-		}
-	}
-	return k, nil
+	return k, errors.Join(sshd.MakeKey(k.host), sshd.MakeKey(k.user), sshd.MakeKey(k.stranger))
 })
 
 // serverOptions are what differs from a plain server.
 type serverOptions struct {
-	subsystem   string // "" is sftp-server; "none": no SFTP
+	subsystem   string // as of sshd.Config
 	maxSessions int    // per connection; 0 is 64
 	user        string // who logs in; "" is whoever runs the tests
 	extra       string // further lines of sshd_config
@@ -51,14 +43,13 @@ type serverOptions struct {
 
 // server is an sshd on the loopback, and the directory that tests mount from it.
 type server struct {
-	t        *testing.T
-	dir      string // configuration and logs
-	root     string // what is mounted, on this disk
-	port     int
-	user     string
-	config   string // of ssh, so that the host "srv" is this server
-	listener *exec.Cmd
-	ended    chan struct{} // closed when listener has ended
+	t      *testing.T
+	sshd   *sshd.Server
+	dir    string // configuration and logs
+	root   string // what is mounted, on this disk
+	port   int
+	user   string
+	config string // of ssh, so that the host "srv" is this server
 }
 
 func newServer(t *testing.T) *server { t.Helper(); return newServerWith(t, serverOptions{}) }
@@ -66,52 +57,21 @@ func newServer(t *testing.T) *server { t.Helper(); return newServerWith(t, serve
 func newServerWith(t *testing.T, o serverOptions) *server {
 	t.Helper()
 	k := runKeys(t)
-	s := &server{t: t, dir: testDir(t, "server"), user: o.user}
+	s := &server{t: t, dir: testDir(t, "server"), port: freePort(t)}
 	s.root = filepath.Join(s.dir, "root")
-	if err := os.Mkdir(s.root, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if s.user == "" {
-		me, err := user.Current()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.user = me.Username
-	}
-	subsystem := o.subsystem
-	if subsystem == "" {
-		subsystem = sftpServer
-	}
-	if o.maxSessions == 0 {
-		o.maxSessions = 64
-	}
-	s.port = freePort(t)
-	var b strings.Builder
-	fmt.Fprintf(&b, "Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s.pub\n", s.port, k.host, k.user)
-	fmt.Fprintf(&b, "PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n")
-	fmt.Fprintf(&b, "MaxStartups 1000\nMaxSessions %d\nLogLevel VERBOSE\nUseDNS no\nPrintMotd no\n", o.maxSessions)
-	// The login shell that starts sftp-server must not run what the user of this machine has in his profile.
-	fmt.Fprintf(&b, "SetEnv HOME=%s\n", s.dir)
-	if subsystem != "none" {
-		fmt.Fprintf(&b, "Subsystem sftp %s\n", subsystem)
-	}
-	b.WriteString(o.extra)
-	write(t, filepath.Join(s.dir, "sshd_config"), b.String())
-	if os.Getuid() == 0 {
-		// sshd drops its privileges into this empty directory; Debian's service makes it, and there is no service here.
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	public, err := os.ReadFile(k.host + ".pub")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The key stands there by the port, and by the name under which it is asked for when a line is between.
-	write(t, filepath.Join(s.dir, "known_hosts"), fmt.Sprintf("[127.0.0.1]:%d %[2]s%s %[2]s", s.port, public, keyAlias))
-	s.config = s.clientConfig("ssh_config", s.port, "")
-	s.start()
+	must(t, os.Mkdir(s.root, 0o755))
+	var err error
+	s.sshd, err = sshd.Start(sshd.Config{
+		Dir: s.dir, Port: s.port, HostKey: k.host, UserKey: k.user, Subsystem: o.subsystem, MaxSessions: cmp.Or(o.maxSessions, 64),
+		// The login shell that starts sftp-server must not run what the user of this machine has in his profile.
+		Extra: fmt.Sprintf("MaxStartups 1000\nSetEnv HOME=%s\n%s", s.dir, o.extra),
+	})
+	must(t, err)
 	t.Cleanup(s.stop)
+	s.user = cmp.Or(o.user, s.sshd.User)
+	// The key stands there by the port, and by the name under which it is asked for when a line is between.
+	write(t, filepath.Join(s.dir, "known_hosts"), fmt.Sprintf("[127.0.0.1]:%d %s\n%s %[2]s\n", s.port, s.sshd.HostKey(), keyAlias))
+	s.config = s.clientConfig("ssh_config", s.port, "")
 	return s
 }
 
@@ -136,55 +96,14 @@ Host *
 	return file
 }
 
-// start runs sshd until it takes connections.
+// start runs the server again after down.
 func (s *server) start() {
 	s.t.Helper()
-	sshd, err := exec.LookPath("sshd")
-	if err != nil {
-		sshd = "/usr/sbin/sshd"
-	}
-	log, err := os.OpenFile(filepath.Join(s.dir, "sshd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer log.Close()
-	s.listener = exec.Command(sshd, "-D", "-e", "-f", filepath.Join(s.dir, "sshd_config"))
-	s.listener.Stderr = log
-	if err := s.listener.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	s.ended = ended
-	cmd := s.listener
-	go func() { _ = cmd.Wait(); close(ended) }()
-	eventually(s.t, 20*time.Second, "sshd takes connections", func() (bool, string) {
-		select {
-		case <-ended:
-			text, _ := os.ReadFile(filepath.Join(s.dir, "sshd.log"))
-			s.t.Fatalf("sshd ended:\n%s", text)
-		default:
-		}
-		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", s.port), time.Second)
-		if err != nil {
-			return false, err.Error()
-		}
-		defer conn.Close()
-		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-		banner := make([]byte, 4)
-		_, err = conn.Read(banner)
-		return string(banner) == "SSH-", fmt.Sprintf("banner %q, %v", banner, err)
-	})
+	must(s.t, s.sshd.Restart())
 }
 
 // down ends the server and all its sessions at once, as a crash or a reboot would.
-func (s *server) down() {
-	sessions := descendants(s.listener.Process.Pid)
-	_ = s.listener.Process.Kill()
-	<-s.ended
-	for _, p := range sessions {
-		_ = syscall.Kill(p.pid, syscall.SIGKILL)
-	}
-}
+func (s *server) down() { s.sshd.Stop() }
 
 func (s *server) stop() {
 	s.down()
@@ -192,19 +111,6 @@ func (s *server) stop() {
 		text, _ := os.ReadFile(filepath.Join(s.dir, "sshd.log"))
 		s.t.Logf("sshd's log, its end:\n%s", tail(text, 20))
 	}
-}
-
-// sessions lists the processes of logged-in clients.
-func (s *server) sessions() []process { return descendants(s.listener.Process.Pid) }
-
-// signalSessions sends a signal to every process that serves a client, but not to the listener: the clients' connections
-// are reset (SIGKILL) or fall silent (SIGSTOP), while new ones are taken.
-func (s *server) signalSessions(sig syscall.Signal) int {
-	sessions := s.sessions()
-	for _, p := range sessions {
-		_ = syscall.Kill(p.pid, sig)
-	}
-	return len(sessions)
 }
 
 // remote is the first argument of a mount: the root, or what is below it.

@@ -1,5 +1,5 @@
-// Package proc reads from /proc what the bench and the tests of broken lines want to know
-// of processes (who descends from whom, CPU time and peak memory) and of mounts.
+// Package proc reads from /proc what the whole-program tests, the bench and the tests of broken
+// lines want to know of processes (who descends from whom, CPU time and peak memory) and of mounts.
 package proc
 
 import (
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 // Linux counts CPU time in /proc in hundredths of a second, on every machine.
@@ -18,10 +20,12 @@ const tick = time.Second / 100
 
 // stat is what /proc/PID/stat says, as far as it is used here.
 type stat struct {
-	name string
+	name string // the first 15 bytes of the program's file name, or what it calls itself
 	ppid int
 	pgrp int
 	cpu  time.Duration // of the process and of those of its children that it has waited for
+	// ended says that only its parent's wait is missing (a zombie).
+	ended bool
 }
 
 func read(pid int) (stat, bool) {
@@ -45,6 +49,8 @@ func read(pid int) (stat, bool) {
 		ppid: int(number(1)),
 		pgrp: int(number(2)),
 		cpu:  time.Duration(number(11)+number(12)+number(13)+number(14)) * tick,
+
+		ended: f[0] == "Z",
 	}, true
 }
 
@@ -52,6 +58,17 @@ func read(pid int) (stat, bool) {
 func Name(pid int) string {
 	s, _ := read(pid)
 	return s.name
+}
+
+// Running are all processes with their names, but for those that have ended and that their parent has not waited for.
+func Running() map[int]string {
+	all := make(map[int]string)
+	each(func(p int, s stat) {
+		if !s.ended {
+			all[p] = s.name
+		}
+	})
+	return all
 }
 
 // Descendants are the children of a process, their children and so on, without itself.
@@ -129,6 +146,16 @@ func field(pid int, name string) int64 {
 
 // Mounted says whether there is a mount on dir. It looks into the kernel's table, which cannot hang as a look at the mount could.
 func Mounted(dir string) bool {
-	data, err := os.ReadFile("/proc/self/mountinfo")
-	return err == nil && strings.Contains(string(data), " "+dir+" ")
+	mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(dir))
+	return err == nil && len(mounts) > 0
+}
+
+// MountsUnder lists the mount points at or below dir, each before those that lie in it. It cannot hang either.
+func MountsUnder(dir string) []string {
+	mounts, _ := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	var points []string
+	for _, m := range mounts {
+		points = append(points, m.Mountpoint)
+	}
+	return points
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,9 +24,15 @@ type Config struct {
 	Dir         string // keys, configuration and log go here; must exist
 	Listen      string // IP address; default 127.0.0.1
 	Port        int    // default: one that is free
+	HostKey     string // file of the private key, with the public one beside it; default one made in Dir
+	UserKey     string // the same of the key to log in with
+	Subsystem   string // what serves SFTP, as in sshd_config; default the installed sftp-server; NoSFTP: nothing
 	MaxSessions int    // of each connection; default 10, as sshd's own
-	Extra       string // more lines of sshd_config
+	Extra       string // more lines of sshd_config, which count before those made here
 }
+
+// NoSFTP is the Subsystem of a server without SFTP.
+const NoSFTP = "none"
 
 // Server is an sshd. Its methods are for one goroutine at a time.
 type Server struct {
@@ -40,7 +47,6 @@ type Server struct {
 	config     string
 	cmd        *exec.Cmd     // nil while it is stopped
 	ended      chan struct{} // closed when cmd has ended
-	orphans    []int         // sessions whose listener has been killed
 }
 
 // SFTPServer is the program that serves the subsystem, the first that is installed.
@@ -58,7 +64,7 @@ func Start(cfg Config) (*Server, error) {
 	s := &Server{
 		Listen:     cmp.Or(cfg.Listen, "127.0.0.1"),
 		Port:       cfg.Port,
-		Key:        filepath.Join(cfg.Dir, "user_key"),
+		Key:        cmp.Or(cfg.UserKey, filepath.Join(cfg.Dir, "user_key")),
 		knownHosts: filepath.Join(cfg.Dir, "known_hosts"),
 		dir:        cfg.Dir,
 		config:     filepath.Join(cfg.Dir, "sshd_config"),
@@ -68,18 +74,18 @@ func Start(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.User = me.Username
-	sftp, err := SFTPServer()
-	if err != nil {
-		return nil, err
+	if cfg.Subsystem == "" {
+		if cfg.Subsystem, err = SFTPServer(); err != nil {
+			return nil, err
+		}
 	}
-	hostKey := filepath.Join(cfg.Dir, "host_key")
+	hostKey := cmp.Or(cfg.HostKey, filepath.Join(cfg.Dir, "host_key"))
 	for _, file := range []string{hostKey, s.Key} {
 		if _, err := os.Stat(file); err == nil {
 			continue
 		}
-		out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file).CombinedOutput()
-		if err != nil {
-			return nil, fmt.Errorf("ssh-keygen: %w: %s", err, out)
+		if err := MakeKey(file); err != nil {
+			return nil, err
 		}
 	}
 	public, err := os.ReadFile(hostKey + ".pub")
@@ -92,6 +98,9 @@ func Start(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
+	if cfg.Subsystem != NoSFTP {
+		cfg.Extra += "\nSubsystem sftp " + cfg.Subsystem
+	}
 	lines := []string{
 		// The first value that sshd reads of an option is the one it takes.
 		cfg.Extra,
@@ -99,7 +108,6 @@ func Start(cfg Config) (*Server, error) {
 		"ListenAddress " + s.Listen,
 		"HostKey " + hostKey,
 		"AuthorizedKeysFile " + s.Key + ".pub",
-		"Subsystem sftp " + sftp,
 		fmt.Sprintf("MaxSessions %d", cmp.Or(cfg.MaxSessions, 10)),
 		"MaxStartups 200",
 		"StrictModes no", "UsePAM no", "UseDNS no", "PidFile none", "PrintMotd no",
@@ -124,9 +132,21 @@ func Start(cfg Config) (*Server, error) {
 	return s, s.Restart()
 }
 
+// MakeKey makes a private key without a passphrase, and the public one in file.pub.
+func MakeKey(file string) error {
+	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ssh-keygen: %w: %s", err, out)
+	}
+	return nil
+}
+
+// HostKey is the public host key as a known_hosts file has it.
+func (s *Server) HostKey() string { return s.hostKey }
+
 // KnownHosts adds addresses ("host:port") under which clients will meet this server.
 func (s *Server) KnownHosts(addresses ...string) error {
-	f, err := os.OpenFile(s.knownHosts, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(s.knownHosts, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) // for clients of other users, too
 	if err != nil {
 		return err
 	}
@@ -203,55 +223,43 @@ func tail(text []byte) string {
 	return string(text[max(0, len(text)-2000):])
 }
 
-// StopListening ends the process that accepts connections; sessions go on.
-func (s *Server) StopListening() {
+// Stop kills the server with all its sessions, as a power failure would.
+func (s *Server) Stop() {
 	if s.cmd == nil {
 		return
 	}
 	// Held still first, so that it starts no session that is then missed.
 	s.cmd.Process.Signal(syscall.SIGSTOP)
-	s.orphans = append(s.orphans, proc.Descendants(s.cmd.Process.Pid)...)
+	sessions := s.Sessions()
 	s.cmd.Process.Kill()
 	<-s.ended
 	s.cmd = nil
+	kill(sessions)
 }
 
-// Stop kills the server with all its sessions, as a power failure would.
-func (s *Server) Stop() {
-	s.StopListening()
-	kill(s.orphans)
-	s.orphans = nil
-}
-
-// KillSessions kills the processes of all sessions but not the server, and says how many.
-func (s *Server) KillSessions() int { return kill(s.sessions()) }
+// KillSessions kills the processes of all sessions but not the server, and says how many: their connections are reset, and new ones taken.
+func (s *Server) KillSessions() int { return kill(s.Sessions()) }
 
 // KillSFTP kills the sftp-servers alone; their connections stay.
-func (s *Server) KillSFTP() int {
-	var pids []int
-	for _, pid := range s.sessions() {
-		if proc.Name(pid) == "sftp-server" {
-			pids = append(pids, pid)
-		}
-	}
-	return kill(pids)
+func (s *Server) KillSFTP() int { return kill(s.SFTPServers()) }
+
+// SFTPServers are the sftp-servers of all sessions.
+func (s *Server) SFTPServers() []int {
+	return slices.DeleteFunc(s.Sessions(), func(pid int) bool { return proc.Name(pid) != "sftp-server" })
 }
 
-func (s *Server) sessions() []int {
+// Sessions are the processes that serve clients; none while the server is stopped.
+func (s *Server) Sessions() []int {
 	if s.cmd == nil {
-		return s.orphans
+		return nil
 	}
-	return append(proc.Descendants(s.cmd.Process.Pid), s.orphans...)
+	return proc.Descendants(s.cmd.Process.Pid)
 }
 
-// kill leaves alone what has got the number of a process of ours that has ended.
 func kill(pids []int) (killed int) {
 	for _, pid := range pids {
-		switch proc.Name(pid) {
-		case "sshd", "sshd-session", "sshd-auth", "sftp-server":
-			if syscall.Kill(pid, syscall.SIGKILL) == nil {
-				killed++
-			}
+		if syscall.Kill(pid, syscall.SIGKILL) == nil {
+			killed++
 		}
 	}
 	return killed
