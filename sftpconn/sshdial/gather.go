@@ -12,33 +12,33 @@ import (
 
 const (
 	// gatherLimit is how much may wait for the socket, in bytes. What waits
-	// here delays whatever is written next, so it is no more than makes the
+	// delays what is written next, so it is no more than is needed to make
 	// system calls few.
 	gatherLimit = 128 << 10
 	// readSize is how much is asked from the socket at once, in bytes.
 	readSize = 128 << 10
-	// lastWords is how long a connection that can't be written to is still read.
+	// lastWords is how long reading goes on after a write has failed.
 	lastWords = time.Second
 	// lastArrival is how long leave waits for the server's kernel to acknowledge the last bytes. It does so within 40 ms of having them.
 	lastArrival = 200 * time.Millisecond
-	// headSize is how much of the beginning is kept, to be able to say what
-	// answered where no SSH server did.
+	// headSize is how much of what came first is kept, to quote what answered
+	// where that is no SSH server.
 	headSize = 512
 )
 
 // gatherConn moves bytes between x/crypto/ssh and the socket in large pieces:
 // the library writes each packet (at most 32 KiB) by itself and in up to three
-// parts, and reads 4 KiB at a time. Writes return when the bytes are in a buffer,
-// and one goroutine writes what has come together; an error of it ends the
-// connection in a moment, and is returned by the next Write. Nothing waits for more to come,
-// so a lone packet leaves at once.
+// parts, and reads 4 KiB at a time. Write returns when the bytes are in a buffer,
+// and a goroutine (flush) writes what has come together. Where that fails, the next
+// Write returns the error and the connection ends a moment later. Nothing waits for
+// more to come, so a lone packet is sent at once.
 type gatherConn struct {
 	net.Conn
 
 	received atomic.Int64 // when the last byte came in, Unix time in ns
-	ended    atomic.Bool  // nothing more comes in
+	ended    atomic.Bool  // a read has failed: nothing more comes in
 
-	// Owned by the one reader.
+	// Used by the goroutine that reads, alone.
 	in         []byte
 	inR, inW   int
 	headClosed bool
@@ -81,7 +81,7 @@ func (g *gatherConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill waits until there is something to read. It counts as a Read.
+// fill waits until there is something to read. Like Read, it is called by one goroutine at a time.
 func (g *gatherConn) fill() error {
 	for g.inR == g.inW {
 		n, err := g.Conn.Read(g.in)
@@ -104,13 +104,14 @@ func (g *gatherConn) fill() error {
 	return nil
 }
 
-// acknowledgeAtOnce is for the line to a jump host. An sshd switches Nagle's algorithm off when a session begins, and a connection
-// that it only passes on is none: it keeps each small packet until the one before is acknowledged, and this machine's kernel takes
-// up to 40 ms for that where it has nothing else to send. On a short line that is hundreds of round trips.
+// acknowledgeAtOnce has everything that comes acknowledged at once. It is for the line to a jump host: an sshd switches Nagle's algorithm
+// off when a session begins, but a connection that it only passes on is no session. So it holds each small packet back until the one
+// before is acknowledged, for which this machine's kernel takes up to 40 ms when it has nothing to send. On a short line that is hundreds
+// of round trips.
 func (g *gatherConn) acknowledgeAtOnce() { g.atOnce.Store(true) }
 
-// acknowledge sends what the kernel owes the other end of a TCP connection. It falls back to its habit by itself, so this is
-// for each Read.
+// acknowledge has the kernel acknowledge what has come on a TCP connection. It goes back to delaying that by itself, so this is done after
+// each read.
 func (g *gatherConn) acknowledge() {
 	tcp, isTCP := g.Conn.(*net.TCPConn)
 	if !isTCP {
@@ -121,7 +122,7 @@ func (g *gatherConn) acknowledge() {
 	}
 }
 
-// keepHead notes the first bytes of the connection.
+// keepHead keeps the first bytes that come in.
 func (g *gatherConn) keepHead(p []byte) {
 	g.headMu.Lock()
 	defer g.headMu.Unlock()
@@ -132,8 +133,8 @@ func (g *gatherConn) keepHead(p []byte) {
 	g.headClosed = len(g.head) == headSize
 }
 
-// greeting says how the other side began: the line that makes it an SSH server,
-// or, where there is none, the first line of what it said; "" for nothing.
+// greeting returns the line with which an SSH server identifies itself or, where there
+// is none, the first line that came; "" where nothing came.
 func (g *gatherConn) greeting() (line string, isSSH bool) {
 	g.headMu.Lock()
 	defer g.headMu.Unlock()
@@ -184,7 +185,7 @@ func (g *gatherConn) flush() {
 
 		if _, err := g.Conn.Write(out); err != nil {
 			g.fail(err)
-			// What the other side said before it hung up is why it did.
+			// What the other side has said before it hung up may tell why.
 			if g.Conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
 				g.Conn.Close()
 			}
@@ -209,8 +210,8 @@ func (g *gatherConn) fail(err error) {
 func (g *gatherConn) Close() error {
 	g.fail(net.ErrClosed)
 	if tcp, ok := g.Conn.(*net.TCPConn); ok && !(g.inOrder.Load() && g.allArrived()) {
-		// What the kernel still has to send must not reach the server: a write in it could arrive after one
-		// that the next connection sent for the same bytes.
+		// What the kernel still has to send must not reach the server: a WRITE in it could arrive after one for the same bytes that
+		// the next connection has sent.
 		_ = tcp.SetLinger(0)
 	}
 	return g.Conn.Close()
@@ -235,14 +236,14 @@ func (g *gatherConn) allArrived() bool {
 	return known && more == 0
 }
 
-// program is the one that carries the line; nil where none does.
+// program returns the program that carries the line; nil where none does.
 func (g *gatherConn) program() *process {
 	p, _ := g.Conn.(*process)
 	return p
 }
 
-// failure says how the program that carries the line ended; "" where it runs, or
-// where no program does.
+// failure says how the program that carries the line has ended; "" where it runs, or
+// there is none.
 func (g *gatherConn) failure() string {
 	if p := g.program(); p != nil {
 		return p.failure()
@@ -265,8 +266,8 @@ func (g *gatherConn) arrived() (bytes, more uint64, known bool) {
 	return bytes, g.taken - bytes, true
 }
 
-// acknowledged is the kernel's count of what the other end of a TCP connection has; ok is false for another connection, and for one
-// that is closed.
+// acknowledged is the kernel's count of bytes that the other end of a TCP connection has; ok is false for another kind of connection, and
+// for one that is closed.
 func (g *gatherConn) acknowledged() (bytes uint64, ok bool) {
 	tcp, isTCP := g.Conn.(*net.TCPConn)
 	if !isTCP {

@@ -14,10 +14,10 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// A hop is one server on the way, or the one at its end.
+// A hop is a server on the way, or the one at its end.
 type hop struct {
 	cfg           *hostConfig
-	kept          *secrets // what the server has taken, or was given beforehand, for the logins to come
+	kept          *secrets // passwords and the like that the server has accepted, or that were given beforehand, for further logins
 	unsaved       *unsavedKey
 	passwordGiven bool // the password was given beforehand, so that no other is asked for
 	mustKnow      bool // as of hostKeyCheck
@@ -28,16 +28,16 @@ type hop struct {
 	ssh           bool          // the system's ssh is installed
 }
 
-// proxyPatience is how long a ProxyCommand may take until the server is heard,
-// while there is a user whom it could be asking something.
+// proxyPatience is how long a ProxyCommand may take until the server answers, if there
+// is a user whom the command could be asking something.
 const proxyPatience = 2 * time.Minute
 
 // errLacking means that the native client can't do what this login needs, and the
 // system's ssh perhaps can.
 type errLacking struct {
 	why        string
-	err        error // what to tell where there is no ssh
-	algorithms bool  // it is the choice of algorithms, and nothing of the login
+	err        error // what to report where there is no ssh
+	algorithms bool  // the choice of algorithms is the reason, and not the login
 }
 
 func (e *errLacking) Error() string { return e.err.Error() }
@@ -110,7 +110,7 @@ func (h *hop) connect(ctx context.Context, under *sshTransport, p *patience) (ne
 	if command := h.cfg.getUnlessNone("proxycommand"); command != "" {
 		return startProxyCommand(h.cfg.expandTokens(command), !h.q.open())
 	}
-	// Each attempt has the whole time, which the login has anew when one of them has come through.
+	// Each attempt has all of the time limit, and the login has it anew when one of them has succeeded.
 	p.pause()
 	conn, err := h.attempts(ctx, func(ctx context.Context) (net.Conn, error) {
 		return dialTCP(ctx, h.cfg.name(), host, port, h.cfg.tcpOptions(h.delay))
@@ -123,9 +123,8 @@ func (h *hop) connect(ctx context.Context, under *sshTransport, p *patience) (ne
 // attemptInterval is the time between the attempts to connect that ConnectionAttempts asks for; ssh's own.
 const attemptInterval = time.Second
 
-// clientVersion is how the client calls itself. It names OpenSSH because servers like asyncssh's look for that word to know in
-// which order the two arguments of SYMLINK come: the drafts have one, OpenSSH and whoever follows it the other, which is sent here
-// (session.Symlink).
+// clientVersion is how the client identifies itself. It names OpenSSH because some servers, like asyncssh's, look for that word to know in
+// which order the two arguments of SYMLINK come: in that of the draft, or in that of OpenSSH, which is sent here (session.Symlink).
 const clientVersion = "SSH-2.0-sshmount_like_OpenSSH"
 
 // attempts tries to connect as often as ConnectionAttempts says.
@@ -133,7 +132,7 @@ func (h *hop) attempts(ctx context.Context, connect func(context.Context) (net.C
 	for left := h.cfg.number("connectionattempts", 1); ; left-- {
 		attempt, cancel := context.WithTimeoutCause(ctx, h.timeout, errTimeUp)
 		conn, err := connect(attempt)
-		// The dialer keeps the time too, and its clock may be the first to ring.
+		// The dialer heeds the deadline by itself, and may return before the context has ended.
 		if end, _ := attempt.Deadline(); err != nil && ctx.Err() == nil && !time.Now().Before(end) {
 			err = &timeoutError{host: h.cfg.name(), limit: h.timeout}
 		}

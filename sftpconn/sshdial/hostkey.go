@@ -24,9 +24,9 @@ type hostKeyCheck struct {
 	unsaved *unsavedKey // of the hop
 
 	mu       sync.Mutex // guards what follows
-	accepted []byte     // the key that was accepted; the library asks again at each rekeying
+	accepted []byte     // the key that was accepted, in wire format; the library asks again at each rekeying
 	key      ssh.PublicKey
-	changed  bool  // accepted although it has changed: no password may be given to this server
+	changed  bool  // it was accepted although it has changed: no password may be given to this server
 	err      error // why it was refused
 }
 
@@ -88,7 +88,7 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 			return h.refuseChanged(shown, known)
 		}
 		h.changed = true
-		// Not through ask.notice: until the mount is made the log is shown to the user, too.
+		// Only to the log: until the mount is made, that is shown to the user, too.
 		h.ask.log.Warn(fmt.Sprintf("the host key of %s has CHANGED to %s%s. StrictHostKeyChecking is off, so the connection goes on, but no password is given to this server.",
 			h.cfg.name(), keyName(shown), places(known)))
 		return nil
@@ -167,7 +167,7 @@ func (h *hostKeyCheck) askUser(key ssh.PublicKey, others []xknownhosts.KnownKey,
 	return permanent("the host key of %s (%s) was not accepted", name, keyName(key))
 }
 
-// question is in OpenSSH's words, for which expect scripts and programs such as sshpass look.
+// question is in OpenSSH's words: expect scripts, and programs such as sshpass, look for them.
 func (h *hostKeyCheck) question(key ssh.PublicKey, others bool, remote net.Addr) string {
 	at := "<no hostip for proxy command>"
 	if a, ok := remote.(*net.TCPAddr); ok && remote != noAddress {
@@ -196,7 +196,7 @@ func (k *knownHosts) fileOrNone() string {
 	return cmp.Or(k.file, "a file that UserKnownHostsFile names")
 }
 
-// places names where entries stand.
+// places says in which line of which file the first of the entries is.
 func places(known []xknownhosts.KnownKey) string {
 	if len(known) == 0 {
 		return ""

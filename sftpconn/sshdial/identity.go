@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// An identity is a key to offer. The private part may still be locked: the
-// passphrase is asked for only once a server has said that it would take the key.
+// An identity is a key to offer. Its private part may still be locked: the passphrase
+// is asked for only when a server has said that it would accept the key.
 type identity struct {
 	name   string     // for messages: the file, or the agent's comment
 	signer ssh.Signer // nil for a key of which even the public part is locked
@@ -21,8 +21,8 @@ type identity struct {
 // defaultIdentityFiles are tried where the configuration names none.
 var defaultIdentityFiles = []string{"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk"}
 
-// putFirst moves the key that worked at the last login to the front: each key
-// that is offered costs a round trip, and one of the server's patience.
+// putFirst moves the key that worked at the last login to the front: each key that is
+// offered costs a round trip, and is one of the few attempts that a server allows.
 func putFirst(list []identity, blob string) {
 	i := slices.IndexFunc(list, func(id identity) bool {
 		return id.signer != nil && string(id.signer.PublicKey().Marshal()) == blob
@@ -114,8 +114,8 @@ func agentComment(s ssh.Signer) string {
 	return ssh.FingerprintSHA256(s.PublicKey())
 }
 
-// restrict leaves a signer only the algorithms that the configuration accepts;
-// nil where that is none.
+// restrict limits a signer to the algorithms that the configuration accepts; nil
+// where there are none.
 func (k *keyring) restrict(name string, s ssh.Signer) ssh.Signer {
 	if err := k.cfg.bigEnough(s.PublicKey()); err != nil {
 		k.notes = append(k.notes, fmt.Sprintf("%s is left out: %v", name, err))

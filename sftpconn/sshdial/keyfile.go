@@ -17,9 +17,9 @@ import (
 // A keyFile is one IdentityFile, as far as it can be read without asking.
 type keyFile struct {
 	path   string
-	public ssh.PublicKey              // nil where it is locked in
-	signer ssh.Signer                 // nil without a private key that can be read
-	open   func() (ssh.Signer, error) // for a private key whose public part is locked in
+	public ssh.PublicKey              // nil where it is in the encrypted part of the file
+	signer ssh.Signer                 // nil where there is no private key that can be read
+	open   func() (ssh.Signer, error) // for a private key whose public part is encrypted, too; else nil
 }
 
 // files reads what IdentityFile names.
@@ -102,8 +102,8 @@ func (k *keyring) readKeyFile(path string) (keyFile, error) {
 	return f, fmt.Errorf("%s cannot be read as a private key: %w", path, plain(err))
 }
 
-// onSecurityKey says so where the private key is not in the file but in a device that ssh and agents can use. The key is
-// offered all the same: only a server that would take it makes it worth going over to ssh.
+// onSecurityKey reports whether the private key is not in the file but on a device, which ssh and agents can use. The key is offered all
+// the same: only if the server would accept it the login is handed over to ssh.
 func (f *keyFile) onSecurityKey() bool {
 	if f.public == nil || !strings.HasPrefix(f.public.Type(), "sk-") {
 		return false
@@ -112,7 +112,7 @@ func (f *keyFile) onSecurityKey() bool {
 	return true
 }
 
-// errSecurityKey means that the server would take a key for which this program can't sign.
+// errSecurityKey means that the server would accept a key with which this program can't sign.
 var errSecurityKey = errors.New("it is on a security key, and the agent does not hold it")
 
 // readPublicKey reads a file in the format of id_….pub; nil where it is none.

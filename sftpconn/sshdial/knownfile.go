@@ -3,6 +3,7 @@ package sshdial
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,14 +13,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// knownFile is a known_hosts file. The library gives a whole file up for one line that it can't read, so it gets a copy in which
-// such lines, and others that are not for it, are empty: the numbers of the rest stay.
+// knownFile is a known_hosts file. The library rejects a whole file for one line that it can't read. So it gets a copy in which such lines,
+// and others that are not meant for it, are empty: the numbers of the other lines stay.
 type knownFile struct {
 	name string // the user's
 	read string // the one that is read: name, or a copy
 }
 
-// replace has content read in the file's place.
+// replace has content read in place of the file.
 func (f *knownFile) replace(content []byte) error {
 	f.forget()
 	tmp, err := os.CreateTemp("", "known_hosts-")
@@ -28,10 +29,10 @@ func (f *knownFile) replace(content []byte) error {
 	}
 	f.read = tmp.Name()
 	_, err = tmp.Write(content)
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return fmt.Errorf("%s has lines that must be left out, and a copy without them cannot be written: %w", f.name, err)
 	}
-	return err
+	return nil
 }
 
 // forget removes the copy.
@@ -42,9 +43,9 @@ func (f *knownFile) forget() {
 	}
 }
 
-// understoodLines empties the lines that are no entries for the library: broken
-// ones, keys of types it doesn't know, what is longer than it reads, and revoked
-// keys, which are given beside.
+// understoodLines empties the lines that the library can't use: broken ones, keys of types
+// that it doesn't know, lines that are too long for it, and revoked keys, which are returned
+// separately.
 func understoodLines(content []byte) (clean []byte, revoked []revokedKey, changed bool) {
 	var out bytes.Buffer
 	number := 0
@@ -71,8 +72,8 @@ func understoodLines(content []byte) (clean []byte, revoked []revokedKey, change
 	return out.Bytes(), revoked, changed
 }
 
-// leaveOut empties the line for which the library has given up with failed. What it says of an entry is stricter than what it
-// says of its parts (a pattern of one '!', another kind of hash).
+// leaveOut empties the line for which the library has rejected a file, with the error failed. It checks an entry as a whole more strictly
+// than understoodLines can (a pattern that is only '!', another kind of hash).
 func leaveOut(files []*knownFile, failed error, log *slog.Logger) error {
 	msg := failed.Error()
 	for _, f := range files {

@@ -15,23 +15,23 @@ import (
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
-// knownHosts is what the known_hosts files say of one host. It is read anew for
-// each login, so that a key that was taken out or revoked meanwhile counts.
+// knownHosts is what the known_hosts files say about one host. It is read anew for
+// each login, so that a key is noticed that was removed or revoked meanwhile.
 type knownHosts struct {
 	db         *knownhosts.HostKeyDB
 	revoked    []revokedKey
-	renamed    map[string]string // file that was read → file that it stands for
+	renamed    map[string]string // file that was read → file of the user of which it is a copy
 	address    string            // host:port, by which the host is looked up
-	plain      string            // host:22, tried next; "" where there is no other name
+	plain      string            // host:22, tried after that; "" where it is the same
 	file       string            // the file that new keys are added to; "" for none
 	signatures string            // algorithms by which authorities may sign (CASignatureAlgorithms); "" for all
 }
 
-// noAddress stands for the server's IP address, by which nothing is looked up:
-// addresses change hands, names seldom do (CheckHostIP is off in OpenSSH too).
+// noAddress takes the place of the server's IP address: nothing is looked up by it,
+// because addresses change hands and names seldom do (CheckHostIP is off in OpenSSH, too).
 var noAddress = &net.TCPAddr{IP: net.IPv4zero}
 
-// Verdicts of knownHosts.check.
+// hostKeyVerdict is a verdict of knownHosts.check.
 type hostKeyVerdict int
 
 const (
@@ -119,9 +119,9 @@ func (k *knownHosts) names(c *hostConfig, key, otherwise string) []string {
 	return files
 }
 
-// check looks a key up. For a changed key, known holds the entries that speak
-// against it; for an unknown one, those of other types. fault says why a
-// certificate does not count that an authority of this host has signed.
+// check looks a key up. For a changed key, known holds the entries that contradict it;
+// for an unknown one, those of keys of other types. fault says why a certificate is not
+// accepted although an authority of this host has signed it.
 func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownhosts.KnownKey, fault error) {
 	if cert, ok := key.(*ssh.Certificate); ok {
 		// An authority that is named without a port counts on every port of the host, as a key does.
@@ -154,7 +154,7 @@ func (k *knownHosts) check(key ssh.PublicKey) (v hostKeyVerdict, known []xknownh
 	return v, known, fault
 }
 
-// addresses are those by which the host is looked up in turn: the one with its port, then the one without.
+// addresses are those by which the host is looked up, one after the other: with its port, then without.
 func (k *knownHosts) addresses() []string {
 	if k.plain == "" {
 		return []string{k.address}
@@ -196,7 +196,7 @@ func (k *knownHosts) look(address string, key ssh.PublicKey) (hostKeyVerdict, []
 	return hostKeyUnknown, k.real(other)
 }
 
-// real puts the user's names of the files in the place of those that were read.
+// real replaces the names of files that were read by those of the user's files.
 func (k *knownHosts) real(keys []xknownhosts.KnownKey) []xknownhosts.KnownKey {
 	for i := range keys {
 		if name, ok := k.renamed[keys[i].Filename]; ok {
@@ -206,14 +206,13 @@ func (k *knownHosts) real(keys []xknownhosts.KnownKey) []xknownhosts.KnownKey {
 	return keys
 }
 
-// signing says whether authorities may sign by an algorithm.
+// signing reports whether authorities may sign with an algorithm.
 func (k *knownHosts) signing(algorithm string) bool {
 	return k.signatures == "" || slices.Contains(strings.Split(k.signatures, ","), algorithm)
 }
 
-// order puts the algorithms of the keys that are known first, so that the server
-// shows a key that can be checked. Certificates are only asked for where an
-// authority for this host is known.
+// order puts the algorithms of known keys first, so that the server shows a key that can
+// be checked. Certificates are only asked for where an authority for this host is known.
 func (k *knownHosts) order(algos []string) []string {
 	var known []string
 	authority := false
@@ -257,7 +256,7 @@ func (k *knownHosts) add(key ssh.PublicKey, hashed bool) error {
 	if err != nil {
 		return err
 	}
-	// A last line without an end would swallow the new one.
+	// If the last line has no newline, the new one must not become part of it.
 	if size, err := f.Seek(0, 2); err == nil && size > 0 {
 		last := make([]byte, 1)
 		if _, err := f.ReadAt(last, size-1); err == nil && last[0] != '\n' {

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// stepTimeout is how long each answer of the server during authentication may
-// take, at least: a server may look names up and delay after a wrong password
-// for longer than the ConnectTimeout that somebody chose for the network.
+// stepTimeout is the least time that the server has for each answer during
+// authentication. It may look names up, and delay after a wrong password, for longer
+// than a ConnectTimeout that was chosen for the network.
 const stepTimeout = defaultConnectTimeout
 
 // methodsInOrder are the methods of logging in, as ssh prefers them.
@@ -29,7 +29,7 @@ type login struct {
 	patience      *patience
 	step          time.Duration
 	kept          *secrets
-	ssh           bool // the system's ssh is installed, and can be left what the native client lacks
+	ssh           bool // the system's ssh is installed: a login that the native client can't do may be left to it
 	passwordGiven bool // the password was given beforehand: it is tried once with each method, and no other is asked for
 	hostKey       *hostKeyCheck
 
@@ -42,19 +42,20 @@ type login struct {
 	passwordSent            bool   // the kept password was tried, and is not tried again
 	typed                   []byte // the password that was sent last
 	answers                 map[string][]byte
-	givenInKbd              bool // the kept password answered a question
-	keptSent, keptRefused   bool // the method under way sent what is kept; one that did was refused
+	givenInKbd              bool // the kept password has answered a question of keyboard-interactive
+	keptSent                bool // the present method has sent a kept password or answer
+	keptRefused             bool // a method that has sent one was refused
 
 	last     string   // the method used last
 	lastKey  string   // the public key offered last
 	offered  []string // keys that were offered
 	tried    []string // methods other than publickey that were tried
-	accepted []string // methods the server accepts, as it said last
-	partial  []string // methods that were right, and not enough
+	accepted []string // methods that the server accepts, as it has said last
+	partial  []string // methods that have succeeded, but are not enough
 	notes    []string // what went wrong on our side
 	refused  bool     // no method is left
 	line     *gatherConn
-	fatal    error  // the user broke off
+	fatal    error  // the user has broken off the login
 	handOver string // why the login is handed over to the system's ssh before the user is asked; "" where it is not
 }
 
@@ -69,7 +70,7 @@ func (l *login) close() {
 func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	l.patience.restart(l.step)
 	if l.line.ended.Load() {
-		// The library asks for the next method also when the line broke under the last one: nobody has refused us.
+		// The library asks for the next method also when the line broke during the last one, which is no refusal.
 		return nil, errors.New("the connection ended during the login")
 	}
 	if l.keptSent && len(ctx.PartialSuccessMethods) == len(l.partial) {
@@ -153,8 +154,8 @@ func (l *login) failed(err error) {
 	l.notes = append(l.notes, err.Error())
 }
 
-// watchedSigner notes why a signature failed, and stops the clock during it: the
-// agent may be asking its user.
+// watchedSigner notes why a signature has failed. It stops the login's clock meanwhile,
+// because the agent may be asking its user.
 type watchedSigner struct {
 	inner ssh.MultiAlgorithmSigner
 	login *login
@@ -185,7 +186,7 @@ func (w *watchedSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm
 	return s, err
 }
 
-// succeeded keeps what worked for the next login.
+// succeeded keeps what has worked for further logins.
 func (l *login) succeeded() {
 	right := append(slices.Clone(l.partial), l.last)
 	var password []byte

@@ -8,11 +8,11 @@ import (
 // patience is the time limit of a login. It stands still while the user is
 // being asked something, and starts afresh with each step of the login.
 type patience struct {
-	onEnd func() // called once, when the time is up; must not call back
+	onEnd func() // called once, when the time is up, with no lock held
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
-	until   time.Time     // when the time is up; not meant while paused
+	until   time.Time     // when the time is up; without meaning while paused
 	left    time.Duration // what was left when it was paused
 	paused  bool
 	stopped bool
@@ -27,8 +27,8 @@ func newPatience(d time.Duration, onEnd func()) *patience {
 	return p
 }
 
-// ring is called by the timer. A ring that restart or pause came too late to
-// hold back finds time left, and is none.
+// ring is called by the timer. It does nothing if restart or pause were called too late
+// to stop the timer.
 func (p *patience) ring() {
 	p.mu.Lock()
 	if p.paused || p.stopped || p.ended {
@@ -45,7 +45,7 @@ func (p *patience) ring() {
 	p.onEnd()
 }
 
-// restart gives the next step d from now.
+// restart gives the next step of the login d from now.
 func (p *patience) restart(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

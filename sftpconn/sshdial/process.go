@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// killDelay is how long a process has to end by itself after SIGTERM.
+	// killDelay is how long a process may take to end after SIGTERM.
 	killDelay = 2 * time.Second
-	// pipeSize is what a pipe of a process may hold, in bytes, so that the
-	// process and this one need not take turns for every 64 KiB.
+	// pipeSize is how much a pipe to or from a process may hold, in bytes: with
+	// the usual 64 KiB the two processes would have to take turns more often.
 	pipeSize = 1 << 20
 )
 
@@ -33,7 +33,7 @@ type process struct {
 	cmd    *exec.Cmd
 	name   string    // for messages
 	group  bool      // it leads a session and a process group of its own
-	up     sync.Once // something came out of it, so that it has its connections
+	up     sync.Once // done when its first output shows that it is connected
 	once   sync.Once
 	done   chan struct{} // closed when it has been reaped
 	err    error         // how it ended; set before done is closed
@@ -44,12 +44,12 @@ var _ net.Conn = (*process)(nil)
 // deafToHangup runs its arguments as a program that outlasts the end of its terminal.
 const deafToHangup = `trap '' HUP; exec "$@"`
 
-// startProcess runs argv. Where the program may ask the user on the terminal it
-// has to stay in our process group (ownGroup false), or it would be stopped for
-// reading from it. The mount goes on without that terminal, and this one can't
-// leave it any more: it must not end with it, when nobody is there to log in again.
-// Otherwise it has a session of its own, so that it finds no terminal to be
-// stopped at. also gets a copy of standard error; it may be nil.
+// startProcess runs argv. A program that may ask the user on the terminal has to stay
+// in our process group (ownGroup false): in another one it would be stopped when it
+// reads from the terminal. It can't leave that terminal later, as the mount does, so
+// it is made to ignore the end of the terminal: nobody would be there to log in again.
+// Any other program has a session of its own, so that it finds no terminal that could
+// stop it. also gets a copy of standard error; it may be nil.
 func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer) (*process, error) {
 	if _, err := exec.LookPath(argv[0]); err != nil {
 		return nil, fmt.Errorf("%s cannot be run: %w", argv[0], err)
@@ -93,7 +93,7 @@ func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer
 	}
 	go func() {
 		err := p.cmd.Wait()
-		// What the program left behind in its group has lost its purpose.
+		// Nobody needs what the program has left behind in its group.
 		p.signal(syscall.SIGTERM)
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = errors.New(exit.ProcessState.String())
@@ -124,8 +124,8 @@ func (p *process) Read(b []byte) (int, error) {
 
 func (p *process) Write(b []byte) (int, error) { return p.in.Write(b) }
 
-// Close ends the program: its connections and its input end, it is asked to go, and
-// after a while it is made to.
+// Close ends the program: it closes the program's TCP connections and its input, sends
+// SIGTERM, and after killDelay SIGKILL. It does not wait for the end.
 func (p *process) Close() error {
 	p.once.Do(func() {
 		ended := false
@@ -154,7 +154,8 @@ func (p *process) Close() error {
 	return nil
 }
 
-// failure says how the program ended and what it said last; "" while it runs.
+// failure says how the program has ended and what it has said last. It waits a moment for the end, and returns "" where the program still
+// runs.
 func (p *process) failure() string {
 	select {
 	case <-p.done:
@@ -172,7 +173,7 @@ func (p *process) failure() string {
 	return fmt.Sprintf("%s: %s (%s)", p.name, said, how)
 }
 
-// complaint is what the program said last, as the end of a message.
+// complaint is what the program has said last, as the end of a message; "" for nothing.
 func (p *process) complaint() string {
 	if said := lastLines(p.stderr.String(), 3); said != "" {
 		return ", which says: " + said
@@ -180,7 +181,7 @@ func (p *process) complaint() string {
 	return ""
 }
 
-// lastLines joins the last lines of a program's complaints into one.
+// lastLines joins the last n lines that are not empty.
 func lastLines(s string, n int) string {
 	var lines []string
 	for l := range strings.Lines(s) {
@@ -219,8 +220,7 @@ func startProxyCommand(command string, detached bool) (net.Conn, error) {
 	return p, nil
 }
 
-// waitFirst waits until something can be read from r, without reading it; r is
-// the reader of a process' output.
+// waitFirst waits until something can be read from line, without reading it.
 func waitFirst(ctx context.Context, line *gatherConn) error {
 	_, err := awaiting(ctx, func() (struct{}, error) { return struct{}{}, line.fill() }, func(struct{}) {})
 	return err

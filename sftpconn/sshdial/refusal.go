@@ -63,11 +63,11 @@ func (l *login) refusal() error {
 	return refusedLogin("%s", msg)
 }
 
-// refusedKept is told where a password is wanted and the one that was kept is wrong by now.
+// refusedKept is what the user is told where the kept password is wrong by now.
 const refusedKept = "the kept password was refused and is not sent again, as that could lock the account: mount again to give the one that is right now"
 
-// lacks names a method that the server would take and the native client can't
-// do, although the configuration allows it; "" where there is none.
+// lacks names a method that the server accepts and the configuration allows, but the
+// native client lacks; "" where there is none.
 func (l *login) lacks() string {
 	if slices.Contains(l.accepted, "gssapi-with-mic") && l.cfg.yes("gssapiauthentication", false) && ticketOrNotKnown(l.ask.ctx) {
 		return gssapiPossible
@@ -83,8 +83,8 @@ func (l *login) lacks() string {
 
 const gssapiPossible = "the server accepts GSSAPI"
 
-// shouldHandOver says, before the user would be asked for a password, whether the system's ssh has a way that asks nothing and
-// that the server would take. That way may fail too; ssh then asks by itself.
+// shouldHandOver reports, before the user would be asked for a password, whether the system's ssh has a method that asks nothing and that
+// the server accepts. If that fails, ssh itself asks for the password.
 func (l *login) shouldHandOver() bool {
 	switch {
 	case !l.ssh:
@@ -96,7 +96,8 @@ func (l *login) shouldHandOver() bool {
 	return l.handOver != ""
 }
 
-// over says why no further method is to be tried: the user broke off, or the system's ssh goes on.
+// over returns why no further method is to be tried: the user has broken off, or the login is left to the system's ssh; nil where neither is
+// so.
 func (l *login) over() error {
 	if l.fatal == nil && l.handOver != "" {
 		l.refused = true

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// reserveFor is how long a session is kept that is open with nothing in it.
+	// reserveFor is how long an open session is kept in which nothing runs.
 	reserveFor = 10 * time.Second
 
-	// refusedFor is how long the refusal of one is believed: the server may have closed another since.
+	// refusedFor is how long it is believed that the server has refused a session: it may grant one when another was closed.
 	refusedFor = time.Second
 )
 
-// reserve holds sessions that are open, or are being opened, and run nothing: on the server that is an entry in a table.
+// reserve holds sessions that are open, or are being opened, and in which nothing runs: for the server each is just an entry in a table.
 type reserve struct {
 	mu       sync.Mutex // guards what follows; a leaf
 	sessions []reserved
@@ -27,10 +27,10 @@ type reserve struct {
 // reserved is a session that was asked for.
 type reserved struct {
 	at     time.Time
-	answer chan bareSession // capacity 1
+	answer chan bareSession // capacity 1; gets one value, never closed
 }
 
-// bareSession is what came of the opening of one.
+// bareSession is a session in which nothing runs, or why it could not be opened.
 type bareSession struct {
 	ch       ssh.Channel
 	requests <-chan *ssh.Request
@@ -75,7 +75,8 @@ func (r *reserve) put(s bareSession) {
 	}
 }
 
-// take gives the session that was asked for first; nil where none is reserved, or it was refused too long ago.
+// take returns the session that was asked for first. Where that is still being opened it waits. It returns nil where none is reserved, or
+// it was refused too long ago.
 func (r *reserve) take() *bareSession {
 	r.mu.Lock()
 	if len(r.sessions) == 0 {
@@ -92,7 +93,7 @@ func (r *reserve) take() *bareSession {
 	return &s
 }
 
-// giveBack closes what nobody has taken, without waiting for the server.
+// giveBack closes the sessions that nobody has taken. It does not wait for the server.
 func (r *reserve) giveBack() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,12 +10,12 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// A route is the way to the server as the configuration gave it at one time. It is not changed, but for what d.mu guards.
+// A route is the way to the server as the configuration gave it at one time. It is not changed, except for external.
 type route struct {
 	target  *hostConfig
 	past    *hopPast      // of the target
-	way     []*hostConfig // the configuration of each host on the way; the target, which is last, alone where the user names the ssh to run
-	hops    []*hop        // the way of the native client, host by host; empty where an external ssh goes it from the first login on
+	way     []*hostConfig // the configuration of each host on the way, the target last; the target alone with ssh_command
+	hops    []*hop        // the same for the native client; empty where an external ssh is used from the first login on
 	timeout time.Duration
 
 	external []string // the command line of the external ssh; nil for the native client. The Dialer's mu guards it
@@ -23,17 +23,17 @@ type route struct {
 
 func (r *route) last() *hop { return r.hops[len(r.hops)-1] }
 
-// hopID tells the hops of all routes apart: what was kept for one is given to no other.
+// hopID identifies a hop over all routes: what was kept for one hop is given to no other.
 type hopID struct{ alias, user, host, port string }
 
-// hopPast is what earlier logins to a hop have left, by whatever route.
+// hopPast is what is known from earlier logins to a hop, by any route.
 type hopPast struct {
 	kept    secrets
 	unsaved unsavedKey
 
 	// Guarded by the Dialer's mu.
-	native bool // the native client has logged in, so that it can speak with the server
-	judged bool // a login was refused, and none accepted since
+	native bool // the native client has logged in before: it has an algorithm in common with the server
+	judged bool // the server has refused a login, and accepted none since
 }
 
 // resolve finds out by which hops the configuration reaches the server, which is the last; alone as of sshG.
@@ -102,11 +102,11 @@ func (d *Dialer) newRoute(way []*hostConfig) (*route, error) {
 	return r, nil
 }
 
-// leadsAway says that r ends at another host, by its name, port or user, than the one for which the user gave the password beforehand. What
-// it shows must be a key that is in the files already, or any host that a network puts in the server's place could ask for the password.
+// leadsAway reports whether r ends at another host, by its name, port or user, than the one for which the user has given the password
+// beforehand. Its host key must be in the files already. Else any host to which a network leads us could ask for the password.
 func (d *Dialer) leadsAway(r *route) bool { return d.givenSecrets.hasPassword() && r.past != d.first }
 
-// pastOf is called as newRoute is.
+// pastOf returns what is known of the hop with this configuration. With mu held, or before anybody else knows d.
 func (d *Dialer) pastOf(c *hostConfig) *hopPast {
 	id := hopID{c.alias, c.user(), c.hostName(), c.port()}
 	p := d.past[id]
@@ -120,11 +120,11 @@ func (d *Dialer) pastOf(c *hostConfig) *hopPast {
 	return p
 }
 
-// readAgainLimit bounds the reading of the configuration at a reconnect, which waits for it: a `Match exec` or a look-up of names may
-// hang for as long as the network is away.
+// readAgainLimit bounds the time for reading the configuration at a reconnect, which waits for that: a `Match exec` or the look-up of a
+// name may hang as long as the network is away.
 const readAgainLimit = 5 * time.Second
 
-// resolveAgain is resolve in the background. It leaves most of ctx' time to the login.
+// resolveAgain is resolve at a reconnect, when no user is there. It leaves most of the time of ctx to the login.
 func (d *Dialer) resolveAgain(ctx context.Context) ([]*hostConfig, error) {
 	limit := readAgainLimit
 	if end, ok := ctx.Deadline(); ok {
@@ -132,7 +132,7 @@ func (d *Dialer) resolveAgain(ctx context.Context) ([]*hostConfig, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("that takes too long"))
 	defer cancel()
-	// What runs in vain is killed, and whoever ends a mount does not wait for that.
+	// The end of ctx kills the programs that it runs. That is not waited for: somebody may be ending the mount.
 	return awaiting(ctx, func() ([]*hostConfig, error) { return d.resolve(ctx, true) }, func([]*hostConfig) {})
 }
 
@@ -170,7 +170,7 @@ func (d *Dialer) currentRoute(ctx context.Context) *route {
 	return r
 }
 
-// says reports that another reading says the same.
+// says reports whether another reading of the configuration gives the same.
 func (c *hostConfig) says(other *hostConfig) bool {
 	return c.alias == other.alias && reflect.DeepEqual(c.values, other.values)
 }
