@@ -65,12 +65,10 @@ func (fs *filesystem) forgetPages(op *operation, n *cache.Node) {
 		return
 	}
 	told := make(chan struct{})
-	if !fs.notices.begin(func() { // ends with the mount at the latest
+	go func() { // ends with the mount at the latest
 		defer close(told)
-		fs.server.InodeNotify(n.ID(), 0, -1)
-	}) {
-		return
-	}
+		fs.notices.ContentChanged(n.ID())
+	}()
 	timer := time.NewTimer(noticePatience)
 	defer timer.Stop()
 	select {

@@ -24,7 +24,7 @@ type filesystem struct {
 	watch  *watcher
 	server kernel // set by Init, before the first request
 
-	notices *notifier // which has what is told for a request end with what it tells
+	notices *notifier
 
 	files table[*cache.Handle]
 	later postponed

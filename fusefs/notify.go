@@ -8,140 +8,62 @@ import (
 	"sshmount/cache"
 )
 
-// maxNotices bounds each queue. Who has more to say waits: a notice that is lost would leave stale data behind.
-const maxNotices = 4096
-
-// kernel is what notices are delivered to.
+// kernel is what notices are delivered to: *fuse.Server.
 type kernel interface {
 	InodeNotify(node uint64, off, length int64) fuse.Status
 	EntryNotify(parent uint64, name string) fuse.Status
 }
 
-// dirName is a name in a directory, by the directory's node id.
-type dirName struct {
-	dir  uint64
-	name string
-}
-
-// notifier tells the kernel what to forget. The kernel may take as long as a
-// request that holds the inode or the directory, so inodes and names have a
-// queue and a goroutine each: neither holds up the other, nor any request.
+// notifier tells the kernel what to forget. A notice waits in the kernel for as long as a request holds the inode or the directory, so
+// none may be sent by the goroutine of a request. The cache collects notices and delivers them from two goroutines of its own: a notice
+// about an inode never holds up one about a name.
 type notifier struct {
-	inodes queue[uint64]
-	names  queue[dirName]
-
-	mu    sync.Mutex // guards ended, and that nothing is added to under once it is set
-	ended bool
-	under sync.WaitGroup // deliveries under way
+	mu     sync.Mutex     // guards kernel, and orders under.Add before the Wait of close; no other lock is taken under it
+	kernel kernel         // nil before start and after close
+	under  sync.WaitGroup // notices on their way to the kernel
 }
 
 var _ cache.Notifier = (*notifier)(nil)
 
 // ContentChanged implements cache.Notifier.
-func (n *notifier) ContentChanged(id uint64) { n.inodes.put(id) }
+func (n *notifier) ContentChanged(id uint64) {
+	n.tell(func(k kernel) { k.InodeNotify(id, 0, -1) })
+}
 
 // NameChanged implements cache.Notifier.
-func (n *notifier) NameChanged(dir uint64, name string) { n.names.put(dirName{dir, name}) }
-
-// start begins to deliver; before it the kernel knows nothing, and notices are dropped.
-func (n *notifier) start(k kernel) {
-	n.inodes.start()
-	n.names.start()
-	// Statuses are of no use: ENOENT says that the kernel did not know the thing, others that the mount is gone.
-	n.begin(func() { n.inodes.deliver(func(id uint64) { k.InodeNotify(id, 0, -1) }) })
-	n.begin(func() { n.names.deliver(func(e dirName) { k.EntryNotify(e.dir, e.name) }) })
+func (n *notifier) NameChanged(dir uint64, name string) {
+	n.tell(func(k kernel) { k.EntryNotify(dir, name) })
 }
 
-// begin runs a delivery in the background; false after close.
-func (n *notifier) begin(deliver func()) bool {
+// tell delivers a notice, and waits for as long as the kernel does. Before start the kernel knows nothing, and after close the mount has
+// ended: then the notice is dropped. The kernel's status is of no use: ENOENT says that it did not know the thing, others that the mount
+// is gone.
+func (n *notifier) tell(notice func(kernel)) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.ended {
-		n.under.Go(deliver)
+	k := n.kernel
+	if k != nil {
+		n.under.Add(1)
 	}
-	return !n.ended
-}
-
-// close waits for a delivery that is under way: until the mount is gone, or the requests that it waits behind are answered.
-func (n *notifier) close() {
-	n.mu.Lock()
-	n.ended = true
 	n.mu.Unlock()
-	n.inodes.close()
-	n.names.close()
-	n.under.Wait()
-}
-
-// queue is a bounded set: what is told twice before it is delivered is delivered once.
-type queue[K comparable] struct {
-	mu      sync.Mutex // guards all below; no other lock is taken under it
-	changed *sync.Cond // anything below changed; nil until start
-	pending map[K]struct{}
-	closed  bool
-}
-
-func (q *queue[K]) start() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.changed = sync.NewCond(&q.mu)
-	q.pending = make(map[K]struct{})
-}
-
-// put adds k; it waits while the queue is full. Before start and after close it does nothing.
-func (q *queue[K]) put(k K) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.changed == nil {
+	if k == nil {
 		return
 	}
-	for len(q.pending) >= maxNotices && !q.closed {
-		q.changed.Wait()
-	}
-	if !q.closed {
-		q.pending[k] = struct{}{}
-		q.changed.Broadcast()
-	}
+	defer n.under.Done()
+	notice(k)
 }
 
-func (q *queue[K]) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	if q.changed != nil {
-		q.changed.Broadcast()
-	}
+// start has notices delivered to k.
+func (n *notifier) start(k kernel) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.kernel = k
 }
 
-// take waits for what is pending and empties the queue; nil after close.
-func (q *queue[K]) take() map[K]struct{} {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.pending) == 0 && !q.closed {
-		q.changed.Wait()
-	}
-	if q.closed {
-		return nil
-	}
-	batch := q.pending
-	q.pending = make(map[K]struct{})
-	q.changed.Broadcast()
-	return batch
-}
-
-// deliver hands on what is put, until close.
-func (q *queue[K]) deliver(to func(K)) {
-	for batch := q.take(); batch != nil; batch = q.take() {
-		for k := range batch {
-			if q.isClosed() {
-				return
-			}
-			to(k)
-		}
-	}
-}
-
-func (q *queue[K]) isClosed() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.closed
+// close ends the delivery, and waits for notices that are on their way: until the mount is gone, or the requests that they wait for are
+// answered.
+func (n *notifier) close() {
+	n.mu.Lock()
+	n.kernel = nil
+	n.mu.Unlock()
+	n.under.Wait()
 }
