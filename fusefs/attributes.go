@@ -63,7 +63,7 @@ func (fs *filesystem) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *f
 	return fuse.OK
 }
 
-// listed is the id, where there is one.
+// listed is a list of the id alone; nil for nil.
 func listed(id *uint32) []uint32 {
 	if id == nil {
 		return nil
@@ -84,9 +84,7 @@ func (fs *filesystem) wish(op context.Context, in *fuse.SetAttrIn) (cache.SetAtt
 		s.GID = &gid
 	}
 	if m := fs.opts.IDMap; m != nil && (s.UID != nil || s.GID != nil) {
-		if asks, ok := m.(learner); ok {
-			fs.learn(op, asks, listed(s.UID), listed(s.GID))
-		}
+		fs.learn(op, listed(s.UID), listed(s.GID))
 		var err error
 		if s.UID, s.GID, err = m.ToRemote(s.UID, s.GID); err != nil {
 			return s, err

@@ -79,10 +79,9 @@ func (fs *filesystem) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse
 // ReadDirPlus lists names with attributes and references. The reference is taken after the entry has found its
 // room in the reply, as only those that the kernel gets are given back. Owners are learnt for many entries at once.
 func (fs *filesystem) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	m, asks := fs.opts.IDMap.(learner)
 	return fs.list(cancel, in, "readdirplus", func(op context.Context, d *dirHandle, e cache.DirEntry) bool {
-		if asks {
-			d.learnOwners(e, func(uids, gids []uint32) { fs.learn(op, m, uids, gids) })
+		if fs.learner != nil {
+			d.learnOwners(e, func(uids, gids []uint32) { fs.learn(op, uids, gids) })
 		}
 		entry := out.AddDirLookupEntry(kernelEntry(e))
 		if entry == nil {

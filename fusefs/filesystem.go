@@ -17,18 +17,18 @@ import (
 // embedded one answers with ENOSYS: the kernel then does without and asks no more.
 type filesystem struct {
 	fuse.RawFileSystem
-	cache  *cache.Cache
-	opts   Options
-	owner  uint32 // who made the mount, for AllowRoot
-	log    *slog.Logger
-	watch  *watcher
-	server kernel // set by Init, before the first request
-
+	cache   *cache.Cache
+	opts    Options
+	learner learner // opts.IDMap, where that has to ask for owners; else nil
+	owner   uint32  // the user who made the mount, for AllowRoot
+	log     *slog.Logger
+	watch   *watcher
 	notices *notifier
+	server  kernel // set by Init, before the first request
 
 	files table[*cache.Handle]
-	later postponed
 	dirs  table[*dirHandle]
+	later postponed
 }
 
 func newFilesystem(c *cache.Cache, o Options, owner uint32, w *watcher) *filesystem {
@@ -37,10 +37,12 @@ func newFilesystem(c *cache.Cache, o Options, owner uint32, w *watcher) *filesys
 		none := time.Duration(0)
 		o.AttrTimeout, o.EntryTimeout, o.NegativeTimeout = &none, &none, &none
 	}
+	asks, _ := o.IDMap.(learner)
 	return &filesystem{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		cache:         c,
 		opts:          o,
+		learner:       asks,
 		owner:         owner,
 		log:           o.Logger,
 		watch:         w,
@@ -102,32 +104,40 @@ func (fs *filesystem) admitNames(in *fuse.InHeader, names ...string) (*cache.Nod
 	return n, fuse.OK
 }
 
-// attr translates attributes. False: their owner may not be shown.
+// attr translates attributes, once the owner is known by name. False: the owner may not be shown.
 func (fs *filesystem) attr(op context.Context, a cache.Attr, out *fuse.Attr) bool {
-	if m, ok := fs.opts.IDMap.(learner); ok {
-		fs.learn(op, m, []uint32{a.UID}, []uint32{a.GID})
-	}
+	fs.learnOwner(op, a)
 	return fs.shown(a, out)
 }
 
-// learn has the map ask the server for owners that it does not know yet, while the program waits. Where that fails the numbers are
-// shown.
-func (fs *filesystem) learn(op context.Context, m learner, uids, gids []uint32) {
-	if err := m.Learn(op, uids, gids); err != nil && op.Err() == nil {
+// learnOwner is learn for the owner of one file.
+func (fs *filesystem) learnOwner(op context.Context, a cache.Attr) {
+	if fs.learner != nil {
+		fs.learn(op, []uint32{a.UID}, []uint32{a.GID})
+	}
+}
+
+// learn has the map ask the server for the names of owners that it does not know yet, while the program waits. Owners whose names can't
+// be learnt are shown by their numbers.
+func (fs *filesystem) learn(op context.Context, uids, gids []uint32) {
+	if fs.learner == nil {
+		return
+	}
+	if err := fs.learner.Learn(op, uids, gids); err != nil && op.Err() == nil {
 		fs.log.Debug("owners are shown by their numbers", "error", err)
 	}
 }
 
-// trust is for how long the kernel may keep attributes. A request that was given up shows owners by numbers that it did not wait to
-// learn the names of.
+// trust is how long the kernel may keep attributes: no time at all where the request was given up before the owner's name was learnt, as
+// the number that is shown instead is right for this answer only.
 func (fs *filesystem) trust(op context.Context, ttl time.Duration, limit *time.Duration) time.Duration {
-	if _, ok := fs.opts.IDMap.(learner); ok && op.Err() != nil {
+	if fs.learner != nil && op.Err() != nil {
 		return 0
 	}
 	return bound(ttl, limit)
 }
 
-// shown is attr by what the map knows already.
+// shown is attr without learning: what the map does not know stays a number.
 func (fs *filesystem) shown(a cache.Attr, out *fuse.Attr) bool {
 	uid, gid := a.UID, a.GID
 	if m := fs.opts.IDMap; m != nil {
@@ -165,15 +175,14 @@ func (fs *filesystem) shown(a cache.Attr, out *fuse.Attr) bool {
 	return true
 }
 
-// entry answers with a node, whose reference goes to the kernel, or back where the node may not be shown.
+// entry answers with a node, and hands its reference on to the kernel. Where the owner may not be shown the answer is EPERM, and the
+// reference goes back to the cache.
 func (fs *filesystem) entry(op context.Context, f cache.Found, out *fuse.EntryOut) fuse.Status {
-	if m, ok := fs.opts.IDMap.(learner); ok {
-		fs.learn(op, m, []uint32{f.Attr.UID}, []uint32{f.Attr.GID})
-	}
+	fs.learnOwner(op, f.Attr)
 	return fs.knownEntry(op, f, out)
 }
 
-// knownEntry is entry by what the map of ids knows already.
+// knownEntry is entry without learning.
 func (fs *filesystem) knownEntry(op context.Context, f cache.Found, out *fuse.EntryOut) fuse.Status {
 	if !fs.shown(f.Attr, &out.Attr) {
 		fs.cache.Forget(f.Node.ID(), 1)
@@ -186,7 +195,7 @@ func (fs *filesystem) knownEntry(op context.Context, f cache.Found, out *fuse.En
 	return fuse.OK
 }
 
-// newEntry is entry for the many requests that make a name.
+// newEntry answers a request that makes a name: with an entry, or with err.
 func (fs *filesystem) newEntry(op context.Context, what string, in *fuse.InHeader, name string, f cache.Found, err error, out *fuse.EntryOut) fuse.Status {
 	if err != nil {
 		return fs.status(what, in.NodeId, name, err)
