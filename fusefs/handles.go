@@ -1,16 +1,20 @@
 package fusefs
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
-// table numbers open handles for the kernel. Numbers are not used twice, so
-// that a request that comes too late cannot meet another file.
+// table holds open handles by the numbers that the kernel has for them. A number
+// is never used twice, so a request that comes too late can't meet another file.
 type table[T any] struct {
 	mu   sync.RWMutex // guards all below; no other lock is taken under it
 	open map[uint64]T
 	last uint64
 }
 
-// put gives a handle its number.
+// put enters a handle, and returns its number.
 func (t *table[T]) put(h T) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -22,6 +26,7 @@ func (t *table[T]) put(h T) uint64 {
 	return t.last
 }
 
+// get finds a handle by its number.
 func (t *table[T]) get(fh uint64) (T, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -29,7 +34,7 @@ func (t *table[T]) get(fh uint64) (T, bool) {
 	return h, ok
 }
 
-// take is get and the end of the number.
+// take is get, and takes the handle out.
 func (t *table[T]) take(fh uint64) (T, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,14 +43,11 @@ func (t *table[T]) take(fh uint64) (T, bool) {
 	return h, ok
 }
 
-// drain takes all: the kernel sends no RELEASE for what is open when a mount is aborted.
+// drain takes all handles out: the kernel sends no RELEASE for what is open when a mount is aborted.
 func (t *table[T]) drain() []T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make([]T, 0, len(t.open))
-	for _, h := range t.open {
-		all = append(all, h)
-	}
+	all := slices.Collect(maps.Values(t.open))
 	t.open = nil
 	return all
 }

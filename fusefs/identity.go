@@ -55,6 +55,14 @@ type fileMap struct {
 // idTable translates ids both ways; nil maps stand for a table that was left out.
 type idTable struct{ toLocal, toRemote map[uint32]uint32 }
 
+// local is the id that a remote one is shown as: itself where the table does not have it.
+func (t *idTable) local(id uint32) uint32 {
+	if local, ok := t.toLocal[id]; ok {
+		return local
+	}
+	return id
+}
+
 // NewFileMap reads tables of lines "name:id" (idmap=file): the local user or
 // group of that name, or number, is shown for the remote id. "" leaves that table
 // out: its ids are the same on both sides. Empty lines and those beginning with
@@ -72,7 +80,7 @@ func NewFileMap(uidfile, gidfile string, ignoreUnmapped bool) (IDMapper, error) 
 	return m, nil
 }
 
-// readTable reads one table; local gives the id that a name, or number, has here.
+// readTable reads one table; local is localUser or localGroup.
 func readTable(path string, local func(name string) (uint32, error)) (idTable, error) {
 	if path == "" {
 		return idTable{}, nil
@@ -93,7 +101,7 @@ func readTable(path string, local func(name string) (uint32, error)) (idTable, e
 		if !ok {
 			return idTable{}, fmt.Errorf("id map %s line %d: %q is not of the form name:id", path, n, line)
 		}
-		remote, err := strconv.ParseUint(strings.TrimSpace(number), 10, 32)
+		remote, err := parseID(strings.TrimSpace(number))
 		if err != nil {
 			return idTable{}, fmt.Errorf("id map %s line %d: %q is not the number of a remote id", path, n, number)
 		}
@@ -101,7 +109,7 @@ func readTable(path string, local func(name string) (uint32, error)) (idTable, e
 		if err != nil {
 			return idTable{}, fmt.Errorf("id map %s line %d: %w", path, n, err)
 		}
-		t.toLocal[uint32(remote)], t.toRemote[id] = id, uint32(remote)
+		t.toLocal[remote], t.toRemote[id] = id, remote
 	}
 	if err := lines.Err(); err != nil {
 		return idTable{}, fmt.Errorf("id map %s: %w", path, err)
@@ -109,9 +117,10 @@ func readTable(path string, local func(name string) (uint32, error)) (idTable, e
 	return t, nil
 }
 
+// localUser is the id of a user of this machine; name may be a number.
 func localUser(name string) (uint32, error) {
-	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return uint32(id), nil
+	if id, err := parseID(name); err == nil {
+		return id, nil
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
@@ -120,9 +129,10 @@ func localUser(name string) (uint32, error) {
 	return parseID(u.Uid)
 }
 
+// localGroup is localUser for a group.
 func localGroup(name string) (uint32, error) {
-	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return uint32(id), nil
+	if id, err := parseID(name); err == nil {
+		return id, nil
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
@@ -138,13 +148,7 @@ func parseID(s string) (uint32, error) {
 
 // ToLocal implements IDMapper.
 func (m fileMap) ToLocal(uid, gid uint32) (uint32, uint32) {
-	if id, ok := m.users.toLocal[uid]; ok {
-		uid = id
-	}
-	if id, ok := m.groups.toLocal[gid]; ok {
-		gid = id
-	}
-	return uid, gid
+	return m.users.local(uid), m.groups.local(gid)
 }
 
 // Shows implements shows.

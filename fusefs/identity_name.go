@@ -72,13 +72,7 @@ func (t *idTable) unknown(ids []uint32) []uint32 {
 func (m *nameMap) ToLocal(uid, gid uint32) (uint32, uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if id, ok := m.users.toLocal[uid]; ok {
-		uid = id
-	}
-	if id, ok := m.groups.toLocal[gid]; ok {
-		gid = id
-	}
-	return uid, gid
+	return m.users.local(uid), m.groups.local(gid)
 }
 
 // enter notes what a remote id of that name is here. local finds the id of a name, and taken says whether an id is somebody's.

@@ -3,6 +3,8 @@ package fusefs
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -151,21 +153,17 @@ func (w *watcher) remove(o *operation) {
 // run sweeps while requests wait, and sleeps while none does.
 func (w *watcher) run() {
 	defer close(w.done)
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
 	for {
-		tick.Stop()
 		select {
 		case <-w.quit:
 			return
 		case <-w.wake:
 		}
-		tick.Reset(sweepEvery)
 		for busy := true; busy; {
 			select {
 			case <-w.quit:
 				return
-			case <-tick.C:
+			case <-time.After(sweepEvery):
 				busy = w.sweep()
 			}
 		}
@@ -175,10 +173,7 @@ func (w *watcher) run() {
 // sweep says whether any request waits. It calls stop with no lock held, as stop runs what hangs on the context.
 func (w *watcher) sweep() bool {
 	w.mu.Lock()
-	all := make([]*operation, 0, len(w.waiting))
-	for o := range w.waiting {
-		all = append(all, o)
-	}
+	all := slices.Collect(maps.Keys(w.waiting))
 	w.mu.Unlock()
 	if len(all) == 0 {
 		return false
