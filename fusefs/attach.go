@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountFlags are those of the options of a mount that mount(2) takes as bits and not as words.
+// mountFlags are the mount options that mount(2) takes as bits, not as words.
 var mountFlags = map[string]struct{ set, clear uintptr }{
 	"ro": {set: unix.MS_RDONLY}, "rw": {clear: unix.MS_RDONLY},
 	"nosuid": {set: unix.MS_NOSUID}, "suid": {clear: unix.MS_NOSUID},
@@ -22,7 +22,8 @@ var mountFlags = map[string]struct{ set, clear uintptr }{
 	"nosymfollow": {set: unix.MS_NOSYMFOLLOW},
 }
 
-// words are the options of the mount: setuid bits and device nodes of the server mean nothing here unless asked for.
+// words are the options of the mount as mount(8) writes them. The server's setuid bits and device nodes mean nothing here unless the user
+// asks for them.
 func (o *Options) words() []string {
 	words := []string{"rw", "nosuid", "nodev"}
 	for _, w := range []struct {
@@ -45,8 +46,8 @@ func (o *Options) words() []string {
 	return append(words, o.MountOptions...)
 }
 
-// PassedDescriptor says whether a mount point is written /dev/fd/N: then whoever started the program has mounted already
-// (mount.fuse3 does so for drop_privileges) and passes the descriptor over which the kernel asks.
+// PassedDescriptor says whether a mount point is written /dev/fd/N. Then whoever started the program has mounted already, as mount.fuse3
+// does for drop_privileges, and fd is the descriptor of /dev/fuse that they pass.
 func PassedDescriptor(mountpoint string) (fd int, ok bool) {
 	number, ok := strings.CutPrefix(mountpoint, "/dev/fd/")
 	if !ok {
@@ -59,8 +60,8 @@ func PassedDescriptor(mountpoint string) (fd int, ok bool) {
 // fuseDevice is the number of /dev/fuse, the same on every Linux.
 var fuseDevice = unix.Mkdev(10, 229)
 
-// takePassed keeps a passed descriptor from the programs that are started from here: while one has it, the mount is not dead when
-// this process is.
+// takePassed keeps a passed descriptor from the programs that are started from here: while one of them had it, the mount would not end
+// with this process.
 func takePassed(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != fuseDevice {
@@ -70,25 +71,34 @@ func takePassed(fd int) error {
 	return nil
 }
 
-// attach makes the mount and returns the descriptor over which the kernel asks. Root mounts itself; everybody else, and root in a
-// container without the right or for auto_unmount, by way of fusermount3, which is returned where it stays.
-func attach(o Options) (fd int, direct bool, stays *helper, err error) {
+// maker is who has made a mount, and so who can take it away.
+type maker int
+
+const (
+	byHelper maker = iota // fusermount3
+	byUs                  // this process, by mount(2)
+	byCaller              // whoever started the program, and passed the descriptor
+)
+
+// attach makes the mount and returns the descriptor of /dev/fuse. Root mounts by itself. Everybody else does by fusermount3; so does root
+// in a container that lacks the right, and for auto_unmount, where the helper stays beside the mount and is returned (else it is nil).
+func attach(o Options) (fd int, by maker, stays *helper, err error) {
 	if fd, ok := PassedDescriptor(o.Mountpoint); ok {
-		return fd, false, nil, takePassed(fd)
+		return fd, byCaller, nil, takePassed(fd)
 	}
 	if os.Geteuid() == 0 && !o.AutoUnmount {
 		fd, err = mountDirect(o)
 		if err == nil || !errors.Is(err, unix.EPERM) {
-			return fd, true, nil, err
+			return fd, byUs, nil, err
 		}
 	}
 	fd, stays, err = mountByHelper(o)
-	return fd, false, stays, err
+	return fd, byHelper, stays, err
 }
 
-// openPlace opens a mount point whose path had no symbolic link in it when it was checked. The login lies between, and whoever can
-// write to a directory on the way could have put one there since, to have root cover a directory elsewhere. Of the place itself
-// nothing is asked (O_PATH): where it mounts by itself, that would wait for us.
+// openPlace opens a mount point whose path had no symbolic link in it when it was checked. The login has come between: whoever can write
+// to a directory on the way could have put a link there since, to have root mount over a directory elsewhere. O_PATH asks nothing of the
+// place itself: where that is an automount point, which waits for this very mount, asking would never end.
 func openPlace(path string) (int, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
@@ -101,7 +111,7 @@ func openPlace(path string) (int, error) {
 	return fd, err
 }
 
-// mountDirect is mount(2), which only root may call; it returns the open /dev/fuse.
+// mountDirect mounts by mount(2), which only root may call, and returns the descriptor of /dev/fuse.
 func mountDirect(o Options) (int, error) {
 	place, err := openPlace(o.Mountpoint)
 	if err != nil {

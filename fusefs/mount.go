@@ -28,8 +28,7 @@ const (
 type Mounted struct {
 	mountpoint string
 	device     device  // zero where it is not known
-	direct     bool    // made by mount(2), without fusermount3
-	passed     bool    // made by whoever started the program
+	by         maker   // who made it
 	stays      *helper // takes the mount away when this process dies; nil where nothing does
 	watch      *watcher
 	notices    *notifier
@@ -62,15 +61,13 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	}
 
 	before := devicesAt(mountpoint)
-	fd, direct, stays, err := attach(o)
+	fd, by, stays, err := attach(o)
 	if err != nil {
 		return nil, err
 	}
-	_, passed := PassedDescriptor(mountpoint)
 	m := &Mounted{
 		mountpoint: mountpoint,
-		direct:     direct,
-		passed:     passed,
+		by:         by,
 		stays:      stays,
 		watch:      newWatcher(o.SingleThreaded, func() bool { return abandoned(fd) }),
 		notices:    notices,
@@ -86,7 +83,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 		return nil, err
 	}
 	notices.start(server)
-	if !passed {
+	if by != byCaller {
 		m.device = madeSince(before, mountpoint)
 	}
 	go func() {
@@ -164,13 +161,13 @@ func (m *Mounted) Unmount(lazy bool) error {
 		return nil
 	default:
 	}
-	if m.passed {
+	if m.by == byCaller {
 		return ErrPassed
 	}
 	if err := m.inPlace(); err != nil {
 		return err
 	}
-	if m.direct {
+	if m.by == byUs {
 		flags := unix.UMOUNT_NOFOLLOW
 		if lazy {
 			flags |= unix.MNT_DETACH
