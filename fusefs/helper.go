@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fusermounts are the names under which the setuid helper is looked for: an old system has only the one of FUSE 2, which does the
-// same, and the PATH of a service may be empty. A variable for the tests.
+// fusermounts are the names under which the setuid helper is looked for. An old system has only that of FUSE 2, which does the same; the
+// PATH of a service may be empty. A variable for the tests.
 var fusermounts = []string{"fusermount3", "/bin/fusermount3", "fusermount", "/bin/fusermount"}
 
-// Fusermount finds the setuid helper that mounts, and takes mounts away, for those who may not.
+// Fusermount finds the setuid helper that mounts and unmounts for users who may not do so themselves.
 func Fusermount() (string, error) {
 	for _, name := range fusermounts {
 		if path, err := exec.LookPath(name); err == nil {
@@ -28,8 +28,8 @@ func Fusermount() (string, error) {
 	return "", errors.New("fusermount3 is not installed: install the package fuse3")
 }
 
-// UnmountByHelper has the setuid helper take a mount away; lazy detaches it even while it is in use. The error is what the helper
-// says; it is EBUSY where the mount is in use.
+// UnmountByHelper has the setuid helper unmount; lazy detaches the mount even while it is in use. The error is in the helper's words, and is
+// EBUSY where the mount is in use.
 func UnmountByHelper(mountpoint string, lazy bool) error {
 	program, err := Fusermount()
 	if err != nil {
@@ -40,7 +40,7 @@ func UnmountByHelper(mountpoint string, lazy bool) error {
 		args = append(args, "-z")
 	}
 	cmd := exec.Command(program, append(args, "--", mountpoint)...)
-	// In a process group of its own: a second Ctrl-C, while the first is ending the mount, must not end the helper too.
+	// In a process group of its own: while a first Ctrl-C is ending the mount a second one must not end the helper.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.CombinedOutput()
 	if err == nil {
@@ -65,16 +65,17 @@ type helperSaid struct {
 func (e helperSaid) Error() string { return e.text }
 func (e helperSaid) Unwrap() error { return e.errno }
 
-// helper is a fusermount3 that stays beside a mount with auto_unmount: when the socket to it is closed, by whatever has
-// ended this process, it takes the mount away.
+// helper is a fusermount3 that stays beside a mount with auto_unmount. It unmounts when its socket is closed, which the kernel does however
+// this process ends.
 type helper struct {
 	cmd    *exec.Cmd
 	socket *os.File
-	once   sync.Once
+	once   sync.Once // of end
 }
 
-// end comes when nothing is served any more. Where the mount is gone, what hangs at its place is somebody else's, so the helper must
-// not find its socket closed before it is; where it was aborted and is left there, that is what the helper is for.
+// end ends the helper when nothing is served any more; nil has nothing to end. left says that the mount was aborted and is still at its
+// mount point: then the helper is to unmount it. Where the mount is gone something else may be mounted there, so the helper is killed
+// before it can find its socket closed.
 func (h *helper) end(left bool) {
 	if h == nil {
 		return
@@ -88,7 +89,8 @@ func (h *helper) end(left bool) {
 	})
 }
 
-// mountByHelper lets fusermount3 mount; it sends the descriptor over a socket that it inherits as number 3.
+// mountByHelper has fusermount3 mount, which sends the descriptor of /dev/fuse back over a socket that it inherits as descriptor 3. stays is
+// nil where the helper has ended.
 func mountByHelper(o Options) (fd int, stays *helper, err error) {
 	program, err := Fusermount()
 	if err != nil {
@@ -105,7 +107,7 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 		}
 	}()
 	defer theirs.Close()
-	// Not a pipe: a helper that stays would hold it open.
+	// What the helper complains of goes to a file in memory, not to a pipe: a helper that stays would keep that open.
 	memory, err := unix.MemfdCreate("complaint", unix.MFD_CLOEXEC)
 	if err != nil {
 		return -1, nil, fmt.Errorf("memory for what %s says: %w", program, err)
@@ -143,13 +145,13 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 	return fd, nil, nil
 }
 
-// mtab is where fusermount3 looks whether something is mounted. A system that was put together by hand may lack it.
+// mtab is where fusermount3 looks whether something is mounted. A system that somebody put together by hand may lack it.
 const (
 	mtab     = "/etc/mtab"
 	makeMtab = "have root run ln -s /proc/self/mounts " + mtab
 )
 
-// helperWords are the options of the mount as the helper takes them.
+// helperWords are the options of the mount as the helper takes them: separated by commas, with \ before a comma or a \ in one.
 func (o *Options) helperWords() string {
 	words := append(o.words(), "fsname="+o.FsName, "subtype="+o.Subtype)
 	words = slices.DeleteFunc(words, func(w string) bool { return w == "rw" })
@@ -162,14 +164,14 @@ func (o *Options) helperWords() string {
 	return strings.Join(words, ",")
 }
 
-// beginning is the text at the beginning of a file.
+// beginning is the first text in a file, up to 4 KiB.
 func beginning(f *os.File) string {
 	text := make([]byte, 4<<10)
 	n, _ := f.ReadAt(text, 0)
 	return strings.TrimSpace(string(text[:n]))
 }
 
-// advice is what to do about a complaint of the helper, where that does not say it.
+// advice says what to do about a complaint of the helper; "" where it says so itself.
 func advice(said string) string {
 	switch {
 	case strings.Contains(said, "/dev/fuse: Permission denied"):

@@ -19,8 +19,8 @@ const (
 	maxWrite      = 1 << 20 // bytes of the largest WRITE; what Linux allows without privileges
 	maxBackground = 128     // requests of read-ahead and write-back that the kernel has out at a time
 
-	// maxRequestBytes bounds the buffers of WRITEs that wait for the line. Where all are taken no request is read,
-	// not even an interrupt, so it must be far above what a user's programs write at once (1 MiB a writer).
+	// maxRequestBytes bounds the buffers of WRITEs that wait for the line. While all are taken go-fuse reads no request, not even an
+	// interrupt, so it must be far more than programs write at a time (1 MiB each).
 	maxRequestBytes = 192 << 20
 )
 
@@ -35,9 +35,9 @@ type Mounted struct {
 	done       chan struct{} // closed when the mount is gone and nothing is served any more
 }
 
-// Mount makes the cache, then the mount, and begins to serve; it returns when the
-// kernel has had its first answer. No mount is left where it fails. The cache is
-// the caller's to close: after Wait, and where Mount fails although newCache did not.
+// Mount makes the cache, then the mount, and begins to serve. It returns when the
+// kernel has had its first answer; where it fails no mount is left. The caller closes
+// the cache: after Wait, or when Mount has failed and newCache had not.
 func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mounted, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -97,7 +97,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 	return m, nil
 }
 
-// serverOptions are those of the exchange with the kernel; those of the mount are attach's.
+// serverOptions are the options of the exchange with the kernel. Those of the mount itself are Options.words.
 func serverOptions(o Options) *fuse.MountOptions {
 	so := &fuse.MountOptions{
 		Name:                     o.Subtype,
@@ -112,7 +112,7 @@ func serverOptions(o Options) *fuse.MountOptions {
 		SingleThreaded:           o.SingleThreaded,
 		Debug:                    o.Debug,
 		Logger:                   slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
-		// Files may be opened past the pages (see opened) that are then mapped.
+		// A file that is opened past the pages (see opened) may be mapped all the same.
 		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_DIRECT_IO_ALLOW_MMAP,
 		PanicHandler: func(v any) fuse.Status {
 			o.Logger.Error("panic in a request, the program gets EIO", "panic", v, "stack", string(debug.Stack()))
@@ -122,19 +122,20 @@ func serverOptions(o Options) *fuse.MountOptions {
 	return so
 }
 
-// abandoned says whether the kernel serves the mount no more (umount -f, an abort over /sys/fs/fuse).
+// abandoned says whether the kernel has given the mount up (umount -f, an abort over /sys/fs/fuse).
 func abandoned(fd int) bool {
 	p := []unix.PollFd{{Fd: int32(fd)}}
 	n, err := unix.Poll(p, 0)
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLNVAL) != 0
 }
 
-// Wait returns when the mount is gone, by whomever, and every handle is given back.
+// Wait returns when the mount is gone, whoever has ended it, and every handle is given back to the cache.
 func (m *Mounted) Wait() { <-m.done }
 
-// EndNotices is for a process that ends while programs still use the mount, when nothing holds up the answers to them any more: it ends
-// what tells the kernel to forget, and waits until that is out of the kernel. There it waits, and can't be killed, for what a program holds
-// that waits for an answer; were the process to end before, the two would wait for each other for ever. It gives up after patience.
+// EndNotices is for a process that ends while programs still use the mount. It sends no further notices, and waits for those that are in
+// the kernel, at most for patience; ended says whether they are out. Such a notice can't be killed, and waits for a lock that a program
+// holds until its request is answered: a process that exits before would never come to its end, and neither would the program. So it must
+// be called when nothing holds up the answers any more.
 func (m *Mounted) EndNotices(patience time.Duration) (ended bool) {
 	done := make(chan struct{})
 	go func() {
@@ -149,12 +150,12 @@ func (m *Mounted) EndNotices(patience time.Duration) (ended bool) {
 	}
 }
 
-// ErrPassed is what Unmount gives for a mount that was passed as a descriptor: where it hangs is not known here, and the
-// rights to take it away are not ours. It ends with the process, and is dead then until it is taken away.
+// ErrPassed is Unmount's error for a mount that was passed as a descriptor: where it is mounted is not known here, nor has this process the
+// right to unmount it. When the process ends the mount is dead, and stays so until somebody unmounts it.
 var ErrPassed = errors.New("this mount was made by whoever started the program, and has to be unmounted by them")
 
-// Unmount asks the kernel to end the mount; lazy detaches it even while it is in use.
-// It does not wait for the end: see Wait.
+// Unmount asks the kernel to end the mount; lazy detaches it even while it is in use. It does not wait for the end: see Wait. The error is
+// EBUSY where the mount is in use, ErrPassed, or one of ErrDetached and ErrNotInPlace where something else is at its mount point.
 func (m *Mounted) Unmount(lazy bool) error {
 	select {
 	case <-m.done:
@@ -180,6 +181,6 @@ func (m *Mounted) Unmount(lazy bool) error {
 	if err := UnmountByHelper(m.mountpoint, lazy); err != nil {
 		return err
 	}
-	m.stays.end(m.left()) // the place is free, also where a detached mount goes on
+	m.stays.end(m.left()) // the mount point is free now, even if the detached mount lives on
 	return nil
 }
