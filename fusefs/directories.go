@@ -16,12 +16,12 @@ type dirHandle struct {
 	*cache.DirHandle
 
 	mu     sync.Mutex // guards what follows
-	read   bool       // something was read since the last beginning
-	owners uint64     // the owners of the entries before this place are learnt, as far as they could be
+	read   bool       // it was listed from the beginning before
+	owners uint64     // the owners of the entries up to this offset were asked for
 }
 
-// at prepares for reading at off. The beginning shows the directory as it is now: after rewinddir(3), and where a program has had
-// it open for other uses before it lists it.
+// at prepares for reading at off. Whoever reads from the beginning sees the directory as it is now, not as it was when it was opened:
+// after rewinddir(3), and where a program had it open for other uses first.
 func (d *dirHandle) at(off uint64) {
 	if off != 0 {
 		return
@@ -38,7 +38,7 @@ func (d *dirHandle) at(off uint64) {
 	}
 }
 
-// learnOwners has learn ask for the owners of e and of some entries behind it, where it was not asked yet.
+// learnOwners calls learn with the owners of e and of the entries behind it, many at once, unless e's were asked for already.
 func (d *dirHandle) learnOwners(e cache.DirEntry, learn func(uids, gids []uint32)) {
 	d.mu.Lock()
 	known := e.Off <= d.owners
@@ -76,8 +76,8 @@ func (fs *filesystem) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse
 	})
 }
 
-// ReadDirPlus lists names with attributes and references. The reference is taken after the entry has found its
-// room in the reply, as only those that the kernel gets are given back. Owners are learnt for many entries at once.
+// ReadDirPlus lists names with attributes and references. A reference is taken when the entry has found room in the reply, as the kernel
+// gives back only those that it gets.
 func (fs *filesystem) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
 	return fs.list(cancel, in, "readdirplus", func(op context.Context, d *dirHandle, e cache.DirEntry) bool {
 		if fs.learner != nil {
@@ -98,8 +98,8 @@ func kernelEntry(e cache.DirEntry) fuse.DirEntry {
 	return fuse.DirEntry{Name: e.Name, Ino: e.Ino, Mode: e.Mode, Off: e.Off}
 }
 
-// list adds entries until the reply is full (add says false) or the listing at its end. what is the request, for the log. An error after
-// some entries is kept for the next request: the entries are good, and their references are taken.
+// list adds entries until the reply is full (add says false) or the listing ends. what names the request in the log. An error behind some
+// entries is left to the next request: these are good, and their references are taken.
 func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, what string, add func(context.Context, *dirHandle, cache.DirEntry) bool) fuse.Status {
 	d, ok := fs.dirs.get(in.Fh)
 	if !ok {

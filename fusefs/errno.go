@@ -13,9 +13,9 @@ import (
 // servers on them. The kernel lets up to 1024 through to a FUSE filesystem.
 const maxName = 255
 
-// errnoOf decides what a program gets to see of an error. The rooms below put an
-// errno into each error that a program can do something about; known is false
-// where there was none, and the answer EIO a guess.
+// errnoOf is what a program gets to see of an error. The cache puts an errno into
+// each error whose reason is known; known is false where there was none, and EIO is
+// all that can be said.
 func errnoOf(err error) (errno syscall.Errno, known bool) {
 	switch {
 	case err == nil:
@@ -30,8 +30,8 @@ func errnoOf(err error) (errno syscall.Errno, known bool) {
 	return syscall.EIO, false
 }
 
-// status answers a request with err. The error of a request that fails for no
-// reason a program could know goes to the log, for the person behind it.
+// status answers a request with err. As EIO tells a program nothing, the error behind
+// it goes to the log.
 func (fs *filesystem) status(op string, node uint64, name string, err error) fuse.Status {
 	errno, known := errnoOf(err)
 	if !known {

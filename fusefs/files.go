@@ -37,7 +37,7 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	}
 	if in.Flags&syscall.O_ACCMODE != syscall.O_WRONLY && h.Mistold() {
 		if in.Flags&syscall.O_TRUNC == 0 {
-			fs.forgetPages(op, n) // the look-up that follows must not: a notice that goes out beside its answer has the kernel doubt that
+			fs.forgetPages(op, n) // now, and not in the look-up that follows: the kernel doubts an answer that crosses with a notice
 		}
 		if !lastTry && fs.later.put(&in.InHeader, in.Flags, h, keep) {
 			return fuse.Status(syscall.ESTALE)
@@ -47,19 +47,17 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	return fuse.OK
 }
 
-// forgetSize makes the kernel ask for the attributes of a file again: the reply
-// to an open has no room for them, and a file that has grown would be cut at the
-// size of which the kernel was told before. It is given from within the request: it
-// names no pages, so it waits for no lock, and it is about a file that the waiting
-// program holds on to.
+// forgetSize makes the kernel ask for the attributes of a file again. The answer to an OPEN has no room for them, and of a file that has
+// grown the kernel would show no more than the size that it knows. The notice may be sent from within a request: it names no pages, so the
+// kernel takes no lock for it.
 func (fs *filesystem) forgetSize(id uint64) {
 	fs.server.InodeNotify(id, -1, 0)
 }
 
-// forgetPages has the kernel forget the pages of a file that was seen to change, before a reply tells of a new size. Like forgetSize it
-// is given for a request: one that looks at attributes or opens, for which the kernel holds no page. It waits for reads of the file that are
-// under way, which need a goroutine of their own for their answers, and the request does not wait for it any longer than that takes
-// on a line that is well.
+// forgetPages has the kernel drop the pages of a file that was seen to change, before an answer tells of its new size. It may be called
+// only in look-ups, requests for attributes and OPENs: during these the kernel holds no page locked. The notice waits for reads of the file
+// that are under way. Their answers come from other goroutines, so nothing is done with SingleThreaded; and op waits for the notice only as
+// long as a read may take on a sound line (noticePatience).
 func (fs *filesystem) forgetPages(op *operation, n *cache.Node) {
 	if fs.opts.SingleThreaded || !fs.cache.TakeMustForgetPages(n) {
 		return
@@ -100,7 +98,7 @@ func (fs *filesystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name str
 	return fuse.OK
 }
 
-// opened numbers a handle. keep: the kernel's pages of the file are still good; it drops them otherwise.
+// opened answers an OPEN with a handle. keep says that the kernel's pages of the file are still good; without, it drops them.
 func (fs *filesystem) opened(h *cache.Handle, flags uint32, keep bool, out *fuse.OpenOut) {
 	out.Fh = fs.files.put(h)
 	switch {
@@ -110,16 +108,16 @@ func (fs *filesystem) opened(h *cache.Handle, flags uint32, keep bool, out *fuse
 		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
 	}
 	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
-		out.OpenFlags |= fuse.FOPEN_NOFLUSH // has written nothing, so its close has nothing to wait for
+		out.OpenFlags |= fuse.FOPEN_NOFLUSH // nothing is written through it, so its close has nothing to wait for
 	}
 }
 
-// Tmpfile: a file without a name can't be made over SFTP. Programs know EOPNOTSUPP, and make a named one.
+// Tmpfile refuses: SFTP can't make a file without a name. Programs know EOPNOTSUPP, and make a named one.
 func (fs *filesystem) Tmpfile(<-chan struct{}, *fuse.CreateIn, *fuse.CreateOut) fuse.Status {
 	return fuse.ENOTSUP
 }
 
-// Read answers with the cache's own blocks, uncopied. They are given back when the kernel has them.
+// Read answers with the cache's own blocks, without copying them; they are given back when the kernel has them.
 func (fs *filesystem) Read(cancel <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.ReadResult, fuse.Status) {
 	h, ok := fs.files.get(in.Fh)
 	if !ok {
@@ -150,9 +148,9 @@ func (fs *filesystem) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byt
 	defer op.end()
 	write := h.Write
 	switch {
-	case in.WriteFlags&fuse.WRITE_CACHE != 0: // a page of a mapping has its place, whatever the flags say
+	case in.WriteFlags&fuse.WRITE_CACHE != 0: // a page of a mapping goes to its own place, also with O_APPEND
 		write = h.WriteBack
-	case in.Flags&syscall.O_APPEND != 0: // fcntl(2) may have changed them since the open
+	case in.Flags&syscall.O_APPEND != 0: // the flags of now: fcntl(2) may have changed them since the open
 		write = h.Append
 	}
 	n, err := write(op, data, int64(in.Offset))
@@ -185,7 +183,7 @@ func (fs *filesystem) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Statu
 	return fs.status("fsync", in.NodeId, "", h.Fsync(op))
 }
 
-// Release ends a handle when its last descriptor and mapping are gone.
+// Release ends a handle, when its last descriptor and mapping are gone.
 func (fs *filesystem) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	if h, ok := fs.files.take(in.Fh); ok {
 		h.Release()
@@ -213,12 +211,12 @@ func (fs *filesystem) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRan
 	return uint32(done), fuse.OK
 }
 
-// Fallocate: SFTP can't reserve space. The C library then writes zeros where a program insists.
+// Fallocate refuses: SFTP can't reserve space. For posix_fallocate(3) the C library then writes zeros.
 func (fs *filesystem) Fallocate(<-chan struct{}, *fuse.FallocateIn) fuse.Status {
 	return fuse.ENOTSUP
 }
 
-// Ioctl: a remote file has none; ENOTTY is what programs take for that.
+// Ioctl refuses: a remote file has none, and ENOTTY says so.
 func (fs *filesystem) Ioctl(<-chan struct{}, *fuse.IoctlIn, []byte, *fuse.IoctlOut, []byte) fuse.Status {
 	return fuse.Status(syscall.ENOTTY)
 }

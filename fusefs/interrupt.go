@@ -24,9 +24,9 @@ var (
 	errAborted     = fmt.Errorf("the mount was ended: %w", syscall.EINTR)
 )
 
-// operation is one request of the kernel, as the context of what is done for it.
-// Most requests are answered from memory and never ask for Done; the ones that
-// wait are entered in the watcher when they first do.
+// operation is one request of the kernel, and the context of what is done for it.
+// Most requests are answered from memory. One that has to wait asks for Done first,
+// and only then is the real context made and the request entered in the watcher.
 type operation struct {
 	watch  *watcher
 	cancel <-chan struct{} // closed by go-fuse when the kernel says that the program got a signal
@@ -34,19 +34,20 @@ type operation struct {
 	flush  bool            // a close(2), perhaps by a process that is ending and gets no more signals
 	start  time.Time
 
-	mu    sync.Mutex // guards all below; comes before watcher.mu
-	inner context.Context
-	stop  context.CancelCauseFunc
-	over  bool
+	mu    sync.Mutex              // guards all below; comes before watcher.mu
+	inner context.Context         // the real context; nil until somebody waits
+	stop  context.CancelCauseFunc // of inner
+	over  bool                    // the request is answered
 }
 
 var _ context.Context = (*operation)(nil)
 
+// begin makes the operation of a request; end must follow when it is answered.
 func (fs *filesystem) begin(cancel <-chan struct{}, in *fuse.InHeader) *operation {
 	return &operation{watch: fs.watch, cancel: cancel, pid: in.Pid, start: time.Now()}
 }
 
-// end must be called when the request is answered.
+// end says that the request is answered.
 func (o *operation) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -88,8 +89,8 @@ func (o *operation) Err() error {
 	return nil
 }
 
-// Value implements context.Context. Handing the question to the real context
-// beneath makes context.Cause work, and derived contexts cheap.
+// Value implements context.Context. It asks the real context, so that context.Cause
+// works, and contexts derived from this one need no goroutine.
 func (o *operation) Value(key any) any {
 	o.mu.Lock()
 	inner := o.inner
@@ -100,10 +101,10 @@ func (o *operation) Value(key any) any {
 	return inner.Value(key)
 }
 
-// watcher ends the waiting of requests whose program is to stop.
+// watcher ends the waiting of requests whose program is to stop. Its goroutine looks at all of them every sweepEvery.
 type watcher struct {
-	dead func() bool   // whether the kernel has given the mount up
-	deaf bool          // interrupts don't get through: go-fuse handles one request at a time, and they are requests too
+	dead func() bool   // says whether the kernel has given the mount up
+	deaf bool          // no interrupt arrives: go-fuse handles one request at a time, and an interrupt is one
 	wake chan struct{} // capacity 1: waiting is no longer empty; never closed
 	quit chan struct{} // closed by close
 	done chan struct{} // closed by run at its end
@@ -150,7 +151,7 @@ func (w *watcher) remove(o *operation) {
 	w.mu.Unlock()
 }
 
-// run sweeps while requests wait, and sleeps while none does.
+// run is the watcher's goroutine. It sweeps while requests wait, and sleeps while none does.
 func (w *watcher) run() {
 	defer close(w.done)
 	for {
@@ -170,7 +171,8 @@ func (w *watcher) run() {
 	}
 }
 
-// sweep says whether any request waits. It calls stop with no lock held, as stop runs what hangs on the context.
+// sweep ends the waiting of those requests that are to stop, and says whether any request waits. No lock is held while it calls stop, which
+// runs whatever depends on the context.
 func (w *watcher) sweep() bool {
 	w.mu.Lock()
 	all := slices.Collect(maps.Keys(w.waiting))
@@ -190,8 +192,8 @@ func (w *watcher) sweep() bool {
 	return true
 }
 
-// isToStop judges by what /proc says of the waiting thread, again at each sweep:
-// after its first signal the kernel sends no further interrupt for the request.
+// isToStop says whether the program has to be answered now, because it is killed or, after patience, asked to stop. It looks at what /proc
+// says of the waiting thread at each sweep: after its first signal the kernel sends no further interrupt for the request.
 func (o *operation) isToStop() bool {
 	long, interrupted := time.Since(o.start) > patience, false
 	select {

@@ -19,23 +19,23 @@ type Options struct {
 	Suid, Dev          bool     // obey setuid bits and device nodes; only root may ask for it
 	NoExec, NoAtime    bool     // no program is run from the mount; reading a file changes no time of its
 	NoSymfollow        bool     // no symbolic link is followed
-	Sync, DirSync      bool     // the kernel's flags of these names: every write, and every change of a name, is to be stored at once
+	Sync, DirSync      bool     // the flags sync and dirsync of mount(8): the kernel has every write, or change of a name, stored at once
 	AutoUnmount        bool     // a helper takes the mount away when the process dies, however it does
-	MountOptions       []string // further options, words for the kernel as they are ("context=…")
-	MaxRead            int      // bytes of the largest READ; 0: as large as the kernel makes them (1 MiB)
-	MaxReadAhead       int      // bytes that the kernel reads ahead, at most; 0: as many as it does (128 KiB)
+	MountOptions       []string // further options, handed to the kernel as they are ("context=…")
+	MaxRead            int      // bytes of the largest READ; 0: the kernel's most (1 MiB)
+	MaxReadAhead       int      // bytes that the kernel reads ahead, at most; 0: the kernel's default (128 KiB)
 
-	// Upper bounds of what the kernel trusts by itself; nil: as long as the cache does.
+	// How long the kernel trusts attributes, names and absent names, at most; nil: as long as the cache does.
 	AttrTimeout, EntryTimeout, NegativeTimeout *time.Duration
 
 	KernelCache   bool // never drop a file's pages at open, changed or not
 	DirectIO      bool // no pages at all: each read and write comes here
 	NoReaddirplus bool // list names without their attributes
 
-	UID, GID *uint32  // shown as everybody's owner and group
-	Umask    *uint32  // the permission bits shown are all but these; nil: the server's
-	FileMask *uint32  // the same for all but directories, before Umask
-	DirMask  *uint32  // the same for directories, before Umask
+	UID, GID *uint32  // shown as the owner and the group of everything; nil: those of the file
+	Umask    *uint32  // all permission bits but these are shown; nil: the server's bits
+	FileMask *uint32  // takes the place of Umask for all but directories
+	DirMask  *uint32  // takes the place of Umask for directories
 	IDMap    IDMapper // nil: ids as they are
 
 	Debug          bool // every request and reply goes to the log
@@ -43,7 +43,7 @@ type Options struct {
 	Logger         *slog.Logger
 }
 
-// IDMapper translates ids between the two sides, and waits for nobody. Its methods are called from several goroutines.
+// IDMapper translates user and group ids between the two sides. Its methods are called from several goroutines, and must not wait.
 type IDMapper interface {
 	// ToLocal says how a remote owner and group are shown here.
 	ToLocal(uid, gid uint32) (uint32, uint32)
@@ -57,13 +57,13 @@ type shows interface {
 	Shows(uid, gid uint32) bool
 }
 
-// learner is implemented by an IDMapper that has to ask the server for the owners that it has not met.
+// learner is implemented by an IDMapper that has to ask the server for the names of owners.
 type learner interface {
-	// Learn asks for those of the ids that are not known yet, all at once. Where it fails they stay unknown.
+	// Learn asks for those of the ids that are not known yet, all in one request. Where it fails they stay unknown.
 	Learn(ctx context.Context, uids, gids []uint32) error
 }
 
-// bound is the shorter of what the cache promises and what the options allow.
+// bound is ttl, which the cache promises, or limit, which the options allow, whichever is shorter.
 func bound(ttl time.Duration, limit *time.Duration) time.Duration {
 	if limit != nil && *limit < ttl {
 		ttl = *limit

@@ -11,35 +11,36 @@ import (
 	"sshmount/cache"
 )
 
-// postponed are openings that were answered with ESTALE, because the kernel believes the file to have another size: it looks the
-// name up then, which tells it the size, and opens once more. That opening gets the handle which the first has made, and costs no
-// round trip.
+// postponed holds OPENs that succeeded and were answered with ESTALE all the same, because the kernel believes the file to have another
+// size, and the answer to an OPEN can't tell it the right one. After ESTALE the kernel looks the name up, which tells it the size, and
+// sends the OPEN once more. That one is given the handle which is waiting here, and costs no round trip.
+//
+// The kernel does so once: a second ESTALE is what the program gets. So an OPEN that follows an ESTALE is never postponed (lastTry).
 type postponed struct {
-	mu    sync.Mutex // guards the rest; cache's locks come after it
-	files map[opener]*opening
-	stale map[uint32]time.Time // threads whose last walk to a file ended with ESTALE, for whatever reason, and when it did
+	mu    sync.Mutex           // guards the rest; the cache's locks come after it
+	files map[opener]*opening  // those that the kernel is to send again
+	stale map[uint32]time.Time // threads whose last OPEN or READLINK was answered with ESTALE, and when
 	ended bool
 }
 
-// opener is a thread that opens a file: it comes again for what it was to be given, and is not put off twice where the file changes all
-// the time.
+// opener is a thread that opens a file: the kernel sends its OPEN again from the same thread.
 type opener struct {
 	node   uint64
-	thread uint32 // 0 for all that this process can't see
+	thread uint32 // 0 for all threads that this process can't see
 }
 
-// opening is one that was answered with ESTALE, by the flags that it was asked for.
+// opening is an OPEN that is postponed.
 type opening struct {
 	h     *cache.Handle
-	keep  bool // as Open has it
-	flags uint32
-	given *time.Timer // gives the handle back where the kernel does not come again
+	keep  bool        // as cache.Open has told
+	flags uint32      // of the request; the one that is sent again has the same
+	timer *time.Timer // releases the handle where the kernel does not come back
 }
 
-// postponedFor is how long the kernel may take to come again, with what it has to ask on the way. A program may have been killed by then.
+// postponedFor is how long an OPEN may stay postponed: the kernel comes back after one look-up, or not at all where the program was killed.
 const postponedFor = 10 * time.Second
 
-// answered notes what a request is answered with on the way to a file.
+// answered passes on the answer to an OPEN or READLINK, and notes ESTALE.
 func (p *postponed) answered(in *fuse.InHeader, st fuse.Status) fuse.Status {
 	if st == fuse.Status(syscall.ESTALE) {
 		p.mu.Lock()
@@ -54,11 +55,11 @@ func (p *postponed) noteStale(thread uint32) {
 	if p.stale == nil {
 		p.stale = map[uint32]time.Time{}
 	}
-	maps.DeleteFunc(p.stale, func(_ uint32, at time.Time) bool { return time.Since(at) > postponedFor }) // those that have opened nothing since
+	maps.DeleteFunc(p.stale, func(_ uint32, at time.Time) bool { return time.Since(at) > postponedFor }) // of threads that opened nothing since
 	p.stale[thread] = time.Now()
 }
 
-// lastTry says whether an opening is the one that follows ESTALE: that answer to it would be its program's.
+// lastTry says whether an OPEN is the one that follows an ESTALE: its program would be given another ESTALE.
 func (p *postponed) lastTry(in *fuse.InHeader) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +68,7 @@ func (p *postponed) lastTry(in *fuse.InHeader) bool {
 	return is && time.Since(at) <= postponedFor
 }
 
-// put postpones an opening. False: one of that thread was a moment ago, and the kernel is not asked to come again for ever.
+// put postpones an OPEN. False: one of the same thread and file is postponed already, and was not sent again.
 func (p *postponed) put(in *fuse.InHeader, flags uint32, h *cache.Handle, keep bool) bool {
 	by := opener{in.NodeId, in.Pid}
 	p.mu.Lock()
@@ -81,8 +82,8 @@ func (p *postponed) put(in *fuse.InHeader, flags uint32, h *cache.Handle, keep b
 	}
 	h.Postpone(keep)
 	o := &opening{h: h, keep: keep, flags: flags}
-	o.given = time.AfterFunc(postponedFor, func() {
-		if p.removed(by, o) {
+	o.timer = time.AfterFunc(postponedFor, func() {
+		if p.remove(by, o) {
 			o.h.Release()
 		}
 	})
@@ -90,22 +91,22 @@ func (p *postponed) put(in *fuse.InHeader, flags uint32, h *cache.Handle, keep b
 	return true
 }
 
-// take gives the opening that was postponed, to be answered now.
+// take gives the handle of a postponed OPEN that the kernel has sent again.
 func (p *postponed) take(in *fuse.InHeader, flags uint32) (h *cache.Handle, keep, ok bool) {
 	by := opener{in.NodeId, in.Pid}
 	p.mu.Lock()
 	o := p.files[by]
 	p.mu.Unlock()
-	if o == nil || o.flags != flags || !p.removed(by, o) {
+	if o == nil || o.flags != flags || !p.remove(by, o) {
 		return nil, false, false
 	}
-	o.given.Stop()
+	o.timer.Stop()
 	o.h.Resume(o.keep)
 	return o.h, o.keep, true
 }
 
-// removed says whether an opening was still waiting, and takes it out: its handle is the caller's then.
-func (p *postponed) removed(by opener, o *opening) bool {
+// remove takes an opening out, whose handle is the caller's then. False: it is not there any more.
+func (p *postponed) remove(by opener, o *opening) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.files[by] != o {
@@ -115,7 +116,7 @@ func (p *postponed) removed(by opener, o *opening) bool {
 	return true
 }
 
-// end gives back what the kernel will not come for.
+// end releases the handles for which the kernel will not come back, as the mount has ended.
 func (p *postponed) end() {
 	p.mu.Lock()
 	p.ended = true
@@ -123,7 +124,7 @@ func (p *postponed) end() {
 	p.files = nil
 	p.mu.Unlock()
 	for _, o := range files {
-		o.given.Stop()
+		o.timer.Stop()
 		o.h.Release()
 	}
 }

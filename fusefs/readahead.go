@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// ReadAhead has the kernel ask for so many bytes at a time ahead of a program that reads on, in place of its 128 KiB: each request
-// wakes this process and then the program. What a mapped file is read by grows with it, and whoever touches one page waits for all
-// of that. Only root may set it.
+// ReadAhead sets how many bytes the kernel reads ahead of a program in one request, in place of its 128 KiB: with larger requests this
+// process and the program are woken less often. But a mapped file is read in such pieces too, and whoever touches one page waits for all of
+// the piece. Only root may set it.
 func (m *Mounted) ReadAhead(bytes int) error {
 	if m.device == (device{}) {
 		return errors.New("the number of the mount is not known")

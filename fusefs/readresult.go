@@ -9,9 +9,9 @@ import (
 // maxVecs is below what one writev(2) takes (1024), header included.
 const maxVecs = 1000
 
-// readResult hands a view's blocks to writev(2) and gives them back when go-fuse
-// says Done, which it does once for each result, sent or not. The exception is
-// an empty result, for which it does not: that is never made.
+// readResult hands a view's blocks to writev(2), and gives them back when go-fuse
+// calls Done. It does so once for each result, whether it was sent or not, but for
+// an empty one: newReadResult makes none of these.
 type readResult struct {
 	view filedata.View
 }
