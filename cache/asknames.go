@@ -115,7 +115,7 @@ func (c *Cache) namesAnswered(ctx context.Context, n *Node, asked stamp, open *s
 		c.keepAsked(n, asked, *open)
 	}
 	for _, q := range list {
-		answer := c.errno(c.ctx, "find", q.path, q.err)
+		answer := withErrno("find", q.path, q.err)
 		gone := errors.Is(answer, syscall.ENOENT) || errors.Is(answer, syscall.ENOTDIR)
 		switch {
 		case c.child(q.dir, q.name) != n || c.strayed(ctx, q.dir, q.moved, q.path, gone):

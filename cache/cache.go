@@ -191,13 +191,13 @@ func (c *Cache) background(f func(ctx context.Context)) bool {
 // Sync waits until the server has answered for all bytes and changes of before the call, and returns the errors not yet reported, joined.
 func (c *Cache) Sync(ctx context.Context) error {
 	if err := c.queue.drain(ctx); err != nil {
-		return c.errno(ctx, "sync", "", err)
+		return withErrno("sync", "", err)
 	}
 	if err := c.pool.Flushed(ctx); err != nil {
-		return c.errno(ctx, "sync", "", err)
+		return withErrno("sync", "", err)
 	}
 	if err := c.conn.Closed(ctx); err != nil {
-		return c.errno(ctx, "sync", "", err)
+		return withErrno("sync", "", err)
 	}
 	return c.errs.take()
 }
@@ -238,7 +238,7 @@ func (c *Cache) Statfs(ctx context.Context, n *Node) (sftpconn.StatVFS, error) {
 	}
 	v, err := c.conn.Statvfs(ctx, p)
 	if err != nil {
-		return v, c.errno(ctx, "statfs", p, err)
+		return v, withErrno("statfs", p, err)
 	}
 	return v, nil
 }

@@ -56,7 +56,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	room := ch.sure && !ch.free
 	if room {
 		if err := q.takeRoom(ctx); err != nil {
-			return true, c.errno(ctx, ch.op, "", err)
+			return true, withErrno(ch.op, "", err)
 		}
 	}
 	p, before, err := q.register(ctx, ch)
@@ -151,7 +151,7 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 		c.mu.Unlock()
 		if err != nil {
 			q.leave(p)
-			return nil, nil, c.errno(ctx, ch.op, p.path(), err)
+			return nil, nil, withErrno(ch.op, p.path(), err)
 		}
 		return p, before, nil
 	}
@@ -204,7 +204,7 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 	}
 	// Who asks from now on does not take what was known before for the outcome; for a change of names it waits for that.
 	c.doubt(&p.change)
-	return c.errno(ctx, p.op, p.path(), context.Cause(ctx))
+	return withErrno(p.op, p.path(), context.Cause(ctx))
 }
 
 // relocate brings the paths up to date. Called with Cache.mu held.

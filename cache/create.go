@@ -148,7 +148,7 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 	if c.o.FollowSymlinks || withType(a)&syscall.S_IFMT == syscall.S_IFLNK {
 		if a, err = f.Stat(ctx); err != nil {
 			f.Close()
-			return nil, a, c.errno(ctx, op, p, err)
+			return nil, a, withErrno(op, p, err)
 		}
 	}
 	if withType(a)&syscall.S_IFMT != syscall.S_IFREG {

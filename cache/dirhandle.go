@@ -97,7 +97,7 @@ func (d *DirHandle) wait(ctx context.Context, i int) error {
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return d.c.errno(ctx, "list", "", context.Cause(ctx))
+			return withErrno("list", "", context.Cause(ctx))
 		}
 	}
 }
@@ -232,7 +232,7 @@ func (c *Cache) Fsyncdir(ctx context.Context, n *Node) error {
 	defer stop()
 	if p := c.pathOf(n); p != "" {
 		if err := c.queue.waitUnder(ctx, p); err != nil {
-			return c.errno(ctx, "fsync", p, err)
+			return withErrno("fsync", p, err)
 		}
 	}
 	return c.failures(n)

@@ -69,9 +69,9 @@ var laterCodes = map[uint32]syscall.Errno{
 	session.StatusNoMatchingLock:        syscall.EIO,
 }
 
-// errno gives an error of the rooms below its errno, where the code alone decides. What OpenSSH folds into
-// FAILURE is EIO here: the operations that can know better ask why first (see the why functions).
-func (c *Cache) errno(ctx context.Context, op, path string, err error) error {
+// withErrno gives an error of sftpconn the errno that its kind or its status code stands for; an error that has been through it already
+// stays as it is. What OpenSSH folds into FAILURE becomes EIO: operations that can find out more ask one of the why functions instead.
+func withErrno(op, path string, err error) error {
 	var oe *opError
 	if err == nil || errors.As(err, &oe) {
 		return err
@@ -140,7 +140,7 @@ func vague(err error) bool {
 // whyNotMade explains why a name could not be made in a directory: it exists, or the file system is full or read-only.
 func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) error {
 	if !failure(err) {
-		return c.errno(ctx, op, path, err)
+		return withErrno(op, path, err)
 	}
 	if _, e := c.conn.Lstat(ctx, path); e == nil {
 		return fail(op, path, syscall.EEXIST, err)
@@ -163,7 +163,7 @@ const surelyHeld = 2 << 40
 // whyNotStored explains why the file system that holds path took nothing new.
 func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) error {
 	if !failure(err) || path == "" {
-		return c.errno(ctx, op, path, err)
+		return withErrno(op, path, err)
 	}
 	v, e := c.conn.Statvfs(ctx, parentPath(path))
 	switch {
@@ -189,11 +189,11 @@ func parentPath(path string) string {
 // whyNotRemoved explains a refused removal: a directory that is no empty one, or no directory, or one for unlink.
 func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool, err error) error {
 	if !vague(err) {
-		return c.errno(ctx, op, path, err)
+		return withErrno(op, path, err)
 	}
 	a, e := c.conn.Lstat(ctx, path)
 	if e != nil {
-		return c.errno(ctx, op, path, e)
+		return withErrno(op, path, e)
 	}
 	isDir := a.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	switch {
@@ -225,7 +225,7 @@ func (c *Cache) hasNames(ctx context.Context, path string, mode uint32) bool {
 	if err == nil {
 		return !searchable(mode)
 	}
-	return errors.Is(err, errEnough) || errors.Is(c.errno(ctx, "list", path, err), syscall.EACCES)
+	return errors.Is(err, errEnough) || errors.Is(withErrno("list", path, err), syscall.EACCES)
 }
 
 // whyNotLinked explains a refused link.
@@ -252,11 +252,11 @@ func (c *Cache) mayCrossDevices(ctx context.Context, from, to string) bool {
 func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bool, err error) error {
 	const op = "rename"
 	if !vague(err) {
-		return c.errno(ctx, op, from, err)
+		return withErrno(op, from, err)
 	}
 	src, e := c.conn.Lstat(ctx, from)
 	if e != nil {
-		return c.errno(ctx, op, from, e)
+		return withErrno(op, from, e)
 	}
 	srcDir := src.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	dst, e := c.conn.Lstat(ctx, to)
@@ -277,7 +277,7 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 		return fail(op, to, syscall.EXDEV, err) // nothing else explains it
 	}
 	if !failure(err) {
-		return c.errno(ctx, op, to, err) // the new name's directory is gone
+		return withErrno(op, to, err) // the new name's directory is gone
 	}
 	err = c.whyNotStored(ctx, op, to, err)
 	if dstDir && errors.Is(err, syscall.EIO) {
@@ -290,7 +290,7 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 func (c *Cache) whyNotOpened(ctx context.Context, path string, write bool, err error) error {
 	const op = "open"
 	if !failure(err) || !write {
-		return c.errno(ctx, op, path, err)
+		return withErrno(op, path, err)
 	}
 	a, e := c.conn.Lstat(ctx, path)
 	if e == nil && a.Mode&syscall.S_IFMT == syscall.S_IFDIR {

@@ -52,7 +52,7 @@ func TestEachStatusCodeHasItsErrno(t *testing.T) {
 		{31, "write", syscall.EIO},
 		{32, "open", syscall.EIO},
 	} {
-		err := new(Cache).errno(t.Context(), tt.op, "/f", fmt.Errorf("%s: %w", tt.op, &session.StatusError{Code: tt.code}))
+		err := withErrno(tt.op, "/f", fmt.Errorf("%s: %w", tt.op, &session.StatusError{Code: tt.code}))
 		if !errors.Is(err, tt.want) {
 			t.Errorf("status %d of %s: %v, want %v", tt.code, tt.op, err, tt.want)
 		}

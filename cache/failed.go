@@ -21,7 +21,7 @@ type failedChange struct {
 
 // keepFailed notes a failure for the fsync(2) to come. Called with mu held, before the names are forgotten.
 func (c *Cache) keepFailed(p *pending, err error) {
-	f := &failedChange{err: c.errno(c.ctx, p.op, p.path(), err), nodes: map[uint64]bool{}, told: map[uint64]bool{}}
+	f := &failedChange{err: withErrno(p.op, p.path(), err), nodes: map[uint64]bool{}, told: map[uint64]bool{}}
 	note := func(n *Node) {
 		if n != nil {
 			f.nodes[n.id] = false

@@ -81,7 +81,7 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, err
 	defer stop()
 	v, err := h.fd.Read(ctx, off, n)
 	if err != nil {
-		return v, h.c.errno(ctx, "read", h.c.pathOf(h.n), err)
+		return v, withErrno("read", h.c.pathOf(h.n), err)
 	}
 	return v, nil
 }
@@ -198,7 +198,7 @@ func (h *Handle) Fsync(ctx context.Context) error {
 	defer stop()
 	if p := h.c.pathOf(h.n); p != "" {
 		if err := h.c.queue.wait(ctx, p); err != nil {
-			return h.c.errno(ctx, "fsync", p, err)
+			return withErrno("fsync", p, err)
 		}
 	}
 	err := h.flush(ctx, "fsync", h.fd.Sync)

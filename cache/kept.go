@@ -92,7 +92,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	}
 	if err != nil {
 		k.b.close()
-		if err = c.errno(ctx, "open", p, err); errors.Is(err, syscall.ENOENT) {
+		if err = withErrno("open", p, err); errors.Is(err, syscall.ENOENT) {
 			return nil, false, nil // a rename may have moved it: that is found out there, too
 		}
 		return nil, false, err

@@ -121,7 +121,7 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		return err
 	}
 	if err != nil {
-		err = c.errno(ctx, "list", p, err)
+		err = withErrno("list", p, err)
 	}
 	absent := errors.Is(err, syscall.ENOENT)
 	if err != nil && !absent {

@@ -77,7 +77,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	}
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)
-	err = c.errno(ctx, "lookup", p, err)
+	err = withErrno("lookup", p, err)
 	c.mu.Lock()
 	again := c.strayed(ctx, dir, moved, p, errors.Is(err, syscall.ENOENT))
 	c.mu.Unlock()

@@ -53,7 +53,7 @@ func (c *Cache) openByName(ctx context.Context, n *Node, p string, flags uint32)
 	}
 	if asked, a, err = c.askCrossed(ctx, n, f, flags, asked, a); err != nil {
 		f.Close()
-		return nil, false, c.errno(ctx, "open", p, err)
+		return nil, false, withErrno("open", p, err)
 	}
 	if a.Flags&session.HasSize == 0 {
 		f.Close()
@@ -230,7 +230,7 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	if c.o.FollowSymlinks {
 		if a, err = f.Stat(ctx); err != nil {
 			f.Close()
-			return nil, a, "", c.errno(ctx, "open", p, err)
+			return nil, a, "", withErrno("open", p, err)
 		}
 	}
 	if compares && c.partsAtOpen(ctx, n, p, before, a, beside) || c.isAnother(n, a, before, compares) {
@@ -265,7 +265,7 @@ func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent 
 	c.mu.Unlock()
 	if changing {
 		if err := c.settled(ctx, asked); err != nil {
-			return "", c.errno(ctx, "open", p, err)
+			return "", withErrno("open", p, err)
 		}
 		if now := c.pathOf(n); now != "" {
 			return now, nil

@@ -57,7 +57,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	case h != nil:
 		h.Release() // its opening was answered when the program had just given up
 	}
-	return nil, false, c.errno(ctx, "open", p, err)
+	return nil, false, withErrno("open", p, err)
 }
 
 // openFlags translates the access mode of open(2). APPEND is never asked for: appending is done by offset.

@@ -119,7 +119,7 @@ func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (stri
 			return p, err
 		}
 		if err := c.queue.wait(ctx, p); err != nil {
-			return "", c.errno(ctx, "find", p, err)
+			return "", withErrno("find", p, err)
 		}
 		waited = p // what was waited for may have been a rename above it
 	}

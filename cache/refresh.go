@@ -31,7 +31,7 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 		return err
 	}
 	a, err := c.lstat(ctx, n, p)
-	err = c.errno(ctx, "stat", p, err)
+	err = withErrno("stat", p, err)
 	absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR)
 	c.mu.Lock()
 	again := c.strayed(ctx, n, asked.moved, p, absent)
@@ -131,10 +131,10 @@ func (c *Cache) statOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, 
 	c.mu.Unlock()
 	f, err := h.b.fileSoon(ctx)
 	if err != nil {
-		return asked, a, c.errno(ctx, "stat", "", err)
+		return asked, a, withErrno("stat", "", err)
 	}
 	if a, err = f.Stat(ctx); err != nil {
-		return asked, a, c.errno(ctx, "fstat", "", err)
+		return asked, a, withErrno("fstat", "", err)
 	}
 	h.sawItself(asked, a)
 	return asked, a, nil

@@ -37,7 +37,7 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	if discarded {
 		return // who has it open still is told
 	}
-	why = c.errno(c.ctx, "setattr", p, why)
+	why = withErrno("setattr", p, why)
 	c.report("setattr", name, why)
 	c.keepLost(n, func(context.Context) error { return why })
 }

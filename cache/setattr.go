@@ -171,7 +171,7 @@ func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	c.mu.Unlock()
 	for _, turn := range turns {
 		if err := c.queue.wait(ctx, turn); err != nil {
-			return c.errno(ctx, op, p, err)
+			return withErrno(op, p, err)
 		}
 	}
 	return nil
@@ -191,7 +191,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	c.mu.Unlock()
 	if fs != nil {
 		if err := c.bytesBefore(ctx, fs, a); err != nil {
-			return c.errno(ctx, "setattr", c.pathOf(n), err)
+			return withErrno("setattr", c.pathOf(n), err)
 		}
 	}
 	fresh := fs != nil && time.Since(fs.data.LastAck()) < justWritten
@@ -230,7 +230,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	}
 	if _, err := c.submitSure(ctx, ch); err != nil {
 		c.refusedInPart(n, a)
-		return c.byAName(ctx, n, c.errno(ctx, "setattr", p, err))
+		return c.byAName(ctx, n, withErrno("setattr", p, err))
 	}
 	return nil
 }

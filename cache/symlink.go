@@ -32,7 +32,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	moved, asked := c.lastMove(n), c.serverNow()
 	c.mu.Unlock()
 	targets, errs := c.conn.Readlinks(ctx, append([]string{p}, paths...))
-	err = c.errno(ctx, "readlink", p, errs[0])
+	err = withErrno("readlink", p, errs[0])
 	c.mu.Lock()
 	now := c.path(n)
 	strayed := now != "" && now != p || c.strayed(ctx, n, moved, p, errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR))
