@@ -72,11 +72,9 @@ var laterCodes = map[uint32]syscall.Errno{
 // withErrno gives an error of sftpconn the errno that its kind or its status code stands for; an error that has been through it already
 // stays as it is. What OpenSSH folds into FAILURE becomes EIO: operations that can find out more ask one of the why functions instead.
 func withErrno(op, path string, err error) error {
-	var oe *opError
-	if err == nil || errors.As(err, &oe) {
+	if _, done := errors.AsType[*opError](err); err == nil || done {
 		return err
 	}
-	var se *session.StatusError
 	switch {
 	case errors.Is(err, sftpconn.ErrStale):
 		return fail(op, path, syscall.ESTALE, err)
@@ -84,8 +82,8 @@ func withErrno(op, path string, err error) error {
 		return fail(op, path, syscall.EIO, err)
 	case errors.Is(err, sftpconn.ErrUnsupported):
 		return fail(op, path, syscall.EOPNOTSUPP, err)
-	case errors.As(err, &se):
-		return fail(op, path, codeErrno(op, se.Code), err)
+	case refusal(err) != nil:
+		return fail(op, path, codeErrno(op, refusal(err).Code), err)
 	case errors.Is(err, context.Canceled):
 		return fail(op, path, syscall.EINTR, err)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -93,9 +91,8 @@ func withErrno(op, path string, err error) error {
 	case errors.Is(err, io.EOF):
 		return fail(op, path, syscall.EIO, io.ErrUnexpectedEOF)
 	}
-	var en syscall.Errno
-	if errors.As(err, &en) {
-		return fail(op, path, en, err)
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return fail(op, path, errno, err)
 	}
 	return fail(op, path, syscall.EIO, err)
 }
@@ -124,18 +121,24 @@ func codeErrno(op string, code uint32) syscall.Errno {
 	return syscall.EIO
 }
 
-// failure says whether the server gave no reason at all: OpenSSH's FAILURE is EEXIST, ENOTEMPTY, EISDIR,
-// EXDEV, ENOSPC, EROFS, EDQUOT and more.
-func failure(err error) bool {
-	var se *session.StatusError
-	return errors.As(err, &se) && se.Code == session.StatusFailure
+// refusal is the status with which the server refused a request; nil where err is of another kind, as of a lost line.
+func refusal(err error) *session.StatusError {
+	se, _ := errors.AsType[*session.StatusError](err)
+	return se
 }
 
-// vague is failure for operations whose path may lead to something of the wrong type: OpenSSH folds ENOTDIR into NO_SUCH_FILE.
-func vague(err error) bool {
-	var se *session.StatusError
-	return failure(err) || errors.As(err, &se) && se.Code == session.StatusNoSuchFile
+// hasCode says whether the server refused a request with that status code.
+func hasCode(err error, code uint32) bool {
+	se := refusal(err)
+	return se != nil && se.Code == code
 }
+
+// failure says whether the server refused a request without a reason: OpenSSH's FAILURE is EEXIST, ENOTEMPTY, EISDIR,
+// EXDEV, ENOSPC, EROFS, EDQUOT and more.
+func failure(err error) bool { return hasCode(err, session.StatusFailure) }
+
+// vague is failure for operations whose path may lead to something of the wrong type: OpenSSH folds ENOTDIR into NO_SUCH_FILE.
+func vague(err error) bool { return failure(err) || hasCode(err, session.StatusNoSuchFile) }
 
 // whyNotMade explains why a name could not be made in a directory: it exists, or the file system is full or read-only.
 func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) error {

@@ -172,9 +172,8 @@ func (h *Handle) changes() {
 func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, end int64, err error) error {
 	p := c.lastPathOf(n) // a file without a name is on the disk that it was on
 	why := c.whyNotStored(ctx, op, p, err)
-	var refused *session.StatusError
 	// OpenSSH calls an offset that its file system does not know EINVAL.
-	if end > surelyHeld && errors.As(err, &refused) && (errors.Is(why, syscall.EIO) || errors.Is(why, syscall.EINVAL)) {
+	if end > surelyHeld && refusal(err) != nil && (errors.Is(why, syscall.EIO) || errors.Is(why, syscall.EINVAL)) {
 		return fail(op, p, syscall.EFBIG, err)
 	}
 	return why

@@ -209,8 +209,7 @@ func (c *Cache) lstat(ctx context.Context, n *Node, p string) (session.Attr, err
 func (c *Cache) statPath(ctx context.Context, p string) (session.Attr, error) {
 	if c.o.FollowSymlinks {
 		a, err := c.conn.Stat(ctx, p)
-		var se *session.StatusError
-		if err == nil || !errors.As(err, &se) {
+		if err == nil || refusal(err) == nil {
 			return a, err
 		}
 		// A link that leads nowhere is shown as the link.

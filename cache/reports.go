@@ -33,8 +33,7 @@ func (r *reports) add(op, path string, err error) {
 
 // named is err with the operation and the path in front, where it does not say so itself.
 func named(op, path string, err error) error {
-	var told *opError
-	if errors.As(err, &told) && told.path == path {
+	if told, ok := errors.AsType[*opError](err); ok && told.path == path {
 		return err
 	}
 	return fmt.Errorf("%s %q: %w", op, path, err)

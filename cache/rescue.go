@@ -144,8 +144,7 @@ func (c *Cache) whyLost(n *Node, why error, explain func(context.Context) error)
 		ctx, stop := c.conn.Bounded(c.ctx)
 		defer stop()
 		err := why
-		var told *opError
-		if errors.As(explain(ctx), &told) && told.errno != syscall.EIO { // which is no more than what the server said
+		if told, ok := errors.AsType[*opError](explain(ctx)); ok && told.errno != syscall.EIO { // which is no more than what the server said
 			err = fmt.Errorf("%w: %w", told.errno, why)
 		}
 		c.mu.Lock()
@@ -163,8 +162,7 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 		return "", false, errors.New("no rescue directory is set")
 	}
 	defer func() {
-		var at *fs.PathError
-		if errors.As(err, &at) { // without the name of the file, which differs each time: pieces that are lost alike are one report
+		if at, ok := errors.AsType[*fs.PathError](err); ok { // without the name of the file, which differs each time: pieces that are lost alike are one report
 			err = fmt.Errorf("%s: %w", r.dir, at.Err)
 		}
 	}()

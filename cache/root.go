@@ -33,11 +33,10 @@ func resolveRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string,
 	attr, err := conn.Stat(ctx, ask)
 	resolveErr := <-resolved
 	if err != nil {
-		var se *session.StatusError
-		if errors.As(err, &se) && se.Code == session.StatusNoSuchFile {
+		if hasCode(err, session.StatusNoSuchFile) {
 			return "", attr, fmt.Errorf("remote directory %s does not exist: %w", shown, syscall.ENOENT)
 		}
-		if errors.As(err, &se) && se.Code == session.StatusPermissionDenied {
+		if hasCode(err, session.StatusPermissionDenied) {
 			return "", attr, fmt.Errorf("remote directory %s: permission denied: %w", shown, syscall.EACCES)
 		}
 		return "", attr, fmt.Errorf("looking at the remote directory %s: %w", shown, err)
@@ -71,11 +70,10 @@ func expandRoot(ctx context.Context, conn *sftpconn.Conn, root string) (string, 
 		return root, nil
 	}
 	full, err := conn.Expand(ctx, root)
-	var refusal *session.StatusError
 	switch {
 	case err == nil:
 		return full, nil
-	case errors.As(err, &refusal):
+	case refusal(err) != nil:
 		return "", fmt.Errorf("%w; a directory that is called so is written ./%s", err, root)
 	case !errors.Is(err, sftpconn.ErrUnsupported):
 		return "", err

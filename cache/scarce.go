@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"sshmount/sftpconn"
@@ -91,8 +90,7 @@ func (c *Cache) pastGuesses(ctx context.Context, asked int64, err error, try fun
 // mayBeFull says whether a server may have denied an opening as it has as many files open as it allows. OpenSSH denies for permissions
 // alone.
 func (c *Cache) mayBeFull(err error) bool {
-	var se *session.StatusError
-	return errors.As(err, &se) && se.Code == session.StatusPermissionDenied && !c.conn.KeepsOrder()
+	return hasCode(err, session.StatusPermissionDenied) && !c.conn.KeepsOrder()
 }
 
 // dropGuesses gives back what the server holds open for guesses; false where it holds nothing, and has held nothing since the

@@ -17,11 +17,13 @@ const maxName = 255
 // each error whose reason is known; known is false where there was none, and EIO is
 // all that can be said.
 func errnoOf(err error) (errno syscall.Errno, known bool) {
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0, true
-	case errors.As(err, &errno) && errno != 0:
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != 0 {
 		return errno, true
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return syscall.ETIMEDOUT, true
 	case errors.Is(err, context.Canceled):

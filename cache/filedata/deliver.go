@@ -34,7 +34,7 @@ func (f *File) deliver(ctx context.Context, e *extent, turn *sftpconn.Turn, time
 	if both == nil || errors.Is(both, ErrClosed) || errors.Is(both, sftpconn.ErrStale) {
 		return both, nil
 	}
-	if set := (*sftpconn.SetRefusedError)(nil); errors.As(both, &set) {
+	if set, ok := errors.AsType[*sftpconn.SetRefusedError](both); ok {
 		return nil, set.Unwrap() // the bytes must not go out again: some servers take them in one order only
 	}
 	// Which of the two was refused?

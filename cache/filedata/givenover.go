@@ -38,11 +38,11 @@ func (f *File) countRefusal(e *extent, err error) {
 		since = e.sent
 	}
 	g.landed = now
-	var refused *session.StatusError
+	_, refused := errors.AsType[*session.StatusError](err)
 	switch {
 	case err == nil:
 		g.row = 0
-	case !errors.As(err, &refused), !e.born.After(g.until), now.Sub(since) < f.pool.refusedSlowly:
+	case !refused, !e.born.After(g.until), now.Sub(since) < f.pool.refusedSlowly:
 	default:
 		g.row++
 		if g.row < refusedMost {
