@@ -15,8 +15,7 @@ func (c *Cache) startListing(dir *Node) *listing {
 	order := d.order
 	if d.list != nil && d.list.ents.len() > 0 {
 		order = make(map[string]uint64, d.list.ents.len())
-		for i := range d.list.ents.len() {
-			e := d.list.ents.at(i)
+		for _, e := range d.list.ents.all() {
 			order[e.name] = e.ino
 		}
 	}
@@ -201,8 +200,7 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 // restart begins a fetch again, after the line broke or a rename crossed with it: names already handed out keep their places, and
 // readers who come to one wait until the server has named it again, or the listing ends. Called with mu held.
 func (l *listing) restart() {
-	for i := range l.ents.len() {
-		e := l.ents.at(i)
+	for _, e := range l.ents.all() {
 		if _, changed := l.changedHere[e.name]; !e.gone && !changed {
 			e.doubt = true
 		}
@@ -211,8 +209,8 @@ func (l *listing) restart() {
 
 // resolve takes the names out that did not come again. Called with mu held.
 func (l *listing) resolve() {
-	for i := range l.ents.len() {
-		if e := l.ents.at(i); e.doubt {
+	for _, e := range l.ents.all() {
+		if e.doubt {
 			e.doubt, e.gone = false, true
 		}
 	}

@@ -108,8 +108,8 @@ func (l *listing) compact() {
 		return
 	}
 	there := 0
-	for i := range l.ents.len() {
-		if !l.ents.at(i).gone {
+	for _, e := range l.ents.all() {
+		if !e.gone {
 			there++
 		}
 	}
@@ -119,8 +119,8 @@ func (l *listing) compact() {
 	}
 	var ents entries
 	index := make(map[string]int32, there)
-	for i := range l.ents.len() {
-		if e := l.ents.at(i); !e.gone {
+	for _, e := range l.ents.all() {
+		if !e.gone {
 			index[e.name] = int32(ents.len())
 			ents.append(*e)
 		}

@@ -32,8 +32,8 @@ func (c *Cache) sorted(l *listing) bool {
 		return false
 	}
 	names := make([]string, l.ents.len())
-	for i := range l.ents.len() {
-		names[i] = l.ents.at(i).name
+	for i, e := range l.ents.all() {
+		names[i] = e.name
 	}
 	if len(names) <= sortAtOnce {
 		l.byName = sortNames(names)

@@ -82,8 +82,8 @@ func (c *Cache) surelyEmpty(n *Node) bool {
 	if len(n.dir.children) > 0 || l == nil || !l.whole() || l.until <= c.now() || !n.provesAbsence() {
 		return false
 	}
-	for i := range l.ents.len() {
-		if !l.ents.at(i).gone {
+	for _, e := range l.ents.all() {
+		if !e.gone {
 			return false
 		}
 	}

@@ -195,8 +195,8 @@ func (c *Cache) scanPump() {
 	}
 	taken, most := 0, min(s.window, s.inTime(), scanWindow<<min(s.dir.dir.scan.inOrder, 6)) // a program may read elsewhere, too, in no order
 	if l := s.dir.dir.list; l != nil && l.whole() && l.until > c.now() && l.ents.len() <= scanFew {
-		for i := range l.ents.len() {
-			if e := l.ents.at(i); !e.gone && !c.scanTake(s.dir, e, false, &taken, most) {
+		for _, e := range l.ents.all() {
+			if !e.gone && !c.scanTake(s.dir, e, false, &taken, most) {
 				return
 			}
 		}

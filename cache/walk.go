@@ -169,8 +169,8 @@ func (c *Cache) walkFrom(n *Node) {
 func (c *Cache) walkAdd(n *Node) {
 	l := n.dir.list
 	d := &walkDir{n: n}
-	for i := range l.ents.len() {
-		if e := l.ents.at(i); !e.gone && e.attr.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+	for _, e := range l.ents.all() {
+		if !e.gone && e.attr.Mode&syscall.S_IFMT == syscall.S_IFDIR {
 			d.subs = append(d.subs, e.name)
 		}
 	}
