@@ -181,9 +181,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 	s.unused++
 	s.underWay++
 	s.bytes += a.size
-	c.wg.Add(1)
-	go func() {
-		defer c.wg.Done()
+	c.wg.Go(func() {
 		err := c.queue.wait(c.ctx, a.path)
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -197,7 +195,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 		c.mu.Lock()
 		c.guess.end(c.now())
 		c.aheadCame(a, data, attr, err)
-	}()
+	})
 }
 
 // aheadCame takes in the answer to what goAhead has asked. Called with mu held.

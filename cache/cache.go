@@ -175,16 +175,11 @@ func (c *Cache) now() int64 { return int64(time.Since(c.epoch)) }
 // background runs f in a goroutine that Close waits for. f must end when its ctx does. False where the cache is closed.
 func (c *Cache) background(f func(ctx context.Context)) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.closed {
-		c.mu.Unlock()
 		return false
 	}
-	c.wg.Add(1)
-	c.mu.Unlock()
-	go func() {
-		defer c.wg.Done()
-		f(c.ctx)
-	}()
+	c.wg.Go(func() { f(c.ctx) })
 	return true
 }
 

@@ -45,9 +45,7 @@ func (c *Cache) askMtime(dir *Node) {
 	}
 	t.wanted, t.asking = false, make(chan struct{})
 	c.pin(dir)
-	c.wg.Add(1)
-	go func() {
-		defer c.wg.Done()
+	c.wg.Go(func() {
 		err := c.refresh(sftpconn.Guess(c.ctx), dir, nil)
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -56,5 +54,5 @@ func (c *Cache) askMtime(dir *Node) {
 		t.told = err == nil && !dir.mtimeGuessed
 		dir.pins--
 		c.retireIfUnheld(dir)
-	}()
+	})
 }

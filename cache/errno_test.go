@@ -162,7 +162,7 @@ func TestAFullDiskIsENOSPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for off := 0; off < 1<<20; off++ {
+	for off := range 1 << 20 {
 		want := data[off%16]
 		if (off >= len(onServer) || onServer[off] != want) && (off >= len(kept) || kept[off] != want) {
 			t.Fatalf("byte %d is neither on the server nor rescued", off)

@@ -27,11 +27,9 @@ func (c *Cache) startListing(dir *Node) *listing {
 		c.finishListing(dir, l, fail("list", "", syscall.EIO, nil))
 		return l
 	}
-	c.wg.Add(1)
-	go func() {
-		defer c.wg.Done()
+	c.wg.Go(func() {
 		c.fetchListing(c.ctx, dir, l)
-	}()
+	})
 	return l
 }
 

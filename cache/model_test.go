@@ -83,9 +83,7 @@ func randomProgram(t *testing.T, rt *rapid.T, async, cuts bool) {
 func (r *rig) cutAllTheTime(seed uint64) (stop func()) {
 	stopped := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	wg.Go(func() {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		next := 5 + rng.IntN(60)
 		for {
@@ -100,7 +98,7 @@ func (r *rig) cutAllTheTime(seed uint64) (stop func()) {
 				next = seen + 5 + rng.IntN(60)
 			}
 		}
-	}()
+	})
 	return func() { close(stopped); wg.Wait() }
 }
 

@@ -40,9 +40,7 @@ func (c *Cache) sorted(l *listing) bool {
 		return true
 	}
 	l.sorting = true
-	c.wg.Add(1)
-	go func() {
-		defer c.wg.Done()
+	c.wg.Go(func() {
 		byName := sortNames(names)
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -50,7 +48,7 @@ func (c *Cache) sorted(l *listing) bool {
 		for i := len(byName); i < l.ents.len(); i++ { // made here meanwhile
 			l.sortIn(int32(i))
 		}
-	}()
+	})
 	return false
 }
 

@@ -11,7 +11,7 @@ import (
 // find walks to a path as the kernel would.
 func (r *rig) find(p string) (Found, error) {
 	f := Found{Node: r.Root()}
-	for _, name := range strings.Split(p, "/") {
+	for name := range strings.SplitSeq(p, "/") {
 		var err error
 		if f, err = r.Lookup(ctxOf(r.t), f.Node, name); err != nil {
 			return f, err

@@ -195,7 +195,7 @@ func staysInside(target string, depth int) bool {
 		return false
 	}
 	ups, named := 0, false
-	for _, part := range strings.Split(target, "/") {
+	for part := range strings.SplitSeq(target, "/") {
 		switch part {
 		case "", ".":
 		case "..":
