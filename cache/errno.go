@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"syscall"
 
 	"sshmount/sftpconn"
@@ -181,10 +182,8 @@ func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) er
 
 // parentPath is the directory that a path is in.
 func parentPath(path string) string {
-	for i := len(path) - 1; i > 0; i-- {
-		if path[i] == '/' {
-			return path[:i]
-		}
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		return path[:i]
 	}
 	return "/"
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"syscall"
 
 	"sshmount/sftpconn/session"
@@ -200,12 +201,7 @@ func (c *Cache) unname(n *Node, dir *Node, name string) {
 		}
 		return
 	}
-	for i, p := range n.also {
-		if p.dir == dir && p.name == name {
-			n.also = append(n.also[:i], n.also[i+1:]...)
-			return
-		}
-	}
+	n.also = slices.DeleteFunc(n.also, func(p linkName) bool { return p.place == place{dir, name} })
 }
 
 // child is the node at a name that the tree holds; nil where it holds none. Called with mu held.

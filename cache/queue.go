@@ -2,8 +2,10 @@ package cache
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -56,14 +58,14 @@ func (q *queue) add(p *pending) []*pending {
 	}
 	for _, path := range p.paths {
 		q.at[path] = append(q.at[path], p)
-		above(path, func(dir string) {
+		for dir := range above(path) {
 			set := q.under[dir]
 			if set == nil {
 				set = map[*pending]struct{}{}
 				q.under[dir] = set
 			}
 			set[p] = struct{}{}
-		})
+		}
 	}
 	p.before = slices.Collect(maps.Keys(before))
 	return p.before
@@ -90,11 +92,11 @@ func (q *queue) collect(path string, below bool, which func([]*pending) []*pendi
 	for _, p := range which(q.at[path]) {
 		into[p] = struct{}{}
 	}
-	above(path, func(dir string) {
+	for dir := range above(path) {
 		for _, p := range which(q.at[dir]) {
 			into[p] = struct{}{}
 		}
-	})
+	}
 	if below {
 		for p := range q.under[path] {
 			into[p] = struct{}{}
@@ -107,23 +109,20 @@ func (q *queue) leave(p *pending) {
 	q.mu.Lock()
 	for _, path := range p.paths {
 		list := q.at[path]
-		for i, other := range list {
-			if other == p {
-				list = append(list[:i:i], list[i+1:]...)
-				break
-			}
+		if i := slices.Index(list, p); i >= 0 {
+			list = slices.Delete(list, i, i+1)
 		}
 		if len(list) == 0 {
 			delete(q.at, path)
 		} else {
 			q.at[path] = list
 		}
-		above(path, func(dir string) {
+		for dir := range above(path) {
 			delete(q.under[dir], p)
 			if len(q.under[dir]) == 0 {
 				delete(q.under, dir)
 			}
-		})
+		}
 	}
 	p.before = nil
 	q.count.Add(-1)
@@ -218,11 +217,13 @@ func waitAll(ctx context.Context, list []*pending) error {
 	return nil
 }
 
-// above calls f for each directory above a path, nearest first.
-func above(path string, f func(dir string)) {
-	for i := len(path) - 1; i > 0; i-- {
-		if path[i] == '/' {
-			f(path[:i])
+// above goes through the directories above a path, nearest first; "/" is not among them.
+func above(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
+			if !yield(path[:i]) {
+				return
+			}
 		}
 	}
 }
