@@ -146,8 +146,7 @@ func (c *Cache) releaseAhead(a *ahead) {
 	c.scan.unused--
 	c.scan.bytes -= a.size
 	a.size = 0
-	a.n.pins--
-	c.retireIfUnheld(a.n)
+	c.unpin(a.n)
 }
 
 // fetchFile fetches a file's content ahead, of which size bytes are expected; false where the budget has no room for them.

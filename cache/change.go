@@ -288,6 +288,5 @@ func (c *Cache) endChange(p *pending) {
 		n.sentTimes--
 	}
 	n.gen++
-	n.pins--
-	c.retireIfUnheld(n)
+	c.unpin(n)
 }

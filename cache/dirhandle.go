@@ -222,7 +222,7 @@ func (d *DirHandle) Release() {
 	d.c.mu.Lock()
 	d.list.users--
 	d.c.mu.Unlock()
-	d.c.unpin(d.n)
+	d.c.release(d.n)
 }
 
 // Fsyncdir waits for the changes of names in the directory that are under way, and tells of those that failed after they were

@@ -52,7 +52,6 @@ func (c *Cache) askMtime(dir *Node) {
 		close(t.asking)
 		t.asking = nil
 		t.told = err == nil && !dir.mtimeGuessed
-		dir.pins--
-		c.retireIfUnheld(dir)
+		c.unpin(dir)
 	})
 }

@@ -246,7 +246,7 @@ func (h *Handle) Release() {
 		if !keep {
 			h.b.close()
 		}
-		c.unpin(n)
+		c.release(n)
 	case c.o.Async && p != "":
 		c.leavesRoom(h, true)
 		// It has its turn among the changes, as those of the name must not overtake the bytes.
@@ -291,6 +291,6 @@ func (h *Handle) finish(ctx context.Context, last bool) error {
 	c.mu.Unlock()
 	h.b.close()
 	c.hasLeftRoom(h)
-	c.unpin(h.n)
+	c.release(h.n)
 	return err
 }

@@ -188,8 +188,7 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 		dir.dir.order = nil
 	}
 	c.trimListings()
-	dir.pins--
-	c.retireIfUnheld(dir)
+	c.unpin(dir)
 	c.endEarly(l)
 	c.walkListed(dir)
 	c.scanListed()

@@ -126,18 +126,23 @@ func (c *Cache) newID() uint64 {
 	return c.lastID
 }
 
-// pin keeps a node in the tree's memory until unpin. Called with mu held.
+// pin keeps a node in memory until unpin. Called with mu held.
 func (c *Cache) pin(n *Node) {
 	n.pins++
 	c.idle.Remove(n.id)
 }
 
-// unpin gives a pin back. It takes mu.
+// unpin gives a pin back. Called with mu held.
 func (c *Cache) unpin(n *Node) {
-	c.mu.Lock()
 	n.pins--
 	c.retireIfUnheld(n)
-	c.mu.Unlock()
+}
+
+// release is unpin, taking mu.
+func (c *Cache) release(n *Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unpin(n)
 }
 
 // retireIfUnheld puts a node that nobody holds among the idle ones, or forgets it where it has no name.

@@ -140,8 +140,7 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	c.giveName(n, newdir, newname)
 	c.changed(n)
 	c.nameAdded(newdir, newname, n)
-	n.pins--
-	c.retireIfUnheld(n)
+	c.unpin(n)
 	c.retireIfUnheld(dir)
 }
 

@@ -90,8 +90,7 @@ func (c *Cache) scanOpened(n *Node) {
 	}
 	if s.dir != n.parent {
 		if s.dir != nil {
-			s.dir.pins--
-			c.retireIfUnheld(s.dir)
+			c.unpin(s.dir)
 		}
 		c.pin(n.parent)
 	}

@@ -40,8 +40,7 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 		if errs[i+1] == nil && s.isLink() && !strayed {
 			s.link = &target{targets[i+1], c.lastMove(s), sameSecond(s.attr.Mtime, asked)}
 		}
-		s.pins--
-		c.retireIfUnheld(s)
+		c.unpin(s)
 	}
 	switch {
 	case strayed:

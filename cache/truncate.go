@@ -87,18 +87,18 @@ func (c *Cache) attendBarred(ctx context.Context, n *Node, ch change) error {
 	ch.node = n
 	c.mu.Unlock()
 	if err := data.Bar(ctx); err != nil {
-		c.unpin(n)
+		c.release(n)
 		return err
 	}
 	p, _, err := c.queue.register(ctx, ch)
 	if err != nil {
 		data.Unbar()
-		c.unpin(n)
+		c.release(n)
 		return err
 	}
 	return c.queue.attend(ctx, p, func() {
 		c.queue.leave(p)
 		data.Unbar()
-		c.unpin(n)
+		c.release(n)
 	})
 }

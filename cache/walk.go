@@ -132,8 +132,7 @@ func (n *Node) countWalked(child *Node, now int64) bool {
 func (c *Cache) walkReset() {
 	w := &c.walk
 	for _, d := range w.queue {
-		d.n.pins--
-		c.retireIfUnheld(d.n)
+		c.unpin(d.n)
 	}
 	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, byLookups: w.byLookups}
 }
@@ -220,8 +219,7 @@ func (c *Cache) walkPump() {
 		}
 		w.queue[0] = nil
 		w.queue = w.queue[1:]
-		d.n.pins--
-		c.retireIfUnheld(d.n)
+		c.unpin(d.n)
 	}
 }
 
