@@ -102,10 +102,7 @@ func (c *Cache) waitAhead(ctx context.Context, a *ahead) {
 	defer c.mu.Lock()
 	ctx, stop := c.bounded(ctx)
 	defer stop()
-	select {
-	case <-a.done:
-	case <-ctx.Done():
-	}
+	_ = await(ctx, a.done) // a.ok tells whether it came
 }
 
 // openOnDemand opens on the server what a handle was given without: the first opening of its file, only late. What the file has

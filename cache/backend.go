@@ -47,10 +47,8 @@ func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
 		return f, nil
 	}
 	if b.created != nil {
-		select {
-		case <-b.created:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := await(ctx, b.created); err != nil {
+			return nil, err
 		}
 		if b.failed != nil {
 			return nil, b.failed

@@ -94,10 +94,8 @@ func (d *DirHandle) wait(ctx context.Context, i int) error {
 		case done:
 			return io.EOF
 		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return withErrno("list", "", context.Cause(ctx))
+		if err := await(ctx, more); err != nil {
+			return withErrno("list", "", err)
 		}
 	}
 }

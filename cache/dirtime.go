@@ -25,10 +25,7 @@ func (c *Cache) lookedAt(ctx context.Context, n *Node) {
 	if asking := t.asking; asking != nil && n.mtimeGuessed {
 		c.mu.Unlock()
 		ctx, stop := c.bounded(ctx)
-		select {
-		case <-asking:
-		case <-ctx.Done():
-		}
+		_ = await(ctx, asking) // the caller looks at the node again
 		stop()
 		c.mu.Lock()
 	}

@@ -77,10 +77,8 @@ func (c *Cache) waitRoom(ctx context.Context, ok func() bool) error {
 		c.hastenClosings()
 		less := c.room.less
 		c.mu.Unlock()
-		select {
-		case <-less:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := await(ctx, less); err != nil {
+			return err
 		}
 	}
 }

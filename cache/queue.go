@@ -206,12 +206,11 @@ func concerning(set map[*pending]struct{}) []*pending {
 	return slices.DeleteFunc(slices.Collect(maps.Keys(set)), func(p *pending) bool { return len(p.names) == 0 && !p.sure })
 }
 
+// waitAll waits until all of the changes are done.
 func waitAll(ctx context.Context, list []*pending) error {
 	for _, p := range list {
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := await(ctx, p.done); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -109,9 +109,6 @@ func (c *Cache) dropGuesses(ctx context.Context, asked int64) bool {
 	}
 	ctx, stop := c.bounded(ctx)
 	defer stop()
-	select {
-	case <-under:
-	case <-ctx.Done():
-	}
+	_ = await(ctx, under) // the caller's next request finds out whether ctx has ended
 	return true
 }
