@@ -251,6 +251,5 @@ func (c *Cache) anothers(at place) {
 	if e := at.dir.dir.list.named(at.name); e != nil {
 		e.attr = session.Attr{} // of what type it is now only a look-up tells
 	}
-	c.doubtName(at.dir, at.name)
-	c.notifyName(at.dir.id, at.name)
+	c.distrustName(at)
 }

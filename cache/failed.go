@@ -93,26 +93,33 @@ func (c *Cache) failures(n *Node) error {
 	return errors.Join(errs...)
 }
 
-// doubt makes the next questions about what a change was to change go to the server: nobody here knows whether it was done, or
-// the kernel has not been told.
+// doubt distrusts what a change was to change: nobody here knows whether it was done, or the kernel has not been told.
 func (c *Cache) doubt(ch *change) {
 	c.mu.Lock()
-	for _, at := range ch.names {
-		c.doubtName(at.dir, at.name)
+	defer c.mu.Unlock()
+	c.distrustChanged(ch.names, ch.node)
+}
+
+// distrustChanged has the next questions about some names, and about the attributes and the content of n unless that is nil, go to the
+// server. Called with mu held.
+func (c *Cache) distrustChanged(names []place, n *Node) {
+	for _, at := range names {
+		c.distrustName(at)
 	}
-	if ch.node != nil {
-		ch.node.expire()
-	}
-	c.mu.Unlock()
-	for _, at := range ch.names {
-		c.notifyName(at.dir.id, at.name)
-	}
-	if ch.node != nil {
-		c.notifyContent(ch.node.id) // a truncation or a copy may have been done
+	if n != nil {
+		n.expire()
+		c.notifyContent(n.id) // a truncation or a copy may have been done
 	}
 }
 
-// doubtName keeps the node at a name, which may have open handles, and trusts nothing of it. Called with mu held.
+// distrustName is doubtName, and has the kernel forget the name as well. Called with mu held.
+func (c *Cache) distrustName(at place) {
+	c.doubtName(at.dir, at.name)
+	c.notifyName(at.dir.id, at.name)
+}
+
+// doubtName has the next question about a name go to the server. A node that is there, which may have open handles, stays. Called with mu
+// held.
 func (c *Cache) doubtName(dir *Node, name string) {
 	delete(dir.dir.missing, name)
 	if n := c.child(dir, name); n != nil {
@@ -131,29 +138,21 @@ func (q *queue) failed(p *pending, err error) {
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("the mount ended before it was sent")
 	}
-	q.c.report(p.op, p.path(), err)
-	q.c.mu.Lock()
-	q.c.keepFailed(p, err)
-	doubted := slices.Clone(p.names)
+	c := q.c
+	c.report(p.op, p.path(), err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keepFailed(p, err)
+	names := slices.Clone(p.names)
 	for i, at := range p.names {
-		if n := p.has[i]; n != nil && n != q.c.child(at.dir, at.name) {
-			doubted = append(doubted, n.names()...) // a later change has moved it, and will tell how it ends
+		if n := p.has[i]; n != nil && n != c.child(at.dir, at.name) {
+			names = append(names, n.names()...) // a later change has moved it, and will tell how it ends
 		}
 	}
-	q.c.namesRefused(p, err)
-	for _, at := range doubted {
-		q.c.doubtName(at.dir, at.name)
-	}
+	c.namesRefused(p, err) // distrusts those of the names of which this was the last change under way
+	c.distrustChanged(names, p.node)
 	if n := p.node; n != nil {
-		q.c.changed(n)
-		n.expire()
+		c.changed(n)
 		n.foreseen = n.foreseen || p.times
-	}
-	q.c.mu.Unlock()
-	for _, at := range doubted {
-		q.c.notifyName(at.dir.id, at.name)
-	}
-	if p.node != nil {
-		q.c.notifyContent(p.node.id)
 	}
 }

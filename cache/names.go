@@ -224,9 +224,8 @@ func (c *Cache) notMade(dir *Node, name string, err error) {
 		return
 	}
 	c.mu.Lock()
-	c.doubtName(dir, name) // the listing, too, is older than that name
-	c.mu.Unlock()
-	c.notifyName(dir.id, name)
+	defer c.mu.Unlock()
+	c.distrustName(place{dir, name}) // the listing, too, is older than that name
 }
 
 // predict enters a name whose making the server has still to confirm. Called with mu held.

@@ -63,8 +63,7 @@ func (c *Cache) renamed(from, to place, err error) {
 	case n != nil && errors.Is(err, syscall.ENOENT):
 		n.expire()
 	case errors.Is(err, syscall.EEXIST):
-		c.doubtName(to.dir, to.name)
-		c.notifyName(to.dir.id, to.name)
+		c.distrustName(to)
 	}
 }
 
