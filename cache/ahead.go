@@ -84,9 +84,9 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	c.releaseAhead(a)
 	f.ahead = nil
 	var self *Handle
-	self = c.newHandle(n, &backend{c: c, turn: make(chan struct{}, 1), open: func(ctx context.Context) (*sftpconn.File, error) {
-		return c.openOnDemand(ctx, &self)
-	}}, flags)
+	b := c.newBackend()
+	b.open = func(ctx context.Context) (*sftpconn.File, error) { return c.openOnDemand(ctx, &self) }
+	self = c.newHandle(n, b, flags)
 	c.scanOpened(n)
 	return self, f.keepPages(keep)
 }

@@ -5,32 +5,43 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sshmount/cache/filedata"
 	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 )
 
-// backend is the remote file behind a handle, which may be opened later than the handle: when it is first
-// needed (its content was fetched ahead), or when its creation has had its turn.
+// backend is the remote file behind a handle. It may be opened later than the handle: when it is first needed, as its content was fetched
+// ahead (open), or when its creation has had its turn (created).
 type backend struct {
 	c *Cache
-	// turn is held by who opens the file; a channel, as opening takes a round trip and waiting for it must end with a context.
-	turn chan struct{}
-	f    atomic.Pointer[sftpconn.File]                     // set once
-	open func(ctx context.Context) (*sftpconn.File, error) // nil where f is there from the start, or comes of a creation
+	f atomic.Pointer[sftpconn.File] // the remote file, set once
+
+	open    func(ctx context.Context) (*sftpconn.File, error) // opens f; nil where f is there from the start, or comes from a creation
+	opening chan struct{}                                     // a lock with one token, held while open runs: waiting for it ends with a context
 
 	created chan struct{} // nil, or closed by the creation when it has set f or failed
-	failed  error         // set before created is closed
+	failed  error         // why the creation has failed; set before created is closed
 
-	self **Handle // where the checks of f find the handle it belongs to, guarded by Cache.mu; nil where it has but one
+	self **Handle // where the hooks of f find its handle (reopened.go); guarded by Cache.mu; nil where they belong to one handle for good
 
 	left, counted bool // see fileRoom; guarded by Cache.mu
 
 	closed atomic.Bool
-	// Counts the backends of one remote file that are not closed; nil where this is the only one. Set with Cache.mu held, while the
-	// handle of the backend is among those of its file.
-	users *atomic.Int32
+	users  *atomic.Int32 // backends of f that are not closed; nil where this is the only one (share); the pointer is guarded by Cache.mu
 }
 
+// newBackend makes a backend that has no remote file yet.
+func (c *Cache) newBackend() *backend { return &backend{c: c, opening: make(chan struct{}, 1)} }
+
+// openBackend makes the backend of a remote file that is open. self is where the hooks of the file find its handle.
+func (c *Cache) openBackend(f *sftpconn.File, self **Handle) *backend {
+	b := c.newBackend()
+	b.self = self
+	b.set(f)
+	return b
+}
+
+// set enters the remote file, and closes it where nobody needs it any more.
 func (b *backend) set(f *sftpconn.File) {
 	b.f.Store(f)
 	if b.closed.Load() {
@@ -56,8 +67,8 @@ func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
 		return b.f.Load(), nil
 	}
 	select {
-	case b.turn <- struct{}{}:
-		defer func() { <-b.turn }()
+	case b.opening <- struct{}{}:
+		defer func() { <-b.opening }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -72,16 +83,16 @@ func (b *backend) file(ctx context.Context) (*sftpconn.File, error) {
 	return f, nil
 }
 
-// fileSoon is file for a program, which waits for what is on its way no longer than for the line.
+// fileSoon is file for a program, which waits no longer than the line may be down.
 func (b *backend) fileSoon(ctx context.Context) (*sftpconn.File, error) {
 	ctx, stop := b.c.bounded(ctx)
 	defer stop()
 	return b.file(ctx)
 }
 
-// openBeforeRemoval opens what the handles of a node have not had to open yet, before its name is taken away: afterwards it could not be
-// found. What can't be opened now is found out when it is needed. Until end is called no such handle comes into being; that is
-// when the name is gone here too.
+// openBeforeRemoval opens the remote files that the handles of a node have not needed yet, before its name is taken away: afterwards they
+// could not be found. One that can't be opened fails again when it is needed. n may be nil. Until end is called, when the name is gone
+// here too, no further handle comes without its remote file.
 func (c *Cache) openBeforeRemoval(ctx context.Context, n *Node) (end func()) {
 	if n == nil {
 		return func() {}
@@ -107,14 +118,14 @@ func (c *Cache) openBeforeRemoval(ctx context.Context, n *Node) (end func()) {
 	}
 }
 
-// leaving tells the file that it is about to be closed.
+// leaving tells the remote file that it is about to be closed; see sftpconn's File.Leaving.
 func (b *backend) leaving(sure bool) {
 	if f := b.f.Load(); f != nil {
 		f.Leaving(sure)
 	}
 }
 
-// close gives the file back; one that is still to come is closed when it comes.
+// close gives the remote file back; one that is still to come is closed when it comes (set).
 func (b *backend) close() {
 	if b.closed.Swap(true) {
 		return
@@ -127,23 +138,25 @@ func (b *backend) close() {
 	}
 }
 
-// share makes one more backend of a remote file that is open. Called with Cache.mu held.
+// share makes one more backend of the remote file, which is open. Called with Cache.mu held.
 func (b *backend) share() *backend {
 	if b.users == nil {
 		b.users = new(atomic.Int32)
 		b.users.Store(1)
 	}
 	b.users.Add(1)
-	s := &backend{c: b.c, turn: make(chan struct{}, 1), users: b.users}
-	s.set(b.f.Load())
+	s := b.c.openBackend(b.f.Load(), nil)
+	s.users = b.users
 	return s
 }
 
-func (b *backend) MaxRead() int { return b.c.conn.MaxRead() }
+// What follows is filedata.Backend: each method waits until the remote file is open, and hands on to it.
 
+var _ filedata.Backend = (*backend)(nil)
+
+func (b *backend) MaxRead() int       { return b.c.conn.MaxRead() }
+func (b *backend) MaxWrite() int      { return b.c.conn.MaxWrite() }
 func (b *backend) RTT() time.Duration { return b.c.conn.RTT() }
-
-func (b *backend) MaxWrite() int { return b.c.conn.MaxWrite() }
 
 func (b *backend) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	f, err := b.file(ctx)
@@ -196,7 +209,7 @@ func (b *backend) Fsync(ctx context.Context) error {
 func (b *backend) FsyncBehind(ctx context.Context, until <-chan struct{}, asked int64) (stored func() bool, err error) {
 	f, err := b.file(ctx)
 	if err != nil {
-		return nil, nil // those who write see it, too
+		return nil, nil // the writes that it would follow fail in the same way, and tell
 	}
 	return f.FsyncBehind(ctx, until, asked)
 }
@@ -204,7 +217,7 @@ func (b *backend) FsyncBehind(ctx context.Context, until <-chan struct{}, asked 
 func (b *backend) StatBehind(ctx context.Context, until <-chan struct{}, asked int64) (told func() (session.Attr, bool)) {
 	f, err := b.file(ctx)
 	if err != nil {
-		return nil // those who write see it, too
+		return nil // the writes that it would follow fail in the same way, and tell
 	}
 	return f.StatBehind(ctx, until, asked)
 }

@@ -11,7 +11,8 @@ import (
 
 // createAsync answers a creation whose outcome is known, and has it done in its turn.
 func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
-	b := &backend{c: c, turn: make(chan struct{}, 1), created: make(chan struct{})}
+	b := c.newBackend()
+	b.created = make(chan struct{})
 	var p string
 	var found Found
 	var self *Handle

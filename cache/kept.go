@@ -5,8 +5,6 @@ import (
 	"errors"
 	"syscall"
 	"time"
-
-	"sshmount/sftpconn"
 )
 
 const (
@@ -109,11 +107,4 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	*k.b.self = h
 	c.scanOpened(n)
 	return h, fs.keepPages(true), nil
-}
-
-// openBackend makes the backend of a remote file that is open. self is where the file's checks find the handle it belongs to.
-func (c *Cache) openBackend(f *sftpconn.File, self **Handle) *backend {
-	b := &backend{c: c, turn: make(chan struct{}, 1), self: self}
-	b.set(f)
-	return b
 }
