@@ -59,7 +59,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	a := n.file.ahead
 	c.waitAhead(ctx, a) // it went out before a question of ours could
 	f := n.file
-	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.going > 0 || c.now()-a.readAt > int64(aheadFor) || f.written.untold ||
+	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.removals > 0 || c.now()-a.readAt > int64(aheadFor) || f.written.untold ||
 		c.changedByAlias(a) || len(n.also) > 0 { // the name by which it is opened now need not be the one by which it was fetched
 		c.dropAhead(n)
 		return nil, false

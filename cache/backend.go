@@ -99,7 +99,7 @@ func (c *Cache) openBeforeRemoval(ctx context.Context, n *Node) (end func()) {
 	}
 	var late []*backend
 	c.mu.Lock()
-	n.going++
+	n.removals++
 	if n.file != nil {
 		for h := range n.file.handles {
 			if h.b.open != nil && h.b.f.Load() == nil {
@@ -114,7 +114,7 @@ func (c *Cache) openBeforeRemoval(ctx context.Context, n *Node) (end func()) {
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		n.going--
+		n.removals--
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 // held; see queue for when. Those that are nil have nothing to do.
 type change struct {
 	op    string
-	paths []string                    // the names it is about, and behind them Node.turn; with locate they are what it said last
+	paths []string                    // the names it is about, and behind them Node.queueKey; with locate they are what it said last
 	names []place                     // the same, in the tree; none where it is about attributes
 	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
 	moves bool                        // it is a rename: what is under its paths has other paths afterwards
@@ -169,13 +169,13 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 		defer unhook()
 		c.mu.Lock()
 		if p.node != nil {
-			p.node.asked++
+			p.node.awaited++
 		}
 		c.mu.Unlock()
 		err := p.run(p.turnIn(sftpconn.OnBehalf(work, ctx)))
 		c.mu.Lock()
 		if p.node != nil {
-			p.node.asked--
+			p.node.awaited--
 		}
 		if p.enter != nil {
 			p.enter(err)

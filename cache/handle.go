@@ -64,7 +64,7 @@ func (h *Handle) check(a session.Attr) error {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	f := h.n.file
-	if f == nil || f.written.changed && (f.written.untold || f.writers > 0) || h.n.sent > 0 || h.n.asked > 0 {
+	if f == nil || f.written.changed && (f.written.untold || f.writers > 0) || h.n.changing() {
 		return nil
 	}
 	if found := signatureOf(a); found != h.content && found != h.former {

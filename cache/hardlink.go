@@ -97,7 +97,7 @@ func (n *Node) severalNames() bool {
 // was written here and is not told yet the size alone is known. The caller has seen to it that the answer is not older than the last bytes.
 // Called with mu held.
 func (n *Node) anotherAt(a session.Attr) bool {
-	if !n.severalNames() || n.sent > 0 || n.asked > 0 {
+	if !n.severalNames() || n.changing() {
 		return false
 	}
 	if f := n.file; f != nil {

@@ -15,44 +15,44 @@ type Node struct {
 	// Its names, as programs see them.
 	parent  *Node // the directory it is in; nil for the root and for what has no name any more
 	name    string
-	sure    int64      // until when the first name may be trusted to be its own; counts where it has several (Cache.now)
+	sure    int64      // until when name may be trusted to be its own (Cache.now); counts where it has several names
 	also    []linkName // further names: hard links made here
-	was     string     // the path that a file with content had before it lost its last name, for people
-	shown   bool       // the server has told of it by its name since it is open for writing
+	was     string     // the path that a file with content had before it lost its last name, for messages
+	shown   bool       // the server has told of it by its name since it was opened for writing
 	removed bool       // its last name was taken away from here: whoever opens it now has it open already
-	moved   uint64     // which of all renames was the last of this node (Cache.moves); 0 for none
+	moved   uint64     // the number of its last rename (Cache.moves); 0 for none
 
-	// How its names on the server differ from these while changes are under way (there.go).
-	there  []place // names of which changes are under way, and which it has there now
-	making place   // by which the server has still to make it; no directory: none
+	// What the server has instead of these names while changes are under way (there.go).
+	there  []place // the names with changes under way by which the server has it now
+	making place   // the name by which the server has still to make it; without a directory there is none
 
 	// Who holds it.
 	refs uint64 // references of the kernel
 	pins int    // handles, listings and requests that use it
 
 	// What the kernel believes of its size, where it is a file (told.go).
-	told    uint64 // what it was told last, in bytes
-	doubted bool   // a notice that went out beside what it was told may have kept it from believing that
+	told    uint64 // the size that it was told last, in bytes
+	doubted bool   // a notice may have crossed with that answer: then the kernel does not believe it
 
 	// Changes of it under way.
-	going     int    // removals of one of its names: it is opened on the server now, or not at all
-	sent      int    // changes of its attributes answered here and not yet done on the server (-o async)
+	removals  int    // of one of its names: whoever opens it must open it on the server now, as its name will be gone
+	sent      int    // changes of its attributes that were answered here, and that the server has not done yet (-o async)
 	sentTimes int    // of these, those that set its times
-	asked     int    // changes that a program waits for, or has given up, and that the server has not answered
-	gen       uint64 // counts changes made here; see the package comment
+	awaited   int    // changes of it that the server has not answered, and that a program waits for or has given up waiting for
+	gen       uint64 // counts changes made here: see Trust in the package comment
 
 	// Its attributes.
 	attr         session.Attr // as the server said, with our changes
 	until        int64        // attr may be trusted until then (Cache.now)
-	ours         int64        // made here: until then nobody else is thought to have changed its mode and owner (Cache.now)
-	foreseen     bool         // attr's times are what was thought before the server has made it, or what it has refused (-o async)
-	mtimeGuessed bool         // attr's mtime is a guess of our clock (touched, doneLate): who asks for attributes has the server asked
+	ours         int64        // it was made here, and until then nobody else is thought to have changed its mode and owner (Cache.now)
+	foreseen     bool         // attr's times were foreseen before the server made it, or are times that it has refused to set (-o async)
+	mtimeGuessed bool         // attr's mtime is our clock's (touched, doneLate): the next question for attributes goes to the server
 
 	// What is in it.
 	dir    *dirState  // directories only
 	file   *fileState // regular files that were opened or fetched ahead
 	link   *target    // of a symbolic link, trusted as long as attr
-	wasted uint8      // times that a file was fetched ahead in vain since it was opened last (scanMaxWasted)
+	wasted uint8      // how often a file was fetched ahead in vain since it was last opened (scanMaxWasted)
 }
 
 // place is a name in a directory.
@@ -78,11 +78,14 @@ func (n *Node) within(dir *Node) bool {
 	return n != nil
 }
 
+// changing says whether a change of its attributes or content is under way from here. Called with mu held.
+func (n *Node) changing() bool { return n.sent > 0 || n.awaited > 0 }
+
 func (n *Node) isDir() bool  { return n.dir != nil }
 func (n *Node) isLink() bool { return n.attr.Mode&syscall.S_IFMT == syscall.S_IFLNK }
 func (n *Node) isReg() bool  { return n.attr.Mode&syscall.S_IFMT == syscall.S_IFREG }
 
-// Node gives the node of an id, for as long as somebody holds it (the root always); nil else.
+// Node finds a node by its id; nil where nobody holds it any more. The root is always there.
 func (c *Cache) Node(id uint64) *Node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,7 +107,7 @@ func (c *Cache) Forget(id uint64, n uint64) {
 	c.retireIfUnheld(node)
 }
 
-// newNode makes a node at a place. Called with mu held; the place is free.
+// newNode makes a node for a name that has none, with the given id, or a new one where that is 0 or taken. Called with mu held.
 func (c *Cache) newNode(dir *Node, name string, id uint64, a session.Attr) *Node {
 	if id == 0 || c.nodes[id] != nil {
 		id = c.newID()
@@ -121,6 +124,7 @@ func (c *Cache) newNode(dir *Node, name string, id uint64, a session.Attr) *Node
 	return n
 }
 
+// newID gives an inode number that was not used before. Called with mu held.
 func (c *Cache) newID() uint64 {
 	c.lastID++
 	return c.lastID
@@ -146,7 +150,7 @@ func (c *Cache) release(n *Node) {
 }
 
 // retireIfUnheld puts a node that nobody holds among the idle ones, or forgets it where it has no name.
-// Called with mu held, after each change that may have been the last hold.
+// Called with mu held, whenever something that held it may have let go.
 func (c *Cache) retireIfUnheld(n *Node) {
 	if n == c.root || n.refs > 0 || n.pins > 0 || n.isDir() && len(n.dir.children) > 0 || c.nodes[n.id] != n {
 		return

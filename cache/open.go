@@ -71,7 +71,7 @@ func (c *Cache) openByName(ctx context.Context, n *Node, p string, flags uint32)
 		fs.pages.enterOpening(func() { c.keepAsked(n, asked, a) })
 	}
 	head := f.Head()
-	if dirty || asked != first || n.sent > 0 || n.going > 0 {
+	if dirty || asked != first || n.sent > 0 || n.removals > 0 {
 		head = nil
 	}
 	c.takeOpened(fs, a, keep, crossed, head)

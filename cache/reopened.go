@@ -57,7 +57,7 @@ func (h *Handle) sawItself(asked stamp, a session.Attr) {
 	defer h.c.mu.Unlock()
 	n := h.n
 	f := n.file
-	if f == nil || asked.dirty || n.gen != asked.gen || n.sent > 0 || n.asked > 0 || f.written.untold || !tellsAll(a) {
+	if f == nil || asked.dirty || n.gen != asked.gen || n.changing() || f.written.untold || !tellsAll(a) {
 		return
 	}
 	was, now := h.content, signatureOf(a)

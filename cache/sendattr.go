@@ -66,13 +66,13 @@ func (c *Cache) locateNode(p *string, n *Node) func() ([]string, error) {
 		if *p = c.ownPath(n); *p == "" {
 			return nil, nil
 		}
-		return append([]string{*p}, n.turn()...), nil
+		return append([]string{*p}, n.queueKey()...), nil
 	}
 }
 
-// turn is what stands for a node of several names among the paths of a change of its attributes, so that one that goes by another name
-// doesn't overtake it. Called with mu held.
-func (n *Node) turn() []string {
+// queueKey stands for a node of several names among the paths of a change of its attributes: else a change that goes by another of its names
+// could overtake it. It is empty for all other nodes. Called with mu held.
+func (n *Node) queueKey() []string {
 	if len(n.also) == 0 && len(n.there) == 0 {
 		return nil
 	}

@@ -164,13 +164,13 @@ func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	if p == "" {
 		p = c.serverPath(n) // what takes its name away is under way itself
 	}
-	turns := n.turn()
+	keys := n.queueKey()
 	if p != "" {
-		turns = append(turns, p)
+		keys = append(keys, p)
 	}
 	c.mu.Unlock()
-	for _, turn := range turns {
-		if err := c.queue.wait(ctx, turn); err != nil {
+	for _, key := range keys {
+		if err := c.queue.wait(ctx, key); err != nil {
 			return withErrno(op, p, err)
 		}
 	}
@@ -216,7 +216,7 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 			if at := c.serverPath(n); at != p {
 				paths = append(paths, at) // of several names the server may still have one that is being taken away
 			}
-			return append(paths, n.turn()...), nil
+			return append(paths, n.queueKey()...), nil
 		}
 		ch.run = func(ctx context.Context) error {
 			return c.whyNotStored(ctx, "setattr", p, c.sendInTurn(ctx, n, h, a, p))

@@ -27,7 +27,7 @@ func tellsAll(a session.Attr) bool {
 // known: were another file's taken for it, who appends would write over what is there. Called with mu held.
 func (n *Node) inQuestion(a session.Attr) *Handle {
 	f := n.file
-	if f == nil || len(n.also) > 0 || n.sent > 0 || n.asked > 0 || n.going > 0 || !tellsAll(a) {
+	if f == nil || len(n.also) > 0 || n.changing() || n.removals > 0 || !tellsAll(a) {
 		return nil
 	}
 	size, dirty := f.data.Size()
