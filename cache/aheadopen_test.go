@@ -201,7 +201,7 @@ func TestAFileFetchedAheadStaysReadableWithoutItsName(t *testing.T) {
 	}
 	time.Sleep(300 * time.Millisecond) // what is known of them has had its time
 	for _, h := range open {
-		if a, _, err := r.Getattr(ctxOf(t), h.Node(), h); err != nil || a.Size != 7 {
+		if a, _, err := r.Getattr(ctxOf(t), h.n, h); err != nil || a.Size != 7 {
 			t.Errorf("fstat: size %d, %v", a.Size, err)
 		}
 		if got := r.readOpen(h); got != "content" {

@@ -11,7 +11,7 @@ func TestTheKernelForgetsPagesInWhichAppendedBytesAreAtAnotherPlace(t *testing.T
 	r := newRig(t, nil)
 	r.put("f", "0123456789")
 	h := r.opened(r.mustFind("f").Node, syscall.O_WRONLY|syscall.O_APPEND)
-	seen := &contentNotices{id: h.Node().ID(), came: make(chan struct{}, 100)}
+	seen := &contentNotices{id: h.n.ID(), came: make(chan struct{}, 100)}
 	r.o.Notify = seen
 	if _, err := h.Append(ctxOf(t), []byte("there"), 10); err != nil {
 		t.Fatal(err)

@@ -70,7 +70,7 @@ func TestACopyThatIsGivenUpComesBeforeWhatFollows(t *testing.T) {
 			return err
 		},
 		"a file with this name": func(r *rig, dst *Handle) error {
-			h, _, err := r.Open(ctxOf(r.t), dst.Node(), syscall.O_WRONLY|syscall.O_TRUNC)
+			h, _, err := r.Open(ctxOf(r.t), dst.n, syscall.O_WRONLY|syscall.O_TRUNC)
 			if err != nil {
 				return err
 			}

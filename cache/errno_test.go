@@ -122,7 +122,7 @@ func TestAFileLongerThanTheServerHoldsIsEFBIG(t *testing.T) {
 		t.Fatal(err)
 	}
 	size := uint64(tooLong)
-	_, _, err = r.Setattr(ctxOf(t), h.Node(), h, SetAttr{Size: &size})
+	_, _, err = r.Setattr(ctxOf(t), h.n, h, SetAttr{Size: &size})
 	wantErrno(t, err, syscall.EFBIG)
 	if _, err := h.Write(ctxOf(t), []byte("x"), tooLong); err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ func (c *contentNotices) ContentChanged(id uint64) {
 // The kernel has pages of before, and was told that nothing came of it.
 func TestACopyThatIsGivenUpAndDoneHasTheKernelForgetItsPages(t *testing.T) {
 	r, src, dst := copyRig(t, strings.Repeat("s", 100_000))
-	seen := &contentNotices{id: dst.Node().ID(), came: make(chan struct{}, 100)}
+	seen := &contentNotices{id: dst.n.ID(), came: make(chan struct{}, 100)}
 	r.o.Notify = seen
 	release := r.holdCopy(true)
 	r.giveUp(func(ctx context.Context) error {

@@ -27,9 +27,6 @@ type Handle struct {
 	unsure  bool      // content is not what the opening told: what is open may be another file than the one that the name leads to now
 }
 
-// Node is the file that is open.
-func (h *Handle) Node() *Node { return h.n }
-
 // BypassPages says that the kernel's pages must not serve this handle: others that have the file open read an earlier content, and there
 // is but one set of pages for both, or the file ends before the size that the server tells, up to which the kernel would show zeros.
 func (h *Handle) BypassPages() bool { return h.bypassPages }

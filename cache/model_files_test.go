@@ -75,7 +75,7 @@ func (pr *program) truncate() {
 	}
 	o := rapid.SampledFrom(pr.open).Draw(pr.rt, "handle")
 	size := uint64(rapid.IntRange(0, 120_000).Draw(pr.rt, "size"))
-	if _, _, err := pr.r.Setattr(ctxOf(pr.r.t), o.h.Node(), o.h, SetAttr{Size: &size}); err != nil {
+	if _, _, err := pr.r.Setattr(ctxOf(pr.r.t), o.h.n, o.h, SetAttr{Size: &size}); err != nil {
 		pr.rt.Fatalf("truncate: %v", err)
 	}
 	o.f.resize(int(size))

@@ -101,7 +101,7 @@ func (r *rig) readAll(n *Node) string {
 
 func (r *rig) readOpen(h *Handle) string {
 	r.t.Helper()
-	a, _, err := r.Getattr(ctxOf(r.t), h.Node(), h)
+	a, _, err := r.Getattr(ctxOf(r.t), h.n, h)
 	if err != nil {
 		r.t.Fatal(err)
 	}
