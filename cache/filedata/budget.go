@@ -3,6 +3,7 @@ package filedata
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -66,15 +67,12 @@ func (p *Pool) reserve(ctx context.Context, n int64) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, o := range p.writers {
-		if o == w {
-			p.writers = append(p.writers[:i], p.writers[i+1:]...)
-			p.grantLocked() // what comes behind may be smaller
-			return err
-		}
+	if i := slices.Index(p.writers, w); i >= 0 {
+		p.writers = slices.Delete(p.writers, i, i+1)
+	} else {
+		p.reserved -= n // it was granted at the same moment
 	}
-	p.reserved -= n
-	p.grantLocked()
+	p.grantLocked() // what comes behind may be smaller
 	return err
 }
 

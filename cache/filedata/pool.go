@@ -3,6 +3,8 @@ package filedata
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,9 +91,7 @@ func (p *Pool) Close() {
 	p.closed = true
 	p.mu.Unlock()
 	p.cancel()
-	for _, f := range p.dirtyFiles() {
-		f.Push() // behind the write that is just making it dirty
-	}
+	p.push() // waits for a write that is just making its file dirty
 	p.mu.Lock()
 	if p.ended == nil {
 		p.ended = make(chan struct{})
@@ -167,21 +167,18 @@ func (p *Pool) end() {
 	p.mu.Unlock()
 }
 
-// push sends everything that waits for more to merge with.
+// push sends all that waits for more to merge with.
 func (p *Pool) push() {
 	for _, f := range p.dirtyFiles() {
 		f.Push()
 	}
 }
 
+// dirtyFiles are the files with anything unacknowledged.
 func (p *Pool) dirtyFiles() []*File {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	files := make([]*File, 0, len(p.files))
-	for f := range p.files {
-		files = append(files, f)
-	}
-	return files
+	return slices.Collect(maps.Keys(p.files))
 }
 
 // accept enters f, which a write is about to make dirty. False: the pool has closed. So Close knows of every write that succeeds.

@@ -1,11 +1,15 @@
 package filedata
 
-import "math"
+import (
+	"math"
+	"slices"
+	"sort"
+)
 
 // maxOffset is behind every byte of every file.
 const maxOffset = math.MaxInt64
 
-// ranged is a part of a file: the bytes from off up to, and not with, end.
+// ranged is a part of a file: the bytes at off and behind it, before end.
 type ranged interface{ bounds() (off, end int64) }
 
 // ranges is a list of ranges that don't overlap, in order. At the end, where
@@ -14,27 +18,22 @@ type ranged interface{ bounds() (off, end int64) }
 // fit a budget is a few microseconds.
 type ranges[T ranged] struct{ s []T }
 
-// search is the index of the first range that ends behind off.
+// search is the index of the first range that ends behind off; the length of the list where there is none.
 func (r *ranges[T]) search(off int64) int {
-	lo, hi := 0, len(r.s)
-	// Streams ask for the last one.
-	if hi > 0 {
-		if _, end := r.s[hi-1].bounds(); end <= off {
-			return hi
-		}
+	n := len(r.s)
+	if n == 0 {
+		return 0
 	}
-	for lo < hi {
-		m := int(uint(lo+hi) / 2)
-		if _, end := r.s[m].bounds(); end > off {
-			hi = m
-		} else {
-			lo = m + 1
-		}
+	if _, end := r.s[n-1].bounds(); end <= off {
+		return n // where a stream goes on
 	}
-	return lo
+	return sort.Search(n, func(i int) bool {
+		_, end := r.s[i].bounds()
+		return end > off
+	})
 }
 
-// at is the range that has the byte at off, or the offset where the next one begins.
+// at is the range that has the byte at off. Where ok is false there is none, and next is the offset at which the next range begins.
 func (r *ranges[T]) at(off int64) (v T, ok bool, next int64) {
 	i := r.search(off)
 	if i == len(r.s) {
@@ -46,6 +45,7 @@ func (r *ranges[T]) at(off int64) (v T, ok bool, next int64) {
 	return r.s[i], true, 0
 }
 
+// overlaps says whether a range has any byte of [off, end).
 func (r *ranges[T]) overlaps(off, end int64) bool {
 	i := r.search(off)
 	if i == len(r.s) {
@@ -58,21 +58,12 @@ func (r *ranges[T]) overlaps(off, end int64) bool {
 // insert adds a range that overlaps none.
 func (r *ranges[T]) insert(v T) {
 	off, _ := v.bounds()
-	i := r.search(off)
-	var zero T
-	r.s = append(r.s, zero)
-	copy(r.s[i+1:], r.s[i:])
-	r.s[i] = v
+	r.s = slices.Insert(r.s, r.search(off), v)
 }
 
-// remove takes out s[i:j].
+// remove takes out s[i:j]. A list that is empty then keeps no large array.
 func (r *ranges[T]) remove(i, j int) {
-	var zero T
-	n := copy(r.s[i:], r.s[j:])
-	for k := i + n; k < len(r.s); k++ {
-		r.s[k] = zero
-	}
-	r.s = r.s[:i+n]
+	r.s = slices.Delete(r.s, i, j)
 	if len(r.s) == 0 && cap(r.s) > 1024 {
 		r.s = nil
 	}

@@ -1,11 +1,12 @@
 package filedata
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// errAgain: what a read found out is not true any more.
-type errAgain struct{}
-
-func (errAgain) Error() string { return "read again" }
+// errAgain has a read begin again: what it found where the bytes are is not true any more.
+var errAgain = errors.New("read again")
 
 // Read returns up to n bytes at off; fewer only at the end of the file. Reading at or behind what is known to be the end asks
 // the server. It sees every byte written before, acknowledged or not. ctx's end (its cause is returned) ends the waiting, not
@@ -20,7 +21,7 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (View, error) {
 		if err == nil {
 			return v, nil
 		}
-		if _, ok := err.(errAgain); !ok {
+		if err != errAgain {
 			a.release()
 			return View{}, err
 		}
@@ -163,7 +164,7 @@ func (h *Handle) wait(ctx context.Context, a *assembly) error {
 		if s.err != nil && failed == nil {
 			failed = s.err
 			if s.handle != h && h.pool.ctx.Err() == nil {
-				failed = errAgain{} // whoever asked has closed, or has lost its file; what this handle gets is another matter
+				failed = errAgain // whoever asked has closed, or has lost its file; what this handle gets is another matter
 			}
 		}
 	}
@@ -183,7 +184,7 @@ func (h *Handle) assemble(a *assembly, off int64) (v View, consumed bool, err er
 		p := &a.parts[i]
 		got, ok := f.arrived(p)
 		if !ok {
-			return View{}, false, errAgain{}
+			return View{}, false, errAgain
 		}
 		if s := p.span; s != nil && s.kept {
 			s.read += got - p.off
