@@ -2,13 +2,13 @@ package filedata
 
 import "slices"
 
-// blocks are the clean spans that some handles share. The handle of a file that was replaced on the server goes on reading the
-// old one, under the same name; its bytes are not those that a later opening gets, and can't be told from them. So once the
-// file has been seen to change, the handles that were open before share theirs, and those that follow begin anew.
+// blocks are the clean spans that some handles share. When a file is replaced on the server, a handle that is open goes on reading the old
+// one, while a later opening of the same name gets the new one, and nothing in their bytes tells them apart. So once the file was seen to
+// change, the handles that were open then share blocks of their own, and later ones begin with none.
 type blocks struct{ ranges[*span] }
 
-// Changed tells that the file was seen to have changed on the server. It forgets clean blocks as Drop does, and keeps what the
-// handles that are open now will read apart from what others read.
+// Changed notes that the file was seen to have changed on the server. It forgets clean blocks as Drop does; and what the handles that are
+// open now will read is kept apart from what later ones read.
 func (f *File) Changed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -22,14 +22,14 @@ func (f *File) Changed() {
 	}
 }
 
-// Divided says whether a handle is open that reads what the file was before it changed.
+// Divided says whether a handle is open that may read what the file was before it changed.
 func (f *File) Divided() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.earlier) > 0
 }
 
-// Renew has a handle read the file as those do that are opened now: what its backend has open is not of an earlier time.
+// Renew has a handle share the blocks of those that are opened now, as what its backend has open is the file of now.
 func (h *Handle) Renew() {
 	f := h.file
 	f.mu.Lock()
@@ -50,7 +50,7 @@ func (h *Handle) Renew() {
 	}
 }
 
-// cutClean forgets what the server said of [off, end).
+// cutClean forgets what the server said of [off, end), for all handles.
 func (f *File) cutClean(off, end int64) {
 	f.cutBlocks(f.clean, off, end)
 	for _, b := range f.earlier {
@@ -58,8 +58,8 @@ func (f *File) cutClean(off, end int64) {
 	}
 }
 
-// noReader sees to the blocks of a handle that has closed: nobody is known to come for what was read for it, and those of
-// earlier times go with the last handle that shares them.
+// noReader sees to the blocks of a handle that has closed. What was read for it becomes unclaimed; earlier blocks are dropped with the last
+// handle that shares them.
 func (f *File) noReader(h *Handle) {
 	shared := false
 	for o := range f.handles {

@@ -7,18 +7,19 @@ import (
 	"sshmount/sftpconn"
 )
 
-// epoch is a stretch of a file's writes between two events that look back on what was written before them: a flush, which
-// waits for it, or times, which follow it to the server before anything later does. Guarded by File.mu.
+// epoch is a stretch of a file's writes. An event that concerns all that was written before it ends one: a flush, which waits
+// for those bytes, or times, which have to reach the server after them and before anything later. Guarded by File.mu.
 type epoch struct {
 	id      uint64
 	left    int            // extents that are not acknowledged
-	sealed  bool           // later writes belong to a later epoch, but for those over bytes of this one that were not sent yet (waitedFor)
+	sealed  bool           // later writes belong to a later epoch, unless they replace bytes of this one that were not sent yet (waitedFor)
 	times   *sftpconn.Attr // to be set when left is 0; nil where none are
 	sending bool           // times are in flight
 	waited  int            // flushes that wait for it and for those before
 
-	heard   int   // writers that wait for the answers to its bytes (SyncWrites), and tell their programs of err
-	unheard bool  // some of its bytes are not theirs
+	// With SyncWrites.
+	heard   int   // writers that wait for the answers to its bytes: their programs are told of err
+	unheard bool  // some of its bytes are of a mapping: no program waits for those
 	err     error // the first refusal of its bytes
 }
 
@@ -33,10 +34,10 @@ func (f *File) addEpoch() *epoch {
 	return e
 }
 
-// leave takes an extent out of its epoch. endEpochs follows.
+// leave takes an extent out of its epoch; endEpochs must follow.
 func (f *File) leave(e *extent) { e.epoch.left-- }
 
-// barrier is the first epoch with times; nothing later may be sent. nil where there is none.
+// barrier is the first epoch behind which times are to be set: nothing of a later one may be sent before. nil where there is none.
 func (f *File) barrier() *epoch {
 	for _, e := range f.epochs {
 		if e.times != nil {
@@ -46,7 +47,7 @@ func (f *File) barrier() *epoch {
 	return nil
 }
 
-// timesSince says whether times are to be set behind an epoch: what is written now must not come before them.
+// timesSince says whether times are to be set behind an epoch: what is written now must come after them.
 func (f *File) timesSince(e *epoch) bool {
 	for _, o := range f.epochs {
 		if o.id >= e.id && o.times != nil {
@@ -56,8 +57,8 @@ func (f *File) timesSince(e *epoch) bool {
 	return false
 }
 
-// keepsOut says whether what is pending of [off, end) must be sent before it is replaced: a flush waits for it, and times come between it and
-// what takes its place, so the flush would end with neither stored.
+// keepsOut says whether what is pending of [off, end) must be sent before it may be replaced. So it is where a flush waits for it and times
+// are to be set behind it: what replaces it comes after the times, and the flush would end with neither version stored.
 func (f *File) keepsOut(off, end int64) bool {
 	if f.barrier() == nil {
 		return false
@@ -99,7 +100,7 @@ func (f *File) endEpochs() {
 	f.wakeWaiters()
 }
 
-// sendTimes sets times whose bytes are all acknowledged.
+// sendTimes sets the times of an epoch whose bytes are all acknowledged. It was counted by pool.begin.
 func (f *File) sendTimes(e *epoch, h *Handle, a sftpconn.Attr) {
 	defer f.pool.end()
 	err := f.insist(f.pool.ctx, h, func(ctx context.Context) error { return h.backend.Setstat(ctx, a) })
@@ -112,13 +113,13 @@ func (f *File) sendTimes(e *epoch, h *Handle, a sftpconn.Attr) {
 	f.pump()
 }
 
-// timesRefused hands on that times can't be set. No lock is held.
+// timesRefused reports that times can't be set.
 func (f *File) timesRefused(a sftpconn.Attr, err error) {
 	f.pool.o.Logger.Error("times could not be set", "error", err)
 	f.pool.o.TimesRefused(f.tag, a, err)
 }
 
-// timesSet ends the times of an epoch.
+// timesSet notes that the times of an epoch are set, or failed with err.
 func (f *File) timesSet(e *epoch, h *Handle, err error) {
 	e.times, e.sending = nil, false
 	if err != nil {

@@ -23,8 +23,8 @@ func (e *extent) bounds() (off, end int64) { return e.off, e.end }
 
 func (e *extent) data() []byte { return e.buf.data[e.off-e.base : e.end-e.base] }
 
-// unacknowledged gives the extent whose byte at x a read sees, the pending before the flying; nil where none has it. It is the same up to
-// until.
+// unacknowledged finds the extent whose byte at x a read sees: a pending one before a flying one; nil where there is neither. The answer is
+// the same for all bytes before until.
 func (f *File) unacknowledged(x int64) (e *extent, until int64) {
 	e, ok, next := f.pending.at(x)
 	if ok {
@@ -37,18 +37,18 @@ func (f *File) unacknowledged(x int64) (e *extent, until int64) {
 	return nil, min(next, begin)
 }
 
-// changeable says whether h may write into the buffer of e, which is pending: nobody else looks at it, and no times
-// come between what is there and what is written.
+// changeable says whether h may write into the buffer of e, which is pending: nobody else holds the buffer, and no times are to be set
+// between what is there and what is written.
 func (f *File) changeable(e *extent, h *Handle) bool {
 	return e.handle == h && e.buf.refs.Load() == 1 && !f.timesSince(e.epoch)
 }
 
-// growable is changeable for more bytes behind those of e: they are no part of what is waited for.
+// growable is changeable for bytes behind those of e, which must not become part of what a flush waits for.
 func (f *File) growable(e *extent, h *Handle) bool {
 	return f.changeable(e, h) && e.epoch == f.epochs[len(f.epochs)-1] && !e.epoch.sealed
 }
 
-// addExtent makes a pending extent of an epoch, empty, in a new buffer of at least n bytes.
+// addExtent makes an empty extent of an epoch, with a new buffer of at least n bytes. The caller inserts it.
 func (f *File) addExtent(h *Handle, epoch *epoch, off int64, n int) *extent {
 	epoch.left++
 	return &extent{off: off, end: off, base: off, buf: f.pool.alloc(n, true), handle: h, epoch: epoch, born: f.lastWrite}
@@ -62,10 +62,10 @@ func (f *File) newest() *epoch {
 	return f.addEpoch()
 }
 
-// waitedFor gives the epoch of the bytes up to until that take the place of what there is of [off, end): who waits for a flush has to find
-// either version stored, so what is pending in an epoch that is waited for is replaced in that one. What lies beside must not come into it:
-// beside somebody who writes all the time a flush would have no end. nil is the newest epoch. It is that, too, where times are to be set
-// behind the epoch, which these bytes must not come before (keepsOut).
+// waitedFor says to which epoch a write of [off, end) belongs; the answer holds for the bytes before until, and nil stands for the newest
+// epoch. Bytes that replace pending ones of an epoch for which a flush waits belong to that epoch: when the flush returns, either version
+// has to be stored. All other bytes belong to the newest one: beside a program that writes all the time a flush would have no end. So do
+// those that replace bytes before which times are to be set, as they must come after the times (keepsOut).
 func (f *File) waitedFor(off, end int64) (of *epoch, until int64) {
 	for until = off; until < end; {
 		var here *epoch
@@ -84,7 +84,7 @@ func (f *File) waitedFor(off, end int64) (of *epoch, until int64) {
 	return of, until
 }
 
-// inPlace writes p where no memory is needed for it: into an extent, or at its end. False: it couldn't.
+// inPlace writes p where no more memory is needed for it: into a pending extent, or at the end of one. False: there is no such place.
 func (f *File) inPlace(h *Handle, p []byte, off int64) bool {
 	end := off + int64(len(p))
 	i := f.pending.search(off)
@@ -118,7 +118,7 @@ func (f *File) wrote(e *extent, end int64) {
 	f.size = max(f.size, end)
 }
 
-// full sends e, which is pending.s[i], if it is as large as a request can be.
+// full sends e, which is pending.s[i], where it is as large as a request can be.
 func (f *File) full(e *extent, i int) {
 	if e.end-e.off < int64(e.handle.maxWrite) {
 		return
@@ -133,7 +133,7 @@ func (f *File) full(e *extent, i int) {
 	}
 }
 
-// put writes p at off into new memory, or into what is left of old, and gives the epochs of the bytes.
+// put writes p at off in place of what is pending there, into new buffers or at the end of one, and returns the epochs of the bytes.
 func (f *File) put(h *Handle, p []byte, off int64) (of []*epoch) {
 	for len(p) > 0 {
 		into, until := f.waitedFor(off, off+int64(len(p)))
@@ -146,7 +146,7 @@ func (f *File) put(h *Handle, p []byte, off int64) (of []*epoch) {
 	return of
 }
 
-// putInto is put for bytes of one epoch; nil is the newest.
+// putInto is put for bytes of one epoch; nil stands for the newest. It returns the epoch.
 func (f *File) putInto(into *epoch, h *Handle, p []byte, off int64) *epoch {
 	f.cutPending(off, off+int64(len(p)))
 	if into != nil {
@@ -190,7 +190,7 @@ func (f *File) putInto(into *epoch, h *Handle, p []byte, off int64) *epoch {
 	return of
 }
 
-// grow makes room for n bytes more at the end of e.
+// grow makes room for n more bytes at the end of e.
 func (f *File) grow(e *extent, n int) {
 	need := int(e.end-e.base) + n
 	if need <= len(e.buf.data) {

@@ -12,34 +12,34 @@ type File struct {
 	pool *Pool
 	tag  any
 
-	mu      sync.Mutex // guards everything below, and the handles', spans' and extents' fields unless they say otherwise
+	mu      sync.Mutex // guards all below, and the fields of handles, spans, extents and epochs unless they say otherwise
 	handles map[*Handle]struct{}
 
-	clean   *blocks
-	earlier []*blocks // of handles opened before the file was seen to change; not empty only where there are such
+	clean   *blocks   // what is read through handles that are opened now
+	earlier []*blocks // those of handles that were open when the file was seen to change (Changed)
 	pending ranges[*extent]
 	flying  ranges[*extent]
 	due     int      // extents of pending that are to be sent now
 	epochs  []*epoch // not empty exactly while the file is dirty
 
-	size   int64 // what programs see while the file is dirty
-	remote int64 // the size on the server, as far as we know
-	high   int64 // the end of the furthest byte that we ever sent or had copied: the server's file may reach so far, whatever remote says
+	size   int64 // what programs see
+	remote int64 // the size on the server, as far as it is known
+	high   int64 // the end of the furthest byte that was ever sent or copied: the server's file may reach so far, whatever remote says
 	// short: the server's file was seen to end before the size that the server tells, as those of sysfs do. Its size and its mtime
 	// then say nothing of its content, so nothing is kept of what is read of it.
 	short bool
-	// grown counts what may have moved the end of the server's file. An end of file that the server saw before the last of
-	// those says nothing.
+	// grown counts the events that may have moved the end of the server's file. An end of file that the server saw before the last
+	// of them says nothing.
 	grown uint64
-	// lacking: a clean span was given up, and most likely the kernel has no page of its bytes either, so that the next read of them
-	// comes to us. The kernel has pages of what it has read; of what a program wrote and nobody read, only of pages written whole.
+	// lacking: a clean span was given up of which the kernel most likely has no pages either, so that the next read of it comes here.
+	// The kernel has pages of what it has read here. Of what a program wrote it has only those pages that were written whole.
 	lacking bool
-	unpaged bool // the kernel has forgotten the file, and its pages of it; until the next Open
+	unpaged bool // the kernel has forgotten the file, and its pages with it; until the next Open
 
 	writer    *Handle // who wrote last, while the file is dirty; times are set through it
 	lastWrite time.Time
 	lastAck   time.Time   // when the server last acknowledged bytes, a truncation or a copy; zero if never
-	tail      int64       // where the last full extent ended: a write here is part of a stream
+	tail      int64       // where the last full extent ended: a write that begins here is part of a stream; -1 where there was none
 	idle      *time.Timer // sends what is pending when nothing follows it; nil until it is needed
 	idleSet   bool        // and it is running
 
@@ -63,16 +63,16 @@ func (p *Pool) NewFile(tag any, remoteSize int64) *File {
 	}
 }
 
-// SetRemoteSize tells what the server said of the file's size. It is what Size answers while nothing is unacknowledged.
-// A smaller size drops the blocks behind it. While bytes are unacknowledged a smaller size is not believed: the question may
-// be older than their answers. For the same reason a caller must not pass on an answer to a question asked before the last of
+// SetRemoteSize takes the size that the server tells of the file. It is what Size answers while nothing is unacknowledged.
+// Blocks behind a smaller size are dropped. While bytes are unacknowledged a smaller size is not believed, as the question may
+// be older than they are. For the same reason a caller must not pass on the answer to a question that was asked before the last of
 // the file's bytes was acknowledged, unless it came to the server behind them (Asking).
 func (f *File) SetRemoteSize(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.short && !f.dirty() {
 		f.short = false
-		f.cutClean(0, maxOffset) // what is here may be of before the last reads
+		f.cutClean(0, maxOffset) // what is here may be older than what was last read from the server
 	}
 	switch {
 	case n == f.remote:
@@ -91,8 +91,8 @@ func (f *File) SetRemoteSize(n int64) {
 	}
 }
 
-// Grown tells that bytes came into the server's file by another way than Write: it reaches to end at least, and to furthest at
-// the most. Blocks that are here don't know of them: see Drop.
+// Grown notes that bytes came into the server's file otherwise than by Write, as by a copy on the server. The file is end bytes long at
+// least, and furthest at most. Blocks that are here may be of before: see Drop.
 func (f *File) Grown(end, furthest int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -103,8 +103,8 @@ func (f *File) Grown(end, furthest int64) {
 	f.grown++
 }
 
-// Acknowledged is how long the server's file is at least, unless others have cut it: as it was last told, or with the furthest byte
-// that was acknowledged since.
+// Acknowledged is how long the server's file is at least, in bytes, unless others have cut it: as the server last told, or as far as the
+// bytes reach that it has acknowledged since.
 func (f *File) Acknowledged() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,7 +119,7 @@ func (f *File) Short() bool {
 	return f.short
 }
 
-// Size is the size that programs see: ours where bytes are unacknowledged (dirty), else the server's.
+// Size is the size that programs see, in bytes: the server's, or ours where anything is unacknowledged (dirty).
 func (f *File) Size() (size int64, dirty bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +140,7 @@ func (f *File) LastAck() time.Time {
 	return f.lastAck
 }
 
-// Unpaged tells that the kernel has forgotten the file, with the pages that it kept of it. The file has no handles then.
+// Unpaged notes that the kernel has forgotten the file, and with it the pages that it had of it. The file has no handles then.
 func (f *File) Unpaged() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -155,8 +155,8 @@ func (f *File) Unpaged() {
 	}
 }
 
-// Lacking says whether reading the file would most likely have to ask the server, though its content was here: bytes were given up
-// that the kernel has no pages of (see the field).
+// Lacking says whether reading the file would most likely have to ask the server: bytes that were here have been given up, and the kernel
+// has no pages of them.
 func (f *File) Lacking() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -171,8 +171,8 @@ func (f *File) Drop() {
 	f.cutClean(0, maxOffset)
 }
 
-// Preload makes data, read ahead by somebody else, the beginning of a clean file of size bytes, of which nothing else is known
-// then. data belongs to the file from then on. On a file with unacknowledged bytes it does nothing.
+// Preload makes data, which somebody else has read, the beginning of the file, of size bytes in all. Whatever else was known of it is
+// forgotten. data belongs to the file from then on. It does nothing while anything is unacknowledged.
 func (f *File) Preload(data []byte, size int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -204,7 +204,7 @@ func (f *File) Release() {
 // dirty says whether anything is unacknowledged, bytes or times.
 func (f *File) dirty() bool { return len(f.epochs) > 0 }
 
-// nextEvent is a channel that is closed at the next event that a waiter may want (see File.wake).
+// nextEvent is a channel that is closed by the next wakeWaiters.
 func (f *File) nextEvent() <-chan struct{} {
 	if f.wake == nil {
 		f.wake = make(chan struct{})
@@ -212,6 +212,7 @@ func (f *File) nextEvent() <-chan struct{} {
 	return f.wake
 }
 
+// wakeWaiters has all who wait look again (see File.wake).
 func (f *File) wakeWaiters() {
 	if f.wake != nil {
 		close(f.wake)
@@ -219,9 +220,9 @@ func (f *File) wakeWaiters() {
 	}
 }
 
-// SetTimes sends times after the bytes that are unacknowledged now, in the same flight as the last of them where that can be.
-// False: nothing is unacknowledged, nothing was done, send them yourself. Bytes that are written later go out after them and change
-// the mtime again, as they would without this package. a has HasTimes.
+// SetTimes has the times in a set after the bytes that are unacknowledged now, in the flight of the last of them where that can be.
+// Where nothing is unacknowledged it does nothing and returns false: the caller sends them. Bytes that are written later go out after the
+// times, and change the mtime again as they would on a local disk. a has the flag HasTimes.
 func (f *File) SetTimes(a sftpconn.Attr) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

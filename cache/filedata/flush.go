@@ -7,7 +7,8 @@ import (
 	"sshmount/sftpconn"
 )
 
-// flushed waits until all that was written before the call is acknowledged or lost. f.mu is held, but not while it waits.
+// flushed waits until all that was written before the call is acknowledged or lost, or ctx ends, whose cause it returns. f.mu is held, but
+// not while it waits.
 func (f *File) flushed(ctx context.Context) error {
 	if !f.dirty() {
 		return nil
@@ -49,7 +50,7 @@ func (f *File) Flushed(ctx context.Context) error {
 	return f.flushed(ctx)
 }
 
-// Delivered is Flushed for a handle that has closed, and waits besides for times that were set since and go through it.
+// Delivered is Flushed for a handle that has closed. It also waits for times that were set since and are sent through it.
 func (h *Handle) Delivered(ctx context.Context) error {
 	f := h.file
 	f.mu.Lock()
@@ -61,7 +62,7 @@ func (h *Handle) Delivered(ctx context.Context) error {
 	}
 }
 
-// Drain waits until nothing of this file is unacknowledged: beside a steady writer that may take for ever.
+// Drain waits until nothing of the file is unacknowledged. Beside a program that writes all the time that may never be.
 func (f *File) Drain(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,9 +80,9 @@ func (f *File) drain(ctx context.Context) error {
 }
 
 // Flush waits until the server has acknowledged all bytes of the file that were written before, and returns the first write
-// error of the file since this handle was opened that it has not reported for good. With forGood the report is for good
-// (fsync); without, the next Flush reports it again (close: a child's close of an inherited descriptor must not use it up).
-// ctx ending (ErrUnreachable as its cause too) returns early; the bytes are kept and go on being delivered.
+// error of the file since this handle was opened that was not reported for good. With forGood this report is for good
+// (fsync). Without, the next Flush reports it again (close: a child that closes an inherited descriptor must not use it up).
+// When ctx ends first its cause is returned; the bytes are kept and go on being delivered.
 func (h *Handle) Flush(ctx context.Context, forGood bool) error {
 	f := h.file
 	f.mu.Lock()
@@ -96,14 +97,14 @@ func (h *Handle) Flush(ctx context.Context, forGood bool) error {
 	return err
 }
 
-// Fail reports an error of bytes that this handle wrote and the server had acknowledged.
+// Fail reports an error of bytes that were written through this handle and acknowledged, and that the server has lost since.
 func (h *Handle) Fail(err error) {
 	h.file.mu.Lock()
 	defer h.file.mu.Unlock()
 	h.file.failed(h, err)
 }
 
-// failed reports a write error to every handle that is open now. by is who wrote the bytes.
+// failed reports a write error to every handle that is open now. by is the handle through which the bytes were written.
 func (f *File) failed(by *Handle, err error) {
 	f.report(err, nil)
 	if by.untoldError == nil {
@@ -112,7 +113,7 @@ func (f *File) failed(by *Handle, err error) {
 	f.staleFor(by, err)
 }
 
-// refused notes the error of an extent, and says whether a program that waits for it is told.
+// refused notes the error of an extent. told says that the program which wrote it is waiting, and is told by its write.
 func (f *File) refused(e *extent, err error) (told bool) {
 	f.mu.Lock()
 	told = e.told()
@@ -126,7 +127,7 @@ func (f *File) refused(e *extent, err error) (told bool) {
 	return told
 }
 
-// report has every handle that is open now, but one that has told of it, tell of an error at its close or fsync.
+// report has an error told at the close or fsync of every handle that is open now, except but, which has told of it; but may be nil.
 func (f *File) report(err error, but *Handle) {
 	for h := range f.handles {
 		if h.err == nil && h != but {
@@ -135,7 +136,7 @@ func (f *File) report(err error, but *Handle) {
 	}
 }
 
-// staleFor sees whether err says that what a handle has open is not its file any more.
+// staleFor ends the writing through a handle where err says that what it has open is not its file any more.
 func (f *File) staleFor(by *Handle, err error) {
 	if errors.Is(err, sftpconn.ErrStale) {
 		by.stale = err

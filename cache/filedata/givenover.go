@@ -9,27 +9,26 @@ import (
 )
 
 const (
-	// refusedSlowly: a server that takes so long to refuse a piece would take minutes for all that waits behind it.
+	// refusedSlowly is how long a refusal must take to count: one after the other, such refusals of all that waits would take minutes.
 	refusedSlowly = 500 * time.Millisecond
-	// refusedMost is how many such refusals in a row are the last.
+	// refusedMost is how many such refusals in a row end the sending of what waits.
 	refusedMost = 3
 )
 
-// givenOver is the end of what waits to be written to a file of which the server has refused one piece after the other, each after a while,
-// as one does that takes the bytes of a file in order only and has lost some of them with the connection: it waits for those before it refuses
-// what is behind. What was written until then is lost without being sent; what is written later is sent again, as the next refusal is as
-// good as those before.
+// givenOver ends the writing of a file of which the server refuses one piece after the other, each after a while. Some servers take the
+// bytes of a file in order only: where one has lost bytes with the connection, it waits for them before it refuses what comes behind.
+// What was written until then is lost without being sent. What is written later is sent again, and may be refused again.
 type givenOver struct {
 	row    int       // slow refusals since the last acknowledgement
-	landed time.Time // when the last answer of any kind came
+	landed time.Time // when the last request of a write ended, in whatever way
 	until  time.Time // what was written up to then is lost
-	why    error     // the last refusal
+	why    error     // the refusal that was one too many
 }
 
 // errGivenOver ends the delivery of a piece that is in flight.
 var errGivenOver = errors.New("the server refuses one piece of the file after the other")
 
-// countRefusal notes how the delivery of e has ended. With mu held.
+// countRefusal notes how the delivery of e has ended.
 func (f *File) countRefusal(e *extent, err error) {
 	g := &f.over
 	now := time.Now()
@@ -66,7 +65,7 @@ func (f *File) lostBefore(e *extent) error {
 	return f.over.why
 }
 
-// flight is the context of the delivery of an extent. With mu held.
+// flight makes the context of the delivery of an extent; end must be called when it is over.
 func (f *File) flight(e *extent) (ctx context.Context, end func()) {
 	ctx, stop := context.WithCancelCause(f.pool.ctx)
 	e.stop, e.sent = stop, time.Now()

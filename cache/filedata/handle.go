@@ -7,13 +7,13 @@ import (
 	"sshmount/sftpconn"
 )
 
-// Handle is one opening of a file: its pattern of reading, and the write errors it has still to report.
+// Handle is an open file: how it is read, and which errors of writing are still to be reported through it.
 type Handle struct {
 	file     *File
 	pool     *Pool
 	backend  Backend
-	maxRead  int // bytes of one request: whole pages where the server takes a page
-	maxWrite int
+	maxRead  int // bytes of one READ: whole pages, unless the server takes less than one
+	maxWrite int // the same of one WRITE
 
 	ctx     context.Context // of requests for reading; ends with Close
 	cancel  context.CancelFunc
@@ -23,12 +23,12 @@ type Handle struct {
 	closed      bool
 	started     bool // something was read
 	streams     []*stream
-	clean       *blocks        // what it reads; shared with the handles that have the same
-	err         error          // the first write error since the opening, or since the last that was reported for good
-	untoldError error          // an error of bytes that this handle wrote and that no write has told of; settled with err
+	clean       *blocks        // what is read through it: File.clean, or one of File.earlier
+	err         error          // what Flush reports: the first write error of the file since the opening, or since the last report for good
+	untoldError error          // what the next Write reports: an error of bytes that this handle wrote; a report for good settles it, too
 	stale       error          // the backend's ErrStale: nothing more can be written through it
-	asked       int64          // bytes given to the backend to write
-	turn        *sftpconn.Turn // of the last of those; nil before
+	asked       int64          // bytes that the backend was ever given to write
+	turn        *sftpconn.Turn // that of the last WRITE; nil before the first
 }
 
 // Open makes a handle that reads and writes through b, which must stay open until Close and Delivered have returned.
@@ -49,7 +49,8 @@ func (f *File) Open(b Backend) *Handle {
 	return h
 }
 
-// requestSize is the server's limit in whole pages, so that neither side splits a page, and in one buffer.
+// requestSize is the server's limit for a request, in bytes, rounded down to whole pages so that neither side splits one, and to what one
+// buffer holds.
 func requestSize(limit int) int {
 	if limit > pageSize {
 		limit -= limit % pageSize
@@ -57,8 +58,8 @@ func requestSize(limit int) int {
 	return max(1, min(limit, slabSize))
 }
 
-// Close ends the handle. Bytes it wrote may still be unacknowledged: see Delivered. What it reads ahead is given up, and
-// other handles' readers that wait for it ask again themselves.
+// Close ends the handle. Bytes that were written through it may still be unacknowledged: see Delivered. What is being read ahead
+// through it is given up; readers of other handles that wait for it ask again themselves.
 func (h *Handle) Close() {
 	f := h.file
 	f.mu.Lock()

@@ -17,28 +17,28 @@ const (
 	bulkRead    = 64 << 10  // a read of this size at the beginning of a file is taken for the first of many
 )
 
-// stream is a sequence of reads that goes forward through a file, as one program makes it, or the threads of the kernel
-// that read ahead for it: then its reads come a little out of order. Guarded by File.mu.
+// stream is a sequence of reads that goes forward through a file. They are those of one program, or of the kernel's threads that read
+// ahead for it: then they come a little out of order. Guarded by File.mu.
 type stream struct {
-	lo, next int64 // from the first read, to behind the furthest
-	ahead    int64 // up to here everything has been asked for
-	window   int64 // bytes to ask for ahead of next; 0 while the reads aren't seen to be a sequence
+	lo, next int64 // where the first read began, and where the furthest ended
+	ahead    int64 // everything before this offset has been asked for
+	window   int64 // bytes to ask for ahead of next; 0 while the reads are not seen to be a sequence
 	taken    int64 // bytes read since the window was last made to fit
 
-	// While ramping the window grows with what the reader takes, as long as that makes the reader faster: sixfold in a round trip
-	// where the line holds more, and on one that is full by little. A round takes a round trip and more, and its rate, in bytes/s,
-	// is what the reader took in it. Rounds that are not much faster end the ramp when there were several in a row: one may just
-	// have waited for something else, further channels or a pace that is being found. One that is much faster begins it again.
-	begun   time.Time
-	bytes   int64
-	rate    float64
+	// While ramping, the window grows with what the reader takes: sixfold in a round trip where the line holds more, and by little on
+	// a line that is full. This is measured in rounds of a round trip or more. Several rounds in a row that make the reader not much
+	// faster end the ramp; a single one may have waited for something else, as for further channels. One that is much faster begins it
+	// again.
+	begun   time.Time // when the present round began
+	bytes   int64     // read in it
+	rate    float64   // of the reader, in bytes/s: the best of late
 	ramping bool
 	flat    int // rounds in a row that were not much faster
 
 	used atomic.Int64 // time of the last read, in ns since 1970
 }
 
-// match finds the stream that a read of [off, end) belongs to; ok if the read shows that it is a sequence.
+// match finds the stream that a read of [off, end) belongs to; ok says that the reads are a sequence.
 func (h *Handle) match(off, end int64) (s *stream, ok bool) {
 	for _, s := range h.streams {
 		if s.window > 0 {
@@ -61,7 +61,7 @@ func (h *Handle) match(off, end int64) (s *stream, ok bool) {
 	return nil, false
 }
 
-// newStream begins a stream in the place of the one longest unused.
+// newStream begins a stream, where there are maxStreams in place of the one that is unused for longest.
 func (h *Handle) newStream(off, end int64) *stream {
 	s := &stream{lo: off, next: end, ahead: end}
 	if len(h.streams) < maxStreams {
@@ -79,8 +79,8 @@ func (h *Handle) newStream(off, end int64) *stream {
 	return s
 }
 
-// readAhead notes a read of [off, end) and adds to asked what should be read ahead now. missed: something of the read was
-// not even asked for; waits: something is not there yet.
+// readAhead notes a read of [off, end), and adds to asked what should be read ahead now. missed says that part of the read was not even
+// asked for before, waits that part of it is not there yet.
 func (h *Handle) readAhead(asked []*span, off, end int64, missed, waits bool) []*span {
 	now := time.Now()
 	s, sequence := h.match(off, end)
@@ -133,7 +133,7 @@ func (h *Handle) askAhead(asked []*span, s *stream) []*span {
 	return asked
 }
 
-// seek: the reader went elsewhere, so less of what is read ahead for it may be wanted.
+// seek halves the window of the stream that was used last: the reader went elsewhere, so less of what is read ahead may be wanted.
 func (h *Handle) seek() {
 	var last *stream
 	for _, s := range h.streams {
@@ -146,8 +146,8 @@ func (h *Handle) seek() {
 	}
 }
 
-// fit makes the window fit what the reader takes, which has to wait at this moment for what it was promised. rtt is that of
-// requests, which may wait for the server, and line what the line alone takes; 0 where nothing is known.
+// fit makes the window fit the speed of the reader, who has to wait at this moment. rtt is the time that requests take, of which the server
+// may have its part, and line that of the line alone; 0 where nothing is known.
 func (s *stream) fit(now time.Time, rtt, line time.Duration) {
 	if s.ramping {
 		s.window += rampGain * s.taken
@@ -173,7 +173,7 @@ func (s *stream) fit(now time.Time, rtt, line time.Duration) {
 	s.begun, s.bytes = now, 0
 }
 
-// share is how many bytes of the budget one stream may have ahead; the rest is for what is asked for.
+// share is how many bytes of the budget one stream may have ahead. A quarter of the budget is left to what readers wait for.
 func (p *Pool) share(s *stream) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,6 +182,7 @@ func (p *Pool) share(s *stream) int64 {
 	return max(p.o.ReadBudget*3/4/int64(len(p.streams)), 1)
 }
 
+// idleStream takes a stream out of those that share the budget.
 func (p *Pool) idleStream(s *stream) {
 	p.mu.Lock()
 	delete(p.streams, s)
