@@ -12,31 +12,47 @@
 //
 // # Trust
 //
-// Everything learnt from the server carries the moment until which it may be trusted. What this
-// side changes itself is known at once. An answer that crossed with a change made here is handed on
-// but not kept: each node and each directory counts its changes, and an answer is kept only when
-// the count is still what it was when the question went out. A path can lead elsewhere once a
-// rename is done, so questions about names, and changes of them, wait for the changes under way
-// above them, and what a rename overtook is asked again. The mtime that a write gives to its file
-// is the server's: it is asked for in the flight of the last bytes (mtime.go); so is that of a
-// directory whose names were changed, where a program looks at it each time (dirtime.go).
+// Everything learnt from the server carries the moment until which it may be trusted. A change made
+// here is known at once. An answer of the server may have crossed with such a change: then it is
+// handed on, but not kept. To see that, each node counts the changes made here (Node.gen); a stamp is
+// taken before a question goes out, and the answer is kept only where the count is still the same.
 //
-// Changes of names and attributes have turns among each other; how one goes its way, and what -o async
-// makes of that, is told at the queue (queue.go).
+// A rename makes paths lead elsewhere. So questions about names, and changes of them, wait for the
+// changes under way at the name and above it; and a question with which a rename has crossed
+// all the same is put again (strayed).
+//
+// The mtime that a write gives to its file is the server's. It is asked for in the flight of the last
+// bytes (mtime.go). So is that of a directory whose names were changed, where a program
+// looks at it each time (dirtime.go).
+//
+// # Changes
+//
+// Changes of names and attributes take turns: two that concern the same name, or names of which one is
+// in the other, are done one after the other. The way of a change, and what -o async makes of it, is told
+// at the queue (queue.go). With -o async the tree runs ahead of the server; what the server has instead
+// meanwhile is in there.go.
 //
 // # An open file
 //
 // What a program has open is a Handle. Its bytes go through a filedata.Handle to the filedata.File that
 // all handles of the file share: reads find there what is here, and read ahead; writes stay there until
 // they are acknowledged, which close and fsync wait for (Handle.Flush, Handle.Fsync). What is not here
-// comes from the backend of the handle, which has the sftpconn.File or will have it: with content that
-// was fetched ahead the file is opened only when it is needed, and with -o async it is still to be
-// made. Release gives it back when all that was written through it has arrived. One that was only read
-// outlives that for a moment, for the next open (kept.go).
+// comes from the backend of the handle. It has the sftpconn.File, or will have it: where content was
+// fetched ahead the remote file is opened only when it is needed, and with -o async it may still have to be
+// created. Release gives the remote file back when all that was written through it has arrived. One that was
+// only read is kept for a moment, for the next open (kept.go).
 //
 // What is known of the bytes as a whole is the fileState of the node (content.go): of which version of
 // the file they are (version.go), what the kernel has to be told of its pages (pages.go), and what was
-// written here that the server has not told of (written.go).
+// written here that the server has not told of (written.go). What the kernel believes of the size is
+// in told.go.
+//
+// # Names that lead elsewhere
+//
+// Others may give the name of a node to another file at any time, and the server does not say so. Where
+// something speaks for it, an open handle is asked as well, and tells whether the name is still its
+// own (supplanted.go). A node of several names (hard links made here) has to be sure of each of them
+// (hardlink.go, asknames.go). In either case the answer is ESTALE, after which the kernel looks the name up.
 //
 // # Ahead of the program
 //
@@ -45,31 +61,43 @@
 // are here are looked at, and either counts as just opened for a few seconds. A version that came about
 // in the second in which it was seen is not trusted at the next open (version.racy).
 //
-// Two guess what comes next. The scan (scan.go) is told of each file that is opened, and goes ahead
-// to the next files: along the listings, by the iterator of order.go, or as they were opened the last
+// Two parts guess what comes next. The scan (scan.go) is told of each file that is opened, and goes ahead
+// to the next files: along the listings (order.go), or in the order in which they were opened the last
 // time. The walk (walk.go) is told of each directory that is listed, or in which many names are looked
-// up, and goes ahead to the listings of those beside and below it. Each has a window, which grows by
-// what is used, and a pump, which asks for more whenever something is used or comes. What the scan
-// asks for waits at its file until it is opened, contradicted or too old (ahead.go); what the walk asks
-// for is a listing like any other. Both pause where the server may have nothing open to spare
-// for them (scarce.go); creations that were answered beforehand wait there for their room (fileroom.go).
+// up, and goes ahead to the listings of those beside and below it. Each has a window, which grows when
+// a guess was right, and a pump, which asks for more whenever something is used or comes. What the scan
+// has fetched waits at its file until it is opened, contradicted or too old (ahead.go); what the walk has
+// fetched is a listing like any other. Both pause where the server may have no handles to spare
+// for them (scarce.go). For the same reason creations that were answered beforehand may have to wait
+// (fileroom.go).
+//
+// # Goroutines
+//
+// Those counted by Cache.wg end with Cache.ctx, and Close waits for them: the fetch of a listing, what is
+// asked for ahead, a change that is sent, the end of a handle after Release. One goroutine for each kind of
+// notice runs while there are any (notice.go); it ends by itself, and Close does not wait for it,
+// as the kernel may take its time. One syncs rescue files while there are any to sync, which Close waits for.
+// The filedata.Pool has its own.
 //
 // # Locks
 //
 // Cache.mu guards the tree: every field of Node, dirState, listing and fileState. It is held for
-// moments and never over a request. queue.mu (changes under way) and notices.mu may be taken with
-// Cache.mu held, never the other way round. rescue.mu is held over writes to the local disk, and
-// never with another lock; reports.mu is a leaf.
+// moments and never over a request. These come after it, and none of these groups is held while another is taken:
 //
-// filedata's locks are its own, and come after Cache.mu. Only those of its calls that never wait
-// are made with Cache.mu held: NewFile, Open, Preload, Release, Size, SetRemoteSize, Truncated,
-// Grown, Acknowledged, Lacking, Unpaged, Drop, Changed, Divided, Short, Renew, SetTimes, LastWrite, LastAck. A
-// file that was kept open is closed with Cache.mu held, and one that is open is told so of a cut
-// (willBeCut), so sftpconn's File.mu comes after it, too;
-// sftpconn calls the Path, Check and Lost of an opening with no lock held.
+//   - queue.mu and notices.mu;
+//   - the locks of filedata. Only calls that never wait are made with Cache.mu held: NewFile, Open, Preload,
+//     Release, Size, SetRemoteSize, Truncated, Grown, Acknowledged, Lacking, Unpaged, Drop, Changed, Divided,
+//     Short, Renew, SetTimes, LastWrite, LastAck;
+//   - sftpconn's File.mu, and what comes after that there: a remote file may be closed, or told of a cut
+//     (willBeCut), with Cache.mu held.
+//
+// The hooks of an OpenRequest (Path, Check, Lost, Written) are called by sftpconn with no lock held, and so
+// are those of filedata's Options: they take Cache.mu. lazyBounded.mu comes before sftpconn's Conn.mu, and is
+// never held with Cache.mu. rescue.mu is held over writes to the local disk, and never with another lock;
+// reports.mu is a leaf.
 //
 // # Errors
 //
-// Every error that a program may see carries a syscall.Errno (errors.As). What a refusal of the
+// Every error that a program may see carries a syscall.Errno. What a refusal of the
 // server stands for is decided in errno.go, and for a write too long for any file in explainWrite.
 package cache
