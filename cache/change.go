@@ -10,46 +10,50 @@ import (
 )
 
 const (
-	maxBacklog  = 10_000 // changes answered and not yet confirmed; who adds one more waits
-	maxUnderWay = 64     // of these, changes sent at a time
+	maxBacklog  = 10_000 // changes that were answered and are not confirmed yet; a program that adds one more waits
+	maxUnderWay = 64     // of these, how many are sent at a time
 )
 
-// change is one operation on names or attributes, as the server is to carry it out. All of its hooks but run are called with Cache.mu
-// held; see queue for when. Those that are nil have nothing to do.
+// change is one operation on names or attributes, as the server is to carry it out. Its hooks are called with Cache.mu held, except run;
+// the comment of queue says when. A hook may be nil where there is nothing to do, except run.
 type change struct {
 	op    string
-	paths []string                    // the names it is about, and behind them Node.queueKey; with locate they are what it said last
-	names []place                     // the same, in the tree; none where it is about attributes
+	paths []string                    // what it is about, as it has its turn: paths, and Node.queueKey; as locate has told last, where there is one
+	names []place                     // the names that it changes, of a rename the old one first; none where it changes attributes or content
 	sure  bool                        // the outcome is known beforehand: with Async the program need not wait
-	moves bool                        // it is a rename: what is under its paths has other paths afterwards
-	free  bool                        // it takes no room in the backlog, as nobody may wait for that: the closing of a file
-	times bool                        // it sets the times of node: bytes that are written after it must not come before it
-	node  *Node                       // whose attributes become unknown when it can't be told what became of the change; may be nil
+	moves bool                        // it is a rename: what is below its paths has other paths afterwards
+	free  bool                        // it takes no room in the backlog: the closing of a file, which nobody may wait for
+	times bool                        // it sets the times of node: bytes that are written after it must not reach the server before it
+	node  *Node                       // the node whose attributes or content it changes, or that it creates; may be nil
 	run   func(context.Context) error // asks the server
 
-	// locate says the paths as they are now; nil where they don't depend on the tree. It is called in the same hold of the lock
-	// in which the change takes its turn, so that no rename gets in between, and again where one had to be waited for.
+	// locate gives the paths as they are now; nil where they don't depend on the tree. It is called in the same hold of the lock
+	// in which the change gets its turn, so that no rename comes in between, and again where earlier changes had to be waited for.
 	locate  func() ([]string, error)
-	still   func() bool     // only where it is sure: whether it is when it enters the tree; else submit gives errOvertaken. nil: it is
-	predict func(*change)   // only where it is sure: enters its outcome before the server has answered; may set node
-	enter   func(err error) // only where it is not sure: enters the server's answer; nil where the program that waits for it does
+	still   func() bool     // with sure: whether the outcome is as sure when it is to enter the tree; if not, submit returns errOvertaken
+	predict func(*change)   // with sure: enters the outcome in the tree, before the server has answered; may set node
+	enter   func(err error) // without sure: enters the server's answer in the tree; nil where the caller of submit does
 }
 
-// errOvertaken says that a change was not submitted, as its outcome is not sure any more: what it had to wait for has changed what is known.
+// errOvertaken says that a change was not submitted, as its outcome is not sure any more: an earlier change, for which it had to wait, has
+// changed what is known.
 var errOvertaken = errors.New("another change came first")
 
-// pending is a change not yet confirmed.
+// pending is a change in the queue.
 type pending struct {
 	change
-	entered bool          // the tree is what it will be when the change is done; guarded by Cache.mu
-	since   int64         // when it was entered (Cache.now); guarded by Cache.mu
-	has     []*Node       // what its names had when it had entered the tree, nil for nothing; guarded by Cache.mu
-	takes   place         // a name that it takes away from a node; no directory: none; guarded by Cache.mu
-	before  []*pending    // those that it waits for, until it is done; guarded by queue.mu
-	done    chan struct{} // closed by leave
+	before []*pending    // the earlier changes that it waits for; nil when it is done; guarded by queue.mu
+	done   chan struct{} // closed by leave
+
+	// For a change that is answered before it is done (-o async). Guarded by Cache.mu.
+	entered bool    // its outcome is in the tree
+	since   int64   // since when (Cache.now)
+	has     []*Node // what its names had then, nil for nothing
+	takes   place   // a name that it takes away from a node; without a directory there is none
 }
 
-// submit carries a change out. done is false where it was only accepted: its outcome has then been predicted.
+// submit carries a change out. It returns done when the server has done it or it has failed; done is false where the change was only
+// accepted, and its outcome is predicted.
 func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	c := q.c
 	ch.sure = ch.sure && c.o.Async
@@ -85,7 +89,7 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	return false, nil
 }
 
-// takeRoom waits for room in the backlog.
+// takeRoom waits for room in the backlog, and takes it.
 func (q *queue) takeRoom(ctx context.Context) error {
 	select {
 	case q.room <- struct{}{}:
@@ -102,8 +106,8 @@ func (q *queue) takeRoom(ctx context.Context) error {
 	}
 }
 
-// register gives a change its turn, and says which earlier ones must be done before it is sent. A change that is sure has entered
-// the tree when register returns; for any other, register has waited until the earlier ones were done.
+// register gives a change its turn, and returns the earlier ones that must be done before it is sent. When it returns, a change that is
+// sure has entered the tree; for any other the earlier ones are done.
 func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, error) {
 	c := q.c
 	for {
@@ -119,9 +123,9 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 		first := before
 		switch {
 		case ch.sure && ch.locate == nil:
-			first = nil // nothing of it depends on them
+			first = nil // its outcome does not depend on them
 		case ch.sure:
-			// What those that are in the tree already will have done is in the paths.
+			// The outcome of those that have entered the tree is in its paths already.
 			first = slices.DeleteFunc(slices.Clone(before), func(other *pending) bool { return other.entered })
 		}
 		if len(first) > 0 {
@@ -132,7 +136,7 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 			c.mu.Lock()
 			if e := ch.relocate(); err == nil && (e != nil || !slices.Equal(ch.paths, paths)) {
 				c.mu.Unlock()
-				q.leave(p) // one of them was a rename above
+				q.leave(p) // one of them was a rename above: it has to begin again, by other paths
 				continue
 			}
 		}
@@ -157,9 +161,9 @@ func (q *queue) register(ctx context.Context, ch change) (*pending, []*pending, 
 	}
 }
 
-// attend runs a change for a program that waits for it, and calls over when it is done. A program that gives up is answered at once;
-// what the server may have been told by then is seen to its end all the same, and until then over is not called: nobody could
-// say what has the name.
+// attend runs a change for a program that waits for it, and calls over when it is done. A program that gives up is answered at once. The
+// change goes on to its end all the same, as the server may have been asked already, and over is not called before: until then nobody
+// knows what has the name.
 func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 	c := q.c
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -202,7 +206,7 @@ func (q *queue) attend(ctx context.Context, p *pending, over func()) error {
 		return err
 	default:
 	}
-	// Who asks from now on does not take what was known before for the outcome; for a change of names it waits for that.
+	// What was known before may not be the outcome: the next questions go to the server, and those about names wait for the change.
 	c.doubt(&p.change)
 	return withErrno(p.op, p.path(), context.Cause(ctx))
 }
@@ -215,7 +219,7 @@ func (ch *change) relocate() (err error) {
 	return err
 }
 
-// path is the one that errors tell of.
+// path is the path for errors; "" where there is none.
 func (ch *change) path() string {
 	if len(ch.paths) == 0 {
 		return ""
@@ -230,7 +234,7 @@ func unanswered(err error) bool {
 		errors.Is(err, sftpconn.ErrClosed)
 }
 
-// runAnswered runs a change that was answered already.
+// runAnswered runs, in the background, a change whose program has its answer already. before are the earlier ones that it must wait for.
 func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) {
 	if !p.free {
 		defer func() { <-q.room }()
@@ -262,7 +266,7 @@ func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) 
 	q.c.doneLate(p)
 }
 
-// beginChange notes that a node's attributes here run ahead of the server's. Called with mu held.
+// beginChange notes that the attributes of a change's node run ahead of the server's from now on. Called with mu held.
 func (c *Cache) beginChange(p *pending) {
 	n := p.node
 	if n == nil {
@@ -275,7 +279,7 @@ func (c *Cache) beginChange(p *pending) {
 	c.pin(n)
 }
 
-// endChange notes that the server has caught up: answers that crossed with the change are not kept.
+// endChange notes that the change is done on the server, or has failed. Answers that have crossed with it are not kept (Node.gen).
 func (c *Cache) endChange(p *pending) {
 	n := p.node
 	if n == nil {

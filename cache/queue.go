@@ -10,33 +10,35 @@ import (
 	"sync/atomic"
 )
 
-// queue carries changes out, in the order given for each name, and between names where one is in the other (a directory
-// before what is in it, what is in it before its removal or move), side by side else. With Async, changes whose outcome
-// is known are answered at once and run in the background; any other is waited for by the program that wants it.
-// Without Async they have their turn all the same: a question about a name has to wait until it is known what
-// has the name, and a rename until what is under it has been done by the old path.
+// queue carries out changes of names and attributes. Two changes conflict that are about the same path, or about two paths of which one
+// is below the other: a directory is made before what is in it, and what is in it is done before the directory is removed or moved.
+// Changes that conflict are done one after the other, in the order in which they came; all others side by side. Questions about a path wait for
+// the changes there and above, too: before, nobody knows what has the name.
 //
-// A change that a program waits for is submitted; it is added, which gives it its turn, and waits for the earlier ones that
-// it conflicts with (register); it is sent, its answer is entered in the tree (enter), and it leaves (attend). A program that
-// is killed meanwhile has its answer at once; the change goes on to its end all the same.
+// A change comes by submit. What follows depends on whether its program has to wait.
 //
-// With Async and a known outcome (sure) it takes room in the backlog first; as soon as what it depends on is in the
-// tree its outcome is entered there, too (predict), and the program has its answer. All the rest is done in the background: it
-// waits for the earlier ones, takes one of the slots, is sent, and leaves (runAnswered). Where it fails, the prediction
-// is taken back (there.go), and the error is kept for who makes sure of it (failed, failed.go).
+// It has to, in the default mode and wherever the outcome is not sure. The change gets its turn (add) and waits for the earlier ones with
+// which it conflicts (register). Then it is sent, its answer is entered in the tree (change.enter), and it leaves the queue (attend). A
+// program that is killed meanwhile is answered at once; the change goes on to its end all the same.
 //
-// A change of the content of a file as a whole has a bar of that file besides, before its turn (attendBarred, truncate.go).
+// With Async a change whose outcome is known (change.sure) takes room in the backlog first. As soon as the changes on which its outcome
+// depends are in the tree, that is entered in the tree as well (change.predict), and the program has its answer. The rest is done in the
+// background (runAnswered): the change waits for the earlier ones, takes one of the slots, is sent, and leaves. Where it fails the
+// prediction is taken back (there.go), and the error is kept for whoever makes sure of it (failed.go).
+//
+// A change of a file's content as a whole bars the file before it gets its turn (attendBarred, truncate.go).
 type queue struct {
 	c     *Cache
-	count atomic.Int64  // changes pending; 0 is the fast path of wait
-	slots chan struct{} // one token for each change being sent whose program has its answer already
-	room  chan struct{} // one token for each change of the backlog
+	count atomic.Int64  // changes pending; where it is 0 nobody has to take mu
+	slots chan struct{} // holds a token for each change that is being sent and whose program has its answer already; never closed
+	room  chan struct{} // holds a token for each change of the backlog; never closed
 
-	mu    sync.Mutex                       // guards at and under; taken after Cache.mu where both are
-	at    map[string][]*pending            // by path, oldest first
-	under map[string]map[*pending]struct{} // by each directory above a pending change's path
+	mu    sync.Mutex                       // guards at, under and pending.before; comes after Cache.mu
+	at    map[string][]*pending            // the changes of each path, oldest first
+	under map[string]map[*pending]struct{} // the changes below each directory
 }
 
+// newQueue makes the empty queue of a cache.
 func newQueue(c *Cache) *queue {
 	return &queue{
 		c: c, slots: make(chan struct{}, maxUnderWay), room: make(chan struct{}, maxBacklog),
@@ -71,23 +73,24 @@ func (q *queue) add(p *pending) []*pending {
 	return p.before
 }
 
-// newest gives those of the changes of a path that are to be waited for where all are: one that has entered the tree isn't done before those
-// that were there when it came. Without that a backlog at one name would hold a list of the others for each. Called with Cache.mu held.
+// newest gives the changes of one path that have to be waited for so that all of them are done. One that has entered the tree is done after
+// all that were in the queue when it came, so those need not be waited for. Else, of a long backlog at one name, each change would hold a
+// list of all before it. Called with Cache.mu held.
 func newest(list []*pending) []*pending {
 	for i := len(list) - 1; i > 0; i-- {
-		if list[i].entered && list[i].locate != nil { // one without may have come before what has not entered
+		if list[i].entered && list[i].locate != nil { // one without locate does not wait for those that have not entered
 			return list[i:]
 		}
 	}
 	return list
 }
 
-// conflicts collects the pending changes at path, above it and, with below, under it. Called with mu held.
+// conflicts adds to into the pending changes at path, above it and, with below, under it. Called with queue.mu held.
 func (q *queue) conflicts(path string, below bool, into map[*pending]struct{}) {
 	q.collect(path, below, func(all []*pending) []*pending { return all }, into)
 }
 
-// collect is conflicts, but with those alone that which picks of the changes of one path.
+// collect is conflicts, but adds only those that which picks from the changes of each path.
 func (q *queue) collect(path string, below bool, which func([]*pending) []*pending, into map[*pending]struct{}) {
 	for _, p := range which(q.at[path]) {
 		into[p] = struct{}{}
@@ -104,7 +107,7 @@ func (q *queue) collect(path string, below bool, which func([]*pending) []*pendi
 	}
 }
 
-// leave ends a change.
+// leave takes a change out of the queue, which is done or is not to be sent.
 func (q *queue) leave(p *pending) {
 	q.mu.Lock()
 	for _, path := range p.paths {
@@ -130,7 +133,8 @@ func (q *queue) leave(p *pending) {
 	close(p.done)
 }
 
-// moving says whether a rename is pending of a path or of what is above it; one that waits for the change whose turn ctx is does not count.
+// moving says whether a rename of a path, or of a directory above it, is pending. Where ctx is that of a change (turnIn), renames that wait
+// for it don't count.
 func (q *queue) moving(ctx context.Context, path string) bool {
 	if !q.busy() {
 		return false
@@ -148,11 +152,10 @@ func (q *queue) moving(ctx context.Context, path string) bool {
 	return false
 }
 
-// wait returns when no change is pending at path or above it that may make the answer to a question another: attributes that a
-// program is still waiting to have set don't, as nobody was told of them.
+// wait returns when no change is pending at path or above it that a question must wait for (concerning).
 func (q *queue) wait(ctx context.Context, path string) error { return q.waitFor(ctx, path, false) }
 
-// waitUnder is wait for everything in a directory too.
+// waitUnder is wait for everything below a directory, too.
 func (q *queue) waitUnder(ctx context.Context, path string) error { return q.waitFor(ctx, path, true) }
 
 func (q *queue) waitFor(ctx context.Context, path string, below bool) error {
@@ -167,8 +170,8 @@ func (q *queue) waitFor(ctx context.Context, path string, below bool) error {
 	return waitAll(ctx, concerning(set))
 }
 
-// waitIn returns when no change is pending at a directory, above it, or of a name in it: what the server lists then is not
-// older than what programs were told.
+// waitIn is wait for the names in a directory, too, but not for what is deeper: what the server lists then is not older than what programs
+// were told.
 func (q *queue) waitIn(ctx context.Context, dir string) error {
 	if !q.busy() {
 		return nil
@@ -188,7 +191,7 @@ func (q *queue) waitIn(ctx context.Context, dir string) error {
 	return waitAll(ctx, concerning(set))
 }
 
-// drain waits until none of the changes that are pending now is.
+// drain waits until all changes that are pending now are done.
 func (q *queue) drain(ctx context.Context) error {
 	set := map[*pending]struct{}{}
 	q.mu.Lock()
@@ -201,7 +204,8 @@ func (q *queue) drain(ctx context.Context) error {
 	return waitAll(ctx, slices.Collect(maps.Keys(set)))
 }
 
-// concerning gives those of the changes for which a question must wait.
+// concerning gives those of the changes for which a question must wait: all but attributes that a program is still waiting to have set, as
+// nobody was told of them.
 func concerning(set map[*pending]struct{}) []*pending {
 	return slices.DeleteFunc(slices.Collect(maps.Keys(set)), func(p *pending) bool { return len(p.names) == 0 && !p.sure })
 }
