@@ -9,7 +9,7 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// nameAsked is a question whether a name of a node still is its own, and the answer.
+// nameAsked is the question whether a name still is its node's own, and the answer.
 type nameAsked struct {
 	place
 	path  string
@@ -18,9 +18,10 @@ type nameAsked struct {
 	err   error
 }
 
-// sureOfNames asks the server about a node of several names before it is changed by one of them, where what is known of a name has had
-// its time. Where the node is open its handle is asked as well: a name that tells the same is its own still, though others have written to
-// the file. Whoever has opened it may change it by its descriptor, and after ESTALE the kernel would look nothing up.
+// sureOfNames asks about those names of a node of several that are not trusted any more, before the node is changed by one of them; for the
+// error see askNames. A handle of it that is open is asked in the same flight: a name that tells what the handle does still is the node's
+// own, also where others have written to the file since. Without that question a change by a descriptor would fail with ESTALE, after
+// which the kernel looks no name up.
 func (c *Cache) sureOfNames(ctx context.Context, n *Node) error {
 	c.mu.Lock()
 	now := c.now()
@@ -29,7 +30,7 @@ func (c *Cache) sureOfNames(ctx context.Context, n *Node) error {
 	return wait()
 }
 
-// openThere gives a handle of a node that the server has open; nil where there is none. Called with mu held.
+// openThere gives a handle of a node whose remote file is open; nil where there is none. Called with mu held.
 func (n *Node) openThere() *Handle {
 	if n.file != nil {
 		for h := range n.file.handles {
@@ -41,15 +42,15 @@ func (n *Node) openThere() *Handle {
 	return nil
 }
 
-// allNames asks about all names of a node that has several.
+// allNames is askNames for all names of a node, without a handle. It takes mu.
 func (c *Cache) allNames(ctx context.Context, n *Node) (wait func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.askNames(ctx, n, nil, func(place) bool { return true })
 }
 
-// byAName is for the refusal of a change that went by one of a node's names: where the server has nothing there, it may be that this name
-// alone is gone.
+// byAName turns the error of a change that went by one of a node's names into ESTALE where the server has no such name: that name alone may
+// be gone, and the kernel looks up the one that the program gave.
 func (c *Cache) byAName(ctx context.Context, n *Node, err error) error {
 	if errors.Is(err, syscall.ENOENT) {
 		if e := c.allNames(ctx, n)(); e != nil {
@@ -59,10 +60,12 @@ func (c *Cache) byAName(ctx context.Context, n *Node, err error) error {
 	return err
 }
 
-// askNames asks in one flight about those names of a node for which want is true, and h, where it is not nil, about what it has open.
-// Whoever changes or opens a node names no name here: the kernel gives the node that it found by one of them. So where a name is found to
-// be another file's, wait gives ESTALE: then the kernel looks up once more the name that its program gave. One answer by which a name goes
-// is enough for that, so all must be asked about before: the kernel tries once more, and not again. Called with mu held; wait without it.
+// askNames asks in one flight about those names of a node of several for which want is true, and by h, unless that is nil, about the file
+// that it has open. The answers are entered by wait.
+//
+// A request of the kernel to change or open a node does not say by which of its names the program came. So where any name is found to be
+// another file's, or gone, wait returns ESTALE, and the kernel looks up the name that its program gave. It does so once for a request:
+// therefore all names are asked about before, not only the one that is used. Called with mu held; wait without it.
 func (c *Cache) askNames(ctx context.Context, n *Node, h *Handle, want func(place) bool) (wait func() error) {
 	none := func() error { return nil }
 	if !n.severalNames() {
@@ -105,13 +108,13 @@ func (c *Cache) askNames(ctx context.Context, n *Node, h *Handle, want func(plac
 	}
 }
 
-// namesAnswered enters the answers about names of a node that was as asked says; open, where it is not nil, is the answer of a handle.
-// Called with mu held.
+// namesAnswered enters the answers in list about names of a node, and open, unless it is nil, which is the answer of a handle. asked is the
+// stamp from before the questions. Called with mu held.
 func (c *Cache) namesAnswered(ctx context.Context, n *Node, asked stamp, open *session.Attr, list []*nameAsked) (err error) {
 	if n.gen != asked.gen {
 		return nil // a change made here crossed with the answers
 	}
-	if open != nil && n.sent == 0 && sameType(n, *open) { // else it may be of before a change by another of its names
+	if open != nil && n.sent == 0 && sameType(n, *open) { // with n.sent the answer may be of before a change by another of its names
 		c.keepAsked(n, asked, *open)
 	}
 	for _, q := range list {

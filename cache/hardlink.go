@@ -7,11 +7,11 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// A node has several names where hard links were made here. The server does not tell which names are of one file, and others
-// may give one of them another file at any time. So what is told of one name is believed of the node only where nothing
-// speaks against it; else that name gets a node of its own.
+// A node has several names where hard links of it were made here. The server does not tell which names lead to one file, and others
+// may give one of the names to another file at any time. So what the server tells of one name is believed of the node only where nothing
+// speaks against it; else that name is taken from the node, and gets one of its own.
 
-// names are the places where a node is, the one first by which it is asked for. Called with mu held.
+// names are the names of a node, first the one by which the server is asked about it. Called with mu held.
 func (n *Node) names() []place {
 	if n.parent == nil {
 		return nil
@@ -38,7 +38,7 @@ func (c *Cache) giveName(n *Node, dir *Node, name string) {
 	c.idle.Remove(dir.id)
 }
 
-// enterLink gives a node a name that a hard link of it has made, or will have made. Called with mu held.
+// enterLink gives a node the name that a hard link has made, or will have made. Called with mu held.
 func (c *Cache) enterLink(n *Node, dir *Node, name string) {
 	if c.child(dir, name) != n {
 		c.forgetName(dir, name)
@@ -47,8 +47,8 @@ func (c *Cache) enterLink(n *Node, dir *Node, name string) {
 	c.nameAdded(dir, name, n)
 }
 
-// surelyLinked says whether a hard link of n at a place will succeed. There may be a file system without hard links anywhere
-// below the root, so the server must have made one in that directory, or in one on the same file system.
+// surelyLinked says whether a hard link of n at a place will surely succeed: both are in one directory, and the server has made a hard link
+// before in that directory, or in one that is on the same file system. There may be a file system without hard links anywhere.
 func (c *Cache) surelyLinked(n *Node, at place) bool {
 	if !c.surelyFree(at.dir, at.name) {
 		return false
@@ -62,8 +62,8 @@ func (c *Cache) surelyLinked(n *Node, at place) bool {
 	return d.dir.linked && n.parent == at.dir && !c.mayNotChange(at.dir)
 }
 
-// linkedFrom is the path of a file for a hard link that has its turn now: by the name by which it was answered, but where the server has
-// refused that since (-o async). "" where it has the file by no name.
+// linkedFrom is the path of a file for the request for a hard link that has its turn now. It goes by known, the name by which the program
+// was answered, unless the server has refused that one since (-o async). "" where the server has the file by no name.
 func (c *Cache) linkedFrom(n *Node, known place) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *Cache) linkedFrom(n *Node, known place) string {
 	return c.serverPath(n)
 }
 
-// linked notes that the server has made a hard link of n.
+// linked notes that the server has made a hard link of n at a place: so there are hard links on that file system.
 func (c *Cache) linked(n *Node, at place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,14 +88,14 @@ func (c *Cache) linked(n *Node, at place) {
 	}
 }
 
-// severalNames says whether a node has names of which each must be asked about: the server has them all. Called with mu held.
+// severalNames says whether a node has several names, all of which the server has: then each must be asked about. Called with mu held.
 func (n *Node) severalNames() bool {
 	return len(n.also) > 0 && len(n.there) == 0 && !slices.ContainsFunc(n.names(), n.awaits)
 }
 
-// anotherAt says whether what the server tells of one of a node's names may be of another file: it changed, and not from here. Of what
-// was written here and is not told yet the size alone is known. The caller has seen to it that the answer is not older than the last bytes.
-// Called with mu held.
+// anotherAt says whether a, which the server tells of one of a node's several names, may be of another file: it looks different, and not by
+// a change made here. Of a file that was written here, and of which the server has not told since, the size alone is known and compared.
+// The caller has seen to it that the answer is not older than the last bytes. Called with mu held.
 func (n *Node) anotherAt(a session.Attr) bool {
 	if !n.severalNames() || n.changing() {
 		return false
@@ -111,7 +111,7 @@ func (n *Node) anotherAt(a session.Attr) bool {
 	return a.Flags&session.HasSize != 0 && (a.Size != n.attr.Size || a.Mtime != n.attr.Mtime && !n.foreseen)
 }
 
-// nameTold notes that a name is a node's own: the server has told of it, or it was made here. Called with mu held.
+// nameTold notes that a name is the node's own now: the server has told so, or it was made here. Called with mu held.
 func (c *Cache) nameTold(n *Node, at place) {
 	until := c.now() + int64(c.timeout)
 	if n.parent == at.dir && n.name == at.name {
@@ -126,8 +126,8 @@ func (c *Cache) nameTold(n *Node, at place) {
 	}
 }
 
-// nameUntil is until when a name of a node may be trusted, with what is known of the node: what is told of one name says nothing of
-// another. Called with mu held.
+// nameUntil is until when a name may be trusted to be the node's, together with what is known of the node (Cache.now). What the server tells
+// by one name says nothing of the others, so each of several has a time of its own. Called with mu held.
 func (n *Node) nameUntil(at place) int64 {
 	if len(n.also) == 0 {
 		return n.until
@@ -143,9 +143,8 @@ func (n *Node) nameUntil(at place) int64 {
 	return 0
 }
 
-// tellNames asks by an open handle whether the name by which a node was asked for still is its own, which the answer a leaves open.
-// asked is the stamp from before the question that a answers: where the node was changed here since then, the two answers may differ
-// and yet be of one file.
+// tellNames asks by an open handle whether the name by which a node was asked about still is its own, which the answer a leaves open. asked
+// is the stamp from before the question that a answers: after a change made here the two answers may differ and yet be of one file.
 func (c *Cache) tellNames(ctx context.Context, n *Node, h *Handle, asked stamp, a session.Attr) error {
 	_, open, err := c.statOpen(ctx, n, h)
 	if err != nil {

@@ -9,22 +9,23 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// Others may give the name of a file that is open here to another file, as they do who rotate a log or save by a rename. What is open
-// goes on being the old one. If the new one's size were shown for it, the kernel would show zeros up to there, and who follows a name
-// (tail -F) would never see that it is another file's.
+// Others may give the name of a file that is open here to another file, as programs do that rotate a log or save by a rename. What is open
+// goes on being the old file. If the new file's size were shown for it, the kernel would show zeros up to there; and a program that follows
+// a name (tail -F) would never see that it leads to another file.
 
-// partsAfter is how long a file must have been known before an opening may fail because its name has gone to another one. The look-up and
-// the opening that follow upon the failure are done by then.
+// partsAfter is how long a file must have been known before an opening may fail because its name leads to another one now. After such a
+// failure the kernel looks the name up and opens the file once more, which takes less than this: so that opening does not fail as well.
 const partsAfter = 2 * time.Second
 
-// tellsAll says whether an answer has a whole signature.
+// tellsAll says whether an answer has both parts of a signature.
 func tellsAll(a session.Attr) bool {
 	return a.Flags&session.HasSize != 0 && a.Flags&session.HasTimes != 0
 }
 
-// inQuestion gives a handle by which to find out whether a file is still what its name leads to, of which the server has told a. nil where
-// nothing speaks against it: it looks as it did, or was changed from here. Of what was written here and is not told yet the size alone is
-// known: were another file's taken for it, who appends would write over what is there. Called with mu held.
+// inQuestion gives an open handle of a file of whose name the server has told a, where a does not look like the file: by the handle can be
+// found out whether the name still leads to it. It is nil where a looks as the file did, or where it may look different by a change made
+// here. Of a file that was written here, and of which the server has not told since, the size alone is known and compared: a program that
+// appends would write over what is there if another file's size were taken for its own. Called with mu held.
 func (n *Node) inQuestion(a session.Attr) *Handle {
 	f := n.file
 	if f == nil || len(n.also) > 0 || n.changing() || n.removals > 0 || !tellsAll(a) {
@@ -38,10 +39,11 @@ func (n *Node) inQuestion(a session.Attr) *Handle {
 	return n.openThere()
 }
 
-// supplanted finds out whether the name p of an open file is another's by now, which the answer a to a question about it leaves open, and
-// takes it from the file then. asked is the stamp from before the question; n may be nil, where there is no such file. The server is asked
-// only where inQuestion has a handle. A file that others write to may have moved between two answers: what stood still before and after
-// an answer about the name, which told something else, is another file.
+// supplanted finds out whether the name p of an open file leads to another file by now, and if so takes the name from the file. a is the
+// answer to a question about p, and asked the stamp from before that. n is nil where no file is known at p. The server is asked further
+// questions only where a leaves it open (inQuestion): by the handle, by the name, and by the handle once more. Two answers may differ as
+// others write to the file between them. But where both answers by the handle are the same, and the one by the name between them is not, the
+// name is another file's.
 func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
 	c.mu.Lock()
 	var h *Handle
@@ -72,13 +74,15 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 	return true
 }
 
-// partsAtOpen is supplanted for an opening, which fails with ESTALE then: the kernel looks the name up and opens what it finds. It does so
-// once. So that it finds something where the name is given away all the time, a file that has just come to be known, and was not written
-// here, is opened as the one that has its name now, and shares its node with it.
+// partsAtOpen is supplanted for an opening of n by its name p, to which the server has answered a; asked is the stamp from before. Where it
+// is true the opening must fail with ESTALE, and the kernel looks the name up and opens what it finds. The kernel does so once. So where
+// others give the name away all the time it must succeed: a file that has become known only now (partsAfter), and was not written here,
+// shares its node with the one that has its name.
 //
-// Who opened another file as one that has bytes on their way would read them in it, and append to it at their end. beside is that of
-// askBeside: where the open file and the name tell the same they are one. Else the bytes may have come between the two answers. They are
-// waited for then, and the server is asked again, but where the name tells what the file was when the server was last asked.
+// Where n has bytes on their way the question is whether they belong to what was opened: a program would read them in another file, and
+// append at their end. beside has the answer of askBeside. Where the open file and the name tell the same they are one. Where the name
+// tells what was known of the file before the bytes, its answer is older than they are; and where the file is just growing, its answer may
+// be of a moment in between (isMoving). Else the bytes are waited for, and the server is asked again.
 func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp, a session.Attr, beside func() (session.Attr, bool)) bool {
 	open, told := beside()
 	c.mu.Lock()
@@ -100,8 +104,8 @@ func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp,
 	return c.supplantedBehind(ctx, n, fs, p)
 }
 
-// askBeside asks, in the flight of an opening, about the file that a node has open and that has bytes on their way; ok is false where there
-// is none, or no answer.
+// askBeside asks by a handle of a node that has bytes on their way, in the flight of an opening of the same name. ok is false where the node
+// has no such handle or bytes, or there was no answer. wait must be called.
 func (c *Cache) askBeside(ctx context.Context, n *Node, asked stamp) (wait func() (a session.Attr, ok bool)) {
 	c.mu.Lock()
 	h := n.openThere()
@@ -122,8 +126,8 @@ func (c *Cache) askBeside(ctx context.Context, n *Node, asked stamp) (wait func(
 	}
 }
 
-// isMoving says whether the file that a node has open, of which the server has told open, is just being written, and may have been on its
-// way what the answer a tells.
+// isMoving says whether the file that a node has open is just growing, and may have been in between what the answer a tells. open is what
+// the server has told by the handle before.
 func (c *Cache) isMoving(ctx context.Context, n *Node, a, open session.Attr) bool {
 	c.mu.Lock()
 	h := n.openThere()
@@ -135,9 +139,9 @@ func (c *Cache) isMoving(ctx context.Context, n *Node, a, open session.Attr) boo
 	return err == nil && signatureOf(now) != signatureOf(open) && a.Size <= now.Size && a.Mtime <= now.Mtime
 }
 
-// supplantedBehind is supplanted with a question of its own, which is put behind the bytes that are on their way.
+// supplantedBehind is supplanted with a question about p of its own, which goes out when the bytes on their way have arrived.
 func (c *Cache) supplantedBehind(ctx context.Context, n *Node, fs *fileState, p string) bool {
-	_ = fs.data.Flushed(ctx) // who waits for the bytes is told
+	_ = fs.data.Flushed(ctx) // its error is told to those who wait for the bytes
 	c.mu.Lock()
 	asked := c.stamp(n)
 	c.mu.Unlock()
@@ -145,14 +149,14 @@ func (c *Cache) supplantedBehind(ctx context.Context, n *Node, fs *fileState, p 
 	return err == nil && c.supplanted(ctx, n, p, asked, a)
 }
 
-// stillNamed asks, before what the name p of an open file leads to is cut short, whether that is the file: else what has it open would be
-// taken to be as short. Where the name is another's by now it gives ESTALE, and the kernel looks it up.
+// stillNamed makes sure, before what is at p is truncated, that it is the file that n has open: else the open file would be taken to be as
+// short. Where the name is another file's by now it returns ESTALE, and the kernel looks the name up.
 func (c *Cache) stillNamed(ctx context.Context, n *Node, p string) error {
 	c.mu.Lock()
 	fs, open := n.file, n.openThere() != nil
 	c.mu.Unlock()
 	if !open || !c.supplantedBehind(ctx, n, fs, p) {
-		return nil // it is the file, or what cuts it is told
+		return nil // it is the file, or the truncation itself will tell
 	}
 	return fail("truncate", p, syscall.ESTALE, errors.New("something else has the name now"))
 }
