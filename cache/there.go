@@ -7,34 +7,36 @@ import (
 	"syscall"
 )
 
-// With -o async the tree is what the server will have when it has done all changes, and it may refuse any of them. So of each name that
-// changes are under way of it is kept what the server has there meanwhile. A change that is done brings that up to date; one that is
-// refused leaves it as it is. When the last change of a name has ended, and one of them was refused, the tree takes over what is there.
+// With -o async the tree shows what the server will have when it has done all changes that were answered here. The server may refuse any of
+// them. So for each name with such changes under way it is kept what the server has there meanwhile (nameThere). A change that the server
+// has done brings that up to date, and one that it has refused leaves it as it is. When the last change of a name has ended, and one of
+// them was refused, the tree takes over what the server has there (settle).
 
-// nameThere is what the server has at a name of which changes are under way. Guarded by Cache.mu.
+// nameThere is what the server has at a name with changes under way. Guarded by Cache.mu.
 type nameThere struct {
-	node    *Node // pinned; nil for nothing, and for what nobody here knows
-	changes int   // that have entered the tree and have not ended
+	node    *Node // pinned; nil where nothing is there, or something that is not known here
+	changes int   // changes of the name that have entered the tree and have not ended
 	going   bool  // one that takes the name away from node has been sent
-	refused bool  // one of them, or of the name that node was moved from, was refused: the tree may show something else
+	refused bool  // one of them was refused, or one of the name that node was moved from: the tree may show something else
 }
 
-// there is that of a name; nil where no changes of it are under way.
+// there is what the server has at a name; nil where no changes of it are under way, and the tree tells.
 func (p place) there() *nameThere { return p.dir.dir.there[p.name] }
 
-// awaits says whether the server has still to give a node a name that it has here. Called with mu held.
+// awaits says whether the server has not given a node yet a name that it has here. Called with mu held.
 func (n *Node) awaits(p place) bool {
 	s := p.there()
 	return s != nil && s.node != n
 }
 
-// serverNames are the names by which the server has a node. Called with mu held.
+// serverNames are the names by which the server has a node now. Called with mu held.
 func (n *Node) serverNames() []place {
 	settled := slices.DeleteFunc(n.names(), func(p place) bool { return p.there() != nil })
 	return append(settled, n.there...)
 }
 
-// serverPlace is where the server has a node, or is to make it; no directory where it was refused. Called with mu held.
+// serverPlace is a name by which the server has a node now, or by which it is to make it. It has no directory where the server has refused
+// to make the node. Called with mu held.
 func (n *Node) serverPlace() place {
 	first := place{n.parent, n.name}
 	if n.parent != nil && !n.awaits(first) {
@@ -46,7 +48,7 @@ func (n *Node) serverPlace() place {
 	return n.making
 }
 
-// stands notes what the server has at a name. Called with mu held.
+// stands notes that the server has n, or nothing, at a name with changes under way. Called with mu held.
 func (c *Cache) stands(at place, n *Node) {
 	s := at.there()
 	if s.node == n {
@@ -64,7 +66,8 @@ func (c *Cache) stands(at place, n *Node) {
 	}
 }
 
-// beginNames notes that a change of names is about to enter the tree, and gives what has the names until then. Called with mu held.
+// beginNames notes that a change of names is about to enter the tree, and returns what has the names until then. Called with mu held;
+// namesEntered follows.
 func (c *Cache) beginNames(p *pending) (had []*Node) {
 	for _, at := range p.names {
 		n := c.child(at.dir, at.name)
@@ -83,7 +86,7 @@ func (c *Cache) beginNames(p *pending) (had []*Node) {
 	return had
 }
 
-// namesEntered notes what a change has made of its names, which had was there before. Called with mu held.
+// namesEntered notes what a change that has entered the tree has put at its names, in place of had. Called with mu held.
 func (c *Cache) namesEntered(p *pending, had []*Node) {
 	for i, at := range p.names {
 		n := c.child(at.dir, at.name)
@@ -94,8 +97,8 @@ func (c *Cache) namesEntered(p *pending, had []*Node) {
 	}
 }
 
-// mayTake says whether a change that has its turn now may take away what the server has at a name: not the last name there of what was to
-// live on by another one, which the server has refused. Names that are being taken away don't count.
+// mayTake refuses a change, before it is sent, that would take away the last name by which the server has a file, where programs believe
+// that the file lives on by another one, and the server has refused that. Names that are being taken away don't count.
 func (c *Cache) mayTake(p *pending) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,8 +117,8 @@ func (c *Cache) mayTake(p *pending) error {
 	return nil
 }
 
-// wanted says whether nobody here has taken a node's last name away, though the server may have refused the one that it has here. Called with
-// mu held.
+// wanted says whether the node is to be kept: nobody here has taken its last name away, though the server may have refused the name that it
+// has here. Called with mu held.
 func (n *Node) wanted() bool { return n.parent != nil || !n.removed }
 
 // staysBut says whether the server has a node by another name than at, which nothing that has been sent takes away. Called with mu held.
@@ -125,9 +128,9 @@ func (n *Node) staysBut(at place) bool {
 	})
 }
 
-// mayMake says whether a creation that has its turn now may make use of the file that the server still has at its name, as that was not taken
-// away: not of one that has other names, too, or was to have another one, and not of one that is open here, as what is written by either would
-// go into both. What was written before the last who had it open has closed it is waited for.
+// mayMake refuses a creation, before it is sent, that would overwrite a file which the server still has at that name, because what was to
+// take it away was refused: a file with other names, or that was to have another one, or that is still open here, as the bytes written
+// through either handle would go into one file. Of a file that was closed it waits for the bytes that are still under way.
 func (c *Cache) mayMake(ctx context.Context, at place) error {
 	c.mu.Lock()
 	s := at.there()
@@ -148,7 +151,7 @@ func (c *Cache) mayMake(ctx context.Context, at place) error {
 	return nil
 }
 
-// namesDone notes that the server has done a change. Called with mu held.
+// namesDone notes in the names of a change that the server has done it. Called with mu held.
 func (c *Cache) namesDone(p *pending) {
 	if !p.moves {
 		for i, at := range p.names {
@@ -164,7 +167,7 @@ func (c *Cache) namesDone(p *pending) {
 	c.endNames(p)
 }
 
-// namesRefused notes that a change has failed with err. Called with mu held.
+// namesRefused notes in the names of a change that it has failed with err. Called with mu held.
 func (c *Cache) namesRefused(p *pending, err error) {
 	for i, at := range p.names {
 		n, s := p.has[i], at.there()
@@ -182,7 +185,7 @@ func (c *Cache) namesRefused(p *pending, err error) {
 	c.endNames(p)
 }
 
-// endNames ends a change in the names that it is about. Called with mu held.
+// endNames ends a change in its names. Where that was the last of a name, the tree tells again what is there. Called with mu held.
 func (c *Cache) endNames(p *pending) {
 	for i, at := range p.names {
 		if n := p.has[i]; n != nil && n.making == at {
@@ -209,8 +212,8 @@ func (c *Cache) endNames(p *pending) {
 	}
 }
 
-// settle has the tree show at a name what the server has there: n, or nil where that is to be asked for. It may have handles with unsaved
-// bytes, which find it by its name. Called with mu held.
+// settle has the tree show at a name what the server has there: n, or, for nil, what the next question tells. n must get its name back, as
+// its handles may have bytes that are not saved, and find it by its name. Called with mu held.
 func (c *Cache) settle(at place, n *Node) {
 	had := c.child(at.dir, at.name)
 	switch {
