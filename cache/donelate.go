@@ -2,13 +2,13 @@ package cache
 
 import "time"
 
-// What is answered before the server has done it (-o async) shows the time at which the program asked for it. The server gives the time at
-// which it does it, which is the same as far as whole seconds tell, but not behind a line that has stalled or a long backlog: then whoever
-// asks for the attributes next has the server asked.
+// What is answered before the server has done it (-o async) is shown with the time at which the program asked for it. The server gives it the
+// time at which it does it. Mostly these are the same, in whole seconds; behind a stalled line or a long backlog they are not. Then the next
+// question for the attributes goes to the server.
 
-// doneLate notes what the server has given other times than were foreseen, where it has told of a change long after that was answered.
-// While more is to be done in a directory it goes on with the time that is foreseen: asking would wait behind the backlog, to learn
-// what is out of date at once. Called with mu held, when the change has ended in its names.
+// doneLate distrusts the times that were foreseen for what a change has made, where the server has done it long after it was answered. A
+// directory in which more is to be done keeps the time that is foreseen: a question would wait behind the backlog, and its answer would be
+// out of date at once. Called with mu held, when the change has ended in its names.
 func (c *Cache) doneLate(p *pending) {
 	if c.now()-p.since <= int64(clockBlur*time.Second) {
 		return
@@ -21,7 +21,8 @@ func (c *Cache) doneLate(p *pending) {
 	}
 }
 
-// guessedWrong has the server asked about the time of a node, but where it is told of anyway. Called with mu held.
+// guessedWrong has the next question for a node's attributes go to the server, unless its times will be told or set anyway. Called with mu
+// held.
 func (c *Cache) guessedWrong(n *Node) {
 	if n.mtimeGuessed || n.sentTimes > 0 || n.isDir() && len(n.dir.there) > 0 || n.file != nil && n.file.written.unsettled() {
 		return

@@ -5,16 +5,17 @@ import (
 	"maps"
 )
 
-// turnKey is the key of the change whose turn a context is.
+// turnKey is the context key of the change that runs in a context.
 type turnKey struct{}
 
-// turnIn makes the context in which a change runs: what asks within it about a name does not wait for changes that wait for this one.
+// turnIn makes the context in which a change runs. A question about a name in that context does not wait for changes that themselves wait
+// for this one: the two would wait for each other for ever.
 func (p *pending) turnIn(ctx context.Context) context.Context {
 	return context.WithValue(ctx, turnKey{}, p)
 }
 
-// dropBehind takes the change whose turn ctx is out of a set, if it is one, and those that can't be done before it is. Called with
-// queue.mu held.
+// dropBehind takes out of a set the change that runs in ctx, if any, and the changes that can't be done before it is. Called with queue.mu
+// held.
 func dropBehind(ctx context.Context, set map[*pending]struct{}) {
 	turn, ok := ctx.Value(turnKey{}).(*pending)
 	if !ok {
@@ -24,7 +25,8 @@ func dropBehind(ctx context.Context, set map[*pending]struct{}) {
 	maps.DeleteFunc(set, func(p *pending, _ struct{}) bool { return p.behind(known) })
 }
 
-// behind says whether a change waits for one that is known to be behind, by itself or through others; known grows by what is found.
+// behind says whether a change waits for one that known says to be behind, directly or through others. What is found is added to known.
+// Called with queue.mu held.
 func (p *pending) behind(known map[*pending]bool) bool {
 	if is, ok := known[p]; ok {
 		return is
