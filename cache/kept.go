@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	keptFor  = 2 * time.Second // a handle on the server outlives its last close by this
-	keptMost = 32              // such handles of all files
+	keptFor  = 2 * time.Second // how long a remote file is kept open after the last close
+	keptMost = 32              // how many are kept at a time
 )
 
-// kept is the remote file of a clean file that was just closed, for the next open of it, which then only asks
-// whether the file is still the same: the name may have come to lead to another one.
+// kept is the remote file of a file that was only read and was just closed. The next open of the file uses it where the name still leads to
+// the same file, for which one question is enough.
 type kept struct {
 	n       *Node
 	b       *backend
@@ -21,14 +21,14 @@ type kept struct {
 	timer   *time.Timer
 }
 
-// keepRemote keeps a closed handle's remote file for a while; false where it must be closed. Called with mu held.
+// keepRemote keeps the remote file of a closed handle for a while; false where it must be closed. Called with mu held.
 func (c *Cache) keepRemote(h *Handle) bool {
 	f := h.n.file
 	switch {
 	case c.closed, c.timeout == 0, c.now() < c.scarce, len(c.kept) >= keptMost:
 		return false // nothing more is kept
 	case h.writable, h.b.self == nil, h.b.f.Load() == nil, f.kept != nil:
-		return false // it is no file that another handle could read from, or there is one already
+		return false // no other handle could read from it, or one is kept already
 	case h.n.parent == nil, f.written.untold, f.version.racy, f.data.Short(), h.unsure, h.content != f.version.signature:
 		return false // the next open would find no use for it
 	}
@@ -58,7 +58,7 @@ func (c *Cache) dropKept(n *Node) {
 	k.b.close()
 }
 
-// openKept opens a file for reading by the remote file that its last close left; nil where there is none, or it is another file now.
+// openKept opens a file for reading by the remote file that is kept; h is nil where none is, or where the name leads to another file now.
 // keep is Open's.
 func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool, err error) {
 	if flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY {
@@ -80,7 +80,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 		return nil, false, err
 	}
 	c.mu.Lock()
-	gen := n.gen // with the changes that were waited for
+	gen := n.gen // after the changes for which pathToOpen has waited
 	c.mu.Unlock()
 	sure := c.allNames(ctx, n)
 	a, err := c.statPath(ctx, p)
@@ -91,7 +91,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	if err != nil {
 		k.b.close()
 		if err = withErrno("open", p, err); errors.Is(err, syscall.ENOENT) {
-			return nil, false, nil // a rename may have moved it: that is found out there, too
+			return nil, false, nil // a rename may have moved it: openByName finds out
 		}
 		return nil, false, err
 	}
@@ -100,7 +100,7 @@ func (c *Cache) openKept(ctx context.Context, n *Node, flags uint32) (h *Handle,
 	fs := c.content(n)
 	if n.gen != gen || fs.written.untold || !fs.good(a) || k.content != signatureOf(a) || !sameType(n, a) {
 		k.b.close()
-		return nil, false, nil // opened anew, by its name
+		return nil, false, nil // it has to be opened by its name
 	}
 	c.keepAttr(n, a)
 	h = c.newHandle(n, k.b, flags)

@@ -9,8 +9,9 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// Open takes the flags of open(2), O_TRUNC among them. keep says that the kernel's pages of the file are still good.
-// Size and mtime are looked at in the same flight, unless the content was fetched ahead a moment ago.
+// Open opens a regular file; flags are those of open(2), O_TRUNC among them. keep says that the kernel's pages of the file are still good.
+// Size and mtime are looked at in the same flight, unless that was done ahead a moment ago. Errors among others: EISDIR, ELOOP for a
+// symbolic link, ENXIO for what else is no regular file, ESTALE where the kernel has to look the name up again.
 func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool, err error) {
 	switch kind := c.typeOf(n); {
 	case n.isDir():
@@ -39,7 +40,7 @@ func (c *Cache) Open(ctx context.Context, n *Node, flags uint32) (h *Handle, kee
 	return c.openByName(ctx, n, p, flags)
 }
 
-// openByName opens a file by its path p, and sees from its attributes whether what is held of it is still good.
+// openByName opens a file by its path p, and sees from the attributes in the answer whether what is held of it here is still good.
 func (c *Cache) openByName(ctx context.Context, n *Node, p string, flags uint32) (h *Handle, keep bool, err error) {
 	c.mu.Lock()
 	asked := c.stamp(n)
@@ -82,12 +83,12 @@ func (c *Cache) openByName(ctx context.Context, n *Node, p string, flags uint32)
 	return h, fs.keepPages(keep), nil
 }
 
-// stillGood says whether what is held of a file, by the kernel too, is its content as the answer a to an opening tells of it.
-// dirty: bytes of it were on their way then; crossed: a change made here has crossed with the answer. Called with mu held.
+// stillGood says whether what is held of a file, here and in the kernel's pages, is the content of which the answer a to an opening tells.
+// dirty says that bytes of it were on their way then, crossed that a change made here has crossed with the answer. Called with mu held.
 func (c *Cache) stillGood(fs *fileState, a session.Attr, dirty, crossed bool) bool {
 	switch {
 	case dirty || crossed && fs.written.untold:
-		return true // written here at this moment: the kernel's pages hold it
+		return true // it is just being written here, and the kernel's pages have what is written
 	case fs.written.untold:
 		size, _ := fs.data.Size()
 		return uint64(size) == a.Size && size > cheapAgain && !fs.written.hides && (fs.writers > 0 || fs.written.learning) && !c.laterThanOurs(fs, a)
@@ -95,8 +96,8 @@ func (c *Cache) stillGood(fs *fileState, a session.Attr, dirty, crossed bool) bo
 	return fs.good(a)
 }
 
-// takeOpened has the content held of a file follow an opening that was answered with a; keep and crossed are as with stillGood. head
-// is the beginning of the file, empty where it is not known to be of a. Called with mu held.
+// takeOpened brings the content held of a file up to date with an opening that was answered with a. keep is what stillGood has said, crossed
+// is as there. head is the beginning of the file, or empty where it may not be of the version that a tells of. Called with mu held.
 func (c *Cache) takeOpened(fs *fileState, a session.Attr, keep, crossed bool, head []byte) {
 	if c.o.DirectIO || !keep {
 		fs.data.Drop()
@@ -107,12 +108,12 @@ func (c *Cache) takeOpened(fs *fileState, a session.Attr, keep, crossed bool, he
 			return
 		}
 	case crossed:
-		fs.version.known = false // what is read from now on may be of before the change that crossed, or of after it
+		fs.version.known = false // what is read from now on may be from before the change that crossed or from after it
 		fs.data.Changed()
 		return
 	default:
 		if fs.version.racy {
-			fs.data.SetRemoteSize(int64(a.Size)) // it may have been short for a moment only, while it was being written
+			fs.data.SetRemoteSize(int64(a.Size)) // it may have seemed short only because it was just being written
 		}
 		fs.mark(signatureOf(a), c.serverNow())
 	}
@@ -121,8 +122,8 @@ func (c *Cache) takeOpened(fs *fileState, a session.Attr, keep, crossed bool, he
 	}
 }
 
-// headOf gives the size of a file where its opening means most likely that its beginning will be read from the server: when it was
-// not read before, or written here and not kept. 0 where not. Called with mu held.
+// headOf gives the size of a file, in bytes, where the beginning of it will most likely be read from the server as soon as it is open, as
+// its content is not here; else 0. It is OpenRequest.Size, which has the beginning read in the flight of the opening. Called with mu held.
 func (c *Cache) headOf(n *Node, flags uint32) int64 {
 	reads := flags&syscall.O_ACCMODE == syscall.O_RDONLY
 	if !reads || c.o.NoPrefetch || c.o.FollowSymlinks || c.o.DirectIO || c.timeout == 0 {
@@ -134,9 +135,9 @@ func (c *Cache) headOf(n *Node, flags uint32) int64 {
 	return int64(n.attr.Size)
 }
 
-// askCrossed asks once more about a file just opened where a change made here has crossed with the answer, and what is known
-// here is not enough: an append needs the end of the file, and a file that was not written here its state. What comes is as good as
-// the first answer would have been; where changes cross each time, it is the last one.
+// askCrossed asks again about the file f, just opened, where a change made here has crossed with the answer a, and what is known here is not
+// enough: to append, the end of the file must be known, and of a file that was not written here its version. It returns an answer with
+// which nothing has crossed, and the stamp from before that question; where changes cross each time, the last one.
 func (c *Cache) askCrossed(ctx context.Context, n *Node, f *sftpconn.File, flags uint32, asked stamp, a session.Attr) (stamp, session.Attr, error) {
 	const most = 3
 	for range most {
@@ -157,14 +158,15 @@ func (c *Cache) askCrossed(ctx context.Context, n *Node, f *sftpconn.File, flags
 	return asked, a, nil
 }
 
+// typeOf is the type of a node, of S_IFMT.
 func (c *Cache) typeOf(n *Node) uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return n.attr.Mode & syscall.S_IFMT
 }
 
-// pathToOpen is pathWait for an open. A file whose name was taken away while the open waited is ESTALE: then the kernel looks
-// its name up again, which may lead to what has replaced it.
+// pathToOpen is pathWait for an opening. Where the file's name was taken away meanwhile it returns ESTALE: then the kernel looks the name
+// up, which may lead to what has replaced the file.
 func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 	p, err := c.pathWait(ctx, n)
 	if err != nil && c.pathOf(n) == "" {
@@ -173,8 +175,8 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 	return p, err
 }
 
-// openRemote opens an existing file on the server, by its path p or, where that leads to it no more, by the one that it has then. size
-// is that of OpenRequest. self is the handle that it will belong to, once there is one.
+// openRemote opens an existing file on the server by its path p, or, where that does not lead to it any more, by the path that it has then.
+// size is OpenRequest's. self leads to the handle that the remote file will belong to, once there is one (reopened.go).
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
 	for {
 		f, a, now, err := c.openAt(ctx, n, p, pflags, size, self)
@@ -185,13 +187,13 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 	}
 }
 
-// openAt is openRemote by the path p alone. now is the path by which the file is to be opened instead; "" where it is open, or is not to be.
+// openAt is openRemote by the path p alone. now is the path by which the caller must try again; "" where the file is open, or err is final.
 func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (
 	f *sftpconn.File, a session.Attr, now string, err error) {
 	c.mu.Lock()
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
 	cuts := pflags&session.OpenTrunc != 0
-	compares := !cuts && *self == nil // a handle that is there goes on with what it finds
+	compares := !cuts && *self == nil // whether it must be the file that is known; a handle that has waited takes what it finds (openOnDemand)
 	if cuts {
 		n.willBeCut(0)
 	}
@@ -208,7 +210,7 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	})
 	unsure := sure()
 	c.mu.Lock()
-	// What cuts has its turn by that path: what was renamed meanwhile is another of the file's names, and to cut twice is an error too many.
+	// A truncation has its turn by this path, so a rename since then was of another of the file's names. It must not be sent twice.
 	strayed := !cuts && c.path(n) != "" && c.strayed(ctx, n, moved, p, false)
 	c.mu.Unlock()
 	if err == nil && (unsure != nil || strayed) {
@@ -240,14 +242,14 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	return f, a, "", nil
 }
 
-// isAnother says whether what was opened, and has attributes a, is not the file that n is, and has its name looked up again then.
-// before is the stamp from before the opening. Without compares only what is no regular file is another.
+// isAnother says whether what was opened, with attributes a, is not the file of the node n; then the next question about the name goes to the
+// server. before is the stamp from before the opening. Without compares it is another only where it is no regular file.
 func (c *Cache) isAnother(n *Node, a session.Attr, before stamp, compares bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	another := withType(a)&syscall.S_IFMT != syscall.S_IFREG
 	if compares {
-		crossed := n.gen != before.gen || before.dirty // then it may look different by what was done here
+		crossed := n.gen != before.gen || before.dirty // then it may look different because of what was done here
 		another = another || !crossed && n.anotherAt(a)
 	}
 	if another {
@@ -256,9 +258,9 @@ func (c *Cache) isAnother(n *Node, a session.Attr, before stamp, compares bool) 
 	return another
 }
 
-// otherPath gives the path by which to open a file that was not found: it was asked for by a name that a change under way takes away,
-// whose answer is not here yet. asked is the path that the file had on the server then. Where there is no such change the error is absent,
-// or what it means.
+// otherPath gives the path by which to open a file that was not found at p, because a change under way was just taking that name away. asked
+// is the path that the file had on the server when it was asked for. Where there is no such change the file is gone, and the error is that
+// of goneUnder for absent.
 func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent error) (string, error) {
 	c.mu.Lock()
 	changing := asked != p || c.path(n) != p || c.serverPath(n) != asked || c.queue.moving(ctx, p)
@@ -274,7 +276,8 @@ func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent 
 	return "", c.goneUnder(ctx, n, p, absent)
 }
 
-// goneUnder notes that a file is not at p any more. Whoever opens it by another of its names finds it after ESTALE.
+// goneUnder notes that a file is not at p any more, as err says. It returns ESTALE where the file may be found by another of its names, after
+// the kernel's look-up; else err.
 func (c *Cache) goneUnder(ctx context.Context, n *Node, p string, err error) error {
 	if e := c.allNames(ctx, n)(); e != nil {
 		return e

@@ -9,7 +9,7 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// openTruncated opens with O_TRUNC: bytes of other handles on their way come first.
+// openTruncated is Open with O_TRUNC, by the path p. Bytes of other handles that are on their way reach the server first.
 func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint32) (*Handle, bool, error) {
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
@@ -25,7 +25,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	var self *Handle
 	var f *sftpconn.File
 	var a session.Attr
-	keep, unwanted := false, false // guarded by mu
+	keep, unwanted := false, false // guarded by mu; unwanted: the program has given up
 	err := c.cut(ctx, n, "open", 0, func(ctx context.Context, p string) (err error) {
 		if p == "" {
 			return fail("open", "", syscall.ESTALE, errors.New("its name is gone"))
@@ -34,8 +34,8 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		return err
 	}, func(fs *fileState) {
 		fs.written.settle()
-		fs.version.known, fs.held = false, false // nothing of before the truncation is
-		a.Size = 0                               // a server that answers in any order may have looked before
+		fs.version.known, fs.held = false, false // nothing from before the truncation is held
+		a.Size = 0                               // a server that answers in any order may have looked before it truncated
 		c.keepAttr(n, a)
 		n.told = 0
 		c.markOwn(fs, signatureOf(a))
@@ -55,7 +55,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	case err == nil:
 		return h, keep, nil
 	case h != nil:
-		h.Release() // its opening was answered when the program had just given up
+		h.Release() // it was opened when the program had just given up
 	}
 	return nil, false, withErrno("open", p, err)
 }

@@ -2,10 +2,10 @@ package cache
 
 import "sshmount/sftpconn/session"
 
-// What a remote file tells of itself behind the back of those who use it, as at a reopening. It is opened before the handle is that it
-// belongs to, so it is given where that will be found.
+// Here are the hooks by which a remote file (sftpconn.File) tells its handle of events, as of a reopening. It is opened before its handle is
+// made, and may go from one handle to the next (kept.go). So a hook is given self, which leads to the present handle, or to nil.
 
-// checkOf looks at what a reopening has found, for the handle that self leads to once there is one.
+// checkOf makes the hook Check: whether what a reopening has found is the file that the handle has open.
 func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
 	return func(a session.Attr) error {
 		if h := c.handleAt(self); h != nil {
@@ -15,7 +15,7 @@ func (c *Cache) checkOf(self **Handle) func(session.Attr) error {
 	}
 }
 
-// writtenOf notes that the server is sent what was written through the handle that self leads to.
+// writtenOf makes the hook Written: the server is sent something that was written through the handle.
 func (c *Cache) writtenOf(self **Handle) func() {
 	return func() {
 		if h := c.handleAt(self); h != nil {
@@ -24,8 +24,7 @@ func (c *Cache) writtenOf(self **Handle) func() {
 	}
 }
 
-// lostOf reports that the server has lost what it had acknowledged, as an error of writing through the handle that self leads to
-// once there is one.
+// lostOf makes the hook Lost: the server has lost bytes that it had acknowledged, which is an error of writing through the handle.
 func (c *Cache) lostOf(self **Handle) func(error) {
 	return func(err error) {
 		h := c.handleAt(self)
@@ -42,16 +41,16 @@ func (c *Cache) lostOf(self **Handle) func(error) {
 	}
 }
 
-// handleAt gives the handle that self leads to; nil where there is none yet.
+// handleAt is the handle that self leads to; nil where there is none yet.
 func (c *Cache) handleAt(self **Handle) *Handle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return *self
 }
 
-// sawItself takes what the server has told of a file by its open handle, which leads to no other: if somebody else has changed it, as a
-// log that grows, it is as it is now that it must be found again after a reconnect. So must what other handles of the file have open that
-// looked the same until then. asked is the stamp from before the question.
+// sawItself takes the answer a to a question by the handle, which can't be about another file. Where somebody else has changed the file, as
+// a log that grows, the handle must find it as it is now after a reconnect. So must other handles that have seen the same as this one until
+// now. asked is the stamp from before the question.
 func (h *Handle) sawItself(asked stamp, a session.Attr) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
