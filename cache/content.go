@@ -7,29 +7,29 @@ import (
 
 // fileState is what is known here of a regular file's bytes. Guarded by Cache.mu.
 //
-// It is made when the file is first opened, created or fetched ahead, and lives until the node is dropped. Then, and whenever nothing was
-// written here since, the server has the last word: what it tells of size and mtime either is the version that is held here, or makes
-// that out of date (noticeContent). A write makes the file ours to tell about (written), first while its bytes are on their way, and
-// then until the server has been asked what mtime they got; its answer is the new version, and the bytes here are of it.
+// It is made when the file is first opened, created or fetched ahead, and lives until the node is dropped. While nothing is written here
+// the server has the last word: what it tells of size and mtime is either the version that is held here, or makes that out of date
+// (noticeContent). A write turns this round (written): size and mtime are ours to tell while the bytes are on their way, and after that until
+// the server has been asked which mtime they got. Its answer is the new version, and what is held here is of that version.
 type fileState struct {
 	data    *filedata.File
 	handles map[*Handle]struct{} // those that are open
-	writers int                  // of them, those open for writing
+	writers int                  // how many of them are open for writing
 	writing map[*Handle]struct{} // these, and those that are closed and have still to deliver what was written through them
-	since   int64                // when the file was first opened or fetched, of the time that it is known (Cache.now)
+	since   int64                // when the fileState was made (Cache.now)
 
-	version version // what the clean bytes held here, and the pages that the kernel holds, are of
-	held    bool    // that version was opened, or written here: the bytes are most likely still here or in the kernel's pages
+	version version // what version the clean bytes held here, and the kernel's pages, are of
+	held    bool    // it was opened, or written here: its bytes are most likely still here or in the kernel's pages
 	pages   pages
 	written written
 
-	next uint64 // the id of the file that was opened after this one the last time; 0 where none was soon
+	next uint64 // the id of the file that was opened next the last time; 0 where none was soon after
 
-	kept  *kept  // the remote file that the last close left open for a while
-	ahead *ahead // content fetched or looked at before anybody asked
+	kept  *kept  // the remote file that is kept open after the last close; nil where none is
+	ahead *ahead // what was asked for ahead of the next open; nil where nothing was
 }
 
-// content gives a node its fileState. Called with mu held.
+// content is the fileState of a node, made where there is none. Called with mu held.
 func (c *Cache) content(n *Node) *fileState {
 	if n.file == nil {
 		n.file = &fileState{data: c.pool.NewFile(n, int64(n.attr.Size)), handles: map[*Handle]struct{}{}, writing: map[*Handle]struct{}{}, since: c.now()}
@@ -45,21 +45,22 @@ func (c *Cache) dropContent(n *Node) {
 	n.file = nil
 }
 
-// noticeContent compares what the server says of a file with the version that the bytes here are of. Called with mu held.
+// noticeContent compares what the server tells of a file with the version that is held here. Called with mu held, before a is entered in
+// the node.
 func (c *Cache) noticeContent(n *Node, a session.Attr) {
 	f := n.file
 	if f == nil || a.Flags&session.HasSize == 0 {
 		return
 	}
 	if _, dirty := f.data.Size(); dirty {
-		return // ours is newer
+		return // what was written here is newer
 	}
 	f.written.cutLost = false
 	switch h := f.ahead; {
 	case h == nil:
 	case !h.ok:
 		now := a
-		h.crossed = &now // still on its way: it is judged when it is here
+		h.crossed = &now // its answer is compared with this when it comes
 	case h.contradicts(a):
 		c.dropAhead(n)
 	}
@@ -85,8 +86,8 @@ func (c *Cache) contentChanged(n *Node) {
 	c.forgetPages(n)
 }
 
-// contentInDoubt is contentChanged where nothing tells that the file is another than it was: what is open goes on reading it
-// as what will be opened. Called with mu held.
+// contentInDoubt is contentChanged where the file may be the same as before: handles that are open go on reading the same content as those
+// that will be opened. Called with mu held.
 func (c *Cache) contentInDoubt(n *Node) {
 	n.file.data.Drop()
 	c.forgetPages(n)

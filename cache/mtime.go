@@ -7,13 +7,13 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// The mtime that a file gets by being written is the server's to tell. It is asked for without being waited for, so that the next stat
-// need not ask, and the next open finds the kernel's pages good: behind the last bytes in their flight (learnBehind), or else when the
-// file has been closed (learnMtime).
+// The mtime that a file gets by being written is the server's to tell. It is asked for before anybody wants it, so that the next stat(2)
+// need not wait, and the next open finds the kernel's pages good: behind the last bytes, in their flight (learnBehind), or else when the
+// file is closed (learnMtime, learnClosed).
 
-// learnBehind runs wait, which waits for the bytes of the handle, and enters the attributes that the file has after them, where they
-// can be learnt in the same flight. A handle asks only once: it may be flushed many times, as by each process that has inherited it.
-// Where somebody wants to know each time it asks each time (noteWanted). The error is that of wait.
+// learnBehind runs wait, which waits for the bytes of the handle, and has the server asked in the flight of the last of them for the
+// attributes that they give the file. A handle does so only once, as it may be flushed many times: by each process that has inherited it.
+// Where a program has wanted to know before it does so each time (noteWanted). The error is that of wait.
 func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) error) error {
 	c, n := h.c, h.n
 	c.mu.Lock()
@@ -47,8 +47,8 @@ func (h *Handle) learnBehind(ctx context.Context, wait func(context.Context) err
 	return err
 }
 
-// noteWanted notes that somebody has to ask for the mtime that a write has given to the file: a program that looks at it behind each of
-// its fsyncs is told in their flights from now on. Called with mu held.
+// noteWanted notes that a program asks for attributes of which a written file's mtime is not known, and has to wait for them. If it does so
+// after each of its fsyncs, they are asked for in the flights of those from now on. Called with mu held.
 func (n *Node) noteWanted() {
 	if n.mtimeUnknown() {
 		n.file.written.wanted = true
@@ -64,12 +64,12 @@ func (h *Handle) onlyWriter() bool {
 	return f.writers == 0
 }
 
-// learnMtime asks for what learnBehind could not learn, once the file is closed. Nobody waits for it. A program that saves a file often
-// renames it at once: then the question has crossed with the rename, and is put again behind it.
+// learnMtime asks for the mtime once the file is closed, where learnBehind could not learn it. Nobody waits for it. A program that saves a
+// file often renames it at once: then the question has crossed with the rename, and is put again after that.
 func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 	const tries = 3
 	for try := range tries {
-		// With -o async it is the file's turn: what was asked for since waits for this.
+		// With -o async this runs in the turn of the closing, and later changes of the name wait for it: to wait for them would never end.
 		if try > 0 && !c.o.Async && c.queue.wait(ctx, c.pathOf(h.n)) != nil {
 			return
 		}
@@ -93,7 +93,7 @@ func (c *Cache) learnMtime(ctx context.Context, h *Handle) {
 	}
 }
 
-// learnClosed is learnMtime on a server that may tell of what was written only when it has closed the file.
+// learnClosed is learnMtime on a server that may know what was written only when it has closed the file: so it asks by the name.
 func (c *Cache) learnClosed(ctx context.Context, n *Node) {
 	c.mu.Lock()
 	unknown, asked, p := n.mtimeUnknown() && n.file.writers == 0 && n.sent == 0, c.stamp(n), c.serverPath(n)
@@ -106,7 +106,7 @@ func (c *Cache) learnClosed(ctx context.Context, n *Node) {
 	}
 }
 
-// learnt takes the answer to a question about a file's mtime; false where a change made here has crossed with it.
+// learnt enters the answer to a question about a file's mtime; false where a change made here has crossed with it.
 func (c *Cache) learnt(n *Node, asked stamp, a session.Attr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,13 +117,13 @@ func (c *Cache) learnt(n *Node, asked stamp, a session.Attr) bool {
 	return true
 }
 
-// crossed says whether a change made here has crossed with what the answer a, to a question put when the node's stamp was asked, tells of
-// size and mtime, or a is of something of another type. Called with mu held.
+// crossed says whether size and mtime in the answer a may be wrong: a change made here has crossed with the question, before which the stamp
+// asked was taken, or a is about something of another type. Called with mu held.
 func (c *Cache) crossed(n *Node, asked stamp, a session.Attr) bool {
 	return n.gen != asked.gen || n.sentTimes > 0 || !sameType(n, a)
 }
 
-// withOurs gives an answer the mode and the owner that are known here where a change of them is on its way, which it may be older than.
+// withOurs puts the mode and the owner that are known here into an answer that may be older than a change of them which is on its way.
 // Called with mu held.
 func (n *Node) withOurs(a session.Attr) session.Attr {
 	if n.sent > 0 {

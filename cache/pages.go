@@ -1,22 +1,22 @@
 package cache
 
-// pages is what the kernel has to be told of the pages that it holds of a file. A notice is only on its way when it is given, and an
-// answer to open(2) says once whether the pages are kept, so what is still to be said is noted here. Guarded by Cache.mu.
+// pages is what the kernel has still to be told of the pages that it holds of a file. It is told by a notice, which takes its time to
+// get there, or once by the answer to an open(2). Guarded by Cache.mu.
 type pages struct {
-	old        bool // they may be of an older version, or readers of an older one go on putting such bytes there: no open keeps them
-	mustForget bool // a change was seen while the file was open: they must be gone before new attributes are told
-	opening    bool // an opening is being entered: its answer has the kernel drop the pages, and no notice does
+	old        bool // they may be of an older version, or readers of an older one go on filling them: no open keeps them
+	mustForget bool // a change was seen while the file was open: they must be gone before the kernel is told of new attributes
+	opening    bool // enterOpening is running: the answer to the opening has the kernel drop the pages, and no notice is needed
 }
 
-// enterOpening runs enter, which takes in what an opening has found. Called with mu held.
+// enterOpening runs enter, which takes in what the answer to an opening tells of a file. Called with mu held.
 func (p *pages) enterOpening(enter func()) {
 	p.opening = true
 	enter()
 	p.opening = false
 }
 
-// forgetPages has the kernel, and the next open, drop the pages of a file. An opening that has found the change gives no notice: it would
-// come during the first READ of the handle, and the kernel, which then does not take a short answer for the end of the file, would show
+// forgetPages has the pages of a file dropped, by a notice and at the next open. An opening that finds the change gives no notice: that would
+// reach the kernel during the first READ of the handle. The kernel then does not take a short answer for the end of the file, and shows
 // zeros up to the size that the file had before. Called with mu held.
 func (c *Cache) forgetPages(n *Node) {
 	f := n.file
@@ -29,8 +29,8 @@ func (c *Cache) forgetPages(n *Node) {
 	}
 }
 
-// TakeMustForgetPages says, once for each change that was seen, whether the kernel must forget the pages of a node that is open before it
-// is told of new attributes: it would show zeros between the old end of a file that has grown and the new one.
+// TakeMustForgetPages says whether the kernel must forget the pages of a node before it is told of new attributes: else it would show zeros
+// between the old end of a file that has grown and the new one. It says so once for each change that was seen while the file was open.
 func (c *Cache) TakeMustForgetPages(n *Node) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,8 +42,8 @@ func (c *Cache) TakeMustForgetPages(n *Node) bool {
 	return true
 }
 
-// keepPages turns what an open has found out of the bytes held here into its answer to the kernel: pages that may be older are
-// not kept, and those that come after the answer are new. Called with mu held.
+// keepPages is what an open answers to the kernel: whether it may keep its pages. good says whether the bytes held here are still good. Pages
+// that come after an answer of false are of the new version. Called with mu held.
 func (f *fileState) keepPages(good bool) bool {
 	keep := good && !f.pages.old
 	if !keep {

@@ -7,8 +7,7 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// signature is what tells the contents that a file has had one from another. SFTP has nothing better: those of one length and one second
-// have the same.
+// signature tells contents of a file apart. SFTP has nothing better: contents of the same length and the same second have the same signature.
 type signature struct {
 	size  uint64 // bytes
 	mtime uint32 // seconds since 1970, on the server's clock
@@ -16,34 +15,35 @@ type signature struct {
 
 func signatureOf(a session.Attr) signature { return signature{a.Size, a.Mtime} }
 
-// version is the content of a file at a time. Guarded by Cache.mu.
+// version is the content that a file had at some time. Guarded by Cache.mu.
 type version struct {
-	known bool // the signature is its; else what is held may be of any, and the signature is that of what was known last
+	known bool // signature is that of the version; else it is the last one that was known, and what is held may be of any version
 	signature
-	racy bool // a change made elsewhere since then might not show in the signature: the next open reads the file again
+	racy bool // a change made elsewhere might not show in the signature: the next open reads the file again
 	own  bool // it is what writes made here have left
 }
 
-// is says whether a file with these attributes has this version, for all that they tell.
+// is says whether attributes are those of this version, as far as they tell.
 func (v *version) is(a session.Attr) bool { return v.known && v.signature == signatureOf(a) }
 
-// cheapAgain is the size, in bytes, up to which a file is read again for nothing: within the flight of its opening, at any distance.
+// cheapAgain is the size, in bytes, up to which it costs no round trip to read a file again: all of it comes in the flight of its opening.
 const cheapAgain = sftpconn.HeadNear
 
-// mark notes of which version of a file the clean bytes are. One that came about in the second in which it was looked at (looked, on the
-// server's clock, in seconds since 1970) may have another behind it with the same mtime. Called with mu held.
+// mark notes of which version are the clean bytes held of a file. looked is when the server was asked, on its clock, in seconds since 1970: a
+// version from that same second is racy, as another one may follow it with the same mtime. Called with mu held.
 func (f *fileState) mark(of signature, looked int64) {
 	f.version = version{known: true, signature: of, racy: sameSecond(of.mtime, looked)}
 	f.written.hides = false
 }
 
-// sameSecond says whether what has this mtime may have been changed since it was looked at, without a change of its mtime.
+// sameSecond says whether a file may have been changed after it was looked at without a change of its mtime. Both are in seconds since 1970,
+// on the server's clock.
 func sameSecond(mtime uint32, looked int64) bool { return looked-int64(mtime) < 2 }
 
-// markOwn is mark for a version that came about here, when the last bytes were written. What was just written is read again only where
-// that costs no round trip: others rarely change a file in the same second, and a build reads what it has written. The handles take the
-// version over, as they must find it again after a reconnect: those, too, that are closed and have still to deliver what was written
-// through them, or to learn what has become of it. Called with mu held.
+// markOwn is mark for a version that was written here. It is racy only where it costs no round trip to read it again: others rarely change a
+// file in the second in which it was written here, and a build reads at once what it has written. The handles of the file take the version
+// over, as they must find it again after a reconnect; so do those that are closed and have still to deliver what was written through
+// them, or to learn its mtime. Called with mu held.
 func (c *Cache) markOwn(f *fileState, of signature) {
 	written := c.serverNow()
 	if at := f.data.LastWrite(); !at.IsZero() {
@@ -63,7 +63,7 @@ func (c *Cache) markOwn(f *fileState, of signature) {
 	}
 }
 
-// good says whether the bytes held here are those of a file with these attributes, for all that can be told. Called with mu held.
+// good says whether the bytes held here may be shown for a file with these attributes. Called with mu held.
 func (f *fileState) good(a session.Attr) bool {
 	return f.version.is(a) && !f.version.racy && !f.data.Short()
 }

@@ -2,44 +2,44 @@ package cache
 
 import "sshmount/sftpconn/session"
 
-// written is what was done here to the content of a file, and the server has not told of yet. Guarded by Cache.mu.
+// written is what was done here to the content of a file. Guarded by Cache.mu.
 //
-// A write, truncation or copy begins it (noteWrite). While bytes are unacknowledged (filedata's File.Size), and behind them until the
-// server is asked, programs are shown our size and the time of the last write. Then the mtime is the server's to tell (mtimeUnknown,
-// mtime.go); its answer, or times set here that have arrived, end it (settle).
+// A write, truncation or copy begins it (noteWrite). While bytes are unacknowledged (filedata's File.Size) programs are shown our size and
+// the time of the last write. When they have arrived the mtime is the server's to tell, and until it is asked nothing but the size is
+// known (mtimeUnknown, mtime.go). Its answer ends it, and so do times set here that have arrived (settle).
 type written struct {
-	untold   bool          // something was, since the server last told size and mtime
-	changed  bool          // the server was asked to change content or times since nobody had it open: it may look different after a reconnect (Handle.check)
-	hides    bool          // its mtime may have taken the place of one that told of a change made elsewhere: the next open reads the file again
-	learning bool          // the mtime that it got is being asked for: until then only the size tells of changes
-	wanted   bool          // somebody had to ask for the mtime that a write gave: each flush asks for it from then on
-	cutLost  bool          // a truncation was asked for, and nobody knows if it was done: until the server tells the size
-	times    *session.Attr // times set here that travel behind unacknowledged bytes; nil where there are none
+	untold   bool          // something was written, and the server has not told size and mtime since
+	changed  bool          // the server was asked to change content or times since it was last open in no handle: after a reconnect it may look different (Handle.check)
+	hides    bool          // the mtime that the write got may hide a change made elsewhere before: the next open reads the file again
+	learning bool          // the mtime that the write got is being asked for: until the answer comes only the size tells of changes
+	wanted   bool          // a program had to ask for the mtime that a write got: from then on each flush asks for it
+	cutLost  bool          // nobody knows whether a truncation was done; until the server tells the size
+	times    *session.Attr // times set here that follow unacknowledged bytes to the server; nil where there are none
 }
 
-// unsettled says whether size or mtime of the file are still ours to tell. Called with mu held.
+// unsettled says whether the server has still to tell, or to be given, the mtime of what was written. Called with mu held.
 func (w *written) unsettled() bool { return w.untold || w.times != nil }
 
-// settle notes that size and mtime of what was written are known. Called with mu held.
+// settle notes that size and mtime of what was written are known now. Called with mu held.
 func (w *written) settle() { w.untold, w.times = false, nil }
 
-// noteWrite notes that a file is written here: it is ours to tell about until the server has been asked again. doubtful says that what was held
-// of it may have been out of date. Called with mu held.
+// noteWrite notes that a file is written here: its size and mtime are ours to tell until the server is asked again. doubtful says that what
+// is held of it may be out of date already: the new mtime would hide that. Called with mu held.
 func (f *fileState) noteWrite(doubtful bool) {
 	w := &f.written
 	w.hides = w.hides || !w.untold && doubtful
 	w.untold, w.times = true, nil
 }
 
-// noteWriteInto is noteWrite for bytes that are written into a file. What is held of it is doubtful where the server was last asked about it
-// more than justWritten ago; of a small file it always is, as reading that again costs nothing (cheapAgain). Called with mu held.
+// noteWriteInto is noteWrite for bytes that are written into a file. What is held of it is doubtful where the server was last asked more than
+// justWritten ago. What is held of a small file always is, as it costs nothing to read that again (cheapAgain). Called with mu held.
 func (c *Cache) noteWriteInto(n *Node) {
 	v, looked := &n.file.version, n.until-int64(c.timeout)
 	n.file.noteWrite(v.size > 0 && (!v.known || v.size <= cheapAgain || c.now()-looked > int64(justWritten)))
 }
 
-// noticeWritten takes what the server says of a file that was written here: as a rule its size is ours, and its mtime the one that the
-// last write got. Called with mu held.
+// noticeWritten is noticeContent for a file that was written here, all of whose bytes are acknowledged: as a rule the size is ours, and the
+// mtime is what the last write got. Called with mu held.
 func (c *Cache) noticeWritten(n *Node, a session.Attr) {
 	f := n.file
 	size, _ := f.data.Size()
@@ -56,12 +56,11 @@ func (c *Cache) noticeWritten(n *Node, a session.Attr) {
 	f.data.SetRemoteSize(int64(a.Size))
 	c.markOwn(f, signatureOf(a))
 	if theirs {
-		f.mark(signatureOf(a), c.serverNow()) // they may go on within the second
+		f.mark(signatureOf(a), c.serverNow()) // they may write on within the second
 	}
 }
 
-// mtimeUnknown says whether the server has the last word on the mtime of what was written here, and has not
-// been asked. Called with mu held.
+// mtimeUnknown says whether all that was written here has arrived, and the server has not told yet which mtime it got. Called with mu held.
 func (n *Node) mtimeUnknown() bool {
 	f := n.file
 	if f == nil || !f.written.untold || f.written.times != nil {
@@ -71,7 +70,7 @@ func (n *Node) mtimeUnknown() bool {
 	return !dirty
 }
 
-// mtimeToCome says whether the server has still to give the file the mtime of what is written here. Called with mu held.
+// mtimeToCome says whether bytes are on their way for which the server will give the file another mtime. Called with mu held.
 func (n *Node) mtimeToCome() bool {
 	f := n.file
 	if f == nil || f.data == nil || f.written.times != nil {
@@ -81,17 +80,18 @@ func (n *Node) mtimeToCome() bool {
 	return dirty
 }
 
-// clockBlur is what whole seconds and a flight leave unsure in a comparison with the server's clock, in seconds.
+// clockBlur is how far, in seconds, a comparison with the server's clock may be out: because of whole seconds, and of the time of a flight.
 const clockBlur = 2
 
-// laterThanOurs says whether a file was written after the last of our bytes were acknowledged, as far as the server's clock is known.
-// Called with mu held.
+// laterThanOurs says whether the mtime in a is later than the last acknowledgement of our bytes, so that somebody else has written the file.
+// It is false where the server's clock is not known. Called with mu held.
 func (c *Cache) laterThanOurs(f *fileState, a session.Attr) bool {
 	acked := f.data.LastAck()
 	return f.written.times == nil && c.clockKnown.Load() && !acked.IsZero() && int64(a.Mtime) > acked.Add(c.ahead()).Unix()+clockBlur
 }
 
-// takeAcknowledged takes over size and times of a file whose bytes the server has acknowledged. Called with mu held.
+// takeAcknowledged enters in a node the size, and the times set here, of a file all of whose bytes the server has acknowledged. Called with
+// mu held.
 func (c *Cache) takeAcknowledged(n *Node) {
 	f := n.file
 	if f == nil {
@@ -103,8 +103,8 @@ func (c *Cache) takeAcknowledged(n *Node) {
 	}
 	c.noteChange(n)
 	times := f.written.times
-	// No answer can cross with an acknowledgement: one to a question asked before it is not believed in size and mtime anyway.
-	// Only what is told anew here makes a difference.
+	// Size and mtime in the answer to a question from before the acknowledgement are not believed anyway. So it counts as a change made here
+	// only where it makes the node look different.
 	if times != nil || n.attr.Size != uint64(size) {
 		c.changed(n)
 	} else {
