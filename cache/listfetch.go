@@ -33,17 +33,17 @@ func (c *Cache) startListing(dir *Node) *listing {
 	return l
 }
 
-// errStrayed ends a listing under which the directory was moved.
+// errStrayed ends the fetch of a listing during which the directory was moved; it begins again.
 var errStrayed = errors.New("directory was moved while it was listed")
 
-// errUnwanted ends a listing that nobody reads and that is too long to be kept: a server may go on for ever.
+// errUnwanted ends the fetch of a listing that nobody reads and that is too long to be kept: a server may go on for ever.
 var errUnwanted = errors.New("directory has too many names to be listed for nobody")
 
-// fetchListing reads a directory into l. Its request waits for the line as long as it takes: those
-// who wait for the listing have their own limits.
+// fetchListing reads a directory into l. Its requests wait for the line for as long as it takes: those
+// who wait for the listing have limits of their own.
 //
-// OpenSSH looks each name up below the path by which the directory was opened: where that leads elsewhere by then, what
-// comes is of another directory, or nothing. So a listing with which a rename has crossed begins again.
+// OpenSSH looks up the attributes of each name below the path by which the directory was opened. Where that path leads elsewhere by then,
+// they are of another directory, or there are none. So a fetch with which a rename has crossed begins again.
 func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 	err := errStrayed
 	for again := false; errors.Is(err, errStrayed); again = true {
@@ -71,7 +71,7 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 		c.mu.Unlock()
 		err = c.listAt(ctx, dir, l, p, since)
 		c.mu.Lock()
-		c.endGuess(l) // to begin again it waits for changes
+		c.endGuess(l) // to begin again it may have to wait for changes
 		c.mu.Unlock()
 	}
 	c.mu.Lock()
@@ -79,7 +79,7 @@ func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 	c.mu.Unlock()
 }
 
-// listAt is fetchListing by the path p, which is dir's if nothing was moved since.
+// listAt is fetchListing by the path p, which is dir's as long as nothing was moved since the rename that since tells of (lastMove).
 func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, since uint64) error {
 	take := func(names []sftpconn.Entry, restart bool) error {
 		c.mu.Lock()
@@ -136,15 +136,15 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 	return err
 }
 
-// isRead says whether a program reads a listing.
+// isRead says whether a program reads a listing now.
 func (c *Cache) isRead(l *listing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return l.users > 0
 }
 
-// isAskedFor says whether a program has asked for a listing. One that was fetched ahead, and that a program reads by now, counts as asked for
-// from then on.
+// isAskedFor says whether a program has asked for a listing. One that was begun before anybody asked counts as asked for as soon as a program
+// reads it.
 func (c *Cache) isAskedFor(l *listing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,7 +154,7 @@ func (c *Cache) isAskedFor(l *listing) bool {
 	return !l.early
 }
 
-// endEarly ends the counting of a listing that was begun before anybody asked. Called with mu held.
+// endEarly no longer counts a listing as one that was begun before anybody asked. Called with mu held.
 func (c *Cache) endEarly(l *listing) {
 	if l.early {
 		l.early = false
@@ -163,7 +163,7 @@ func (c *Cache) endEarly(l *listing) {
 	c.endGuess(l)
 }
 
-// endGuess ends the counting of a request that no program waits for. Called with mu held.
+// endGuess no longer counts the request for a listing as one that no program waits for. Called with mu held.
 func (c *Cache) endGuess(l *listing) {
 	if l.guess {
 		l.guess = false
@@ -194,8 +194,8 @@ func (c *Cache) finishListing(dir *Node, l *listing, err error) {
 	c.scanListed()
 }
 
-// restart begins a fetch again, after the line broke or a rename crossed with it: names already handed out keep their places, and
-// readers who come to one wait until the server has named it again, or the listing ends. Called with mu held.
+// restart prepares for a fetch that begins again, as the line broke or a rename has crossed with it. Names that may have been handed out keep
+// their places. Readers who come to one wait until the server has named it again, or the listing ends. Called with mu held.
 func (l *listing) restart() {
 	for _, e := range l.ents.all() {
 		if _, changed := l.changedHere[e.name]; !e.gone && !changed {
@@ -204,7 +204,7 @@ func (l *listing) restart() {
 	}
 }
 
-// resolve takes the names out that did not come again. Called with mu held.
+// resolve ends the doubt of restart: names that did not come again are gone. Called with mu held.
 func (l *listing) resolve() {
 	for _, e := range l.ents.all() {
 		if e.doubt {

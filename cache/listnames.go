@@ -7,7 +7,7 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// takeNames enters one answer of the server. Called with mu held.
+// takeNames enters the names in one answer of the server. Called with mu held.
 func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 	until := c.now() + int64(c.timeout)
 	before := l.ents.len()
@@ -31,9 +31,9 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 			case taken:
 				continue
 			}
-			trusted = 0 // its node is forgotten since: the name is there, and no more is known
+			trusted = 0 // its node was forgotten since: the name is there, and no more is known
 		}
-		if n != nil && dir.dir.list == l { // one that was found to be wrong on its way is still read, and tells of the names alone
+		if n != nil && dir.dir.list == l { // a listing that was dropped on its way is read on for its names alone
 			c.takeChild(dir, n, e)
 		}
 		if had := l.held(e.Name); had != nil {
@@ -51,14 +51,14 @@ func (c *Cache) takeNames(dir *Node, l *listing, names []sftpconn.Entry) {
 	l.more = make(chan struct{})
 }
 
-// incomplete says that a listing leaves something out that a look-up may know, as that of a server which only tells names: a directory
-// taken for a file, or a file for an empty one, would be worse than one more question.
+// incomplete says whether attributes in a listing lack something that a look-up may tell; some servers list names alone. One more question is
+// better than a directory that is taken for a file, or a file that is taken for an empty one.
 func incomplete(a session.Attr) bool {
 	kind := a.Mode & syscall.S_IFMT
 	return a.Flags&session.HasMode == 0 || kind == 0 || a.Flags&session.HasTimes == 0 || kind == syscall.S_IFREG && a.Flags&session.HasSize == 0
 }
 
-// takeChild brings a node up to date with what a listing says of it. Called with mu held.
+// takeChild brings a node up to date with the entry e of a listing. Called with mu held.
 func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 	if incomplete(e.Attr) || n.mtimeUnknown() || n.sent > 0 || c.o.Async && c.queue.busy() {
 		return // the listing may have crossed with a change of ours
@@ -74,12 +74,12 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 		return
 	}
 	if n.inQuestion(e.Attr) != nil {
-		n.expire() // what is open may be another file: a look-up finds that out
+		n.expire() // the name may be another file's than the one that is open: a look-up finds out
 		return
 	}
 	link := n.link
 	if signatureOf(n.attr) != signatureOf(e.Attr) || link != nil && link.racy {
-		link = nil // made anew: it may lead elsewhere
+		link = nil // the link may have been made anew, and lead elsewhere
 	}
 	c.keepAttr(n, e.Attr)
 	n.shown = true
@@ -87,7 +87,7 @@ func (c *Cache) takeChild(dir *Node, n *Node, e sftpconn.Entry) {
 	n.link = link
 }
 
-// inoFor is the inode number of a name new in a listing: the one it had, or the next. Called with mu held.
+// inoFor is the inode number for a name that is new in a listing: the one that it had before, or the next. Called with mu held.
 func (c *Cache) inoFor(dir *Node, name string) uint64 {
 	if n := c.child(dir, name); n != nil {
 		return n.id
@@ -98,8 +98,8 @@ func (c *Cache) inoFor(dir *Node, name string) uint64 {
 	return c.newID()
 }
 
-// forgetMissing drops the nodes that a whole new listing does not have and that are not trusted any more either: others may have got
-// their names while it was on its way. Called with mu held.
+// forgetMissing takes away the names that a whole new listing does not have and that are not trusted any more. One that is still trusted
+// stays: others may have made it while the listing was on its way. Called with mu held.
 func (c *Cache) forgetMissing(dir *Node, l *listing) {
 	var gone []string
 	for name, n := range dir.dir.children {

@@ -9,10 +9,10 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// lookupsBeforeListing is the number of names asked for one by one in a directory, within
-// lookupsWithin, after which its listing is fetched in the background. Where its siblings
-// have been walked through like that already, the first is enough; so it is everywhere within
-// byLookupsWithin of the last time that look-ups had a listing fetched.
+// lookupsBeforeListing is how many names have to be asked for one by one in a directory, within
+// lookupsWithin, before its listing is fetched in the background. The first name is enough where a
+// program walks through the directory's siblings already, and within byLookupsWithin of the last
+// listing that was fetched because of look-ups, anywhere.
 const (
 	lookupsBeforeListing = 3
 	lookupsWithin        = 10 * time.Second
@@ -22,9 +22,9 @@ const (
 // dirState is what is known of a directory's names. Guarded by Cache.mu.
 type dirState struct {
 	children map[string]*Node  // the names that have a node
-	missing  map[string]int64  // names known not to be there, and until when
+	missing  map[string]int64  // names known not to be there, and until when (Cache.now)
 	list     *listing          // the newest listing, whole or on its way; nil where there is none
-	order    map[string]uint64 // inode numbers of the listing before, so that they stay the same
+	order    map[string]uint64 // the inode numbers of the listing before, so that names keep theirs
 
 	looked   int   // names asked for one by one since lookedAt
 	lookedAt int64 // when they began to be counted (Cache.now)
@@ -32,20 +32,21 @@ type dirState struct {
 	walk     dirWalk
 	time     dirTime
 
-	made   bool  // here: so it is on the file system of the directory that it is in
-	linked bool  // that file system has hard links: the server has made one in it
+	made   bool  // it was made here: so it is on the same file system as the directory that it is in
+	linked bool  // its file system has hard links: the server has made one in it
 	disk   *disk // see sameDisk; nil where nothing is known
 
 	there map[string]*nameThere // what the server has at the names of which changes are under way (-o async)
 }
 
-// Lookup finds a name. With ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.
+// Lookup finds a name. Where the error is ENOENT the Found has no Node, and its TTL says how long the absence may be trusted.
 func (c *Cache) Lookup(ctx context.Context, dir *Node, name string) (Found, error) {
 	return c.lookup(ctx, dir, name, 3)
 }
 
-// lookup is Lookup that asks again up to tries times where a change in the directory has crossed with the answer and nothing tells of
-// what, or other changes of the name came while it waited: in one that never rests the last answer counts.
+// lookup is Lookup. It asks again, at most tries times, where a change in the directory has crossed with the answer and nobody knows
+// whether it was of this name, and where further changes of the name came while it waited for the earlier ones: in a directory that never
+// rests the last answer counts.
 func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (Found, error) {
 	if err := checkName(name); err != 0 {
 		return Found{}, fail("lookup", name, err, nil)
@@ -64,7 +65,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 		return Found{}, err
 	}
 	c.mu.Lock()
-	behind := place{dir, name}.there() != nil // changes that were answered while it waited: the server tells of before them
+	behind := place{dir, name}.there() != nil // changes were answered while it waited: the server tells what was before them
 	if behind && tries > 0 {
 		c.mu.Unlock()
 		return c.lookup(ctx, dir, name, tries-1)
@@ -72,7 +73,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	c.noteLookup(dir)
 	before := c.stampName(dir, name)
 	if behind {
-		before.gen-- // as they cross with the answer
+		before.gen-- // these changes count as ones that cross with the answer
 		before.asked.gen--
 	}
 	c.mu.Unlock()
@@ -98,7 +99,8 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	return f, err
 }
 
-// known answers a look-up from what is known. Where the name is known not to be there the error is ENOENT.
+// known answers a look-up from what is known here; ok is false where that is not enough. The error is ENOENT where the name is known not to
+// be there.
 func (c *Cache) known(dir *Node, name string) (f Found, ok bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,14 +158,14 @@ func (c *Cache) peek(dir *Node, name string) (*Node, time.Duration, knowledge) {
 	return nil, 0, unknown
 }
 
-// provesAbsence says whether a directory holds no names but those in its listing, which is there. Called with mu held.
+// provesAbsence says whether a name that is not in a directory's listing, which is whole, is not in the directory. Called with mu held.
 func (n *Node) provesAbsence() bool { return n.dir.list.ents.len() > 0 || searchable(n.attr.Mode) }
 
-// searchable says whether all who may list a directory of that mode may look its names up, too. To others OpenSSH shows an empty
-// one, as it leaves out what it can't look at.
+// searchable says whether everybody who may list a directory of that mode may also look up the names in it. Where not, OpenSSH lists no
+// names at all, as it leaves out what it can't look at.
 func searchable(mode uint32) bool { return mode>>2&^mode&0o111 == 0 }
 
-// learn takes the server's word for a name: its node, made or brought up to date. Called with mu held.
+// learn enters what the server tells of a name, and returns its node, which is made where there is none or another one. Called with mu held.
 func (c *Cache) learn(dir *Node, name string, a session.Attr) *Node {
 	n := c.child(dir, name)
 	if n != nil && (!sameType(n, a) || n.anotherAt(a)) {
@@ -207,15 +209,15 @@ func (c *Cache) absent(dir *Node, name string) {
 	d.missing[name] = c.now() + int64(c.timeout)
 }
 
-// keepsNoAbsence says that each question for a name which is not there goes to the server.
+// keepsNoAbsence says whether absences are not kept: each question for a name that is not there goes to the server.
 func (c *Cache) keepsNoAbsence() bool { return c.timeout == 0 || c.o.NoAbsence }
 
-// knownMissing says whether a name is known not to be there by now: as after its removal here. Called with mu held.
+// knownMissing says whether a name is known not to be there now, as after its removal here. Called with mu held.
 func (c *Cache) knownMissing(dir *Node, name string) bool {
 	return dir.dir.missing[name] > c.now()
 }
 
-// forgetName takes a name out of the tree, whatever had it. Called with mu held.
+// forgetName takes a name out of the tree and out of the listing, whatever has it. Called with mu held.
 func (c *Cache) forgetName(dir *Node, name string) {
 	c.forgetChild(dir, name)
 	if l := dir.dir.list; l != nil {
@@ -233,7 +235,7 @@ func (c *Cache) forgetChild(dir *Node, name string) {
 	}
 }
 
-// noteLookup counts names asked for one by one, and fetches the listing when they become many. Called with mu held.
+// noteLookup counts names that are asked for one by one, and has the listing fetched when they become many. Called with mu held.
 func (c *Cache) noteLookup(dir *Node) {
 	d := dir.dir
 	now := c.now()

@@ -6,14 +6,14 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// nameStamp is what a name in a directory was when a question about it went out.
+// nameStamp is the state of a name in a directory when a question about it went out.
 type nameStamp struct {
 	gen   uint64 // of the directory
 	child *Node  // what had the name; nil where the tree held nothing there
 	asked stamp  // of child
 }
 
-// stampName notes the state of a name before a question. Called with mu held.
+// stampName takes the stamp of a name before a question. Called with mu held.
 func (c *Cache) stampName(dir *Node, name string) nameStamp {
 	before := nameStamp{gen: dir.gen, child: c.child(dir, name)}
 	if before.child != nil {
@@ -23,7 +23,8 @@ func (c *Cache) stampName(dir *Node, name string) nameStamp {
 	return before
 }
 
-// lookupMet takes in the attributes that the server told of a name. again says that it has to be asked once more; with last it never does.
+// lookupMet enters the attributes a that the server has told of a name. again says that it has to be asked once more; with last it is never
+// true.
 func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session.Attr, last bool) (f Found, again bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,11 +32,12 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	crossed := dir.gen != before.gen
 	switch {
 	case n != nil && (n != before.child || n.gen != before.asked.gen || n.sent > 0 && sameType(n, a)):
-		// Made or changed here while the question was on its way, or about to be changed by another name: what we know is newer.
+		// It was made or changed here while the question was on its way, or is just being changed by another of its names: what is known is
+		// newer.
 	case n == nil && crossed && c.knownMissing(dir, name):
 		return Found{}, false, fail("lookup", p, syscall.ENOENT, nil)
 	case n == nil && crossed && (c.keepsNoAbsence() || before.child != nil) && !last:
-		// It may have been taken away here since: absences are not kept, so nothing tells, or nobody knows whether a rename has left it.
+		// The name may have been taken away here since. Nothing tells so where absences are not kept, or where a rename may have left it.
 		return Found{}, true, nil
 	case n != nil && before.asked.dirty && sameType(n, a):
 		c.keepAsked(n, before.asked, a)
@@ -47,7 +49,7 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	return c.foundAt(n, place{dir, name}), false, nil
 }
 
-// lookupMissed keeps an absence that the server reported.
+// lookupMissed enters that the server has no such name; err says so. gen is that of the directory before the question.
 func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Found, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
