@@ -9,41 +9,41 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-const aheadFor = 5 * time.Second // for so long content fetched ahead counts as just opened
+const aheadFor = 5 * time.Second // how long content that was fetched ahead counts as just opened
 
-// ahead is the content of a file fetched before anybody asked, or an answer that says whether the content held here still is
-// the file's. The node is pinned while it has one.
+// ahead is something that was asked for before a program has opened the file: its content, or (look) its attributes, which tell whether the
+// content held here still is the file's. The node is pinned while it has one. Guarded by Cache.mu.
 type ahead struct {
 	n       *Node
-	gen     uint64        // of the node when the fetch began
+	gen     uint64        // Node.gen when it was asked for
 	path    string        // by which it is asked for
-	moves   uint64        // Cache.dirMoves when the fetch began
+	moves   uint64        // Cache.dirMoves when it was asked for
 	look    bool          // only the attributes are asked for
-	window  *int          // scan.window or scan.windowAgain: the one that grows when it is used
-	size    int64         // bytes counted in the budget
-	askedAt int64         // when it was asked for, on the server's clock, in seconds
-	begunAt int64         // the same by Cache.now
-	crossed *session.Attr // what was learnt of the file last while the fetch was on its way; nil where nothing was
+	window  *int          // scan.window or scan.windowAgain: which of them grows when it is used
+	size    int64         // bytes of the budget that it takes
+	askedAt int64         // when it was asked for, on the server's clock, in seconds since 1970
+	begunAt int64         // the same (Cache.now)
+	crossed *session.Attr // what was last learnt of the file while the question was on its way; nil where nothing was
 
-	// Set by the fetch before it closes done.
-	done   chan struct{}
-	readAt int64 // when the answer was there (Cache.now)
+	done chan struct{} // closed by aheadCame, which sets the rest before
+
+	readAt int64 // when the answer came (Cache.now)
 	ok     bool  // attr, and data without look, are of the file and may be used
 	data   []byte
 	attr   session.Attr
 }
 
-// contradicts says whether the content that was read is not that of the file as the server tells of it.
+// contradicts says whether the content that was read is not that of the file as the server has told of it otherwise.
 func (a *ahead) contradicts(now session.Attr) bool {
 	return signatureOf(a.attr) != signatureOf(now)
 }
 
-// changedByAlias says whether a file may have been changed from here under another name since it was asked for: what the server follows are
-// links, and they don't show as such. Called with mu held.
+// changedByAlias says whether the file may have been changed from here by another name since it was asked for: where the server follows
+// symbolic links, they don't show as such, and any file may have other names. Called with mu held.
 func (c *Cache) changedByAlias(a *ahead) bool { return c.o.FollowSymlinks && c.changedAt >= a.begunAt }
 
-// openAhead opens a file whose content was fetched ahead a moment ago, or was seen to be unchanged then, without asking the server;
-// nil where there is none. The bool is Open's keep.
+// openAhead opens a file for reading without asking the server, where its content was fetched ahead a moment ago, or was seen to be
+// unchanged then; else nil. The bool is Open's keep.
 func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, bool) {
 	if flags&(syscall.O_ACCMODE|syscall.O_TRUNC) != syscall.O_RDONLY {
 		c.mu.Lock()
@@ -57,7 +57,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 		return nil, false
 	}
 	a := n.file.ahead
-	c.waitAhead(ctx, a) // it went out before a question of ours could
+	c.waitAhead(ctx, a) // its answer comes sooner than that to a question which goes out now
 	f := n.file
 	if f == nil || f.ahead != a || !a.ok || n.gen != a.gen || n.removals > 0 || c.now()-a.readAt > int64(aheadFor) || f.written.untold ||
 		c.changedByAlias(a) || len(n.also) > 0 { // the name by which it is opened now need not be the one by which it was fetched
@@ -66,7 +66,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	}
 	keep := f.good(a.attr)
 	if a.look && !keep {
-		c.dropAhead(n) // it has to be read
+		c.dropAhead(n) // the file has to be read
 		return nil, false
 	}
 	f.pages.enterOpening(func() { c.keepAttr(n, a.attr) })
@@ -91,7 +91,7 @@ func (c *Cache) openAhead(ctx context.Context, n *Node, flags uint32) (*Handle, 
 	return self, f.keepPages(keep)
 }
 
-// waitAhead waits for what is on its way, as long as ctx and the line allow. Called with mu held, but not while it waits.
+// waitAhead waits for the answer, as long as ctx and the line allow. Called with mu held, but not while it waits.
 func (c *Cache) waitAhead(ctx context.Context, a *ahead) {
 	select {
 	case <-a.done:
@@ -105,8 +105,8 @@ func (c *Cache) waitAhead(ctx context.Context, a *ahead) {
 	_ = await(ctx, a.done) // a.ok tells whether it came
 }
 
-// openOnDemand opens on the server what a handle was given without: the first opening of its file, only late. What the file has
-// become in between is no error: it may have grown or been written to, as one that was open all the time.
+// openOnDemand opens the remote file of a handle that openAhead has made without one. Whatever the file has become in between is no error: it
+// may have grown or been written, as a file may that is open.
 func (c *Cache) openOnDemand(ctx context.Context, self **Handle) (*sftpconn.File, error) {
 	h := *self
 	n := h.n
@@ -127,7 +127,7 @@ func (c *Cache) openOnDemand(ctx context.Context, self **Handle) (*sftpconn.File
 	return f, nil
 }
 
-// dropAhead forgets content fetched ahead that turned out useless. Called with mu held.
+// dropAhead forgets what was asked for ahead and is of no use. Called with mu held.
 func (c *Cache) dropAhead(n *Node) {
 	if n.file == nil || n.file.ahead == nil {
 		return
@@ -138,7 +138,7 @@ func (c *Cache) dropAhead(n *Node) {
 	c.releaseAhead(a)
 }
 
-// releaseAhead gives back what content fetched ahead holds. Called with mu held, once.
+// releaseAhead gives back the budget and the pin of what was asked for ahead. Called with mu held, once.
 func (c *Cache) releaseAhead(a *ahead) {
 	c.scan.unused--
 	c.scan.bytes -= a.size
@@ -146,8 +146,8 @@ func (c *Cache) releaseAhead(a *ahead) {
 	c.unpin(a.n)
 }
 
-// fetchFile fetches a file's content ahead, of which size bytes are expected; false where the budget has no room for them.
-// Called with mu held.
+// fetchFile fetches a file's content ahead, of which size bytes are expected; window grows when it is used. False where the budget has no
+// room. Called with mu held.
 func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 	if c.scan.bytes+size > c.o.PrefetchBudget {
 		return false
@@ -158,7 +158,7 @@ func (c *Cache) fetchFile(n *Node, size int64, window *int) bool {
 	return true
 }
 
-// lookAtFile asks ahead whether a file whose content is here is still the same. Called with mu held.
+// lookAtFile asks ahead whether a file whose content is here is still the same; window grows when the answer is used. Called with mu held.
 func (c *Cache) lookAtFile(n *Node, window *int) {
 	c.goAhead(n, &ahead{look: true, window: window}, func(p string) ([]byte, session.Attr, error) {
 		a, err := c.statPath(sftpconn.Guess(c.ctx), p)
@@ -166,7 +166,7 @@ func (c *Cache) lookAtFile(n *Node, window *int) {
 	})
 }
 
-// goAhead asks for what a will be. Called with mu held.
+// goAhead has ask, in a goroutine that Close waits for, ask the server for what a is to hold. Called with mu held.
 func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.Attr, error)) {
 	s := &c.scan
 	a.n, a.gen, a.path, a.moves = n, n.gen, c.path(n), c.dirMoves
@@ -194,7 +194,7 @@ func (c *Cache) goAhead(n *Node, a *ahead, ask func(p string) ([]byte, session.A
 	})
 }
 
-// aheadCame takes in the answer to what goAhead has asked. Called with mu held.
+// aheadCame enters the answer to what goAhead has asked. Called with mu held.
 func (c *Cache) aheadCame(a *ahead, data []byte, attr session.Attr, err error) {
 	s, n := &c.scan, a.n
 	s.underWay--
@@ -205,7 +205,7 @@ func (c *Cache) aheadCame(a *ahead, data []byte, attr session.Attr, err error) {
 	a.ok = err == nil && withType(attr)&syscall.S_IFMT == syscall.S_IFREG && (a.look || uint64(len(data)) == attr.Size) &&
 		c.path(n) == a.path && c.dirMoves == a.moves // else another file may have had the path
 	if a.ok && a.crossed != nil && a.contradicts(*a.crossed) {
-		a.ok = false // read before the change that is known by now
+		a.ok = false // it was read before a change that is known by now
 	}
 	close(a.done)
 	if !a.ok {
@@ -228,8 +228,8 @@ func (c *Cache) aheadCame(a *ahead, data []byte, attr session.Attr, err error) {
 	}
 }
 
-// failed notes that a file could not be fetched or looked at. After scanMaxWasted times it is left alone until a program has opened it;
-// after the first where there is an error, as of a file that may not be read. Called with Cache.mu held.
+// failed notes that a file could not be fetched or looked at. It is left alone until a program opens it: after scanMaxWasted times, or at once
+// where the server has refused, as for a file that may not be read. Called with Cache.mu held.
 func (a *ahead) failed(err error) {
 	if err != nil {
 		a.n.wasted = scanMaxWasted
@@ -238,7 +238,7 @@ func (a *ahead) failed(err error) {
 	a.n.wasted = min(a.n.wasted+1, scanMaxWasted)
 }
 
-// sweep forgets what was fetched in vain, some time after the last fetch.
+// sweep forgets what was fetched in vain. It is called by scan.sweeper for as long as anything is unused.
 func (c *Cache) sweep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -249,7 +249,7 @@ func (c *Cache) sweep() {
 	}
 }
 
-// scanSweep drops content that is too old to be used. Called with mu held.
+// scanSweep drops what is too old to be used. Called with mu held.
 func (c *Cache) scanSweep() {
 	s := &c.scan
 	now := c.now()

@@ -8,21 +8,21 @@ import (
 )
 
 const (
-	smallFile     = 256 << 10       // bytes; larger files have their own reading ahead
-	scanBegins    = 2               // files opened one after the other that make a scan
-	scanWithin    = 5 * time.Second // within which they must follow each other
-	scanWindow    = 4               // files ahead at the beginning; each that is used doubles it,
-	scanMost      = 256             // up to here
-	scanUnderWay  = 64              // files fetched or looked at, at a time
-	scanSteps     = 4096            // entries looked at for the next files, at most
-	scanFew       = 32              // names in a directory whose small files are all fetched, whatever their order
-	scanMaxWasted = 2               // times that a file is fetched in vain before it is left alone
-	scanNear      = 8               // entries that may lie between two files for one to follow the other
+	smallFile     = 256 << 10       // bytes of a file that is fetched ahead, at most; larger ones are read ahead when they are open
+	scanBegins    = 2               // so many files opened one after the other make a scan,
+	scanWithin    = 5 * time.Second // if each comes within this after the one before
+	scanWindow    = 4               // files ahead of the program at the beginning; each that is used doubles it,
+	scanMost      = 256             // up to this
+	scanUnderWay  = 64              // requests for files on their way at a time
+	scanSteps     = 4096            // entries looked at to find the next files, at most
+	scanFew       = 32              // of a directory of so few names all small files are fetched, whatever their order
+	scanMaxWasted = 2               // after so many fetches in vain a file is left alone
+	scanNear      = 8               // a file follows another if it stands so many entries behind it, at most
 )
 
-// scan fetches the small files that a program reading a tree file by file will open next, and looks whether those that were
-// read before are still the same. The order is that of the listings or that of the names, whichever the program is seen to
-// follow, through directories as they are met, or that in which the files were opened the last time.
+// scan fetches the small files that a program will open next that reads a tree file by file, and asks whether those that were
+// read before are still the same. It goes along the listings, in their order or in that of the names, whichever the program is
+// seen to follow, and through directories as they are met; or along the files as they were opened the last time.
 // Guarded by Cache.mu.
 type scan struct {
 	// The last open of a file for reading.
@@ -34,27 +34,27 @@ type scan struct {
 	// Files that were opened one after the other in one of the two orders of their listings.
 	byName bool // it is that of the names
 	streak int  // how many; scanBegins of them make a scan
-	aside  bool // other directories were read between them: then nothing is guessed of what is behind the present one
+	aside  bool // files in other directories were opened between them: then nothing is guessed behind the present directory
 	window int  // files that may be ahead of the program
 
 	// Files that were opened one after the other as they were the last time (fileState.next).
 	again       int // how many
 	windowAgain int // files that may be ahead of the program
 
-	fetched  []*ahead // what was asked for and not used, oldest first; what was used or dropped since leaves at the next sweep
-	unused   int      // of those, the ones that were neither
-	bytes    int64    // of those, within the budget
-	underWay int      // requests on their way
-	sweeper  *time.Timer
+	fetched  []*ahead    // what was asked for, oldest first; what was used or dropped leaves at the next sweep
+	unused   int         // how many of them were neither used nor dropped
+	bytes    int64       // what these take of the budget
+	underWay int         // requests on their way
+	sweeper  *time.Timer // calls sweep; nil while nothing is unused
 
-	hits, misses uint64 // what was used, and what was dropped
+	hits, misses uint64 // how many were used, and dropped
 }
 
 // dirScan is how far a program has come with the files of one directory. Guarded by Cache.mu.
 type dirScan struct {
 	opened   string // the name of the file that was opened last
 	openedAt int64  // when (Cache.now)
-	inOrder  int    // files opened here one after the other in the order that is followed
+	inOrder  int    // how many were opened one after the other in the order that the scan follows
 }
 
 // scanOpened notes that a program opened a file for reading. Called with mu held.
@@ -78,9 +78,9 @@ func (c *Cache) scanOpened(n *Node) {
 			s.aside = true
 		}
 	case s.last == n.id:
-		// Once more the same says nothing about the next.
+		// The same file once more tells nothing about the next.
 	case goesOn && s.streak >= scanBegins && !s.aside && !c.readLately(n.parent):
-		d.inOrder = s.streak // the next directory, by a way we did not foresee
+		d.inOrder = s.streak // the program has come to another directory than was expected
 	default:
 		d.inOrder, s.streak, s.aside = 1, 1, false
 		s.window = scanWindow
@@ -99,8 +99,8 @@ func (c *Cache) scanOpened(n *Node) {
 	c.scanPump()
 }
 
-// keepTime notes that n is opened at now (Cache.now). In the mean the latest time between two opens counts for half; a pause of more
-// than scanWithin begins it anew.
+// keepTime notes that n is opened at now (Cache.now). The last time between two opens counts for half of the mean; after a pause of more than
+// scanWithin the mean begins anew.
 func (s *scan) keepTime(n *Node, now int64) {
 	if s.last == n.id {
 		return
@@ -116,8 +116,7 @@ func (s *scan) keepTime(n *Node, now int64) {
 	s.lastAt = now
 }
 
-// inTime is how many files may be fetched ahead, so that the program comes to the last of them in half the time for which what was
-// fetched counts as just opened (aheadFor): scanWindow to scanMost.
+// inTime is how many files may be fetched ahead so that the program comes to the last of them in half of aheadFor: scanWindow to scanMost.
 func (s *scan) inTime() int {
 	if s.every == 0 {
 		return scanMost
@@ -125,12 +124,13 @@ func (s *scan) inTime() int {
 	return int(max(scanWindow, min(scanMost, int64(aheadFor)/2/s.every)))
 }
 
-// readLately says whether a file was opened in a directory a short while ago. Called with mu held.
+// readLately says whether a file was opened in a directory within scanWithin. Called with mu held.
 func (c *Cache) readLately(dir *Node) bool {
 	return dir.dir.scan.openedAt > 0 && c.now()-dir.dir.scan.openedAt < int64(scanWithin)
 }
 
-// scanSucceeds notes that a file was opened after the last one, and whether it was so the last time. Called with mu held.
+// scanSucceeds notes that a file was opened after the last one, and whether that was so the last time. soon says that it was opened soon
+// after. Called with mu held.
 func (c *Cache) scanSucceeds(n *Node, soon bool) {
 	s := &c.scan
 	if s.last == n.id {
@@ -149,12 +149,12 @@ func (c *Cache) scanSucceeds(n *Node, soon bool) {
 	}
 }
 
-// follows says whether a file comes soon after the last one that was opened in its directory, in one of the two orders, and notes
-// which. A program may read several directories side by side. Called with mu held.
+// follows says whether a file stands shortly behind the last one that was opened in its directory, in one of the two orders, and notes in
+// which. The last one in its directory counts, as a program may read several directories side by side. Called with mu held.
 func (c *Cache) follows(n *Node) bool {
 	s, d := &c.scan, n.parent.dir
 	if !c.readLately(n.parent) {
-		// The first file of another directory. No order tells, so it is taken to follow where fetching ahead has been of use before.
+		// It is the first file of another directory, of which no order tells anything. It is taken to follow where the scan has been right before.
 		return s.streak >= scanBegins && s.hits > 0
 	}
 	l := d.list
@@ -172,14 +172,14 @@ func (c *Cache) follows(n *Node) bool {
 	return false
 }
 
-// scanListed goes on when a directory that the scan runs into has been listed. Called with mu held.
+// scanListed goes on with the scan when a directory has been listed, into which it may lead. Called with mu held.
 func (c *Cache) scanListed() {
 	if c.scan.dir != nil && c.scan.streak >= scanBegins && c.readLately(c.scan.dir) {
 		c.scanPump()
 	}
 }
 
-// scanPump fetches the files that come next, as far as window and budget go. Called with mu held.
+// scanPump fetches the files that come next, as far as the windows and the budget allow. Called with mu held.
 func (c *Cache) scanPump() {
 	s := &c.scan
 	if s.dir == nil || !c.mayGuess() {
@@ -225,10 +225,10 @@ func (c *Cache) scanAgain() {
 	}
 }
 
-// scanTake is scanFile for a name in a listing, where fewer than most are taken. Called with mu held.
+// scanTake is scanFile for an entry of a listing, while fewer than most are taken. Called with mu held.
 func (c *Cache) scanTake(dir *Node, e *listEnt, openedToo bool, taken *int, most int) bool {
 	if *taken >= most {
-		return false // also where names have to be passed by first
+		return false // also before a name that would not be taken
 	}
 	if e.attr.Mode&syscall.S_IFMT != syscall.S_IFREG || e.attr.Flags&session.HasSize == 0 {
 		return true
@@ -240,11 +240,13 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, openedToo bool, taken *int, most
 	return c.scanFile(n, openedToo, taken, &c.scan.window)
 }
 
-// scanFile fetches one of the files that come next, where it is not here yet, and counts it in taken; window is what grows when it
-// is used. One that was opened before is taken only with openedToo: it is looked at where what is here may still be good. Both are
-// for small files: they are opened here without being open on the server, and who keeps a large one open would find another in its
-// place when he reads on. One of several names is left: what comes by one says nothing of the others (hardlink.go), and any may be the
-// one by which it is opened. False where no more are to be fetched now. Called with mu held.
+// scanFile fetches one of the files that come next, unless it is here already, and counts it in taken; window grows when it is used. A file
+// that was opened before is taken only with openedToo; where what is here of it may still be good, it is only looked at. False where no
+// more files are to be fetched now.
+//
+// Only small files are taken, as they are then opened here without being open on the server: a program that keeps a large one open and
+// reads on might find another file in its place. Nor is a file of several names: what is told by one says nothing of the others
+// (hardlink.go), and it may be opened by any. Called with mu held.
 func (c *Cache) scanFile(n *Node, openedToo bool, taken, window *int) bool {
 	if c.scan.underWay >= scanUnderWay {
 		return false

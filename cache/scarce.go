@@ -8,16 +8,16 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// scarceFor is how long nothing is kept open for later and nothing is fetched ahead after a server has refused to open
-// something for a reason of which it did not tell: it may have no more file descriptors.
+// scarceFor is how long nothing is kept open for later, and nothing is fetched ahead, after a server has refused to open
+// something and told no reason: it may have no more file descriptors.
 const scarceFor = 10 * time.Second
 
-// guesses counts the requests on their way that no program waits for and that hold something open. Those that wait for a change
-// are not among them: the change may be waiting in dropGuesses. Guarded by Cache.mu.
+// guesses counts the requests on their way that no program waits for, and for which the server holds something open. One that still waits for
+// a change does not count: that change may itself be waiting in dropGuesses. Guarded by Cache.mu.
 type guesses struct {
 	n     int
-	none  chan struct{} // closed by the end of the last; nil while there is none
-	freed int64         // when one of them, or a file kept open for later, last gave back what it held (Cache.now)
+	none  chan struct{} // closed by the end of the last one; nil while there is none
+	freed int64         // when the server last gave up something that it held open for one of them, or for a kept file (Cache.now)
 }
 
 func (g *guesses) begin() {
@@ -42,7 +42,7 @@ func (c *Cache) mayGuess() bool {
 // pauseGuesses stops all guessing for scarceFor: the server may have no handles left for it. Called with mu held.
 func (c *Cache) pauseGuesses() { c.scarce = c.now() + int64(scarceFor) }
 
-// open is sftpconn's Open for a program, again where the server refuses while it holds handles that no program has.
+// open is sftpconn's Open for a program. It tries again where the server refuses while it has files open that no program has open.
 func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.File, a session.Attr, err error) {
 	asked := c.now()
 	try := func() (err error) {
@@ -53,7 +53,7 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.F
 	return f, a, err
 }
 
-// openPastGuesses is sftpconn's Open, once more where the server refuses while it holds handles for guesses: they are never the
+// openPastGuesses is sftpconn's Open. It tries once more where the server refuses while it holds handles for guesses, which must never be the
 // reason for an error.
 func (c *Cache) openPastGuesses(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.File, a session.Attr, err error) {
 	asked := c.now()
@@ -65,9 +65,9 @@ func (c *Cache) openPastGuesses(ctx context.Context, r sftpconn.OpenRequest) (f 
 	return f, a, err
 }
 
-// pastGuesses is given the outcome of an opening that was asked for at the time given, and has it tried once more where the server may have
-// refused it for the handles that it holds for guesses. Some servers (SFTPGo) say that it is not permitted to who has as many files open as
-// they allow. As a rule that is true, so the guessing is paused for no more than the second try then.
+// pastGuesses takes the outcome err of an opening that was sent at asked (Cache.now). Where the server may have refused it because of handles
+// that it holds for guesses, these are given back, and try is called. Some servers (SFTPGo) deny permission to a client that has as many
+// files open as they allow. Mostly a denial means what it says, so after a second one guessing goes on as before.
 func (c *Cache) pastGuesses(ctx context.Context, asked int64, err error, try func() error) error {
 	denied := c.mayBeFull(err)
 	if !denied && !failure(err) {
@@ -87,14 +87,14 @@ func (c *Cache) pastGuesses(ctx context.Context, asked int64, err error, try fun
 	return err
 }
 
-// mayBeFull says whether a server may have denied an opening as it has as many files open as it allows. OpenSSH denies for permissions
-// alone.
+// mayBeFull says whether the server may have denied an opening because it has as many files open as it allows. OpenSSH denies only for want
+// of permission.
 func (c *Cache) mayBeFull(err error) bool {
 	return hasCode(err, session.StatusPermissionDenied) && !c.conn.KeepsOrder()
 }
 
-// dropGuesses gives back what the server holds open for guesses; false where it holds nothing, and has held nothing since the
-// request that it refuses was asked.
+// dropGuesses pauses guessing, and gives back what the server holds open for guesses. False where it holds nothing for them, and has held
+// nothing since asked (Cache.now), when the request was sent that it has refused.
 func (c *Cache) dropGuesses(ctx context.Context, asked int64) bool {
 	c.mu.Lock()
 	c.pauseGuesses()
