@@ -9,28 +9,30 @@ import (
 	"time"
 )
 
-// DirHandle is an open directory: a position-free view of its listing. Next may be called from several goroutines.
+// DirHandle is an open directory. It has no position of its own: Next is told where to read. Its methods may be called from several
+// goroutines.
 type DirHandle struct {
 	c      *Cache
 	n      *Node
-	opened int64 // when it was (Cache.now)
+	opened int64 // when it was opened (Cache.now)
 
-	list *listing // guarded by Cache.mu
-	// Where the listing ended when it was first seen whole; -1 before. What is made here later is not shown: a program that makes a
-	// name for each that it reads would never come to an end. Guarded by Cache.mu.
+	// Guarded by Cache.mu.
+	list *listing
+	// end is where the listing ended when it was first seen whole; -1 before that. Names that are made here later are not shown: a
+	// program that makes a name for each that it reads would never come to an end.
 	end int
 }
 
-// DirEntry is one name of a listing. "." and ".." are the first two.
+// DirEntry is one name in a directory. "." and ".." are the first two.
 type DirEntry struct {
 	Name string
 	Ino  uint64
-	Mode uint32 // type bits
-	Off  uint64 // where the next entry is
+	Mode uint32 // the type, in the bits of S_IFMT; 0 where only a look-up can tell
+	Off  uint64 // the offset of the next entry
 }
 
-// OpenDir opens a directory. The listing is fetched where it is not known; the first answer of the server is
-// waited for, so that a refusal is opendir(3)'s error.
+// OpenDir opens a directory. Where its listing is not known it is fetched. The first answer of the server is
+// waited for, so that opendir(3) fails where the server refuses.
 func (c *Cache) OpenDir(ctx context.Context, n *Node) (*DirHandle, error) {
 	if !n.isDir() {
 		return nil, fail("opendir", "", syscall.ENOTDIR, nil)
@@ -66,14 +68,14 @@ func (c *Cache) take(d *DirHandle) {
 	d.seeEnd()
 }
 
-// seeEnd notes the end of the listing once it is there. Called with mu held.
+// seeEnd notes the end of the listing, once that is whole. Called with mu held.
 func (d *DirHandle) seeEnd() {
 	if d.end < 0 && d.list.whole() {
 		d.end = d.list.ents.len()
 	}
 }
 
-// wait returns when entry i is there and nothing is in doubt about it, or io.EOF where the listing ends before it.
+// wait returns when entry i of the listing is there and not in doubt; io.EOF where the listing ends before it.
 func (d *DirHandle) wait(ctx context.Context, i int) error {
 	ctx, stop := d.c.bounded(ctx)
 	defer stop()
@@ -100,7 +102,8 @@ func (d *DirHandle) wait(ctx context.Context, i int) error {
 	}
 }
 
-// Next gives the entry at off (0: the first), waiting for the listing to come that far; io.EOF at its end.
+// Next gives the entry at off, which is 0 for the first and DirEntry.Off for the next. It waits until the listing has come that far. The
+// error is io.EOF at the end.
 func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
 	if off < 2 {
 		d.c.mu.Lock()
@@ -124,14 +127,14 @@ func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
 		d.c.mu.Lock()
 		if i >= d.list.ents.len() {
 			d.c.mu.Unlock()
-			return DirEntry{}, io.EOF // rewound meanwhile to a shorter listing
+			return DirEntry{}, io.EOF // the handle was rewound meanwhile, to a shorter listing
 		}
 		e := *d.list.ents.at(i)
 		if !e.gone {
 			if n := d.c.child(d.n, e.name); n != nil {
 				e.ino, e.attr.Mode = n.id, n.attr.Mode
 			} else if d.c.o.FollowSymlinks && e.isLink() {
-				e.attr.Mode = 0 // of what type it is there only a look-up tells
+				e.attr.Mode = 0 // only a look-up tells the type of what it leads to
 			}
 			d.c.mu.Unlock()
 			return DirEntry{Name: e.name, Ino: e.ino, Mode: e.attr.Mode & syscall.S_IFMT, Off: uint64(i) + 3}, nil
@@ -140,14 +143,15 @@ func (d *DirHandle) Next(ctx context.Context, off uint64) (DirEntry, error) {
 	}
 }
 
-// foundMost is for how many entries of a listing Found hands references out. The kernel keeps each, with a node here, which takes twice what
-// the entry does, for as long as it has memory, also where the program has read the name alone: a listing without end would fill the
-// memory with them. Whoever looks at the others asks for each, and it is answered from the listing. A variable for the tests.
+// foundMost is for how many entries of a listing Found hands out references. The kernel keeps each for as long as it has memory, also where
+// the program wants no more than the name; and each costs a node here, which takes twice the memory of an entry. A very long listing would
+// fill the memory. The attributes of further entries have to be asked for one by one, and are answered from the listing. A variable for the
+// tests.
 var foundMost uint64 = 200_000
 
-// Found gives an entry of Next the reference and attributes that READDIRPLUS hands out, with no question to
-// the server. ok is false where there is nothing to hand out: ".", "..", a name gone meanwhile, attributes no longer trusted, and far
-// into a very long listing.
+// Found gives the node and the attributes of an entry, for READDIRPLUS, with a reference and with no question to the server. ok is false where
+// there is nothing to hand out: for "." and "..", a name that is gone meanwhile, attributes that are not trusted any more, and far into a
+// very long listing.
 func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
 	if e.Off < 3 || e.Off-3 >= foundMost {
 		return Found{}, false
@@ -162,11 +166,11 @@ func (d *DirHandle) Found(e DirEntry) (f Found, ok bool) {
 	return c.foundAt(n, place{d.n, e.Name}), true
 }
 
-// maxOwners is how many entries Owners looks at: some more than fit into a reply to the kernel.
+// maxOwners is how many entries Owners looks at: more than fit into one reply to the kernel.
 const maxOwners = 2000
 
-// Owners are the users and groups, each once, of e and of the entries behind it that are there already, as many as maxOwners. to is the
-// Off of the last of these entries.
+// Owners gives the users and the groups, each once, of e and of the entries behind it that are there already, of maxOwners entries at most. to
+// is the Off of the last of them.
 func (d *DirHandle) Owners(e DirEntry) (uids, gids []uint32, to uint64) {
 	if e.Off < 3 {
 		return nil, nil, e.Off
@@ -188,11 +192,11 @@ func (d *DirHandle) Owners(e DirEntry) (uids, gids []uint32, to uint64) {
 	return slices.Collect(maps.Keys(users)), slices.Collect(maps.Keys(groups)), max(uint64(last)+2, e.Off)
 }
 
-// justOpened is how long after opendir(3) the first readdir(3) may show the listing that the opening has found, whatever the timeouts.
+// justOpened is how long after opendir(3) the first readdir(3) may show the listing that was found by the opening, whatever the timeouts.
 const justOpened = time.Second
 
-// Begin is for the first reading: names made and removed since the opening count, and a listing that is too old by now, or no longer
-// kept up to date, is fetched anew.
+// Begin is to be called before the first Next(0): names that were made or removed since the opening are shown as well, and a listing that
+// is too old by now, or not kept up to date any more, is fetched anew.
 func (d *DirHandle) Begin() {
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()
@@ -207,7 +211,7 @@ func (d *DirHandle) Begin() {
 	d.seeEnd()
 }
 
-// Rewind has the next Next(0) show the directory as it is then (rewinddir(3)).
+// Rewind is to be called before a further Next(0), which shows the directory as it is then (rewinddir(3)).
 func (d *DirHandle) Rewind() {
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()
@@ -223,8 +227,8 @@ func (d *DirHandle) Release() {
 	d.c.release(d.n)
 }
 
-// Fsyncdir waits for the changes of names in the directory that are under way, and tells of those that failed after they were
-// answered.
+// Fsyncdir waits for the changes under way in a directory and below it, and returns the errors of those that have failed after they were
+// answered, joined, each once.
 func (c *Cache) Fsyncdir(ctx context.Context, n *Node) error {
 	ctx, stop := c.bounded(ctx)
 	defer stop()

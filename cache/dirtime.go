@@ -6,17 +6,17 @@ import (
 	"sshmount/sftpconn"
 )
 
-// dirTime is who wants to know the mtime that a directory gets by changes of its names (touched). Mostly that is nobody. A program that
-// looks at the directory behind a change (unzip at that of each file, git and make now and then) is likely to do so behind the next one,
-// too: then the server is asked as soon as it has made the change, and the answer is there when the program is so far. Guarded by Cache.mu.
+// dirTime tells whether a program wants to know the mtime that a directory gets when its names are changed (touched). Mostly nobody does. But
+// a program that looks at the directory after a change (unzip after each file, git and make now and then) is likely to do so after the next
+// one, too. Then the server is asked as soon as it has made the change, and its answer is there when the program looks. Guarded by Cache.mu.
 type dirTime struct {
-	wanted bool          // the next change is followed by a question
+	wanted bool          // the server is to be asked after the next change
 	asking chan struct{} // closed when the question that is on its way is answered; nil where none is
-	told   bool          // one was answered, and nobody has looked since
+	told   bool          // a question was answered, and nobody has looked since
 }
 
-// lookedAt notes that somebody looks at a node's attributes, and waits for a question about them that went out before. Called with mu
-// held, but not while it waits.
+// lookedAt notes that a program looks at a node's attributes, and waits for a question about them that is on its way. Called with mu held,
+// but not while it waits.
 func (c *Cache) lookedAt(ctx context.Context, n *Node) {
 	if n.dir == nil {
 		return
@@ -33,7 +33,7 @@ func (c *Cache) lookedAt(ctx context.Context, n *Node) {
 	t.told = false
 }
 
-// askMtime asks for the mtime of a directory that was just changed, where somebody is likely to look at it. Called with mu held.
+// askMtime asks for the mtime of a directory that was just changed, where a program is likely to look at it. Called with mu held.
 func (c *Cache) askMtime(dir *Node) {
 	t := &dir.dir.time
 	t.told = false

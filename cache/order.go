@@ -6,11 +6,11 @@ import (
 	"syscall"
 )
 
-// sortAtOnce is how many names are sorted while the tree stands still; with more it would be noticed.
+// sortAtOnce is how many names may be sorted with Cache.mu held; more would be noticed.
 const sortAtOnce = 4096
 
-// position is where a name stands in a listing, in one of the two orders; false also where that order is not there yet.
-// Called with mu held.
+// position is where a name stands in a listing, in its own order or in that of the names. False where it is not in the listing, and where
+// the order of names is not there yet. Called with mu held.
 func (c *Cache) position(l *listing, name string, byName bool) (int, bool) {
 	i, ok := l.index[name]
 	if !ok || !byName {
@@ -22,7 +22,7 @@ func (c *Cache) position(l *listing, name string, byName bool) (int, bool) {
 	return l.place(name)
 }
 
-// sorted says whether the order by names of a listing is there. Where it isn't it is made: at once, or for the next who asks.
+// sorted says whether the order of names of a listing is there. Where it is not it is made: at once, or, of many names, in the background.
 // Called with mu held.
 func (c *Cache) sorted(l *listing) bool {
 	switch {
@@ -45,14 +45,14 @@ func (c *Cache) sorted(l *listing) bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		l.byName, l.sorting = byName, false
-		for i := len(byName); i < l.ents.len(); i++ { // made here meanwhile
+		for i := len(byName); i < l.ents.len(); i++ { // names that were made here meanwhile
 			l.sortIn(int32(i))
 		}
 	})
 	return false
 }
 
-// sortNames gives the positions of names in their order.
+// sortNames gives the positions of names, in the order of the names.
 func sortNames(names []string) []int32 {
 	byName := make([]int32, len(names))
 	for i := range byName {
@@ -62,7 +62,7 @@ func sortNames(names []string) []int32 {
 	return byName
 }
 
-// sortIn gives an entry that is new in the listing its place in the order by names, where there is one.
+// sortIn puts an entry that is new in the listing into the order of names, where that is there.
 func (l *listing) sortIn(i int32) {
 	if l.byName != nil {
 		at, _ := l.place(l.ents.at(int(i)).name)
@@ -70,12 +70,12 @@ func (l *listing) sortIn(i int32) {
 	}
 }
 
-// place is where a name stands, or would stand, in the order by names.
+// place is where a name stands in the order of names, which is there, or where it would stand.
 func (l *listing) place(name string) (int, bool) {
 	return slices.BinarySearchFunc(l.byName, name, func(i int32, name string) int { return strings.Compare(l.ents.at(int(i)).name, name) })
 }
 
-// entry is the one at a position of one of the two orders, which is there.
+// entry is the entry at a position, in the order of names, which is there, or in the listing's own.
 func (l *listing) entry(i int, byName bool) *listEnt {
 	if byName {
 		return l.ents.at(int(l.byName[i]))
@@ -83,7 +83,7 @@ func (l *listing) entry(i int, byName bool) *listEnt {
 	return l.ents.at(i)
 }
 
-// treeIter goes through a tree depth first, as programs do, along the listings that are known. Used with Cache.mu held.
+// treeIter goes through the files of a tree depth first, as programs do, along the listings that are known. Used with Cache.mu held.
 type treeIter struct {
 	c      *Cache
 	byName bool
@@ -96,7 +96,7 @@ type treePos struct {
 	next int // position of the next entry
 }
 
-// begin puts the iterator behind a name.
+// begin puts the iterator behind a name in dir. When it is through with dir it goes on in the directory above.
 func (it *treeIter) begin(dir *Node, name string) {
 	for at := dir; at != nil; at = at.parent {
 		l := at.dir.list
@@ -112,8 +112,8 @@ func (it *treeIter) begin(dir *Node, name string) {
 	}
 }
 
-// next gives the next entry that is no directory; false at the end of what is known. A directory on the way whose listing is not known
-// is such an end: its listing is asked for, and another iterator goes on when that is there.
+// next gives the next entry that is no directory, and the directory that it is in; false at the end of what is known. A directory without a
+// listing is such an end: its listing is asked for, and when that is there another iterator goes on (scanListed).
 func (it *treeIter) next() (*Node, *listEnt, bool) {
 	for len(it.stack) > 0 {
 		top := &it.stack[len(it.stack)-1]

@@ -7,49 +7,49 @@ import (
 )
 
 const (
-	walkBegins   = 2                      // listed children of one directory that make a walk
-	walkDeep     = 2                      // levels that a program goes down, listing each at once, make one too
-	walkAtOnce   = 300 * time.Millisecond // from one such listing to the next: faster than people are
-	walkWithin   = 10 * time.Second       // within which they must follow each other
-	walkWindow   = 32                     // listings ahead at the beginning; each that is used doubles it,
-	walkMost     = 256                    // up to here
+	walkBegins   = 2                      // so many listed children of one directory make a walk,
+	walkWithin   = 10 * time.Second       // if each comes within this after the one before;
+	walkDeep     = 2                      // so do so many levels that a program goes down, listing each at once,
+	walkAtOnce   = 300 * time.Millisecond // within this after the one above: faster than people are
+	walkWindow   = 32                     // listings ahead of the program at the beginning; each that is used doubles it,
+	walkMost     = 256                    // up to this
 	walkUnderWay = 32                     // listings fetched at a time
-	walkSteps    = 256                    // subdirectories looked at before others get at the tree again
+	walkSteps    = 256                    // subdirectories looked at in one hold of the lock
 )
 
-// walk fetches the listings of directories that a program walking a tree will ask for next: when two children of one directory have
-// been listed, or had so many names looked up that they were, the others are fetched, and then what is in them, breadth first. The
-// same is done when a program lists a directory, one in it and one in that, each at once (walkAtOnce). A listing that was fetched in
-// vain costs its request and is forgotten like any other. Guarded by Cache.mu.
+// walk fetches the listings that a program will ask for next that walks a tree. When two children of one directory have been listed, or had
+// so many names looked up that their listings were fetched, the listings of the other children are fetched, and then of what is in them,
+// breadth first. So they are when a program lists a directory, one in it and one in that, each at once (walkAtOnce). A listing that is
+// fetched in vain costs its request, and is forgotten like any other. Guarded by Cache.mu.
 type walk struct {
 	run       uint64     // the number of the walk; 0: there was none
-	last      int64      // when it was last seen to go on
+	last      int64      // when it was last seen to go on (Cache.now)
 	window    int        // listings that may be ahead of the program
 	unused    int        // listings of this walk that nobody has used yet
-	underWay  int        // of those, on their way
-	byLookups int64      // when so many names were last looked up in a directory that its listing was fetched; 0: never
+	underWay  int        // listings that are on their way before anybody has asked, of this walk and of those before
+	byLookups int64      // when a listing was last fetched because of look-ups (Cache.now); 0: never
 	byName    bool       // the program goes by the order of names, not by that of the listings
-	queue     []*walkDir // directories whose subdirectories are to be fetched
+	queue     []*walkDir // directories whose subdirectories are to be listed
 }
 
-// walkDir is a directory whose subdirectories are to be fetched.
+// walkDir is a directory whose subdirectories are to be listed.
 type walkDir struct {
 	n    *Node    // pinned
-	subs []string // those to come, in the order in which the program is thought to come to them
+	subs []string // the names of those still to be listed, in the order in which the program is thought to come to them
 }
 
 // dirWalk is how a program has gone through one directory and its subdirectories. Times are as of Cache.now. Guarded by Cache.mu.
 type dirWalk struct {
 	children  int    // subdirectories that were listed one after the other
 	at        int64  // when the last of them was
-	to        string // the one with which the walk began
+	to        string // the subdirectory at which the walk was noticed
 	countedAt int64  // when it was last counted among its parent's children; 0: never
-	deep      int    // levels that a program came down to it, listing each at once
+	deep      int    // how many levels above it a program has listed, each at once
 	fetchedBy uint64 // the walk (walk.run) that fetched the listing before anybody asked; 0 once somebody has
-	notAhead  bool   // it is not listed ahead: the last listing ended the session, was refused, or had more names than anybody wanted
+	notAhead  bool   // it is not to be listed ahead: the last listing ended the session, was refused, or was too long to be kept
 }
 
-// noteWalked notes that a program lists a directory, or, byName, looks up so many names in it that it might as well have.
+// noteWalked notes that a program lists a directory, or, with byName, looks up so many names in it that the listing is fetched.
 // Called with mu held.
 func (c *Cache) noteWalked(n *Node, byName bool) {
 	if !c.mayGuess() {
@@ -61,7 +61,7 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 		return
 	}
 	now := c.now()
-	var from []place // directories whose subdirectories are to be fetched, and the one where the program is
+	var from []place // directories whose subdirectories are to be listed, each with the name of the one where the program is
 	count := func(at *Node) {
 		if at.parent.countWalked(at, now) {
 			from = append(from, place{at.parent, at.name})
@@ -69,7 +69,7 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	}
 	count(n)
 	if byName {
-		// A program that looks names up comes to the files deep in the tree first, and to no directory but on the way to them.
+		// A program that looks names up comes to directories only on the way to files, which may be deep in the tree.
 		for at := p; at.parent != nil && at.dir.walk.children == 1; at = at.parent {
 			count(at)
 		}
@@ -93,8 +93,8 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	c.walkPump()
 }
 
-// countDeep counts the levels that a program came down to n, listing each at once. Where they make a walk it gives the directories on the
-// way that were none yet, each with the name by which the program went on. Called with mu held.
+// countDeep counts the levels by which a program has come down to n, listing each at once. Where they make a walk it returns the directories
+// on the way that are not walked through yet, each with the name by which the program has gone on. Called with mu held.
 func (c *Cache) countDeep(n *Node, now int64) (from []place) {
 	p := n.parent
 	if l := p.dir.list; l != nil && l.whole() && now-(l.until-int64(c.timeout)) < int64(walkAtOnce) {
@@ -103,7 +103,7 @@ func (c *Cache) countDeep(n *Node, now int64) (from []place) {
 	if n.dir.walk.deep < walkDeep {
 		return nil
 	}
-	// What was counted before a rename may be more than there are now.
+	// After a rename there may be fewer levels than were counted.
 	for at, i := n, 0; i < n.dir.walk.deep && at.parent != nil; at, i = at.parent, i+1 {
 		if dir := at.parent; dir.dir.walk.children < walkBegins {
 			dir.dir.walk.children, dir.dir.walk.at = walkBegins, now
@@ -113,7 +113,7 @@ func (c *Cache) countDeep(n *Node, now int64) (from []place) {
 	return from
 }
 
-// countWalked counts a child that a program walks through, once, and says whether it makes a walk. Called with mu held.
+// countWalked counts a child of n that a program walks through, once, and says whether that makes it a walk. Called with mu held.
 func (n *Node) countWalked(child *Node, now int64) bool {
 	d := &n.dir.walk
 	if now-d.at > int64(walkWithin) {
@@ -128,7 +128,7 @@ func (n *Node) countWalked(child *Node, now int64) bool {
 	return d.children == walkBegins
 }
 
-// walkReset begins a new walk; what the last one fetched in vain no longer counts. Called with mu held.
+// walkReset begins a new walk; what the last one has fetched in vain counts no longer. Called with mu held.
 func (c *Cache) walkReset() {
 	w := &c.walk
 	for _, d := range w.queue {
@@ -137,7 +137,7 @@ func (c *Cache) walkReset() {
 	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, byLookups: w.byLookups}
 }
 
-// walkUsed notes that a program uses a directory's listing: one that was fetched ahead widens the window. Called with mu held.
+// walkUsed notes that a program uses a directory's listing. Where the walk has fetched it, the window grows. Called with mu held.
 func (c *Cache) walkUsed(n *Node) {
 	w := &c.walk
 	if n.dir.walk.fetchedBy == 0 {
@@ -152,8 +152,8 @@ func (c *Cache) walkUsed(n *Node) {
 	c.walkPump()
 }
 
-// walkFrom has the subdirectories of n fetched, after n's own listing where a program that only looks names up has not asked
-// for it. Called with mu held.
+// walkFrom has the subdirectories of n listed; first n itself, where a program that only looks names up has not asked for that.
+// Called with mu held.
 func (c *Cache) walkFrom(n *Node) {
 	switch {
 	case c.unlisted(n):
@@ -163,8 +163,8 @@ func (c *Cache) walkFrom(n *Node) {
 	}
 }
 
-// walkAdd queues a directory, whose listing is there, to have its subdirectories fetched: first those that come after the one
-// where the walk was noticed. Called with mu held.
+// walkAdd queues a directory, whose listing is there, to have its subdirectories listed: first those behind the one at which the walk was
+// noticed. Called with mu held.
 func (c *Cache) walkAdd(n *Node) {
 	l := n.dir.list
 	d := &walkDir{n: n}
@@ -185,7 +185,7 @@ func (c *Cache) walkAdd(n *Node) {
 	}
 }
 
-// walkListed goes on with what a new listing holds. Called with mu held.
+// walkListed goes on with the walk in a directory that has been listed. Called with mu held.
 func (c *Cache) walkListed(n *Node) {
 	w := &c.walk
 	if w.run == 0 || c.now()-w.last > int64(walkWithin) || n.dir.list == nil {
@@ -197,7 +197,7 @@ func (c *Cache) walkListed(n *Node) {
 	c.walkPump()
 }
 
-// walkPump fetches the listings that come next, as far as the window goes. Called with mu held.
+// walkPump fetches the listings that come next, as far as the window allows. Called with mu held.
 func (c *Cache) walkPump() {
 	w := &c.walk
 	steps := 0
@@ -223,7 +223,7 @@ func (c *Cache) walkPump() {
 	}
 }
 
-// unlisted says whether a directory's listing is neither known nor on its way, and may be fetched. Called with mu held.
+// unlisted says whether a directory's listing may be fetched ahead, and is neither known nor on its way. Called with mu held.
 func (c *Cache) unlisted(n *Node) bool {
 	l := n.dir.list
 	return !n.dir.walk.notAhead && (l == nil || l.done && l.until <= c.now())
