@@ -10,7 +10,8 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// Create makes a regular file (with O_EXCL only if it isn't there) and opens it. A mknod is a Create and a Release.
+// Create opens a regular file, and makes it where it is not there; flags are those of open(2). With O_EXCL it fails with EEXIST where the name
+// is taken. perm are the permission bits of a file that is made. A mknod(2) is a Create and a Release.
 func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
 	excl := flags&syscall.O_EXCL != 0
 	if excl {
@@ -37,13 +38,13 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags, perm uint32, sure bool) (Found, *Handle, error) {
 	excl := flags&syscall.O_EXCL != 0
 	var p string
-	var before *Node // what had the name when the change had its turn
-	var asked stamp
+	var before *Node // what had the name when the change got its turn
+	var asked stamp  // of before
 	var f *sftpconn.File
 	var a session.Attr
-	var self *Handle // guarded by mu, as what follows
+	var self *Handle // guarded by mu, like found and unwanted
 	var found Found
-	unwanted := false
+	unwanted := false // the program has given up, and takes neither handle nor reference
 	_, err := c.queue.submit(ctx, change{
 		op: "create", names: []place{{dir, name}},
 		locate: func() (_ []string, err error) {
@@ -96,7 +97,8 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 	return Found{}, nil, err
 }
 
-// recreate opens a file that has bytes on their way with O_TRUNC: then the creation would overtake them. Without a handle it is not there.
+// recreate is Create with O_TRUNC for a file that is known and has bytes on their way: it is truncated when these have arrived, as a creation
+// would overtake them. Without handle and error there is no such file.
 func (c *Cache) recreate(ctx context.Context, dir *Node, name string, flags uint32) (Found, *Handle, error) {
 	p, err := c.childPath(ctx, dir, name)
 	if err != nil {
@@ -121,7 +123,8 @@ func (c *Cache) recreate(ctx context.Context, dir *Node, name string, flags uint
 	return c.found(n), h, nil
 }
 
-// createFile has the server make a file, or open the one that is there.
+// createFile has the server make a file, or, without excl, open the one that is there. sure says that the name is known to be free. It
+// returns the attributes of what is open.
 func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequest, excl, sure bool) (*sftpconn.File, session.Attr, error) {
 	const op = "create"
 	var f *sftpconn.File
@@ -158,8 +161,8 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 	return f, a, nil
 }
 
-// created enters a file that the server has made, or opened where it was not to be made anew. before is the node that had the name when
-// the server was asked to, nil for none, and asked its stamp from then. Called with mu held.
+// created enters a file that the server has made, or, without excl, may only have opened, and returns its node. before is the node that had
+// the name when the change got its turn, or nil, and asked its stamp from then. Called with mu held.
 func (c *Cache) created(dir *Node, name string, a session.Attr, excl bool, before *Node, asked stamp) *Node {
 	if excl {
 		c.forgetName(dir, name) // what had the name before is not what was made now
@@ -171,14 +174,14 @@ func (c *Cache) created(dir *Node, name string, a session.Attr, excl bool, befor
 	if n == nil || n != before || !sameType(n, a) || n.gen == asked.gen && !asked.dirty && n.sent == 0 {
 		return c.enter(dir, name, a)
 	}
-	// It is a file that is written here: what the server has told may be of before.
+	// The file is being changed here: what the server has told may be of before.
 	if n.gen == asked.gen && n.sent == 0 {
 		c.keepAsked(n, asked, a)
 	}
 	return n
 }
 
-// createRequest is the opening that makes a file.
+// createRequest makes the request that creates a file at p. Once self leads to its handle the path is that of the handle's node.
 func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpconn.OpenRequest {
 	pflags := openFlags(flags) | session.OpenCreate
 	if flags&syscall.O_TRUNC != 0 {
@@ -197,8 +200,8 @@ func (c *Cache) createRequest(p string, flags, perm uint32, self **Handle) sftpc
 	}
 }
 
-// createRemote makes a file. One that is known not to be there is made with EXCL, even if the program did not ask for it:
-// then it is ours, and its mode may be set in the same flight. made says that it was surely not there before.
+// createRemote sends the request of a creation. Where the name is known to be free (sure) it asks for EXCL, also for a program that did not:
+// then the file is certainly new, and its mode may be set in the same flight. made says that it is new.
 func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl, sure bool) (f *sftpconn.File, a session.Attr, made bool, err error) {
 	if excl || sure {
 		own := req
@@ -209,7 +212,7 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 			f, a, err = c.conn.Open(ctx, own)
 			return err
 		}
-		if err = try(); c.mayBeFull(err) { // what else is refused may be there already
+		if err = try(); c.mayBeFull(err) { // any other refusal may be because the name is taken
 			err = c.pastGuesses(ctx, asked, err, try)
 		}
 		switch {
@@ -221,8 +224,8 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 			if excl && !ours {
 				return f, a, false, err
 			}
-			req.SetPerm = ours // the server's umask may have taken bits from it
-		case failure(err) && !excl: // something may have come there, which the program did not rule out
+			req.SetPerm = ours // the server's umask may have taken bits from its mode
+		case failure(err) && !excl: // the name may have been taken meanwhile, which the program allows
 		default:
 			return f, a, false, err
 		}
@@ -231,9 +234,9 @@ func (c *Cache) createRemote(ctx context.Context, req sftpconn.OpenRequest, excl
 	return f, a, false, err
 }
 
-// oursSince says whether a file that is there now can only have been made by the creation that was sent at the time
-// given and got no answer: a moment before the name was free, and it is empty and not older. Without an idea of the
-// server's clock it can't be told.
+// oursSince says whether the file at path can only have been made by the creation that was sent at the time given and got
+// no answer: the name was free a moment before, and the file is empty and not older. False where the server's clock is
+// not known.
 func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool {
 	if !c.clockKnown.Load() {
 		return false

@@ -9,14 +9,15 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// createAsync answers a creation whose outcome is known, and has it done in its turn.
+// createAsync is Create with -o async where the outcome is known: the program has its answer, and the file is made in its turn. It returns
+// errOvertaken where the outcome is not known any more.
 func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, perm uint32) (Found, *Handle, error) {
 	b := c.newBackend()
 	b.created = make(chan struct{})
 	var p string
 	var found Found
 	var self *Handle
-	req := c.createRequest("", flags, perm, &self) // its path is that of the handle
+	req := c.createRequest("", flags, perm, &self) // there is a handle when it is sent
 	_, err := c.queue.submit(ctx, change{
 		op: "create", sure: true, names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		still: func() bool { return c.freeIn(dir, name) },
@@ -29,7 +30,7 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 		run: func(ctx context.Context) error { return c.createAnswered(ctx, b, place{dir, name}, p, req, flags) },
 	})
 	if err != nil && self == nil {
-		return Found{}, nil, err // the backlog had no room and the program did not wait for it
+		return Found{}, nil, err // nothing has entered the tree
 	}
 	if err != nil {
 		b.failed = err
@@ -44,7 +45,7 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 	return found, self, nil
 }
 
-// createAnswered has the server make the file of b, of which the program was told that it is made. p is its path, for errors.
+// createAnswered has the server make the remote file of b, of which the program was told that it is made. p is its path, for errors.
 func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p string, req sftpconn.OpenRequest, flags uint32) error {
 	defer close(b.created)
 	excl := flags&syscall.O_EXCL != 0
@@ -60,11 +61,11 @@ func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p stri
 		return err
 	})
 	if excl && errors.Is(err, sftpconn.ErrUncertain) {
-		// The name was free and the program has been told that the file is made: what is there now is it.
+		// The name was free when the program was told that the file is made, so what is there now is that file.
 		f, a, err = c.conn.Open(ctx, req)
 	}
 	if err == nil && !made && a.Size > 0 && flags&syscall.O_TRUNC == 0 {
-		// What the program has written to a new file has no place in one that has bytes.
+		// What a program writes to a new file must not go into one that has content.
 		f.Close()
 		err = fail("create", p, syscall.EEXIST, errors.New("a file that is not empty has come there meanwhile"))
 	}

@@ -5,9 +5,10 @@ import (
 	"syscall"
 )
 
-// openNameless opens a file once more whose last name was taken away from here, as by /dev/stdin and /proc/self/fd: the server can't
-// find it any more, so it is used by what another handle has open there. nil where no handle may do all that this one is to do.
-// Where the name was lost on the server something else may have it, and the kernel has to look.
+// openNameless opens a file whose last name was removed from here, and that is open still: programs do so by /dev/stdin and /proc/self/fd.
+// The server can't find it by a name any more, so the new handle shares the remote file of another one. h is nil where no other handle was
+// opened for all that flags ask for, and where the name was not removed from here but lost on the server: then something else may have it,
+// and the kernel has to look it up.
 func (c *Cache) openNameless(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,7 +31,7 @@ func (c *Cache) openNameless(ctx context.Context, n *Node, flags uint32) (h *Han
 		return nil, false
 	}
 	c.mu.Unlock()
-	_, err := created.b.fileSoon(ctx) // its creation is on its way (-o async)
+	_, err := created.b.fileSoon(ctx) // its creation is still on its way (-o async)
 	c.mu.Lock()
 	if _, open := n.file.handles[created]; err != nil || !open || n.parent != nil {
 		return nil, false
@@ -38,7 +39,7 @@ func (c *Cache) openNameless(ctx context.Context, n *Node, flags uint32) (h *Han
 	return c.newHandle(n, created.b.share(), flags), n.file.keepPages(true)
 }
 
-// truncateOpened does what O_TRUNC asks for to a file that openNameless has opened.
+// truncateOpened truncates a file that openNameless has opened, where flags have O_TRUNC.
 func (c *Cache) truncateOpened(ctx context.Context, h *Handle, flags uint32) error {
 	if flags&syscall.O_TRUNC == 0 {
 		return nil

@@ -40,8 +40,9 @@ func (c *Cache) Symlink(ctx context.Context, dir *Node, name, target string) (Fo
 	return found, err
 }
 
-// makeName has ask make a name that was free, of something of type kind (S_IFMT) that will look otherwise as will says. will is
-// called with mu held. made says that the server has answered; else what is found is foreseen.
+// makeName makes a directory or a symbolic link at a free name. kind is its type, of S_IFMT; will gives the rest of the attributes that it
+// is expected to have, and is called with mu held; ask has the server make it, at the path p. made says that the server has done so; else
+// found is what is foreseen (-o async).
 func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string, kind uint32, will func() session.Attr,
 	ask func(ctx context.Context, p string) (session.Attr, error)) (found Found, made bool, err error) {
 	if err := c.mustBeFree(dir, name, op); err != nil {
@@ -49,8 +50,8 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 	}
 	var p string
 	var got session.Attr
-	var refused error // why what the server shows is not what was made
-	unwanted := false // guarded by mu, as is what follows
+	var refused error // why what the server shows is not what was made; guarded by mu, like unwanted
+	unwanted := false // the program has given up, and gets no reference
 	ch := change{
 		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		still: func() bool { return c.freeIn(dir, name) },
@@ -86,7 +87,7 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 	unwanted = err != nil
 	c.mu.Unlock()
 	if err != nil {
-		if answer.Node != nil { // it was made when the program had just given up
+		if answer.Node != nil { // it was made when the program had just given up: it does not take the reference
 			c.Forget(answer.Node.id, 1)
 		}
 		c.notMade(dir, name, err)
@@ -108,7 +109,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		return Found{}, err
 	}
 	var from, p string
-	var known place // whose path from is
+	var known place // the name of n that from leads to
 	var found Found
 	ch := change{
 		op: op, sure: c.surelyLinked(n, place{dir, name}), names: []place{{dir, name}},
@@ -157,7 +158,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 	return found, nil
 }
 
-// locateName is the locate of a change of one name.
+// locateName makes the hook locate of a change of one name, which sets *p to its path.
 func (c *Cache) locateName(p *string, dir *Node, name string) func() ([]string, error) {
 	return func() (_ []string, err error) {
 		if *p, err = c.namePath(dir, name); err != nil {
@@ -167,7 +168,8 @@ func (c *Cache) locateName(p *string, dir *Node, name string) func() ([]string, 
 	}
 }
 
-// submitSure is queue.submit with the server's answer where the outcome of a change was sure and is not any more when it has its turn.
+// submitSure is queue.submit. Where the outcome of a change was sure, and is not when it is to enter the tree, it is submitted once more, as
+// one whose program waits for the server.
 func (c *Cache) submitSure(ctx context.Context, ch change) (done bool, err error) {
 	done, err = c.queue.submit(ctx, ch)
 	if errors.Is(err, errOvertaken) {
@@ -177,8 +179,8 @@ func (c *Cache) submitSure(ctx context.Context, ch change) (done bool, err error
 	return done, err
 }
 
-// inTurn gives the path of a name for a change that has its turn now: p, by which it was answered, but where a rename of a directory above
-// it was refused since (-o async).
+// inTurn gives the path of a name for the request of a change that has its turn now. It is p, by which the program was answered, unless a
+// rename of a directory above was refused since (-o async).
 func (c *Cache) inTurn(at place, p string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,7 +190,7 @@ func (c *Cache) inTurn(at place, p string) string {
 	return p
 }
 
-// mustBeFree refuses at once a name that no file can have, or that is known to be taken.
+// mustBeFree refuses, without asking, a name that no file can have, or that is known to be taken.
 func (c *Cache) mustBeFree(dir *Node, name, op string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,14 +204,14 @@ func (c *Cache) mustBeFree(dir *Node, name, op string) error {
 	return nil
 }
 
-// surelyFree says whether a name is known not to be there, in a directory that is.
+// surelyFree says whether a name is known not to be there. It takes mu.
 func (c *Cache) surelyFree(dir *Node, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.freeIn(dir, name)
 }
 
-// freeIn is surelyFree, called with mu held.
+// freeIn is surelyFree with mu held.
 func (c *Cache) freeIn(dir *Node, name string) bool {
 	if !dir.isDir() {
 		return false
@@ -218,7 +220,7 @@ func (c *Cache) freeIn(dir *Node, name string) bool {
 	return state == absent
 }
 
-// notMade keeps what a refusal to make a name says of it: it is there, or may be.
+// notMade distrusts a name that could not be made, where err says that it is there, or leaves open whether it was made.
 func (c *Cache) notMade(dir *Node, name string, err error) {
 	if !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.EISDIR) && !unanswered(err) {
 		return
@@ -228,7 +230,8 @@ func (c *Cache) notMade(dir *Node, name string, err error) {
 	c.distrustName(place{dir, name}) // the listing, too, is older than that name
 }
 
-// predict enters a name whose making the server has still to confirm. Called with mu held.
+// predict enters a name that the server has still to make, with attributes a and the owner and times that it is expected to get. Called with
+// mu held.
 func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 	now := seconds(c.ChangeTime().Unix())
 	a.Flags = session.HasMode | session.HasSize | session.HasOwner | session.HasTimes
@@ -240,7 +243,8 @@ func (c *Cache) predict(dir *Node, name string, a session.Attr) Found {
 	return c.found(n)
 }
 
-// made enters a name that the server has made, with the attributes that it showed in the same flight. Called with mu held.
+// made enters a name that the server has made, with the attributes got that it has shown in the same flight. It fails with ESTALE where
+// these are not of the type kind. Called with mu held.
 func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (*Node, error) {
 	if withType(got)&syscall.S_IFMT != kind {
 		return nil, fail("stat", p, syscall.ESTALE, errors.New("something else has the name now"))
@@ -251,7 +255,7 @@ func (c *Cache) made(dir *Node, name, p string, kind uint32, got session.Attr) (
 	return n, nil
 }
 
-// enter puts a name made here into the tree. Called with mu held.
+// enter puts a name that was made here into the tree, with attributes a, and returns its node. Called with mu held.
 func (c *Cache) enter(dir *Node, name string, a session.Attr) *Node {
 	n := c.child(dir, name)
 	if n != nil && !sameType(n, a) {
@@ -272,7 +276,7 @@ func (c *Cache) enter(dir *Node, name string, a session.Attr) *Node {
 	return n
 }
 
-// nameAdded brings a directory's listing and absences up to date. Called with mu held.
+// nameAdded enters a new name in its directory's listing and absences. Called with mu held.
 func (c *Cache) nameAdded(dir *Node, name string, n *Node) {
 	delete(dir.dir.missing, name)
 	if l := dir.dir.list; l != nil {

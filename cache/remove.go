@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// Unlink takes away a name of something that is no directory.
+// Unlink removes a name of something that is no directory.
 func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	const op = "unlink"
 	c.mu.Lock()
@@ -33,7 +33,7 @@ func (c *Cache) Unlink(ctx context.Context, dir *Node, name string) error {
 	})
 }
 
-// Rmdir takes away an empty directory.
+// Rmdir removes an empty directory.
 func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	const op = "rmdir"
 	c.mu.Lock()
@@ -64,7 +64,7 @@ func (c *Cache) Rmdir(ctx context.Context, dir *Node, name string) error {
 	})
 }
 
-// submitRemoval has run take a name away, by its path at that time.
+// submitRemoval submits a removal; run has the server remove the name at p. sure is change.sure.
 func (c *Cache) submitRemoval(ctx context.Context, op string, at place, sure bool, run func(ctx context.Context, p string) error) error {
 	var p string
 	_, err := c.queue.submit(ctx, change{
@@ -76,7 +76,7 @@ func (c *Cache) submitRemoval(ctx context.Context, op string, at place, sure boo
 	return err
 }
 
-// surelyEmpty says whether a directory is known to hold nothing. Called with mu held.
+// surelyEmpty says whether a directory is known to be empty. Called with mu held.
 func (c *Cache) surelyEmpty(n *Node) bool {
 	l := n.dir.list
 	if len(n.dir.children) > 0 || l == nil || !l.whole() || l.until <= c.now() || !n.provesAbsence() {
@@ -90,10 +90,10 @@ func (c *Cache) surelyEmpty(n *Node) bool {
 	return true
 }
 
-// removed enters the outcome of a removal. Called with mu held.
+// removed enters in the tree the outcome of a removal; err is the server's answer. Called with mu held.
 func (c *Cache) removed(dir *Node, name string, err error) {
 	if n := c.child(dir, name); n != nil && n.isDir() && errors.Is(err, syscall.ENOTEMPTY) {
-		c.distrust(n) // there is more in it than is known here
+		c.distrust(n) // it has names that are not known here
 	}
 	if err != nil && !errors.Is(err, syscall.ENOENT) {
 		return
@@ -106,12 +106,13 @@ func (c *Cache) removed(dir *Node, name string, err error) {
 	c.touched(dir)
 }
 
-// discarded says whether a file was removed here, and there, too: nobody will look for what was written to it. Called with mu held.
+// discarded says whether a file was removed from here, and is removed on the server: nobody will look for what was written to it. Called with
+// mu held.
 func (n *Node) discarded() bool {
 	return n.removed && n.parent == nil && len(n.there) == 0 && n.making.dir == nil
 }
 
-// noteRemoved notes that a name is taken away from here, before it is forgotten. Called with mu held.
+// noteRemoved notes, before a name is forgotten, that it is taken away from here (Node.removed). Called with mu held.
 func (c *Cache) noteRemoved(dir *Node, name string) {
 	if n := c.child(dir, name); n != nil {
 		n.removed = len(n.also) == 0

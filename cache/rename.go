@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Rename moves a name. It replaces what has the new name, but with noReplace.
+// Rename moves a name. What has the new name is replaced; with noReplace that is EEXIST instead.
 func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node, newname string, noReplace bool) error {
 	const op = "rename"
 	var from, to string
@@ -50,12 +50,12 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	return err
 }
 
-// renamed enters the outcome of a rename. Called with mu held.
+// renamed enters in the tree the outcome of a rename; err is the server's answer. Called with mu held.
 func (c *Cache) renamed(from, to place, err error) {
 	n := c.child(from.dir, from.name)
 	switch {
 	case err == nil && n != nil && n == c.child(to.dir, to.name):
-		// Two names of one file, as far as was known here: then the server has left both.
+		// They were two names of one file, as far as is known here: then the server has left both.
 		c.doubtName(from.dir, from.name)
 		c.doubtName(to.dir, to.name)
 	case err == nil:
@@ -67,7 +67,7 @@ func (c *Cache) renamed(from, to place, err error) {
 	}
 }
 
-// locateRename is the locate of a rename.
+// locateRename makes the hook locate of a rename, which sets *from and *to to the paths.
 func (c *Cache) locateRename(from, to *string, src, dst place) func() ([]string, error) {
 	return func() (_ []string, err error) {
 		if *from, err = c.namePath(src.dir, src.name); err != nil {
@@ -83,7 +83,7 @@ func (c *Cache) locateRename(from, to *string, src, dst place) func() ([]string,
 	}
 }
 
-// renameRefused is the errno of a rename that can't succeed by what is known of the two names; 0 where it may.
+// renameRefused is the errno of a rename that can't succeed, by what is known of the two names; 0 where it may.
 func renameRefused(src *Node, srcState knowledge, dst *Node, dstState knowledge, noReplace bool) syscall.Errno {
 	both := srcState == present && dstState == present
 	switch {
@@ -99,13 +99,13 @@ func renameRefused(src *Node, srcState knowledge, dst *Node, dstState knowledge,
 	return 0
 }
 
-// mayBeOneFile says whether two files look as if they were one by a hard link that others have made. A rename of the one onto the other
-// leaves both names then. Called with mu held.
+// mayBeOneFile says whether two nodes may be one file, by a hard link that others have made: they look the same. Then a rename of the one onto
+// the other leaves both names. Called with mu held.
 func mayBeOneFile(a, b *Node) bool {
 	return a != nil && b != nil && a != b && a.isReg() && b.isReg() && tellsAll(a.attr) && signatureOf(a.attr) == signatureOf(b.attr)
 }
 
-// move brings the tree up to date with a rename. Called with mu held.
+// move enters a rename in the tree. Called with mu held.
 func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	n := c.child(dir, name)
 	stays := mayBeOneFile(n, c.child(newdir, newname))
@@ -130,7 +130,7 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	c.noteRemoved(newdir, newname)
 	c.forgetName(newdir, newname)
 	if n == nil {
-		// Only the server knows what it was: the new name is asked for when somebody wants it.
+		// Only the server knows what was moved: the new name is asked for when somebody wants it.
 		delete(newdir.dir.missing, newname)
 		c.distrust(newdir)
 		c.touched(newdir)
@@ -143,7 +143,7 @@ func (c *Cache) move(dir *Node, name string, newdir *Node, newname string) {
 	c.retireIfUnheld(dir)
 }
 
-// lastMove tells the last rename of a node or of what is above it; it grows with each. Called with mu held.
+// lastMove is the number of the last rename of a node or of a directory above it; it grows with each. Called with mu held.
 func (c *Cache) lastMove(n *Node) (last uint64) {
 	for ; n != nil; n = n.parent {
 		last = max(last, n.moved)
@@ -151,9 +151,10 @@ func (c *Cache) lastMove(n *Node) (last uint64) {
 	return last
 }
 
-// strayed says whether the answer about a path p that was n's, or of a name in n, may be about what a rename has brought
-// there or taken away: one was entered since the question was prepared, or, where the answer is that there is no such
-// name, one is under way. It has to be asked again, by the path that there is then. Called with mu held.
+// strayed says whether a rename may have crossed with a question about the path p of n, or of a name in n, so that the answer
+// is about something else; since is lastMove(n) from before the question. One has, where it was entered in the tree since; or may have, where
+// it is under way, and the answer is that there is no such name (absent). Then the question has to be put again, by the path of then. Called
+// with mu held.
 func (c *Cache) strayed(ctx context.Context, n *Node, since uint64, p string, absent bool) bool {
 	return c.lastMove(n) != since || absent && c.queue.moving(ctx, p)
 }
