@@ -8,32 +8,31 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// Attr of a node, with the remote side's ids. Times are whole seconds, as SFTP v3 has them.
+// Attr are the attributes of a node, with the remote side's ids. Times are in whole seconds since 1970, as SFTP v3 has them.
 type Attr struct {
 	Ino      uint64
 	Mode     uint32 // type and permission bits as in stat(2)
 	Size     uint64 // bytes
 	UID, GID uint32
 	Nlink    uint32
-	Atime    int64 // seconds since 1970
+	Atime    int64
 	Mtime    int64
-	Ctime    int64 // SFTP has none: the mtime
+	Ctime    int64 // the mtime, as SFTP has none
 }
 
 // Found is an answer about a name: the node, its attributes, and for how long either may be trusted from now.
-// Each Found with a Node counts as one reference of the kernel, given back by Forget.
+// Each Found with a Node takes a reference for the kernel, which Forget gives back.
 type Found struct {
 	Node    *Node
 	Attr    Attr
-	TTL     time.Duration // that the name leads to the node, or to none
-	AttrTTL time.Duration // the attributes
+	TTL     time.Duration // how long the name leads to the node, or to none
+	AttrTTL time.Duration // how long the attributes are good
 }
 
 // valid says whether a node's attributes may be trusted now. Called with mu held.
 func (c *Cache) valid(n *Node) bool { return n.until > c.now() }
 
-// keepAttr takes what the server said of a node. Called with mu held; the caller has seen to it that
-// no change made here crossed with the answer.
+// keepAttr enters what the server tells of a node. Called with mu held; no change made here has crossed with the answer.
 func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	c.noticeContent(n, a)
 	a.Mode = withType(a)
@@ -47,7 +46,7 @@ func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	n.link = nil
 }
 
-// modeSeen enters a node's mode. Called with mu held.
+// modeSeen enters a node's mode, and what follows from it for a directory. Called with mu held.
 func (c *Cache) modeSeen(n *Node, mode uint32) {
 	if n.isDir() && searchable(mode) != searchable(n.attr.Mode) {
 		c.distrust(n) // the server may list all names now, or none
@@ -58,12 +57,12 @@ func (c *Cache) modeSeen(n *Node, mode uint32) {
 	n.attr.Mode = mode
 }
 
-// othersSet enters attributes other than the size that the server has taken, or surely will. fresh says that they were asked for
-// within justWritten of the file's last acknowledged write. Called with mu held.
+// othersSet enters attributes other than the size that the server has set, or surely will. fresh says that this was asked for within
+// justWritten of the file's last acknowledgement. Called with mu held.
 func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 	c.changed(n)
 	if n.isDir() && a.Flags&session.HasMode != 0 && a.Mode&syscall.S_IRUSR == 0 {
-		c.distrust(n) // who may still list it the server has to say
+		c.distrust(n) // only the server can say who may list it now
 	}
 	c.applied(n, a)
 	if f := n.file; f != nil && a.Flags&session.HasTimes != 0 {
@@ -72,8 +71,8 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 				size, _ := f.data.Size()
 				n.attr.Size = uint64(size)
 			}
-			// What was just written here is still what is held here, for all that costs something to read again. Of anything
-			// else the time that would have told of a change on the server is gone: the next open reads it again.
+			// The mtime that would have told of a change made elsewhere is gone now. So the next open reads the file again, unless
+			// it was just written here, and is so large that this would cost something.
 			ours := fresh && (f.written.untold || f.version.known && f.version.own)
 			c.markOwn(f, signatureOf(n.attr))
 			f.version.known, f.version.racy = ours, f.version.racy || n.attr.Size <= cheapAgain
@@ -82,7 +81,7 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 	}
 }
 
-// applied enters in the node, and in its directory's listing, attributes that the server has taken. Called with mu held.
+// applied enters attributes that the server has set in a node and in its directory's listing. Called with mu held.
 func (c *Cache) applied(n *Node, a session.Attr) {
 	if a.Flags&session.HasMode != 0 {
 		c.modeSeen(n, n.attr.Mode&syscall.S_IFMT|a.Mode)
@@ -110,7 +109,7 @@ func (c *Cache) applied(n *Node, a session.Attr) {
 	}
 }
 
-// withType gives attributes without a type (servers may leave it out) that of a regular file.
+// withType is the mode in attributes. Where the server has left the type out it is that of a regular file.
 func withType(a session.Attr) uint32 {
 	if a.Mode&syscall.S_IFMT == 0 {
 		return a.Mode | syscall.S_IFREG
@@ -118,17 +117,17 @@ func withType(a session.Attr) uint32 {
 	return a.Mode
 }
 
-// sameType says whether an answer can be about the node, or something else has its name now.
+// sameType says whether an answer can be about the node by its type; if not, something else has its name now.
 func sameType(n *Node, a session.Attr) bool {
 	return n.attr.Mode&syscall.S_IFMT == withType(a)&syscall.S_IFMT
 }
 
-// expire makes the next question about a node go to the server. Called with mu held.
+// expire has the next question about a node go to the server. Called with mu held.
 func (n *Node) expire() { n.until, n.ours = 0, 0 }
 
-// touched notes a change of a directory's names made here. The mtime that this gives the directory is the server's to say: our clock's
-// time stands in for it until somebody asks for the attributes. With Async nobody waits for the server, so it stands for as long as
-// attributes are trusted. Called with mu held.
+// touched notes a change of a directory's names made here. The server gives the directory an mtime for it, for which the time of our clock
+// stands in until somebody asks for the attributes. With Async it stands for as long as attributes are trusted, so that nobody has to wait
+// for the server. Called with mu held.
 func (c *Cache) touched(dir *Node) {
 	c.changed(dir)
 	dir.attr.Mtime = seconds(c.ChangeTime().Unix())
@@ -136,7 +135,7 @@ func (c *Cache) touched(dir *Node) {
 	c.askMtime(dir)
 }
 
-// shown is what programs see of a node. Called with mu held.
+// shown are the attributes of a node as programs see them. Called with mu held.
 func (c *Cache) shown(n *Node) Attr {
 	a := Attr{
 		Ino: n.id, Mode: n.attr.Mode, Size: n.attr.Size, UID: n.attr.UID, GID: n.attr.GID, Nlink: 1 + uint32(len(n.also)),
@@ -177,8 +176,8 @@ func (c *Cache) foundAt(n *Node, at place) Found {
 	return f
 }
 
-// attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime is a guess of our clock. The kernel would
-// go on showing that of a written file when the server has given it another. Called with mu held.
+// attrTTL is for how long a node's attributes may still be trusted: not at all where the mtime is our clock's, which the kernel would go on
+// showing when the server has given the file another. Called with mu held.
 func (c *Cache) attrTTL(n *Node) time.Duration {
 	if n.mtimeGuessed || n.mtimeToCome() {
 		return 0
@@ -194,7 +193,8 @@ func (c *Cache) ttl(n *Node) time.Duration {
 	return max(0, time.Duration(n.until-c.now()))
 }
 
-// Getattr answers with a node's attributes. h may be nil; with it a file that has no name any more is asked for by its handle.
+// Getattr gives a node's attributes, and for how long they may be trusted. h is a handle of the node, by which a file is asked about that has
+// no name any more; it may be nil.
 func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Duration, error) {
 	c.mu.Lock()
 	c.lookedAt(ctx, n)
@@ -213,8 +213,7 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 	return c.tell(n), c.attrTTL(n), nil
 }
 
-// gone notes that the server has no such name any more. The path says which name was asked for: the node
-// may have been moved meanwhile.
+// gone takes from a node the name at the path p, by which the server did not find it. It does nothing where the node was moved meanwhile.
 func (c *Cache) gone(ctx context.Context, n *Node, p string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,8 +226,8 @@ func (c *Cache) gone(ctx context.Context, n *Node, p string) {
 	c.notifyName(dir.id, name)
 }
 
-// notThere notes that the server did not find at p what a node is: nothing is there, or a link that leads nowhere, or no directory
-// (OpenSSH calls all three NO_SUCH_FILE).
+// notThere is gone where the server may have something else at p: a link that leads nowhere, or no directory (OpenSSH says NO_SUCH_FILE in
+// either case).
 func (c *Cache) notThere(ctx context.Context, n *Node, p string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -237,19 +236,19 @@ func (c *Cache) notThere(ctx context.Context, n *Node, p string) {
 	}
 }
 
-// replaced notes that something else may have a node's name now: the next question about the name goes to the server. Called with
-// mu held.
+// replaced takes its first name from a node, as something else may have it now: the next question about the name goes to the server. Called
+// with mu held.
 func (c *Cache) replaced(n *Node) {
 	if n.parent != nil {
 		c.anothers(place{n.parent, n.name})
 	}
 }
 
-// anothers is replaced for one of a node's names. Called with mu held.
+// anothers is replaced for any name of a node. Called with mu held.
 func (c *Cache) anothers(at place) {
 	c.forgetChild(at.dir, at.name)
 	if e := at.dir.dir.list.named(at.name); e != nil {
-		e.attr = session.Attr{} // of what type it is now only a look-up tells
+		e.attr = session.Attr{} // only a look-up tells what it is now
 	}
 	c.distrustName(at)
 }

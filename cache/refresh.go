@@ -8,10 +8,11 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// refresh asks the server for a node's attributes, by its name or, where it has none, by an open handle.
+// refresh asks the server for a node's attributes and enters them: by its name or, where it has none, by a handle of it that is open, which is
+// h unless that is nil.
 func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	c.mu.Lock()
-	nameless := n.parent == nil && n != c.root || !n.isDir() && c.path(n) == "" // in a directory that is gone it has none either
+	nameless := n.parent == nil && n != c.root || !n.isDir() && c.path(n) == "" // a name in a directory that is gone is none either
 	if h == nil && n.file != nil {
 		for other := range n.file.handles {
 			h = other
@@ -51,13 +52,14 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 	return c.refreshMet(ctx, n, h, p, asked, a)
 }
 
-// refreshMet is what refresh does with the attributes a that the server has told of the name p.
+// refreshMet enters the attributes a that the server has told of the name p of a node; asked is the stamp from before. Where they are of
+// something else the name is taken from the node, and the error is ESTALE unless h can be asked instead.
 func (c *Cache) refreshMet(ctx context.Context, n *Node, h *Handle, p string, asked stamp, a session.Attr) error {
 	c.mu.Lock()
 	same, another := sameType(n, a), false
 	switch {
 	case n.gen != asked.gen || n.sent > 0 && same:
-		// Our own change crossed with the answer, or is still under way by another name: what we know is newer than what was read.
+		// A change made here has crossed with the answer, or is still under way by another name: what is known is newer.
 	case same && (asked.dirty || !n.anotherAt(a)):
 		c.keepAsked(n, asked, a)
 		n.shown = true
@@ -76,21 +78,21 @@ func (c *Cache) refreshMet(ctx context.Context, n *Node, h *Handle, p string, as
 	case same:
 		return c.tellNames(ctx, n, h, asked, a)
 	}
-	return c.refreshOpen(ctx, n, h) // what is open is still there, though something else has its name
+	return c.refreshOpen(ctx, n, h) // the file is still open, though something else has its name
 }
 
-// refreshNameless is refresh for a node that has no name any more.
+// refreshNameless is refresh for a node that has no name any more. A directory, which the kernel still holds, stays as it was known.
 func (c *Cache) refreshNameless(ctx context.Context, n *Node, h *Handle) error {
 	switch {
 	case h != nil:
 		return c.refreshOpen(ctx, n, h)
 	case n.isDir():
-		return nil // it is open: what was known of it stands, as the kernel holds it
+		return nil
 	}
 	return fail("stat", "", syscall.ENOENT, nil)
 }
 
-// refreshOtherwise goes on where the question by the name p was refused with err.
+// refreshOtherwise is what refresh does when the question by the name p has failed with err.
 func (c *Cache) refreshOtherwise(ctx context.Context, n *Node, h *Handle, p string, err error) error {
 	if errors.Is(err, syscall.ENOENT) && c.isNeverShown(n) {
 		return nil
@@ -105,12 +107,12 @@ func (c *Cache) refreshOtherwise(ctx context.Context, n *Node, h *Handle, p stri
 		}
 	}
 	if h != nil && errors.Is(err, syscall.EACCES) {
-		return c.refreshOpen(ctx, n, h) // who has a file open is not asked again whether it may search the directory
+		return c.refreshOpen(ctx, n, h) // a program that has the file open need not be able to search the directory any more
 	}
 	return err
 }
 
-// refreshOpen asks by an open handle.
+// refreshOpen is refresh by an open handle.
 func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
 	asked, a, err := c.statOpen(ctx, n, h)
 	if err != nil {
@@ -124,7 +126,7 @@ func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
 	return nil
 }
 
-// statOpen asks the server by an open handle, and gives the state of the node before.
+// statOpen asks the server for the attributes of a node by an open handle; asked is the stamp from before.
 func (c *Cache) statOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, a session.Attr, err error) {
 	c.mu.Lock()
 	asked = c.stamp(n)
@@ -140,17 +142,18 @@ func (c *Cache) statOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, 
 	return asked, a, nil
 }
 
-// stamp is what a node was when a question about it went out.
+// stamp is the state of a node when a question about it went out: with it the answer can be judged.
 type stamp struct {
-	gen   uint64
-	moved uint64 // the last rename of it or above it
+	gen   uint64 // Node.gen
+	moved uint64 // lastMove of the node
 	dirty bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
-	there uint64 // as many bytes as the server surely had then, where dirty
 
-	known signature // what was known of the file on the server then, where dirty
+	// Only where dirty.
+	there uint64    // how many bytes the server surely had
+	known signature // what was known of the file on the server
 }
 
-// stamp notes the state of a node before a question. Called with mu held.
+// stamp takes the stamp of a node, before a question. Called with mu held.
 func (c *Cache) stamp(n *Node) stamp {
 	s := stamp{gen: n.gen, moved: c.lastMove(n)}
 	if n.file != nil {
@@ -163,8 +166,8 @@ func (c *Cache) stamp(n *Node) stamp {
 	return s
 }
 
-// tellsLate says whether the server may go on telling what the file was before it was written: it is still open for writing, and servers
-// that keep whole objects have the new one when it is closed. Called with mu held.
+// tellsLate says whether the server may still tell what the file was before it was written: it is open for writing, and a server that keeps
+// whole objects has the new one only when it is closed. Called with mu held.
 func (c *Cache) tellsLate(n *Node) bool {
 	return c.unseen(n) && n.file.written.untold
 }
@@ -174,8 +177,8 @@ func (c *Cache) unseen(n *Node) bool {
 	return n.file != nil && n.file.writers > 0 && !c.conn.KeepsOrder()
 }
 
-// neverShown says whether the file may be there though the server says that it is not, and has not shown it since it was opened for
-// writing. Called with mu held.
+// neverShown says whether a file may be there though the server says that it is not: it is open for writing, and the server, which may show
+// it only when it is closed, has not shown it since. Called with mu held.
 func (c *Cache) neverShown(n *Node) bool { return c.unseen(n) && !n.shown }
 
 // isNeverShown is neverShown, taking mu.
@@ -185,8 +188,8 @@ func (c *Cache) isNeverShown(n *Node) bool {
 	return c.neverShown(n)
 }
 
-// keepAsked is keepAttr for an answer with which no change made here has crossed: of a file that had bytes on their way when
-// it was asked about, size and mtime stay ours to tell. Called with mu held.
+// keepAsked is keepAttr for the answer to a question before which the stamp asked was taken: of a file that had bytes on their way then, size
+// and mtime stay ours to tell. Called with mu held; no change made here has crossed with the answer.
 func (c *Cache) keepAsked(n *Node, asked stamp, a session.Attr) {
 	if !asked.dirty {
 		c.keepAttr(n, a)
@@ -197,7 +200,7 @@ func (c *Cache) keepAsked(n *Node, asked stamp, a session.Attr) {
 	n.until = c.now() + int64(c.timeout)
 }
 
-// lstat is statPath for a node. The root may be a link to the directory that is mounted, so it is followed.
+// lstat is statPath for a node. Only the root is followed, which may be a link to the directory that is mounted.
 func (c *Cache) lstat(ctx context.Context, n *Node, p string) (session.Attr, error) {
 	if n == c.root {
 		return c.conn.Stat(ctx, p)
@@ -205,7 +208,7 @@ func (c *Cache) lstat(ctx context.Context, n *Node, p string) (session.Attr, err
 	return c.statPath(ctx, p)
 }
 
-// statPath asks for the attributes of a path: of the link itself, but with follow_symlinks of what it leads to.
+// statPath asks for the attributes of what is at a path: of a symbolic link itself, but with follow_symlinks of what it leads to.
 func (c *Cache) statPath(ctx context.Context, p string) (session.Attr, error) {
 	if c.o.FollowSymlinks {
 		a, err := c.conn.Stat(ctx, p)
