@@ -235,14 +235,40 @@ func (c *Cache) settle(at place, n *Node) {
 		c.doubtName(was.dir, was.name)
 		c.notifyName(was.dir.id, was.name)
 	}
-	n.removed = false
 	if n.isDir() {
+		if n.removed {
+			n = c.revived(n)
+		}
 		c.moves++
 		n.moved = c.moves
 		c.dirMoves++
 		c.distrust(n) // there may be more in it than is known here
 	}
+	n.removed = false
 	c.giveName(n, at.dir, at.name)
 	c.changed(n)
 	c.nameAdded(at.dir, at.name, n)
+	c.retireIfUnheld(n)
+}
+
+// revived gives a directory whose removal was refused a node of its own, as one that has no name yet: for the kernel what it has once
+// removed is dead, and has nothing in it for ever, also where it is found again. Called with mu held.
+func (c *Cache) revived(dead *Node) *Node {
+	n := c.newNode(nil, "", 0, dead.attr)
+	n.attr, n.until = dead.attr, dead.until
+	n.dir.made, n.dir.linked, n.dir.disk = dead.dir.made, dead.dir.linked, dead.dir.disk
+	for name, child := range dead.dir.children {
+		if child.parent == dead && child.name == name {
+			child.parent = n
+		}
+		for i := range child.also {
+			if child.also[i].place == (place{dead, name}) {
+				child.also[i].dir = n
+			}
+		}
+		n.dir.children[name] = child
+	}
+	clear(dead.dir.children)
+	c.dropListing(dead)
+	return n
 }
