@@ -74,30 +74,3 @@ func TestAsyncAFileHasItsFirstNameWhereOfRenamesInARowTheFirstIsRefused(t *testi
 		})
 	}
 }
-
-// The second has moved what the first was to replace.
-func TestAsyncARenameBehindARefusedOneMovesWhatIsThere(t *testing.T) {
-	r := newRig(t, async)
-	r.put("a", "ours")
-	r.put("b", "theirs")
-	r.list(r.Root())
-	a, b := r.mustFind("a").Node, r.mustFind("b").Node
-	answer := r.refuseFirst("posix-rename@openssh.com")
-	for _, step := range [][2]string{{"a", "b"}, {"b", "c"}} {
-		if err := r.Rename(ctxOf(t), r.Root(), step[0], r.Root(), step[1], false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	answer()
-	if err := r.Sync(ctxOf(t)); err == nil {
-		t.Error("nothing is reported of the rename that was refused")
-	}
-	if got := names(r.list(r.Root())); len(got) != 2 || !got["a"] || !got["c"] {
-		t.Errorf("listed: %v", got)
-	}
-	for name, want := range map[string]*Node{"a": a, "c": b} {
-		if f := r.mustFind(name); f.Node != want || r.readAll(f.Node) != r.remote(name) {
-			t.Errorf("by %q another file is found", name)
-		}
-	}
-}

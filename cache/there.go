@@ -98,12 +98,16 @@ func (c *Cache) namesEntered(p *pending, had []*Node) {
 }
 
 // mayTake refuses a change, before it is sent, that would take away the last name by which the server has a file, where programs believe
-// that the file lives on by another one, and the server has refused that. Names that are being taken away don't count.
+// that the file lives on by another one, and the server has refused that. Names that are being taken away don't count. It also refuses a
+// rename of anything but what was to be moved, which may not have come to its old name.
 func (c *Cache) mayTake(p *pending) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := p.takes
 	if p.moves {
+		if p.names[0].there().node != p.has[1] {
+			return fail(p.op, p.path(), syscall.ENOENT, errors.New("what was to be moved has not got there, as that was refused before"))
+		}
 		at = p.names[1]
 	}
 	if at.dir == nil {
