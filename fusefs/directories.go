@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
@@ -116,7 +117,12 @@ func (fs *filesystem) list(cancel <-chan struct{}, in *fuse.ReadIn, what string,
 		case err != nil && some:
 			return fuse.OK
 		case err != nil:
-			return fs.status(what, in.NodeId, "", err)
+			st := fs.status(what, in.NodeId, "", err)
+			if st == fuse.ENOENT {
+				// The C library takes that for the end of the directory: who lists it would believe that there is no more in it.
+				st = fuse.Status(syscall.ESTALE)
+			}
+			return st
 		}
 		if !add(op, d, e) {
 			return fuse.OK
