@@ -39,6 +39,11 @@ var errStrayed = errors.New("directory was moved while it was listed")
 // errUnwanted ends the fetch of a listing that nobody reads and that is too long to be kept: a server may go on for ever.
 var errUnwanted = errors.New("directory has too many names to be listed for nobody")
 
+// errVanished ends the fetch of a listing that was interrupted, where the server then lists nothing of what it has listed before: it may
+// have been started a moment ago, and the file system with the directory not be mounted yet. To end the listing there would tell
+// readers that the names which they have not read yet were removed.
+var errVanished = errors.New("nothing is in the directory any more of what was there before the listing was interrupted")
+
 // fetchListing reads a directory into l. Its requests wait for the line for as long as it takes: those
 // who wait for the listing have limits of their own.
 //
@@ -126,12 +131,15 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 	}
 	c.mu.Lock()
 	strayed := c.strayed(ctx, dir, since, p, true)
+	vanished := l.vanished()
 	c.mu.Unlock()
-	if strayed {
+	switch {
+	case strayed:
 		return errStrayed
-	}
-	if absent {
+	case absent:
 		c.notThere(ctx, dir, p)
+	case vanished:
+		return fail("list", p, syscall.ESTALE, errVanished)
 	}
 	return err
 }
@@ -202,6 +210,21 @@ func (l *listing) restart() {
 			e.doubt = true
 		}
 	}
+}
+
+// vanished says whether a listing that has begun again has found nothing of what it had found before. Called with mu held.
+func (l *listing) vanished() bool {
+	doubt := false
+	for _, e := range l.ents.all() {
+		_, changed := l.changedHere[e.name]
+		switch {
+		case e.doubt:
+			doubt = true
+		case !e.gone && !changed:
+			return false // the server has named it
+		}
+	}
+	return doubt
 }
 
 // resolve ends the doubt of restart: names that did not come again are gone. Called with mu held.
