@@ -21,8 +21,8 @@ const (
 	agentSignTimeout = 2 * time.Minute
 )
 
-// agentSocket is where the agent listens that the configuration asks for; ""
-// where there is none.
+// agentSocket is the socket of the agent that the configuration asks for; "" where
+// there is none.
 func (c *hostConfig) agentSocket() string {
 	s := c.get("identityagent")
 	switch {
@@ -36,8 +36,8 @@ func (c *hostConfig) agentSocket() string {
 	return c.expandPath(s)
 }
 
-// keyForAgent says whether and how AddKeysToAgent wants keys added: yes, confirm, a time to live, or the two together.
-// 'ask' adds nothing: it would be one more question at a login that already asked.
+// keyForAgent reads AddKeysToAgent: whether keys are to be added to the agent (wanted), and with which constraints (confirm, a time to
+// live, or both). 'ask' adds nothing: it would be one more question in a login that has already asked one.
 func (c *hostConfig) keyForAgent() (key agent.AddedKey, wanted bool) {
 	for word := range strings.FieldsSeq(strings.ToLower(c.get("addkeystoagent"))) {
 		life := parseSeconds(word)
@@ -72,9 +72,9 @@ func addToAgent(socket string, key agent.AddedKey) error {
 	return nil
 }
 
-// agentKeys asks the agent for its keys. The connection stays open as long as
-// keys of it may be needed, and ends with ctx, that of the login: an agent that asks its
-// user answers when it likes. Without an agent there is no connection and no error.
+// agentKeys asks the agent for its keys. The caller closes the connection when none of
+// them is needed any more. It is also closed when ctx, that of the login, ends: an agent may
+// ask its user, and take any time to answer. Without an agent it returns no connection and no error.
 func agentKeys(ctx context.Context, socket string) ([]ssh.Signer, net.Conn, error) {
 	if socket == "" {
 		return nil, nil, nil

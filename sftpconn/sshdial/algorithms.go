@@ -11,15 +11,16 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// algorithms are the lists to offer, best first; an empty one is the library's
-// own. missing names a list of which the native client knows nothing.
+// algorithms are the lists to offer, best first; an empty one stands for the library's
+// own. missing is the keyword and value of a configured list of which the native client
+// knows no algorithm; "" for none.
 type algorithms struct {
 	kex, ciphers, macs, hostKeys []string
 	missing                      string
 }
 
-// algorithms takes from each configured list what the native client knows.
-// Where a list is ssh's own and nobody's wish, what is fast here goes first.
+// algorithms returns what the native client knows of each configured list. Where a
+// list is ssh's default, and not somebody's wish, what is fast here goes first.
 func (c *hostConfig) algorithms() algorithms {
 	known, weak := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()
 	var a algorithms
@@ -107,7 +108,7 @@ func (c *hostConfig) bigEnough(key ssh.PublicKey) error {
 	if key.Type() != ssh.KeyAlgoRSA {
 		return nil
 	}
-	// The keys of an agent are no more than their bytes.
+	// The library gives no more than the bytes of an agent's key.
 	parsed, err := ssh.ParsePublicKey(key.Marshal())
 	if err != nil {
 		return plain(err)

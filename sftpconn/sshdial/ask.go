@@ -23,8 +23,8 @@ func (q *questions) open() bool {
 	return q.prompt != nil && !q.detached
 }
 
-// detach ends all asking. The terminal is given back when a question that is
-// still on it has been answered or broken off.
+// detach ends all asking. The terminal is closed when a question that is still on it
+// has been answered or broken off.
 func (q *questions) detach() {
 	q.mu.Lock()
 	before := q.detached
@@ -50,7 +50,7 @@ type asker struct {
 
 func (a *asker) possible() bool { return !a.batch && a.q.open() }
 
-// whyNot is the error of a question that may not be asked.
+// whyNot says why no question may be asked.
 func (a *asker) whyNot() error {
 	if a.batch {
 		return errBatch
@@ -58,7 +58,7 @@ func (a *asker) whyNot() error {
 	return errDetached
 }
 
-// ask shows the prompt and returns the answer; whyNot says what is wrong where nobody may be asked.
+// ask shows the prompt and returns the answer. Where nobody may be asked, it fails with whyNot.
 func (a *asker) ask(prompt string, echo bool) (string, error) {
 	if !a.possible() {
 		return "", a.whyNot()
@@ -73,7 +73,7 @@ func (a *asker) ask(prompt string, echo bool) (string, error) {
 	return a.q.prompt.Ask(a.ctx, printable(prompt), echo)
 }
 
-// notice shows lines to the user, where there still is one.
+// notice shows lines to the user, as long as there is one.
 func (a *asker) notice(text string) {
 	if !a.q.open() {
 		return
@@ -85,8 +85,8 @@ func (a *asker) notice(text string) {
 	}
 }
 
-// warn shows the user a line, and puts it into the log where there is no user: without a terminal
-// (in /etc/fstab, from cron) that is shown, too, until the mount is made.
+// warn shows the user a line. Where there is no terminal (in /etc/fstab, from cron) it writes it to the log, which is
+// shown, too, until the mount is made.
 func (a *asker) warn(text string) {
 	if !a.q.open() {
 		a.log.Warn(text)
@@ -95,8 +95,8 @@ func (a *asker) warn(text string) {
 	a.notice("Warning: " + text)
 }
 
-// printable takes control characters out of what a server wants shown: it could
-// paint over the terminal otherwise.
+// printable removes control characters from a server's text: they could change what the
+// terminal shows.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {

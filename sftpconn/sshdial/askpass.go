@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// askpass hands the password given beforehand to an external ssh: ssh runs the
-// script, and the script reads a pipe that only this user can open. So the
-// password is in no environment and in no list of processes.
+// askpass hands the password that was given beforehand to an external ssh: ssh runs a
+// script, and the script reads a named pipe that only this user can open. So the
+// password is in no environment variable and on no command line.
 type askpass struct {
 	dir, script, fifo string
 	closed            chan struct{} // closed by close
@@ -22,8 +22,8 @@ type askpass struct {
 	given             atomic.Bool    // the password was asked for
 }
 
-// askpassScript answers questions for a password, and no others: the answer to
-// whether a host key is right must not be the password.
+// askpassScript answers questions for a password, and no others: the password must not
+// be the answer to the question whether a host key is right.
 const askpassScript = `#!/bin/sh
 case "$1" in
 *[Pp]assword*) exec cat %s ;;
@@ -49,8 +49,8 @@ func newAskpass(password []byte) (*askpass, error) {
 	return a, nil
 }
 
-// serve gives the password to the first that asks. A second question means that
-// it was wrong, and gets no answer, so that ssh gives up.
+// serve gives the password to the first reader, until close. A second question means
+// that the password was wrong: it gets an empty answer, so that ssh gives up.
 func (a *askpass) serve(word []byte) {
 	defer wipe(word)
 	for first := true; ; first = false {

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// A target is a host as somebody wrote it: the user on the command line, or
-// ProxyJump in a configuration.
+// A target is a host as it was written on the command line, or as a ProxyJump in a
+// configuration.
 type target struct{ host, user, port string }
 
-// flags say to ssh what t does. For ssh the first that it is told counts, so they come before the options: the address is what
-// somebody wrote for this one host.
+// flags are the flags of ssh for t. Of several values for one key ssh takes the first, so they go before other options: the address was
+// written for this one host.
 func (t target) flags() []string {
 	var args []string
 	if t.port != "" {
@@ -34,7 +34,7 @@ func (t target) flags() []string {
 type hostConfig struct {
 	alias    string // the host as it was written
 	values   map[string][]string
-	defaults map[string][]string // what ssh would do without any configuration; nil where not known
+	defaults map[string][]string // the values without any configuration; nil where they are not known
 }
 
 // get returns the first value; "" where there is none.
@@ -72,8 +72,8 @@ func (c *hostConfig) number(key string, otherwise int) int {
 	return otherwise
 }
 
-// isDefault reports that a list is the one ssh has built in, so that no one's
-// wish is overridden when it is put in another order.
+// isDefault reports whether a list is the built-in one of ssh: then changing its order
+// overrides nobody's wish.
 func (c *hostConfig) isDefault(key string) bool {
 	d := c.defaults[key]
 	return len(c.values[key]) == 0 || len(d) > 0 && d[0] == c.get(key)
@@ -83,8 +83,8 @@ func (c *hostConfig) user() string     { return c.get("user") }
 func (c *hostConfig) hostName() string { return c.get("hostname") }
 func (c *hostConfig) port() string     { return cmp.Or(c.get("port"), "22") }
 
-// name is how messages call the host: as the user knows it, with the real name
-// where that differs.
+// name is the host in messages: as the user has written it, with the real name where
+// that differs, and the port where that is not 22.
 func (c *hostConfig) name() string {
 	n := c.alias
 	if h := c.hostName(); h != "" && h != n {
@@ -96,7 +96,7 @@ func (c *hostConfig) name() string {
 	return n
 }
 
-// promptHost is how questions call the host; as ssh does it, for scripts that wait for its words.
+// promptHost is the host in questions, as ssh writes it: scripts wait for these words.
 func (c *hostConfig) promptHost() string {
 	if alias := c.getUnlessNone("hostkeyalias"); alias != "" {
 		return alias
@@ -170,14 +170,14 @@ func checkHost(given bool, what, s string) error {
 	return nil
 }
 
-// Characters that a given host or user may not hold: ProxyCommand and Match exec hand both to a shell. They are those that OpenSSH
-// refuses since 9.6; an older ssh takes them all, and so does the library that reads the configuration where there is no ssh.
+// Characters that a given host or user must not contain, because ProxyCommand and Match exec pass both to a shell. They are those that
+// OpenSSH refuses since 9.6. An older ssh accepts them, and so does the library that reads the configuration where there is no ssh.
 const (
 	notInHost = "'`\"$\\;&<>|(){},"
 	notInUser = "'`\";&<>|(){}"
 )
 
-// checkGiven refuses a host or user of an address that ssh or a shell would not take for one.
+// checkGiven refuses a host or user of an address that ssh or a shell could take for something else.
 func checkGiven(t target) error {
 	if err := errors.Join(checkHost(true, "host", t.host), checkHost(true, "user", t.user)); err != nil {
 		return err
@@ -191,15 +191,15 @@ func checkGiven(t target) error {
 	return nil
 }
 
-// A source of configuration: the files and options that hold for a hop.
+// A configSource is where the configuration of a hop is read from: files and options.
 type configSource struct {
 	ssh     string // path of ssh; "" where none is installed
 	file    string // -F
 	options []string
-	alone   bool // as of sshG
+	alone   bool // see sshG
 }
 
-// resolve finds out what the configuration says for t.
+// resolve returns what the configuration says about t.
 func (s configSource) resolve(ctx context.Context, t target) (*hostConfig, error) {
 	if t.host == "" {
 		return nil, badConfig(true, "no host is given")
@@ -237,8 +237,8 @@ func (s configSource) gives(key string) bool {
 
 // resolveBySSH asks ssh itself.
 func (s configSource) resolveBySSH(ctx context.Context, t target) (*hostConfig, error) {
-	// The second run costs no time beside the first. It tells which lists of
-	// algorithms are ssh's own and not a wish.
+	// The second run goes on beside the first. It shows which lists of algorithms are
+	// ssh's defaults and not a wish.
 	defaults := make(chan map[string][]string, 1)
 	go func() {
 		v, _ := sshG{s.ssh, s.alone}.run(ctx, []string{"-F", "none"}, "localhost")

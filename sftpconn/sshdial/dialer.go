@@ -20,20 +20,20 @@ type Dialer struct {
 	q            *questions
 	timeout      time.Duration // where there is no route: for directport, vsock and passive
 	ssh          string        // path of the system's ssh; "" where none is installed
-	givenSecrets secrets       // the password given beforehand; that a host has refused it is noted with what is kept for that host
+	givenSecrets secrets       // the password given beforehand. Whether a host has refused it is noted in the secrets of that host
 	master       master
 
 	mu          sync.Mutex // guards what follows, and what a route says of itself
 	route       *route     // nil where ssh's configuration says nothing of the way
 	past        map[hopID]*hopPast
-	first       *hopPast // of the server as the first reading of the configuration gave it
+	first       *hopPast // of the server to which the configuration led when it was first read
 	dialled     bool     // a login has begun: from then on the configuration is read again for each
 	unresolved  string   // why the configuration could not be read again; "" where it could
-	refusedLast *hopPast // of the server that has refused last; nil where none has since a login was accepted
+	refusedLast *hopPast // of the server that was the last to refuse a login; nil where none has since a login was accepted
 	passiveUsed bool
 }
 
-// New finds out what the configuration says. Its errors are the user's to read.
+// New reads the configuration. Its errors are meant for the user to read.
 func New(ctx context.Context, o Options) (*Dialer, error) {
 	d := &Dialer{o: o, log: o.Logger, q: &questions{prompt: o.Prompt}, timeout: o.ConnectTimeout}
 	if d.log == nil {
@@ -123,7 +123,7 @@ func (d *Dialer) dialRoute(ctx context.Context, r *route) (transport.Transport, 
 	}
 	t, err := d.dialLogin(ctx, r)
 	if err != nil && last && ctx.Err() == nil {
-		// The login may need what only the user can give, and the master's line be back.
+		// The login may need something that only the user can give, and the master may have its line back.
 		if t := d.ride(ctx, r, path, true); t != nil {
 			return t, nil
 		}
@@ -169,7 +169,7 @@ func (d *Dialer) dialNative(ctx context.Context, r *route) (transport.Transport,
 	return t, nil
 }
 
-// jumpError says that the trouble is on the way, and not with the server.
+// jumpError says that the login failed at a jump host, and not at the server.
 type jumpError struct {
 	name string
 	err  error
@@ -191,7 +191,7 @@ func (d *Dialer) Forget() {
 	d.givenSecrets.forget()
 }
 
-// Settings returns what the configuration came to.
+// Settings returns what the configuration says that concerns the layers above.
 func (d *Dialer) Settings() Settings {
 	s := Settings{ConnectTimeout: d.timeout, ConnectTimeoutSet: d.o.ConnectTimeout > 0}
 	d.mu.Lock()

@@ -7,8 +7,8 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// noteRefusal notes, for Elsewhere, how a login by r ended: refused, or accepted, which ends what was refused before. Other errors say
-// nothing.
+// noteRefusal notes, for Elsewhere, whether a login by r was refused, or accepted, which clears what was refused before. Other errors
+// change nothing.
 func (d *Dialer) noteRefusal(r *route, err error) {
 	refusal, refused := errors.AsType[*transport.PermanentError](err)
 	if err != nil && !refused {
@@ -24,8 +24,8 @@ func (d *Dialer) noteRefusal(r *route, err error) {
 	d.refusedLast = r.past
 }
 
-// Elsewhere says that the configuration leads now to another server than the one that has refused last, and to one that has refused no
-// login since it accepted one: a network that comes and goes must not provoke two servers in turn.
+// Elsewhere reports whether the configuration now leads to another server than the one that was the last to refuse a login, and to one
+// that has refused none since it accepted one. Else a network that comes and goes would provoke two servers in turn.
 func (d *Dialer) Elsewhere(ctx context.Context) bool {
 	d.mu.Lock()
 	r := d.route

@@ -16,9 +16,9 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// hello is the first packet of every SFTP session of version 3. An SFTP server
-// says nothing before it, so that sending it is the only way to see that any
-// ssh, whatever it is, has logged in.
+// hello is the first packet of every SFTP session of version 3. An SFTP server says
+// nothing before it. So sending it, and waiting for an answer, is the only way to
+// see that any external ssh has logged in.
 var hello = []byte{0, 0, 0, 5, 1, 0, 0, 0, 3}
 
 // needsSSH says what the configuration asks for that the native client lacks
@@ -46,8 +46,8 @@ func (c *hostConfig) needsSSH() string {
 	return ""
 }
 
-// tryExternal logs in with the system's ssh where the native client lacks something. Where that succeeds, ssh is used for as long as
-// the configuration gives this route; where it fails, the next login begins with the native client again.
+// tryExternal logs in with the system's ssh, because the native client lacks something. If that succeeds, ssh is used as long as the
+// configuration gives this route; if it fails, the next login begins with the native client again.
 func (d *Dialer) tryExternal(ctx context.Context, r *route, why string) (transport.Transport, error) {
 	d.log.Info("trying the system's ssh", "host", r.target.name(), "why", why)
 	argv := d.externalCommand(r, []string{d.ssh})
@@ -73,8 +73,8 @@ func (d *Dialer) externalOf(r *route) []string {
 	return slices.Clone(r.external)
 }
 
-// shellWishes are options that a configuration has for the user's own logins to a host, and that would keep SFTP from passing through:
-// a command in place of ours (tmux), no input. Only those that are set are overruled: an older ssh does not know all.
+// shellWishes are options that users configure for their own logins to a host, and that would prevent SFTP: another command (tmux), no
+// input. They are overridden only where they are set, because an older ssh does not know all of them.
 var shellWishes = []struct {
 	keyword  string
 	harmless []string // the first is put in place of anything else
@@ -83,7 +83,7 @@ var shellWishes = []struct {
 	{"StdinNull", []string{"no", "false"}},
 }
 
-// externalCommand composes the command line as sshfs does, but that user and port of the address come before the options.
+// externalCommand composes the command line as sshfs does, except that user and port of the address come before the options.
 func (d *Dialer) externalCommand(r *route, program []string) []string {
 	// -T whatever is configured: 'ssh -G', which is asked with it, does not tell of RequestTTY.
 	argv := append(slices.Clone(program), "-x", "-a", "-T", "-oClearAllForwardings=yes")
@@ -137,8 +137,8 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 		answer = a
 		env = append(os.Environ(), "SSH_ASKPASS="+a.script, "SSH_ASKPASS_REQUIRE=force", "DISPLAY="+cmp.Or(os.Getenv("DISPLAY"), ":0"))
 	} else if !open && (d.o.SSHCommand == "" || refused) {
-		// Only the ssh that was chosen here: a command of the user's own may have another way to answer (sshpass, expect). But where
-		// a password was refused it would send an empty one.
+		// The ssh that was chosen here must not ask. A command of the user may have its own way to answer (sshpass, expect); but once a
+		// password was refused it would send an empty one.
 		env = append(os.Environ(), "SSH_ASKPASS_REQUIRE=never")
 		argv = slices.Insert(slices.Clone(argv), slices.Index(argv, "-x"), "-oBatchMode=yes")
 	}
@@ -187,19 +187,19 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 	return t, nil
 }
 
-// noUseTrying are what ssh says when trying again won't help.
+// noUseTrying matches what ssh says where trying again won't help.
 var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verification failed|identification has changed|` +
 	`host key is known|subsystem request failed|bad configuration option|command-line: line|too many authentication failures|` +
 	`unable to negotiate|command not found|no such file or directory|not found`)
 
-// loginRefused is how ssh says that the server has judged the login.
+// loginRefused matches how ssh says that the server has refused the login.
 var loginRefused = regexp.MustCompile(`(?i)permission denied \([a-z0-9,@.-]+\)|too many authentication failures`)
 
-// withoutSFTP is how ssh, or the shell there that was to run the given path (ssh then ends with that shell's status), says that there
-// is no SFTP server.
+// withoutSFTP matches how ssh says that there is no SFTP server, or how the server's shell says so that was to run the given path: ssh
+// ends with the status of that shell.
 var withoutSFTP = regexp.MustCompile(`(?i)subsystem request failed|sftp-server.*(not found|no such file)|exit status 12[67]\b`)
 
-// externalError says why ssh did not get to the SFTP server.
+// externalError is the error of an ssh that did not get through to the SFTP server.
 func (d *Dialer) externalError(ctx context.Context, r *route, p *process, err error) error {
 	if ctx.Err() != nil {
 		if errors.Is(context.Cause(ctx), errTimeUp) {

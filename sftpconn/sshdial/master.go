@@ -14,20 +14,20 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// rideTimeout is how long a ControlMaster may take to greet. It is a process of
-// this machine.
+// rideTimeout is how long a ControlMaster, a process on this machine, may take to
+// greet.
 const rideTimeout = 5 * time.Second
 
-// master is what earlier rides have shown of the ControlMaster.
+// master is what is known of the ControlMaster from earlier rides (connections through it).
 type master struct {
 	mu     sync.Mutex    // guards what follows; a leaf
 	ridden *sshTransport // the last ride; nil for none
-	socket os.FileInfo   // the socket of it, or of the master in doubt; nil for none
-	doubt  bool          // that master did not pass on what it was asked
+	socket os.FileInfo   // the socket of that, or of the doubtful master; nil for none
+	doubt  bool          // that master has a line on which the server did not answer
 }
 
-// doubtful says that the master at path was last found, or left, without an answer of the server. The master itself
-// answers also where its line is dead, for as long as it has not noticed.
+// doubtful reports whether the server did not answer through the master at path when that was last tried, or was left. The
+// master itself goes on answering until it notices that its line is dead.
 func (m *master) doubtful(path string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -41,7 +41,7 @@ func (m *master) doubtful(path string) bool {
 	return err == nil && m.socket != nil && os.SameFile(m.socket, now) && now.ModTime().Equal(m.socket.ModTime())
 }
 
-// note keeps how a ride began: t is nil where the master at path gave no session in time.
+// note notes how a ride through the master at path began: t is nil where it gave no session in time.
 func (m *master) note(path string, t *sshTransport) {
 	socket, err := os.Stat(path)
 	if err != nil {
@@ -61,8 +61,8 @@ func (r *route) masterPath() string {
 	return r.target.expandPath(path)
 }
 
-// ride takes the connection of a running ControlMaster at path, where the server answers through it; nil otherwise. last says that
-// nothing else is left to be tried.
+// ride uses the connection of a running ControlMaster at path. It returns nil where there is no master, or the server does not answer
+// through it. last, for the log, says that nothing else is left to be tried.
 func (d *Dialer) ride(ctx context.Context, r *route, path string, last bool) transport.Transport {
 	conn, err := (&net.Dialer{Timeout: rideTimeout}).DialContext(ctx, "unix", path)
 	if err != nil {
@@ -86,7 +86,7 @@ func (d *Dialer) ride(ctx context.Context, r *route, path string, last bool) tra
 	t.info.Remote = "ControlMaster " + path
 	t.info.Shared = true
 	t.info.Relayed = true // by the master, and nobody but it knows through which hosts besides
-	// Up to here it was the master alone that answered. The session is the one that the first channel takes.
+	// So far only the master has answered. The session is a question to the server; the first channel takes it.
 	late := fmt.Errorf("the server does not answer through it within %v: %w", r.timeout, errTimeUp)
 	opening, cancel := context.WithTimeoutCause(ctx, r.timeout, late)
 	defer cancel()

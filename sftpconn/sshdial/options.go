@@ -76,7 +76,7 @@ type Prompter interface {
 	Notice(line string)
 }
 
-// Settings are what the configuration came to, for the rooms above.
+// Settings are what the configuration says that concerns the layers above.
 type Settings struct {
 	ServerAliveInterval time.Duration // 0 where it is not set
 	ServerAliveCountMax int           // 0 where ServerAliveInterval is not set

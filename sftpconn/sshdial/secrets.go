@@ -7,15 +7,15 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// secrets are what worked at earlier logins to one hop, so that the next one
-// needs nobody.
+// secrets are what has worked at earlier logins to one hop, so that the next login
+// need not ask anybody.
 type secrets struct {
 	mu       sync.Mutex            // guards what follows
 	password []byte                // given beforehand, or typed and taken by the server
 	answers  map[string][]byte     // keyboard-interactive: question → answer
 	signers  map[string]ssh.Signer // file of an encrypted key → the key, decrypted
 	worked   string                // the public key of the last login; no secret
-	refused  bool                  // the server took them no more, so that they were forgotten
+	refused  bool                  // the server has refused what was kept, so that it was forgotten
 }
 
 func (s *secrets) getPassword() []byte {
@@ -86,8 +86,8 @@ func (s *secrets) keep(password []byte, answers map[string][]byte, signers map[s
 	}
 }
 
-// forget wipes what can be wiped. Copies that the SSH library made are left to
-// the garbage collector; Go gives no way to reach them.
+// forget wipes what can be wiped. Copies that the SSH library has made are left to the
+// garbage collector; they can't be reached.
 func (s *secrets) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +104,7 @@ func (s *secrets) forgetWords() {
 	s.password, s.answers = nil, nil
 }
 
-// refuse forgets what the server has refused: sent again and again it could lock the account.
+// refuse forgets what the server has refused: sending it again and again could lock the account.
 func (s *secrets) refuse() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

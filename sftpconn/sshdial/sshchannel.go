@@ -43,14 +43,14 @@ type sshChannel struct {
 	stderr    remarks
 
 	mu   sync.Mutex // guards exit
-	exit string     // how the other side's program ended; "" where it ended well or is running
+	exit string     // how the server's program has ended; "" where it has ended well or is running
 }
 
 var _ transport.Channel = (*sshChannel)(nil)
 
 func newSSHChannel(t *sshTransport, ch ssh.Channel, requests <-chan *ssh.Request) *sshChannel {
 	c := &sshChannel{Channel: ch, transport: t}
-	// Both end with the channel. Unread standard error would use up the window.
+	// Both goroutines end with the channel. Standard error must be read, or it would use up the window.
 	go io.Copy(&c.stderr, ch.Stderr())
 	go func() {
 		for r := range requests {
@@ -89,8 +89,8 @@ func (c *sshChannel) note(r *ssh.Request) {
 	}
 }
 
-// Read returns io.EOF, wrapped where there is more to say, when the other side
-// ended the channel, and the connection's error when that is over.
+// Read returns an error that is io.EOF, perhaps wrapped, when the server has ended the
+// channel, and the connection's error when the connection is over.
 func (c *sshChannel) Read(p []byte) (int, error) {
 	n, err := c.Channel.Read(p)
 	if errors.Is(err, io.EOF) && n == 0 {

@@ -23,11 +23,10 @@ type sshTransport struct {
 	under *sshTransport // the login through which this one goes; nil for the first hop
 	name  string        // for messages
 	info  transport.Info
-	mute  bool // no request of its own reaches the server (a ControlMaster in between)
+	mute  bool // its probes don't reach the server (a ControlMaster is in between)
 
-	// what OpenChannel asks for; set for the last hop
-	server string
-	opened atomic.Bool // a channel was granted before
+	server string      // the SFTP server that OpenChannel asks for, as in Options.SFTPServer; set for the last hop
+	opened atomic.Bool // a channel has been granted
 
 	closing atomic.Bool
 	done    chan struct{} // closed by the goroutine that waits for conn's end
@@ -45,8 +44,8 @@ var (
 	_ transport.Leaver    = (*sshTransport)(nil)
 )
 
-// probe is a keepalive in flight. The library lets only one global request
-// through at a time, so that all who ask share it.
+// probe is a keepalive in flight. The library sends one global request at a time, so
+// all callers of Probe share it.
 type probe struct {
 	done chan struct{} // closed when the answer is there, or the connection's end
 	err  error         // set before done is closed
@@ -90,7 +89,7 @@ func newSSHTransport(conn ssh.Conn, channels <-chan ssh.NewChannel, requests <-c
 	return t
 }
 
-// lost says that a connection ended, and how.
+// lost is the error of a connection that has ended with err.
 func lost(name string, err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s closed the connection: %w", name, io.EOF)
@@ -107,7 +106,7 @@ func (t *sshTransport) Done() <-chan struct{}   { return t.done }
 func (t *sshTransport) Info() transport.Info    { return t.info }
 func (t *sshTransport) LastReceived() time.Time { return t.line.lastReceived() }
 
-// Arrived is what TCP knows, of the connection that carries all hops.
+// Arrived is what TCP knows about the connection that carries all hops.
 func (t *sshTransport) Arrived() (bytes, more uint64) {
 	for t.under != nil {
 		t = t.under
@@ -125,7 +124,7 @@ func (t *sshTransport) Err() error {
 	}
 }
 
-// Leave is for the connection that carries all hops.
+// Leave prepares the end of the connection that carries all hops.
 func (t *sshTransport) Leave() {
 	for t.under != nil {
 		t = t.under
@@ -145,7 +144,7 @@ func (t *sshTransport) Close() error {
 	return nil
 }
 
-// givenUp says that it was closed on this side, and did not end by itself.
+// givenUp reports whether it was closed by this side, and has not ended by itself.
 func (t *sshTransport) givenUp() bool {
 	select {
 	case <-t.done:
@@ -186,8 +185,8 @@ func (t *sshTransport) Probe(ctx context.Context) error {
 	}
 }
 
-// awaiting runs open, which can't be interrupted, and returns when it does or
-// when ctx ends; what comes too late is given to drop.
+// awaiting runs open, which can't be interrupted. It returns when open does, or when
+// ctx ends; a result that comes after that is passed to drop.
 func awaiting[T any](ctx context.Context, open func() (T, error), drop func(T)) (T, error) {
 	type result struct {
 		v   T
@@ -250,8 +249,8 @@ func (t *sshTransport) openChannel() (transport.Channel, error) {
 	return c, nil
 }
 
-// ended reports whether the connection is over, or will be in a moment: an
-// error of the library may come before the connection's own.
+// ended reports whether the connection is over, or is within a moment: a request may
+// fail before the library notices that the connection has ended.
 func (t *sshTransport) ended() bool {
 	select {
 	case <-t.done:

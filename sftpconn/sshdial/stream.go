@@ -22,9 +22,9 @@ import (
 type streamTransport struct {
 	line    *gatherConn
 	info    transport.Info
-	taken   atomic.Bool   // the one channel has been given out
-	greeted []byte        // what was sent already and is not to be sent again; used by Write only
-	remarks func() string // what the server said on standard error; nil for nothing
+	taken   atomic.Bool   // its one channel was given out
+	greeted []byte        // what was sent already, with which the first Writes must begin; used by Write only
+	remarks func() string // what was written to standard error; nil for nothing
 
 	once sync.Once
 	done chan struct{} // closed by end

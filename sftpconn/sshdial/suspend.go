@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ctrl-Z at a question whose answer is not shown must give the terminal to the shell with its echo on. A shell may hand it back in
-// either state when the program goes on; so the echo is switched off again then, and the question put once more.
+// Ctrl-Z at a question whose answer is not shown must leave the terminal with its echo on. When the program goes on, the shell may hand
+// the terminal back in either state; so the echo is switched off again, and the question is shown once more.
 
-// suspensions has Ctrl-Z for as long as the process lives, from the first such question on: Go's runtime keeps its handler when nobody
-// asks for the signal any more, and then does nothing at it.
+// suspensions handles Ctrl-Z from the first such question until the process ends: Go's runtime keeps its handler when nobody wants the
+// signal any more, and then ignores it.
 var suspensions struct {
 	once sync.Once
 
@@ -24,7 +24,7 @@ var suspensions struct {
 	question chan<- os.Signal // of the question that is asked; nil where none is
 }
 
-// notifySuspension has Ctrl-Z come to c in place of stopping the process, unless it is ignored, until stop is called.
+// notifySuspension has Ctrl-Z, unless that is ignored, sent to c until stop is called, in place of stopping the process.
 func notifySuspension(c chan<- os.Signal) (stop func()) {
 	if signal.Ignored(syscall.SIGTSTP) {
 		return func() {}
@@ -43,7 +43,7 @@ func notifySuspension(c chan<- os.Signal) (stop func()) {
 	return func() { set(nil) }
 }
 
-// heedSuspensions gives each Ctrl-Z to the question, or where there is none stops the process. It has no end.
+// heedSuspensions passes each Ctrl-Z to the question or, where there is none, stops the process. It never returns.
 func heedSuspensions(signals <-chan os.Signal) {
 	for s := range signals {
 		suspensions.mu.Lock()

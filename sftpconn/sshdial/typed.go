@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxRounds is how often a server may ask within one try of keyboard-interactive. Without it a server that asks for ever, and for
-// nothing that the user would have to type, would keep a login from ending.
+// maxRounds is how often a server may ask within one try of keyboard-interactive. A server that goes on asking for nothing, so that the
+// user has nothing to type, would keep a login from ending.
 const maxRounds = 100
 
 // mayType reports that passwords may be given to this server.

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// unsavedKey is the host key of a hop that was accepted where no file can hold it (UserKnownHostsFile=none, a home that can't be
-// written). It is known for as long as the mount lasts: nobody is there to accept it again, and another in its place
-// is to be noticed.
+// unsavedKey is the host key of a hop that was accepted, but can't be saved in a file (UserKnownHostsFile=none, a home that can't be
+// written). It counts as known as long as the mount lasts: nobody is there to accept it again, and another key in its place must be
+// noticed.
 type unsavedKey struct {
 	mu  sync.Mutex // guards key; a leaf
 	key ssh.PublicKey

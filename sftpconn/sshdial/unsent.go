@@ -11,20 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel still has to send for a program it goes on sending when the program is
-// dead, and a write or a removal in it could be done after what the next connection asks
-// for. So it is dropped, on the TCP connections of the program and of those that it has
-// started. Where the system does not allow that (a program of another user, a kernel
-// before 5.6) nothing is changed.
+// The kernel goes on sending what a program has written when the program is dead. A WRITE
+// or REMOVE in that could be done after requests of the next connection. So it is dropped,
+// on the TCP connections of the program and of its descendants. Where the system does not
+// allow that (a program of another user, a kernel before 5.6) nothing is changed.
 
-// dropUnsentLater has what is unsent dropped when the program ends, by itself too.
+// dropUnsentLater has the kernel drop what is unsent when the program ends, also by itself.
 func dropUnsentLater(pid int) {
 	connections(pid, func(fd int) {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	})
 }
 
-// dropUnsent ends the connections at once, although the program has them open.
+// dropUnsent ends the connections at once, while the program has them open.
 func dropUnsent(pid int) {
 	connections(pid, func(fd int) {
 		// To connect to no address is to disconnect (connect(2)), for which unix.Connect has no form.
@@ -33,9 +32,9 @@ func dropUnsent(pid int) {
 	})
 }
 
-// connections calls f with a descriptor of each TCP connection of a program and of those that it has started, if nobody
-// else has it open: ssh leaves the connection to a master that it has put into the background (ControlPersist), and what was
-// inherited through us is not the program's own.
+// connections calls f with a descriptor of each TCP connection of a program and of its descendants that no other process has
+// open. Others are not the program's own: ssh leaves its connection to a master that it has put into the background
+// (ControlPersist), and a descriptor may be inherited from this process.
 func connections(pid int, f func(fd int)) {
 	members := family(pid)
 	others := socketsOfOthers(members)
