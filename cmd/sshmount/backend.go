@@ -8,10 +8,10 @@ import (
 	"sshmount/cmd/sshmount/control"
 )
 
-// The control socket asks the mount by these.
+// The server of the control socket calls these.
 var _ control.Backend = (*mount)(nil)
 
-// Status tells of the mount; the socket's server adds the record.
+// Status is the status of the mount, without the record, which the socket's server adds.
 func (m *mount) Status() control.Status {
 	s := control.Tell(m.conn.Status(), m.cache.Status())
 	s.Async = m.set.Cache.Async
@@ -27,7 +27,7 @@ func (m *mount) Status() control.Status {
 	return s
 }
 
-// Sync waits until everything is saved, as long as the asker does.
+// Sync waits until everything is saved, as long as ctx lasts, and returns the errors that were not reported yet.
 func (m *mount) Sync(ctx context.Context) error {
 	err, cause := m.save(ctx, true)
 	if err != nil && cause != nil {
@@ -36,8 +36,8 @@ func (m *mount) Sync(ctx context.Context) error {
 	return err
 }
 
-// save waits until everything is saved. err is what went wrong; cause is nil, or why the wait was cut short: ctx ended, or the line
-// was given up. A line that was given up before may be back: with try, and something unsaved, one more attempt is made first.
+// save waits until everything is saved. err is what went wrong. cause is why the wait was cut short: ctx has ended, or the line was given
+// up; nil where it was not. With try, and something unsaved, a line that was given up before is tried once more first.
 func (m *mount) save(ctx context.Context, try bool) (err, cause error) {
 	if try && m.unsaved() {
 		m.conn.LastTry(ctx)
@@ -48,8 +48,8 @@ func (m *mount) save(ctx context.Context, try bool) (err, cause error) {
 	return err, context.Cause(ctx)
 }
 
-// Umount has the mount ended by the goroutine that serves it. Where that is at it already, for a signal or somebody else, the
-// answer is how that went.
+// Umount has the mount ended by the goroutine that serves it, and returns the outcome. Where that is ending it already, for a signal or
+// for somebody else, it returns the outcome of that.
 func (m *mount) Umount(ctx context.Context, wish control.UmountRequest) control.Outcome {
 	w := umountWish{lazy: wish.Lazy, timeout: wish.Timeout, answer: make(chan control.Outcome, 1)}
 	select {
@@ -67,5 +67,5 @@ func (m *mount) Umount(ctx context.Context, wish control.UmountRequest) control.
 	}
 }
 
-// Kick has the line tried at once.
+// Kick has the line looked after at once (sftpconn.Conn.Kick).
 func (m *mount) Kick() { m.conn.Kick() }

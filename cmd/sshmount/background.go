@@ -20,12 +20,11 @@ import (
 	"sshmount/fusefs"
 )
 
-// A Go program can't fork, so going into the background takes a second process
-// of the same program. It is started at the beginning, on the same terminal
-// and in the same session, so that the login can ask its questions and Ctrl-C
-// ends both; only when the mount is there does it leave the terminal. The first
-// process waits for one message on a pipe, looks whether the mount answers, and
-// ends with the status that tells it all.
+// A Go program can't fork, so going into the background takes a second process of the
+// same program. It is started at the beginning, on the same terminal and in the same
+// session, so that the login can ask its questions and Ctrl-C ends both. It leaves the
+// terminal when the mount is made. The first process waits for one message on a pipe,
+// checks that the mount answers, and ends with the exit status of the whole.
 
 // readyVar names the pipe's descriptor to the second process.
 const readyVar = "SSHMOUNT_READY_FD"
@@ -43,8 +42,8 @@ func inBackground() bool { return os.Getenv(readyVar) != "" }
 
 // startBackground has the second process mount and waits for its message.
 func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
-	// The pipe's number is told and not fixed: a descriptor that the caller
-	// passes on for the mount (/dev/fd/N) may have any.
+	// The number of the pipe is passed on and not fixed: a descriptor that the caller
+	// passes on for the mount (/dev/fd/N) may have any number.
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("cannot make a pipe: %w", err)
@@ -62,7 +61,8 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 
-	// Ctrl-C reaches the second process from the terminal; this one stays to report. It passes on what was sent to it alone, as by kill.
+	// Ctrl-C reaches the second process from the terminal, too; this one stays, to report. It passes on signals that were sent to it alone,
+	// as by kill.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, heeded(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP)...)
 	defer signal.Stop(signals)
@@ -93,11 +93,11 @@ func startBackground(set *cmdline.Settings, args []string, byMount bool) error {
 	}
 }
 
-// fromTerminal is how long after SIGINT the second process has ended if it has had it, too.
+// fromTerminal is how long the second process may take to end after SIGINT, if it has got that from the terminal, too.
 const fromTerminal = 500 * time.Millisecond
 
-// stopAfter stops this process for Ctrl-Z, when the second one (pid) has stopped: then the shell takes the terminal back, and before
-// that the second process may have to switch the echo on again. It returns without stopping where the second one ends instead.
+// stopAfter stops this process for Ctrl-Z when the second one (pid) has stopped. When this one stops the shell takes the terminal back, and
+// before that the second one may have to switch the echo on again. Where the second one ends instead, it returns without stopping.
 func stopAfter(pid int) {
 	var how unix.Siginfo
 	err := unix.Waitid(unix.P_PID, pid, &how, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
@@ -109,8 +109,8 @@ func stopAfter(pid int) {
 // cldStopped is CLD_STOPPED, the si_code of waitid(2) for a child that was stopped by a signal.
 const cldStopped = 5
 
-// program is the file of this program. Its own name is what ps and killall
-// show; where it has been replaced meanwhile the kernel still has the old one.
+// program is the file of this program, by its own name, which ps and killall show. Where
+// that file was replaced meanwhile it is /proc/self/exe, which is the old one.
 func program() string {
 	const self = "/proc/self/exe"
 	name, err := os.Readlink(self)
@@ -125,7 +125,7 @@ func program() string {
 	return name
 }
 
-// finishStart looks at what has come of the second process: err is that of readReady.
+// finishStart returns the error of the start. err is that of readReady.
 func finishStart(set *cmdline.Settings, cmd *exec.Cmd, err error) error {
 	if errors.Is(err, io.EOF) {
 		err := cmd.Wait()
@@ -146,7 +146,7 @@ func finishStart(set *cmdline.Settings, cmd *exec.Cmd, err error) error {
 	return nil
 }
 
-// readReady waits for the message, and makes an error of it. The error is io.EOF where the process ends without a whole message.
+// readReady waits for the message, and returns the error in it. It returns io.EOF where the process ends without a whole message.
 func readReady(r io.Reader) error {
 	var m ready
 	if err := json.NewDecoder(r).Decode(&m); err != nil {
@@ -161,7 +161,7 @@ func readReady(r io.Reader) error {
 	return nil
 }
 
-// answers looks at the new mount as any program would.
+// answers checks that the new mount answers, as it would any program.
 func answers(set *cmdline.Settings) error {
 	if _, passed := fusefs.PassedDescriptor(set.Mountpoint); passed {
 		return nil // where it is mounted only the caller knows
@@ -182,7 +182,7 @@ func answers(set *cmdline.Settings) error {
 	}
 }
 
-// serveBackground is the second process's life.
+// serveBackground is what the second process does, from its start to its end.
 func serveBackground(set *cmdline.Settings) int {
 	fd, err := strconv.Atoi(os.Getenv(readyVar))
 	os.Unsetenv(readyVar)
@@ -215,8 +215,8 @@ func serveBackground(set *cmdline.Settings) int {
 	return code
 }
 
-// keepName has the process called sshfs where it was called so, by way of a link: the kernel has named it after the file
-// that the link leads to, and 'killall sshfs' and 'pgrep -x sshfs' would not find it.
+// keepName names the process sshfs if it was called by that name, which is a link then: the kernel has named it after the file
+// to which the link leads, so that 'killall sshfs' and 'pgrep -x sshfs' would not find it.
 func keepName(calledAs string) {
 	if filepath.Base(calledAs) == "sshfs" {
 		os.WriteFile("/proc/self/comm", []byte("sshfs"), 0) // no more than a convenience, so an error is none

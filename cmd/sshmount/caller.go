@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// byMountVar tells the second process, which has the first one behind it, what calledByMount was there.
+// byMountVar tells the second process, whose parent is the first one, the result of calledByMount there.
 const byMountVar = "SSHMOUNT_BY_MOUNT"
 
-// calledByMount says whether mount(8) is behind the call. With no helper of
-// our name it calls mount.fuse3, which runs the program through a shell, so
-// the name tells nothing; the shell stays as the parent, or has become us.
+// calledByMount reports whether mount(8) has called the program. Without a helper
+// of our name mount(8) calls mount.fuse3, which runs the program through a shell. So
+// the name of the program shows nothing, and the shell is our parent, or has been
+// replaced by us.
 func calledByMount() bool {
 	if inBackground() {
 		return os.Getenv(byMountVar) != ""

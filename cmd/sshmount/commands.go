@@ -54,7 +54,7 @@ func rootCommand(out io.Writer) *cobra.Command {
 	return root
 }
 
-// helpCommand is cobra's, but that what it does not know is an error.
+// helpCommand is like cobra's own, except that an unknown command is an error.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -96,8 +96,8 @@ func runCommand(args []string) int {
 	return report(err)
 }
 
-// output is where a command prints. Who reads it must not take a part for all (the disk of a redirection is full): the first write that
-// fails is remembered, so that the command ends with an error.
+// output is where a command prints. It remembers the first write that fails, so that the command ends with an error: whoever reads a part
+// of the output (where the disk of a redirection is full) must not take it for all.
 type output struct {
 	w   io.Writer
 	err error
@@ -111,7 +111,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// oneMountpoint wants the one argument that a command takes.
+// oneMountpoint checks that a command has exactly one argument.
 func oneMountpoint(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return fmt.Errorf("the mount point is missing: write sshmount %s", c.Use)
@@ -126,7 +126,7 @@ func atMostOneMountpoint(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// oneMount completes the argument of a command with the mount points there are.
+// oneMount completes the argument of a command with the mount points of this user.
 func oneMount(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

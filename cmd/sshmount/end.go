@@ -16,23 +16,24 @@ import (
 )
 
 const (
-	// lastPatience is how long a mount that a signal has detached while in use
-	// may go on before it is closed under the programs that use it.
+	// lastPatience is how long programs may go on using a mount that a signal has
+	// ended, before it is closed under them.
 	lastPatience = 5 * time.Second
 	// detachPatience is how long somebody who asked for a detached mount waits for its end.
 	detachPatience = time.Second
-	// closePatience is how long requests that are half sent may take to be sent whole, when nobody waits for their answers.
+	// closePatience is how long it may take to send the rest of requests that are half sent, whose answers nobody waits for.
 	closePatience = 2 * time.Second
-	// triedAge is how long after a save a line that was given up is not tried anew: an end saves twice, with little time between.
+	// triedAge is how long after a save a line that was given up is not tried again: ending a mount saves twice, with little time
+	// between.
 	triedAge = 10 * time.Second
-	// noticePatience is how long the kernel may take to let go of what it is being told, when no answer to a program waits for the line.
+	// noticePatience is how long the kernel may take for the notices that it is being sent, when no program waits for the line any more.
 	noticePatience = 5 * time.Second
-	// hurryPatience replaces lastPatience and closePatience once a signal has come while the mount was ending: enough for what is
+	// hurryPatience replaces lastPatience and closePatience when a signal has come while the mount was ending. It is enough for what is
 	// nearly done.
 	hurryPatience = 200 * time.Millisecond
 )
 
-// serveUntilEnded serves until the mount is over, by whomever, and gives the exit status.
+// serveUntilEnded serves until the mount has ended, whoever has ended it, and returns the exit status.
 func (m *mount) serveUntilEnded() int {
 	for {
 		select {
@@ -54,7 +55,7 @@ func (m *mount) serveUntilEnded() int {
 	}
 }
 
-// recordEnd puts the end on record, tells it to all who wait for it, closes the control socket and gives the exit status.
+// recordEnd logs how the mount has ended, tells all who wait for that, closes the control socket, and returns the exit status.
 func (m *mount) recordEnd(o control.Outcome) int {
 	for _, r := range o.Rescued {
 		m.log.Error("not saved on the server, but here", "rescued", r)
@@ -70,7 +71,7 @@ func (m *mount) recordEnd(o control.Outcome) int {
 		m.log.Info("ended, and all is saved")
 	}
 	m.outcome = o
-	close(m.over) // first: the socket closes when those who ask have their answers
+	close(m.over) // before the socket closes: that waits until all have their answers
 	if m.control != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -139,10 +140,10 @@ func (m *mount) inUse(failed, late error) control.Outcome {
 	return control.Outcome{Busy: true, Unsaved: failed != nil, Error: oneLine(use, failed, late)}
 }
 
-// await waits for the kernel to let go. Programs that have files of a detached
-// mount open may go on until they close them, but not after a signal. Who asks
-// for the end meanwhile is answered when all is saved that there is then.
-// inPeace says that programs were left to close them.
+// await waits for the kernel to let go of the mount. Programs that have files of a
+// detached mount open may go on until they close them, but not after a signal.
+// Whoever asks for the end meanwhile is answered when everything is saved that was
+// written by then. inPeace says that programs were left to close their files.
 func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 	patience := detachPatience
 	if w.force {
@@ -172,10 +173,10 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 	return false
 }
 
-// finish comes when no program can write any more: the last drain, then
-// rescue files for what could not be delivered. earlier is what has failed
-// before and was told to nobody yet, and waited is what an earlier drain had
-// to say of what was still unsaved.
+// finish is the last step, when no program can write any more: it drains, writes rescue
+// files for what could not be delivered, and closes the connection. earlier is what
+// has failed before and was reported to nobody yet. waited is the late of an earlier
+// drain.
 func (m *mount) finish(earlier, waited error, timeout time.Duration) control.Outcome {
 	failed, late := m.drain(timeout, waited)
 	closed := m.closeCache()
@@ -189,7 +190,7 @@ func (m *mount) finish(earlier, waited error, timeout time.Duration) control.Out
 	return control.Outcome{Error: oneLine(earlier, failed, late, closed), Unsaved: err != nil || len(rescued) > 0, Rescued: rescued}
 }
 
-// patience is d, or less where a signal has come meanwhile.
+// patience is d, or hurryPatience where a signal has come meanwhile.
 func (m *mount) patience(d time.Duration) time.Duration {
 	if m.hurry {
 		return hurryPatience
@@ -203,8 +204,8 @@ func (m *mount) closeConn() {
 	}
 }
 
-// closeCache gives up what is not saved: the bytes become rescue files. A request that is half sent to a server which takes no
-// more has its bytes in the hands of the connection, and only the end of that gives them back.
+// closeCache gives up what is not saved: the bytes are written to rescue files. A request that is half sent, to a server which takes no
+// more, holds its bytes until the connection is closed; so where closing takes too long, it closes that first.
 func (m *mount) closeCache() error {
 	done := make(chan error, 1)
 	go func() { done <- m.cache.Close() }()
@@ -227,13 +228,14 @@ func (m *mount) closeCache() error {
 	return <-done
 }
 
-// drain waits until everything is saved, for timeout at most. It ends early
-// when the line is given up (one that was given up before is tried once more),
-// when a signal comes, or when the time of a further wish is over that was
-// given a shorter one; a wish without waits as long as the one under way.
-// failed is what went wrong with bytes and operations; late says that
-// some are still unsaved, and why: where no time is left that is the reason of
-// waited, with which an earlier drain has ended.
+// drain waits until everything is saved, for timeout at most. It ends early when the
+// line is given up (a line that was given up before is tried once more first), when a
+// signal comes, or when the time of another wish is over that comes meanwhile and has
+// a shorter one.
+//
+// failed is what went wrong with bytes and operations. late says that some are still
+// unsaved, and why. waited is the late of an earlier drain, or nil: where no time is
+// left for this one, its reason is repeated.
 func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) {
 	over := timeOver(timeout)
 	switch {
@@ -284,7 +286,7 @@ func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) 
 	}
 }
 
-// unsaved says whether anything is left to go.
+// unsaved reports whether anything is unsaved.
 func (m *mount) unsaved() bool {
 	st := m.cache.Status()
 	return st.UnsavedBytes > 0 || st.UnsavedOps > 0

@@ -9,10 +9,10 @@ import (
 	"sshmount/sftpconn/transport"
 )
 
-// firstConnection makes the line for the first time. The dialer bounds the login,
-// and leaves out the time that the user takes to answer. The wait for the SFTP
-// server's first words behind it is bounded here, by the same patience, so that the
-// user hears of a server that lets them in and then says nothing.
+// firstConnection connects for the first time. The dialer bounds the time of the login,
+// without the time that the user takes to answer. The wait for the greeting of the SFTP
+// server after it is bounded here, by the same patience, so that the user hears of a
+// server that accepts the login and then says nothing.
 func firstConnection(ctx context.Context, o sftpconn.Options, patience time.Duration, remote string) (*sftpconn.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

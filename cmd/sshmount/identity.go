@@ -13,17 +13,17 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// lateMap is a map of ids that is filled in before the kernel asks anything:
-// who the remote user is the server has to say, and it is asked while the
-// remote directory is looked at, so that a mount takes no round trip for it.
+// lateMap is a map of ids that is filled in before the kernel asks anything. Only the
+// server knows who the remote user is. It is asked while the remote directory is looked
+// at, so that this costs a mount no further round trip.
 type lateMap struct{ fusefs.IDMapper }
 
 // ids are whom a directory of the server belongs to. A server that tells no
 // owners has all files owned by 0, which are then shown as ours.
 type ids struct{ uid, gid uint32 }
 
-// idMap makes the map that the user chose. It is complete when filled has returned, which may ask for the attributes of the mounted
-// directory.
+// idMap makes the map of ids that the user has chosen. The map is complete when filled has returned, which calls mounted if it needs the
+// attributes of the mounted directory.
 func idMap(ctx context.Context, set *cmdline.Settings, conn *sftpconn.Conn, log *slog.Logger) (m fusefs.IDMapper, filled func(mounted func() (cache.Attr, error)) error, err error) {
 	nothing := func(func() (cache.Attr, error)) error { return nil }
 	switch set.IDMap {
@@ -71,9 +71,9 @@ func loginOwner(ctx context.Context, conn *sftpconn.Conn) (ids, error) {
 	return ids{home.UID, home.GID}, nil
 }
 
-// remoteUser says who is logged in: the owner of the login directory. Where that is root's though it is not root who logs in (a chroot,
-// whose top has to be root's, or an account without a home) it is the owner of the mounted directory, unless the server knows that one
-// by another name.
+// remoteUser returns the ids of the user who is logged in: those of the login directory. Where that belongs to root, and it is not root who
+// logs in (a chroot, whose top has to be root's, or an account without a home), they are those of the mounted directory, unless the
+// server says that its owner has another name.
 func remoteUser(ctx context.Context, conn *sftpconn.Conn, login ids, mounted func() (cache.Attr, error)) ids {
 	name := conn.Status().Info.User
 	if login.uid != 0 || name == "" || name == "root" {

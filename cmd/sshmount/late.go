@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// errHurried is the cause where a second signal has ended the waiting.
+// errHurried is the reason why a wait has ended for a second signal.
 var errHurried = errors.New("a signal came while it was ending")
 
-// timeOver is the cause of an end of waiting after that long.
+// timeOver is the reason why a wait has ended after that time.
 func timeOver(after time.Duration) error {
 	return fmt.Errorf("time is over (%v)", after.Round(time.Second))
 }
 
-// drained tells what became of a wait that ended with err: its own end, for cause, is late where something is left; anything else is what
-// was lost, and told to nobody before, also where the wait had been ended by then.
+// drained sorts the outcome of a save that was cut short for cause, or by nothing (nil). Where err is only that cause, it is late if
+// something is left, which left describes. Any other error is what was lost and reported to nobody yet, also where the wait was cut short.
 func drained(err, cause error, left string) (failed, late error) {
 	if err == nil || cause == nil || !errors.Is(err, cause) {
 		return err, nil

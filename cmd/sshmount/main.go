@@ -1,16 +1,25 @@
 // Command sshmount mounts a directory of any SSH server, so that every program
 // can use the remote files as if they were local.
 //
-// This package is the outermost room: the command line (package cmdline), the
-// look at the mount point (mountpoint), the background process, the control
-// socket (control) and the commands that use it. What it mounts it puts
-// together from the rooms behind: sshdial logs in, sftpconn keeps the line,
-// cache knows and remembers, fusefs speaks with the kernel.
+// It is the outermost package. It has the command line (package cmdline), the
+// checks of the mount point (mountpoint), the background process, the control
+// socket (control) and the commands that use it. A mount is put together from
+// the other packages: sshdial logs in, sftpconn keeps the connection, cache
+// knows files and holds what is unsaved, fusefs talks to the kernel.
 //
-// A mount is made by two processes: the first starts the second and stays at
-// the terminal until that says that programs can use the mount, or why not
-// (background.go); with -f there is one. One goroutine, serveUntilEnded, ends
-// the mount; signals and requests on the control socket only ask it to (wish.go).
+// A mount is made by two processes: the first starts the second, and stays at the
+// terminal until that says that programs can use the mount, or why not
+// (background.go). With -f there is only one.
+//
+// # The end of a mount
+//
+// One goroutine, in serveUntilEnded, ends the mount; nothing else does. Signals,
+// and requests on the control socket, are wishes that it is sent (wish.go). It
+// saves what is unsaved while programs still see the mount (drain), unmounts, waits
+// for the kernel to let go (await), saves what was written meanwhile, and gives up
+// the rest (finish). Only then are the cache and the connection closed, and the
+// outcome is told to all who wait (recordEnd). A further signal at any time ends
+// the waiting.
 package main
 
 import (

@@ -13,8 +13,8 @@ import (
 	"sshmount/fusefs"
 )
 
-// prepare looks at this machine before the server is asked anything: the
-// cheap refusals come first.
+// prepare checks this machine before the server is asked anything: the cheap
+// refusals come first.
 func prepare(set *cmdline.Settings) error {
 	if _, passed := fusefs.PassedDescriptor(set.Mountpoint); passed {
 		return nil // mounted already, whatever this machine may lack for another mount
@@ -29,8 +29,8 @@ func prepare(set *cmdline.Settings) error {
 	return err
 }
 
-// servedBy says who serves the mount of ours at path, by its record. A process whose mount is detached or unmounted, and which goes on,
-// does not serve what is there now.
+// servedBy returns the process that serves a mount of this program at path, by its record, and the source; 0 where there is none. A
+// process that goes on although its mount is detached or unmounted does not serve what is there now.
 func servedBy(path string) (pid int, source string) {
 	r, ok := control.Find(path)
 	if !ok || !r.Alive() {
@@ -42,7 +42,7 @@ func servedBy(path string) (pid int, source string) {
 	return r.PID, r.Source
 }
 
-// place fills in where things of this mount lie on this machine.
+// place completes the paths of the mount on this machine: mount point and rescue directory.
 func place(set *cmdline.Settings) error {
 	path := set.Mountpoint
 	if fd, passed := fusefs.PassedDescriptor(path); passed {

@@ -50,8 +50,8 @@ type mount struct {
 
 	// Of the goroutine that ends the mount.
 	hurry bool         // a signal came while it was ending: no more waiting
-	tried time.Time    // when drain last ended: until then the line was tried
-	later []umountWish // that came while another was being met
+	tried time.Time    // when drain last ended, in which the line was tried
+	later []umountWish // wishes that came while another was being fulfilled
 }
 
 // logPlace is where the log goes.
@@ -62,7 +62,7 @@ const (
 	logBackground
 )
 
-// serveForeground is a mount with -f: it ends with the mount.
+// serveForeground serves a mount with -f, and returns when that has ended.
 func serveForeground(set *cmdline.Settings) int {
 	code, err := serve(set, logStderr, func() error { return nil })
 	if err != nil {
@@ -71,8 +71,9 @@ func serveForeground(set *cmdline.Settings) int {
 	return code
 }
 
-// serve logs in, mounts, calls ready, and serves until the mount is over. The
-// error is one of the beginning; what happens later is in the log and the status.
+// serve logs in, mounts, calls ready, and serves until the mount has ended. It returns
+// the exit status, and an error where the mount was not made; what happens later is in
+// the log and the status.
 func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, error) {
 	heap := tune()
 	defer runtime.KeepAlive(heap)
@@ -100,7 +101,7 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 		outcome, _ := m.end(umountWish{force: true})
 		code := m.recordEnd(outcome)
 		if where == logBackground {
-			return code, errInterrupted // who has started it was not told of a mount yet
+			return code, errInterrupted // the first process was not told of a mount yet
 		}
 		return code, nil
 	}
@@ -122,7 +123,7 @@ func (m *mount) start(ctx context.Context) error {
 	if err := m.attach(ctx); err != nil {
 		return errors.Join(err, m.close())
 	}
-	m.dialer.Detach() // from here on there is nobody to ask
+	m.dialer.Detach() // from now on there is nobody to ask
 	m.readAhead()
 	go func() {
 		m.fuse.Wait()
@@ -233,7 +234,7 @@ func portAdvice(dir string) string {
 	return ""
 }
 
-// close gives up what start has made so far. Nothing was written yet, so nothing is lost.
+// close closes what start has made so far. Nothing was written yet, so nothing is lost.
 func (m *mount) close() error {
 	if m.cache != nil {
 		m.cache.Close()
@@ -264,14 +265,14 @@ func openLogger(set *cmdline.Settings, where logPlace, hushed <-chan struct{}) (
 			return nil, fmt.Errorf("log_file: %w; choose a file that you can write", err)
 		}
 	}
-	// A crash would be written to a standard error that leads nowhere.
+	// Standard error leads nowhere in the background.
 	if err := file.takeCrashes(); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
 	return slog.New(slog.NewMultiHandler(newLogger(file, level), terminal)), nil
 }
 
-// readPassword reads one line. What comes behind it on r may be read, too, and is dropped.
+// readPassword reads one line. It may read more of r, and drops that.
 func readPassword(r io.Reader) ([]byte, error) {
 	line, err := bufio.NewReaderSize(io.LimitReader(r, maxPassword), maxPassword).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -8,21 +8,21 @@ import (
 	"syscall"
 )
 
-// heeded are those of the signals that whoever started the program has not had it ignore: nohup does so with SIGHUP, and a
-// shell with SIGINT for what it runs in the background. To ask for a signal would end that, for the programs started from
-// here too. The runtime keeps only these two ignored, so with SIGTERM among the signals the list is never empty, which
-// would stand for all.
+// heeded returns those of the signals that are not ignored: nohup has its program ignore SIGHUP, and a shell has programs in the
+// background ignore SIGINT. To ask for such a signal would end that, also for programs that are started from here. The runtime
+// keeps only these two ignored. So with SIGTERM among the signals the list is never empty, which would mean all signals to
+// signal.Notify.
 func heeded(signals ...os.Signal) []os.Signal {
 	return slices.DeleteFunc(signals, signal.Ignored)
 }
 
-// outliveReaders has a write to a standard stream that nobody reads any more be an error like any other, until the process
-// ends. The runtime ends the process at it otherwise, and what is unsaved with it: a mount in the foreground whose output goes
-// through tee loses that reader to the same Ctrl-C. Not signal.Ignore, which the programs started from here would inherit.
+// outliveReaders makes a write to a standard stream that nobody reads any more an error like any other. Without it the runtime
+// ends the process, and what is unsaved is lost: a mount in the foreground whose output goes through tee loses that reader to
+// the same Ctrl-C by which it is ended. It does not ignore SIGPIPE, because programs that are started from here would inherit that.
 func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// startInterruptibly gives the login up at the first signal. interrupted says of a mount that came about all the same, as it was made
-// by then, that it is to be ended.
+// startInterruptibly is start, but the first signal breaks it off. Where the mount was made by then, interrupted says that it is to be
+// ended.
 func (m *mount) startInterruptibly(signals <-chan os.Signal) (interrupted bool, err error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

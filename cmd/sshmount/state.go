@@ -14,10 +14,9 @@ import (
 	"sshmount/cmd/sshmount/mountpoint"
 )
 
-// stateDirs are the places for logs and rescue files that nobody has named, best first: the user's state directory
-// ($XDG_STATE_HOME, ~/.local/state), and for those who have no home that can be written (services, a read-only root)
-// the directory of the control sockets. None is below the mount point, where a log would wait for the mount to answer
-// the log.
+// stateDirs are the default places for logs and rescue files, best first: the user's state directory ($XDG_STATE_HOME,
+// ~/.local/state) and, for users without a home that they can write (services, a read-only root), the directory of the control
+// sockets. None is below the mount point: there, a write to the log would wait for the mount that writes it.
 func stateDirs(point string) []string {
 	var dirs []string
 	if dir := stateDir(); dir != "" && !mountpoint.Within(dir, point) {
@@ -29,8 +28,8 @@ func stateDirs(point string) []string {
 	return dirs
 }
 
-// stateDir is the user's state directory; "" where there is none. Root has the variables of another user after sudo -E,
-// and must not leave directories in that user's home to which the user then has no access.
+// stateDir is the user's state directory; "" where there is none. After sudo -E root has the variables of another user, and must
+// not make directories in the home of that user which belong to root.
 func stateDir() string {
 	dir := ""
 	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
@@ -49,7 +48,7 @@ func stateDir() string {
 	return filepath.Join(u.HomeDir, ".local", "state", "sshmount")
 }
 
-// owner is the user to whom name belongs or, where it is not there, the directory that it would be made in.
+// owner is the id of the user to whom name belongs or, where it does not exist, its nearest parent that does; -1 where that is not known.
 func owner(name string) int {
 	for {
 		info, err := os.Stat(name)
@@ -63,7 +62,7 @@ func owner(name string) int {
 	}
 }
 
-// rescueDir is the first place where rescue files can be had; "" where there is none. The directory itself is made when it is needed.
+// rescueDir is the first place where rescue files can be written; "" where there is none. The directory itself is made when it is needed.
 func rescueDir(states []string) string {
 	for _, state := range states {
 		dir := filepath.Join(state, "rescue")
@@ -81,7 +80,7 @@ func rescueDir(states []string) string {
 	return ""
 }
 
-// openLogOf opens the log of a mount at the first place where it can be had; nil where there is none.
+// openLogOf opens the log of a mount at the first place where that is possible; nil where there is none.
 func openLogOf(mountpoint string) *logFile {
 	for _, state := range stateDirs(mountpoint) {
 		if file, err := openLog(filepath.Join(state, "log", logName(mountpoint))); err == nil {
@@ -91,7 +90,7 @@ func openLogOf(mountpoint string) *logFile {
 	return nil
 }
 
-// warnOfNoPlace tells what will be missing where nothing can be written on this machine.
+// warnOfNoPlace warns of what will be missing where there is no place for it on this machine.
 func warnOfNoPlace(log *slog.Logger, logged, rescued bool) {
 	switch {
 	case !logged && !rescued:

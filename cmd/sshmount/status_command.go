@@ -92,10 +92,9 @@ func escapeControls(text string) string {
 	return b.String()
 }
 
-// mounts are the records of this user's mounts, of one mount point the newest first. What a process has left whose mount is gone too,
-// or has another in its place, is taken away: of one mount point there may be several records, as each process put its own where its
-// variables said, and as a mount that is detached or still saving goes on beside a new one. The other need not have a record that is
-// found here.
+// mounts returns the records of this user's mounts; of one mount point the newest first. A mount point may have several: each process puts
+// its record where its variables say, and a mount that is detached or still saving goes on beside a new one. It removes the record of a
+// process that is gone, if its mount is gone, too, or another one is in its place (which may have no record that is found here).
 func mounts() []control.Record {
 	var list []control.Record
 	newer := map[string]bool{} // mount points of which a newer record was seen
@@ -110,7 +109,7 @@ func mounts() []control.Record {
 	return list
 }
 
-// findMount is the record of a mount point that somebody named: the newest, where an older mount goes on detached or saving.
+// findMount returns the record of a mount point by its name: the newest, where an older mount goes on detached or saving.
 func findMount(name string) (control.Record, error) {
 	path, err := mountpoint.Resolve(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -136,7 +135,7 @@ func findMount(name string) (control.Record, error) {
 	return control.Record{}, notMounted(path)
 }
 
-// otherOwner names the user who made the mount at path; "" where that is the one who asks, or is not known.
+// otherOwner names the user who has made the mount at path; "" where that is the present user, or is not known.
 func otherOwner(path string) string {
 	uid, ok := mountpoint.Owner(path)
 	if !ok || uid == os.Geteuid() {
@@ -152,7 +151,7 @@ func notMounted(name string) error {
 	return failed(exitNotMounted, fmt.Errorf("%s is no mount of sshmount; 'sshmount status' lists yours", name))
 }
 
-// findServed is findMount for what only the process of a mount can do.
+// findServed is findMount for what only the process of a mount can do: it fails where that is gone.
 func findServed(name string) (control.Record, error) {
 	r, err := findMount(name)
 	if err == nil && !r.Alive() {

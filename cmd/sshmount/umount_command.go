@@ -89,7 +89,7 @@ func kickCommand() *cobra.Command {
 	}
 }
 
-// umount ends a mount through its process, or by hand where that is gone.
+// umount has a mount ended by its process. Where that is gone, it takes the dead mount away itself.
 func umount(name string, wish control.UmountRequest) error {
 	r, err := findMount(name)
 	if err != nil {
@@ -131,7 +131,7 @@ func umount(name string, wish control.UmountRequest) error {
 	return nil
 }
 
-// umountUnknown ends a mount that has no socket we may use, as umount(8) would.
+// umountUnknown ends a mount whose control socket was not found (unknown says so), as umount(8) would.
 func umountUnknown(name string, lazy bool, unknown error) error {
 	path, err := mountpoint.Resolve(name)
 	if err != nil {
@@ -159,8 +159,8 @@ func umountUnknown(name string, lazy bool, unknown error) error {
 // endPatience is how long the process of a mount that is over may take to end.
 const endPatience = 5 * time.Second
 
-// awaitEnd waits a moment for the process of an ended mount, so that what follows a umount finds it gone. Where another mount is at its
-// place by then it waits only with ending: the process is known to be about to end.
+// awaitEnd waits a moment for the process of an ended mount to be gone, so that what a script does after umount does not meet it. Where
+// there is a mount again it waits only with ending, which says that the process is known to be about to end.
 func awaitEnd(r control.Record, ending bool) {
 	for deadline := time.Now().Add(endPatience); r.Alive() && time.Now().Before(deadline); {
 		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted && !ending {
@@ -170,7 +170,7 @@ func awaitEnd(r control.Record, ending bool) {
 	}
 }
 
-// outcomeError tells where rescued bytes are, and gives the error with which the command ends.
+// outcomeError tells the user where rescued bytes are, and returns the error with which the command ends.
 func outcomeError(path string, o control.Outcome) error {
 	for _, r := range o.Rescued {
 		say("not saved on the server, but here: %s", r)

@@ -11,7 +11,7 @@ type umountWish struct {
 	lazy    bool                 // detach it where it is in use
 	force   bool                 // and close it too: a signal
 	timeout time.Duration        // how long unsaved data is waited for; 0 is the mount's own
-	until   time.Time            // when timeout is over; set only of one with a timeout that came while another was being met
+	until   time.Time            // when timeout is over; set only for a wish with a timeout that came while another was being fulfilled
 	answer  chan control.Outcome // room for one; nil where nobody waits
 }
 
@@ -23,7 +23,7 @@ func (w umountWish) reply(o control.Outcome) {
 	}
 }
 
-// replyToLater answers the wishes that came while another was being met.
+// replyToLater answers the wishes that came while another was being fulfilled.
 func (m *mount) replyToLater(o control.Outcome) {
 	for _, w := range m.later {
 		w.reply(o)

@@ -1,9 +1,16 @@
-// Package control is how a running mount is asked and told things: a private
-// unix socket for each mount, and beside it a small file that says whose it is.
+// Package control is the way to a running mount: a private unix socket for each
+// mount, and beside it a record, a small file that says which mount it is.
 //
-// The socket speaks HTTP: GET /status, POST /sync, /umount and /kick, and
-// /metrics and /debug/pprof for those who measure. It is 0600 in a directory
-// that is 0700 and belongs to the user; nobody else can ask.
+// The server of the socket (Server) runs in the process of the mount, and asks that
+// by the interface Backend; commands are clients (Client). The socket speaks HTTP:
+// GET /status, POST /sync, /umount and /kick, and /metrics and /debug/pprof for those
+// who measure. An answer to sync or umount is a line of JSON for each bit of progress,
+// and one for the outcome. Socket and record have mode 0600, in a directory with mode
+// 0700 that belongs to the user: nobody else can use them. Where somebody takes them
+// away while the mount goes on, they are made anew (watch).
+//
+// Goroutines: one for each listener and one that watches; Server.Close ends them and
+// waits for them. Server.mu is a leaf.
 package control
 
 import (
@@ -20,16 +27,16 @@ import (
 // longestDir leaves room for the name of a socket in the 107 bytes that the address of one may have.
 const longestDir = 80
 
-// MakeDir finds or makes the directory of the sockets. It prefers the places
-// that go away with the machine's run.
+// MakeDir finds or makes the directory of the sockets. It prefers places that don't
+// outlast a reboot.
 func MakeDir() (string, error) {
 	var found string
 	err := useDir(func(dir string) error { found = dir; return nil })
 	return found, err
 }
 
-// useDir finds or makes the first directory for which use gives no error: one
-// that is there may be on a disk that is full.
+// useDir finds or makes a directory, and calls use with it; where that fails, as on a full
+// disk, it tries the next.
 func useDir(use func(dir string) error) error {
 	var errs []error
 	for _, dir := range candidates() {
@@ -55,15 +62,15 @@ func makeDir(dir string) error {
 	return checkDir(dir)
 }
 
-// dirs are those of the candidates that are there and can be trusted.
+// dirs are those of the candidates that exist and can be trusted.
 func dirs() []string {
 	return slices.DeleteFunc(candidates(), func(dir string) bool { return checkParent(filepath.Dir(dir)) != nil || checkDir(dir) != nil })
 }
 
-// candidates are the places where a mount of this user may have its socket. A
-// mount made by mount(8) or a service has other variables than a shell, so
-// whoever looks for it looks in all of them. A place that every process of the
-// user names alike comes before one of a variable: TMPDIR may be a batch job's own.
+// candidates are the places where a mount of this user may have its socket. A mount
+// that was made by mount(8) or a service has other variables than a shell, so commands
+// look in all of them. Places that are the same for all processes of the user come
+// before that of TMPDIR, which may be a batch job's own.
 func candidates() []string {
 	uid := strconv.Itoa(os.Getuid())
 	var parents []string
@@ -84,7 +91,7 @@ func candidates() []string {
 	return list
 }
 
-// checkDir refuses a directory that another user could have laid out.
+// checkDir refuses a directory that another user could have made.
 func checkDir(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -100,10 +107,10 @@ func checkDir(dir string) error {
 // unknownID is the overflow uid: the kernel shows it in a user namespace for owners that have no id there, such as the root outside.
 const unknownID = 65534
 
-// checkParent refuses a directory in which another user could put a link in the place of ours, and so have root write where the
-// link leads: one that belongs to that user (after su, XDG_RUNTIME_DIR may still be that of the user who called it), and one where
-// everybody may rename what is not theirs, as in a /tmp that is not sticky. Root's own directories are trusted but for that, and
-// sticky ones (/tmp) of an unknown owner.
+// checkParent refuses a directory in which another user could replace ours by a link, and so have root write where the link leads:
+// one that belongs to another user (after su, XDG_RUNTIME_DIR may still be that of the user who called it), and one in which
+// everybody may rename others' files, such as a /tmp that is not sticky. Otherwise directories of root are trusted, and sticky ones
+// (/tmp) of an unknown owner.
 func checkParent(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {

@@ -1,10 +1,10 @@
-// Package mountpoint looks at the directory that is to be mounted on, before
-// anything is done: whether it is there, whose it is, and what hangs on it
-// already. Its answers are for the user to read.
+// Package mountpoint checks the directory that is to be mounted on before anything
+// is done: whether it exists, to whom it belongs, and what is mounted there already.
+// Its errors are meant for the user to read.
 //
-// Looking must not hang: a stat of a mount whose server is silent never comes
-// back, so the table of mounts, which the kernel answers by itself, is asked
-// first, and every other look has a limit of time.
+// A check must not hang. A stat of a mount whose server is silent never returns. So
+// the table of mounts, which the kernel answers by itself, is read first, and every
+// other look has a time limit; the goroutine of one that hangs is left behind.
 package mountpoint
 
 import (
@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a look at the file system may take.
+// patience is how long Check may take.
 const patience = 10 * time.Second
 
 // An Error says why a directory can't be mounted on, and what to do.
@@ -40,8 +40,8 @@ type Options struct {
 	ServedBy func(mountpoint string) (pid int, source string)
 }
 
-// Check says whether a mount point will do. A dead mount of sshmount or sshfs on it is
-// taken away; removed is what was mounted there then, and "" where there was none.
+// Check returns an error where a mount point can't be used. A dead mount of sshmount or sshfs
+// there is taken away; removed is its source, "" where there was none.
 func Check(name string, o Options) (removed string, err error) {
 	type answer struct {
 		removed string
@@ -103,8 +103,8 @@ func Resolve(name string) (string, error) {
 	return "", refusef("mount point %s: too many symbolic links", name)
 }
 
-// absolute completes a name by the kernel's word for the working directory. filepath.Abs would look at that directory first,
-// and not come back where it is in the very mount that hangs.
+// absolute completes a name with the working directory, which it gets from the kernel. filepath.Abs would stat that directory, and hang
+// where it is in the very mount that hangs.
 func absolute(name string) (string, error) {
 	if filepath.IsAbs(name) {
 		return filepath.Clean(name), nil
@@ -116,7 +116,7 @@ func absolute(name string) (string, error) {
 	return filepath.Join(dir, name), nil
 }
 
-// usable looks at the directory itself.
+// usable checks the directory itself.
 func usable(name, path string, nonEmpty bool) error {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -142,7 +142,7 @@ func usable(name, path string, nonEmpty bool) error {
 	return nil
 }
 
-// ours says whether fusermount3 will let this user mount here.
+// ours returns an error where fusermount3 will not let this user mount.
 func ours(name, path string) error {
 	uid := os.Geteuid()
 	if uid == 0 {

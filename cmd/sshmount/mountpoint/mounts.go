@@ -14,13 +14,13 @@ import (
 	"sshmount/fusefs"
 )
 
-// topAt is the uppermost mount whose root is path, or nil. It asks the kernel's table and no file system.
+// topAt returns the uppermost mount at path, or nil. It reads the kernel's table and touches no file system.
 func topAt(path string) (*mountinfo.Info, error) {
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		return m.Mountpoint != path, false
 	})
 	for _, m := range mounts {
-		// The table's order is not that of the pile.
+		// The order in the table is not that in which they lie on each other.
 		if !slices.ContainsFunc(mounts, func(o *mountinfo.Info) bool { return o.Parent == m.ID }) {
 			return m, err
 		}
@@ -37,7 +37,7 @@ func Mounted(path string) (fstype, source string, ok bool) {
 	return m.FSType, m.Source, true
 }
 
-// Owner is the user who made the FUSE mount at path, as the kernel's table has it.
+// Owner is the user who has made the FUSE mount at path, by the kernel's table.
 func Owner(path string) (uid int, ok bool) {
 	m, err := topAt(path)
 	if err != nil || m == nil {
@@ -52,8 +52,8 @@ func Owner(path string) (uid int, ok bool) {
 	return 0, false
 }
 
-// clearDead takes dead mounts of our kind away from path. A live one of our kind,
-// or a dead one of another kind, is an error; other mounts don't concern us.
+// clearDead takes away dead mounts of sshmount and sshfs at path. A live one of these, or a
+// dead one of another type, is an error; other mounts don't matter.
 func clearDead(path string, o Options) (removed string, err error) {
 	for range 8 { // mounts may lie one on the other
 		m, err := topAt(path)
@@ -83,7 +83,7 @@ func clearDead(path string, o Options) (removed string, err error) {
 	return removed, refusef("too many dead mounts lie on %s; take them away with: fusermount3 -uz %s", path, Word(path))
 }
 
-// Free says whether nobody has mounted at path, as sshmount or sshfs does, since Check found that it would do.
+// Free returns an error where there is a mount of sshmount or sshfs at path: Check has found none before, so it is new.
 func Free(path string) error {
 	if m, err := topAt(path); err == nil && m != nil && ofOurKind(m) {
 		return refusef("%s was mounted from %s meanwhile (%s); end that with: fusermount3 -u %s", path, m.Source, m.FSType, Word(path))
@@ -96,22 +96,23 @@ func ofOurKind(m *mountinfo.Info) bool {
 	return m.FSType == "fuse.sshmount" || m.FSType == "fuse.sshfs"
 }
 
-// Ask has whoever serves the mount at path give an answer. A stat would not do:
-// the kernel answers it by itself for as long as it trusts the attributes, also
-// for a mount that is dead.
+// Ask makes a request that the process of the mount at path has to answer, and returns its
+// error. A stat would not do: the kernel answers it by itself as long as it trusts the
+// attributes, also for a mount that is dead.
 func Ask(path string) error {
 	var st unix.Statfs_t
 	return ignoringEINTR(func() error { return unix.Statfs(path, &st) })
 }
 
-// dead says of the error of a request to a mount that nobody serves it any more. ECONNABORTED is of a request that was
-// under way when the process went: the last of one that was killed may go a while after it counts as gone.
+// dead reports whether the error of a request to a mount means that nobody serves the mount any more. ECONNABORTED is the error
+// of a request that was not answered when the process ended: a killed process may need a while to end after it counts as gone.
 func dead(err error) bool { return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED) }
 
-// askPatience is how long a mount that is dead may take to say so: a process that was killed may be a while about its end.
+// askPatience is how long a request to a dead mount may take to fail: a process that was killed may need a while to end.
 const askPatience = 5 * time.Second
 
-// Dead says whether a FUSE mount is at path that nobody serves any more. One that does not answer is not dead: its server may be slow.
+// Dead reports whether there is a FUSE mount at path that nobody serves any more. One that does not answer is not dead: its server may be
+// slow.
 func Dead(path string) bool {
 	if _, _, mounted := Mounted(path); !mounted {
 		return false
@@ -126,7 +127,7 @@ func Dead(path string) bool {
 	}
 }
 
-// ignoringEINTR repeats a call that a signal cut short: the runtime sends some to its own threads.
+// ignoringEINTR repeats a call that a signal has interrupted: the runtime sends signals to its own threads.
 func ignoringEINTR(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
