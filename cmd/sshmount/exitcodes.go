@@ -68,8 +68,8 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// connectCode tells a refused login from a line that is down or a server without SFTP, and from what went wrong before there was one:
-// what was given wrongly, and what stands wrongly in ssh's configuration.
+// connectCode is the exit status for an error of connecting: it distinguishes a refused login, a server that can't be reached or has no
+// SFTP, a fault in what the user has given, and a fault in ssh's configuration files.
 func connectCode(err error) int {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code
@@ -86,7 +86,7 @@ func connectCode(err error) int {
 	return exitConnect
 }
 
-// forHelper turns a status into what mount(8) expects.
+// forHelper is the exit status that mount(8) expects of a helper in place of code.
 func forHelper(code int) int {
 	switch code {
 	case exitOK:

@@ -27,7 +27,7 @@ const (
 	hugePage = 2 << 20
 )
 
-// heap is what the collector of a process that serves a mount works with.
+// heap is the memory that tune has set up for a process that serves a mount.
 type heap struct {
 	// ballast is memory that nobody touches, so that it takes none, and that the collector counts as in use.
 	ballast []byte
@@ -43,10 +43,10 @@ func tune() *heap {
 	return tuneMemory()
 }
 
-// tuneMemory has the collector run after so many bytes of garbage as a mount can spare. The heap of a mount is small (the
-// bytes of files are not in it), while each packet of SSH leaves one buffer behind: with a percentage alone the collector
-// would run a hundred times a second and give memory back that is wanted again at once; and of a heap that has grown large
-// with a million names the usual percentage would be a lot. Whoever set GOGC knows better.
+// tuneMemory sets how much garbage may come together before the collector runs. The heap of a mount is small (the bytes of
+// files are not in it), while each SSH packet leaves a buffer behind: by a percentage alone the collector would run a hundred
+// times a second, and give memory back that is needed again at once. And of a heap that has grown large with a million names
+// the usual percentage would be a lot. A user who has set GOGC knows better.
 //
 // The heap lies in huge pages, where the system has such. What is used for the first time page by page costs more than all else
 // that a small read takes, most of all in a virtual machine: there the reads after a mount took twice as long until each page

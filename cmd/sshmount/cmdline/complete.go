@@ -15,15 +15,15 @@ func formOf(calledAs string, viaMount bool) form {
 	return f
 }
 
-// asMountFuseWrites says whether the arguments look like those that mount.fuse3 composes for root: the operands, and one list of
-// options that ends with dev and suid. Where mount.fuse3 was not run by mount(8) (pam_mount runs it directly) nothing else tells of
-// it: it replaces itself with a shell, and the shell with this program, so no parent process is left to look at.
+// asMountFuseWrites reports whether the arguments look like those that mount.fuse3 composes for root: the operands, and one list of
+// options that ends with dev and suid. Where mount.fuse3 was not run by mount(8) (pam_mount runs it directly) nothing else shows that
+// it was: it replaces itself by a shell, and that by this program, so there is no parent process to look at.
 func asMountFuseWrites(args []string) bool {
 	return len(args) == 4 && args[2] == "-o" && strings.HasSuffix(","+args[3], ",dev,suid")
 }
 
-// IsHelper says that the program was called as a helper of mount(8), whose
-// exit status has meanings of its own.
+// IsHelper reports whether the program was called as a helper of mount(8), for
+// which exit statuses have other meanings.
 func IsHelper(calledAs string) bool { return formOf(calledAs, false).helper }
 
 // complete checks what concerns several options together, and fills in what follows from them.
@@ -71,7 +71,7 @@ func (s *Settings) complete() error {
 	}
 	for _, d := range []*time.Duration{s.Mount.EntryTimeout, s.Mount.NegativeTimeout} {
 		if d != nil && *d == 0 {
-			// Who has the kernel ask each time wants to see what others make at once.
+			// A user who has the kernel ask each time wants to see new files of others at once.
 			s.Cache.NoAbsence = true
 		}
 	}

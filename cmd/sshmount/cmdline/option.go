@@ -30,12 +30,12 @@ type option struct {
 	Choices  []string // where the value is one of a few words
 	Help     string   // one line; "" keeps the row out of the help
 	Group    heading
-	Mounts   bool // a word of /etc/fstab: in a call by mount(8) it is this row's with a value too, which is ssh's option in other calls
+	Mounts   bool // it is a word of /etc/fstab that is also a keyword of ssh: with a value it means this row in a call by mount(8), and ssh's option else
 
 	set func(s *Settings, value string) error
 }
 
-// The functions below make the effect of an option from the field that it sets.
+// Each of the functions below makes the effect of an option (option.set) from the field that it sets.
 
 func flag(field func(*Settings) *bool) func(*Settings, string) error {
 	return func(s *Settings, _ string) error { *field(s) = true; return nil }
@@ -146,8 +146,8 @@ func bytesOf(field func(*Settings) *int64) func(*Settings, string) error {
 	}
 }
 
-// numberIgnored and its like check a value and then do nothing with it: an
-// option without effect is no excuse for a slip of the pen.
+// numberIgnored checks a number and does nothing with it: a typing error is reported
+// also where the option has no effect.
 func numberIgnored(s *Settings, v string) error {
 	var n int
 	return number(0, math.MaxInt32, func(*Settings) *int { return &n })(s, v)

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// An Error is a fault of the command line: the user can mend it there.
+// An Error is a fault in the command line, which the user can correct.
 type Error struct{ text string }
 
 func (e *Error) Error() string { return e.text }
 
 func faultf(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// Parse reads a mount's command line, without the program's own name, which
-// comes as calledAs. viaMount says that mount(8) or mount.fuse3 is among the
-// parents of this process. Help and Version are not looked at here beyond being
-// set: with either of them the operands may be missing.
+// Parse parses the command line of a mount. args are without the program's name, which
+// is calledAs. viaMount says that mount(8) or mount.fuse3 is among the parents of this
+// process. Where Help or Version is asked for, the operands may be missing, and whether
+// the options fit together is not checked.
 func Parse(calledAs string, args []string, viaMount bool) (*Settings, error) {
 	s := &Settings{form: formOf(calledAs, viaMount || asMountFuseWrites(args)), IDMap: MapUser}
 	s.form.byLooks = s.form.viaMountFuse && !viaMount
@@ -182,9 +182,9 @@ func (p *parser) flagWithValue(flag byte, value string) error {
 	return nil
 }
 
-// splitOptions takes apart what stands after -o at the commas. A backslash
-// takes the special meaning from the next character; with three octal digits
-// it is that byte, as mount(8) writes blanks.
+// splitOptions splits the value of -o at commas. A backslash takes the special meaning
+// from the next character; with three octal digits it stands for that byte, as mount(8)
+// writes blanks.
 func splitOptions(list string) []string {
 	var options []string
 	var word strings.Builder

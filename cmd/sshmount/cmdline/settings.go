@@ -1,11 +1,11 @@
-// Package cmdline understands the command line of a mount: the one that sshfs
-// takes, with its options before, between and after the operands, and what
-// mount(8) passes to a helper.
+// Package cmdline parses the command line of a mount: that of sshfs, with options
+// before, between and after the operands, and that with which mount(8) calls a helper.
 //
-// It is data driven. Each option is a row of a table (tables_*.go) that holds
-// its name, the kind of its value, its help and its effect, which is to set a
-// field of [Settings]. The parser knows no option by name but the handful of
-// short flags.
+// Each option is a row of a table (tables_*.go) with its name, the kind of its value,
+// its help and its effect, which is to set a field of [Settings]. The parser knows
+// none by name except a few short flags. Options that concern several fields, or
+// exclude each other, are settled after parsing (complete). An option that is not in
+// the table but a keyword of ssh_config(5) is passed on to the SSH set-up.
 package cmdline
 
 import (
@@ -17,7 +17,7 @@ import (
 	"sshmount/sftpconn/sshdial"
 )
 
-// How the user's and group's ids of the two sides are brought together.
+// How ids of users and groups are mapped between the two sides.
 const (
 	MapNone = "none"
 	MapUser = "user"
@@ -25,8 +25,8 @@ const (
 	MapName = "name"
 )
 
-// Settings is what a command line asks for. The options of each room are set
-// in that room's own terms, so that a parameter is written down once.
+// Settings is what a command line asks for. It holds the option structs of the other
+// packages themselves, so that each parameter is declared once.
 type Settings struct {
 	Source     string // the first operand, as the user wrote it
 	Mountpoint string // the second operand, as the user wrote it
@@ -54,7 +54,7 @@ type Settings struct {
 	DrainTimeout time.Duration // how long the end of a mount waits for unsaved data
 	LogFile      string        // "" means one in the state directory
 
-	// Warnings are for the user to read: options that are accepted and can't do what they once did.
+	// Warnings are for the user to read, about options that are accepted but don't have their usual effect.
 	Warnings []string
 
 	form                form
@@ -63,9 +63,8 @@ type Settings struct {
 	attrTrust           trust
 }
 
-// trust holds sshfs's three separate times of its directory cache. The cache
-// here has one for all of them, and the smallest of the three is the one that
-// breaks no promise.
+// trust holds the three times of sshfs's directory cache. The cache here has one time
+// for all of them: the smallest, which keeps the promise of each.
 type trust struct{ stat, dir, link *time.Duration }
 
 func (t trust) smallest() time.Duration {
@@ -92,7 +91,7 @@ type form struct {
 	sloppy       bool // mount -s: what is not known is passed over
 }
 
-// behindMount says whether mount(8) has put words of its own among the options.
+// behindMount reports whether mount(8) may have added words of its own to the options.
 func (f form) behindMount() bool { return f.helper || f.viaMountFuse }
 
 func (s *Settings) warn(text string) { s.Warnings = append(s.Warnings, text) }

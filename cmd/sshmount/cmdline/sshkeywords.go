@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// sshKeywords are those of ssh_config(5), old ones included, without the ones
-// that begin a block (Host, Match) or have no sense in an option (Include).
-// Each may stand after -o in any case and goes to the SSH set-up.
+// sshKeywords are those of ssh_config(5), old ones included, except those that begin a
+// block (Host, Match) or make no sense as an option (Include). Each may be given with -o,
+// in upper or lower case, and is passed on to the SSH set-up.
 var sshKeywords = strings.Fields(`
 	AddKeysToAgent AddressFamily BatchMode BindAddress BindInterface CanonicalDomains CanonicalizeFallbackLocal
 	CanonicalizeHostname CanonicalizeMaxDots CanonicalizePermittedCNAMEs CASignatureAlgorithms CertificateFile
@@ -64,11 +64,10 @@ func (s *Settings) setSSH(keyword, value string) error {
 	return nil
 }
 
-// completePath completes a relative file name with a directory in it, or one
-// that lies in the working directory, because the background process works
-// elsewhere. Where the directory's name has something in it that ssh reads in a
-// way of its own it is put in quotes. Words such as none and SSH_AUTH_SOCK, lists of files, tokens (%h)
-// and names from the home directory are left as they are.
+// completePath makes a relative file name absolute, because the background process has
+// another working directory: if it contains a slash, or is that of a file that exists. A
+// result that ssh would not read as it is is put in quotes. Words such as none and
+// SSH_AUTH_SOCK, lists of files, tokens (%h) and names below ~ are left as they are.
 func completePath(keyword, value string) string {
 	if filepath.IsAbs(value) || strings.ContainsAny(value, "~%$ \t\"") {
 		return value

@@ -12,13 +12,13 @@ import (
 	"unicode"
 )
 
-// A target is the first operand taken apart.
+// A target is the first operand, split into its parts.
 type target struct {
 	user, host, port string
 	dir              string // "" is the login directory
 }
 
-// isTarget tells the remote side's operand from the mount point's: it has a colon.
+// isTarget reports whether an operand is the remote side, and not the mount point: it has a colon.
 func isTarget(operand string) bool { return strings.Contains(operand, ":") }
 
 // parseTarget reads [user@]host:[dir], with a numeric IPv6 address in square
@@ -85,8 +85,8 @@ func splitTarget(s string) (target, error) {
 	return t, nil
 }
 
-// bareIPv6 finds an IPv6 address without its brackets, alone or before a colon and a directory; "" where there is none. Read up to its
-// first colon it would be a host of another name, and its first digits alone may even be an address.
+// bareIPv6 finds an IPv6 address without brackets, alone or before a colon and a directory; "" where there is none. Cut at its first colon
+// it would name another host: its first digits alone may even be an IPv4 address.
 func bareIPv6(s string) (address, dir string) {
 	s = s[strings.LastIndexByte(s[:strings.IndexByte(s, ':')], '@')+1:]
 	for end := len(s); end > 0; end = strings.LastIndexByte(s[:end], ':') {
