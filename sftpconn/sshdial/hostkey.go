@@ -55,6 +55,7 @@ func (h *hostKeyCheck) changedAccepted() bool {
 	return h.changed
 }
 
+// decide refuses a key that is not to be accepted. With mu held.
 func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	if err := h.cfg.bigEnough(key); err != nil {
 		return permanent("the host key of %s is not accepted: %w", h.cfg.name(), err)
@@ -71,11 +72,6 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	if cert, ok := key.(*ssh.Certificate); ok && verdict != hostKeyKnown {
 		shown = cert.Key
 	}
-	mode := strings.ToLower(h.cfg.get("stricthostkeychecking"))
-	if h.mustKnow {
-		mode = "yes"
-	}
-	off := mode == "no" || mode == "off" || mode == "false"
 	switch verdict {
 	case hostKeyKnown:
 		return nil
@@ -84,7 +80,7 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 	case hostKeyRevoked:
 		return permanent("the host key of %s (%s) has been revoked%s; it is not connected to", h.cfg.name(), keyName(shown), places(known))
 	case hostKeyChanged:
-		if !off {
+		if h.strictness() != checkOff {
 			return h.refuseChanged(shown, known)
 		}
 		h.changed = true
@@ -93,38 +89,68 @@ func (h *hostKeyCheck) decide(remote net.Addr, key ssh.PublicKey) error {
 			h.cfg.name(), keyName(shown), places(known)))
 		return nil
 	}
+	return h.decideUnknown(remote, shown, known, because)
+}
 
-	if !off {
-		if known, err := h.checkUnsaved(shown); known {
+// strictness is what StrictHostKeyChecking says.
+type strictness int
+
+const (
+	checkAsk strictness = iota
+	checkStrictly
+	checkAcceptNew
+	checkOff
+)
+
+func (h *hostKeyCheck) strictness() strictness {
+	if h.mustKnow {
+		return checkStrictly
+	}
+	switch strings.ToLower(h.cfg.get("stricthostkeychecking")) {
+	case "yes", "true":
+		return checkStrictly
+	case "accept-new":
+		return checkAcceptNew
+	case "no", "off", "false":
+		return checkOff
+	}
+	return checkAsk
+}
+
+// decideUnknown is decide for a key that is in no file, and adds one that is accepted. others are entries of other types for the host;
+// because is what is to be said of a certificate.
+func (h *hostKeyCheck) decideUnknown(remote net.Addr, key ssh.PublicKey, others []xknownhosts.KnownKey, because string) error {
+	strict := h.strictness()
+	if strict != checkOff {
+		if known, err := h.checkUnsaved(key); known {
 			return err
 		}
 	}
 	switch {
-	case off:
-		h.ask.warn(fmt.Sprintf("the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(shown)))
+	case strict == checkOff:
+		h.ask.warn(fmt.Sprintf("the host key of %s (%s) was not checked: StrictHostKeyChecking is off.", h.cfg.name(), keyName(key)))
 	case h.mustKnow:
 		return permanent("the configuration leads to %s now, whose host key (%s) is not known: it gets no password that was given for another; compare the key with the server's and add it to %s%s",
-			h.cfg.name(), keyName(shown), h.known.fileOrNone(), because)
-	case mode == "accept-new":
-	case mode == "yes" || mode == "true":
+			h.cfg.name(), keyName(key), h.known.fileOrNone(), because)
+	case strict == checkStrictly:
 		return permanent("the host key of %s (%s) is not known, and StrictHostKeyChecking is on; compare it with the server's and add it to %s%s",
-			h.cfg.name(), keyName(shown), h.known.fileOrNone(), because)
-	default:
-		if err := h.askUser(shown, known, remote, because); err != nil {
+			h.cfg.name(), keyName(key), h.known.fileOrNone(), because)
+	case strict == checkAsk:
+		if err := h.askUser(key, others, remote, because); err != nil {
 			return err
 		}
 	}
-	err := h.known.add(shown, h.cfg.yes("hashknownhosts", false))
+	err := h.known.add(key, h.cfg.yes("hashknownhosts", false))
 	kept := err == nil && h.known.file != "" && h.known.file != os.DevNull
-	if !kept && !off {
-		h.unsaved.set(shown)
+	if !kept && strict != checkOff {
+		h.unsaved.set(key)
 	}
 	if err != nil {
-		h.ask.warn(fmt.Sprintf("the host key of %s (%s) could not be added to %s: %v", h.cfg.name(), keyName(shown), h.known.file, err))
+		h.ask.warn(fmt.Sprintf("the host key of %s (%s) could not be added to %s: %v", h.cfg.name(), keyName(key), h.known.file, err))
 		return nil
 	}
 	if kept {
-		h.ask.notice(fmt.Sprintf("Added the host key of %s (%s) to %s.", h.cfg.name(), keyName(shown), h.known.file))
+		h.ask.notice(fmt.Sprintf("Added the host key of %s (%s) to %s.", h.cfg.name(), keyName(key), h.known.file))
 	}
 	return nil
 }
