@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -131,7 +132,7 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 	if password := d.givenSecrets.getPassword(); len(password) > 0 && !refused {
 		a, err := newAskpass(password)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the password cannot be handed to %s: %w", argv[0], err)
 		}
 		defer a.close()
 		answer = a
@@ -148,14 +149,13 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 		defer cancel()
 	}
 
-	var also *echo
-	p, err := func() (*process, error) {
-		if !open {
-			return startProcess(filepath.Base(argv[0]), argv, env, true, nil)
-		}
+	var also *echo // of standard error, for the user; nil where there is none
+	var stderr io.Writer
+	if open {
 		also = &echo{q: d.q}
-		return startProcess(filepath.Base(argv[0]), argv, env, false, also)
-	}()
+		stderr = also
+	}
+	p, err := startProcess(filepath.Base(argv[0]), argv, env, !open, stderr)
 	switch {
 	case err == nil:
 	case d.o.SSHCommand != "":

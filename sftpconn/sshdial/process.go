@@ -56,13 +56,13 @@ func startProcess(name string, argv, env []string, ownGroup bool, also io.Writer
 	}
 	childIn, in, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no pipe to %s can be made: %w", argv[0], err)
 	}
 	out, childOut, err := os.Pipe()
 	if err != nil {
 		childIn.Close()
 		in.Close()
-		return nil, err
+		return nil, fmt.Errorf("no pipe from %s can be made: %w", argv[0], err)
 	}
 	defer childIn.Close()
 	defer childOut.Close()
