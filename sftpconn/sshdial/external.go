@@ -159,9 +159,9 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 	switch {
 	case err == nil:
 	case d.o.SSHCommand != "":
-		return nil, badConfig(true, "ssh_command: %w", err)
+		return nil, startError(true, "ssh_command", err)
 	default:
-		return nil, badConfig(false, "the system's ssh: %w", err)
+		return nil, startError(false, "the system's ssh", err)
 	}
 	line := newGatherConn(p)
 	if _, err = line.Write(hello); err == nil {

@@ -215,9 +215,20 @@ func startProxyCommand(command string, detached bool) (net.Conn, error) {
 	}
 	p, err := startProcess("ProxyCommand", []string{shell, "-c", "exec " + command}, nil, detached, nil)
 	if err != nil {
-		return nil, badConfig(false, "ProxyCommand, by the shell that SHELL names: %w", err)
+		return nil, startError(false, "ProxyCommand, by the shell that SHELL names", err)
 	}
 	return p, nil
+}
+
+// startError is the error of a program, which what names, that could not be started: a fault of the configuration (given is as of
+// ConfigError), unless this machine is only short of something at the moment.
+func startError(given bool, what string, err error) error {
+	for _, short := range []error{unix.EMFILE, unix.ENFILE, unix.EAGAIN, unix.ENOMEM} {
+		if errors.Is(err, short) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return badConfig(given, "%s: %w", what, err)
 }
 
 // waitFirst waits until something can be read from line, without reading it.
