@@ -6,32 +6,33 @@ import (
 )
 
 const (
-	// roomKnownFor is how long a bound is believed that was learned from a refusal: other mounts of this machine may have had their share in it.
+	// roomKnownFor is how long a bound that was learned from a refusal is believed: other clients may have had their share in it.
 	roomKnownFor = time.Minute
-	// roomTries is how often a creation is refused before it is tried with nothing else open.
+	// roomTries is how many refusals of a creation there must be before it is tried with nothing else open.
 	roomTries = 3
-	// roomPatience is how long a program waits at most for files to be closed before it is told of a refusal.
+	// roomPatience is how long a program waits for files to be closed, at most, before it is told of a refusal.
 	roomPatience = 2 * time.Second
-	// roomOfAny is how many files every server lets a client have open: with fewer a refusal has other reasons.
+	// roomOfAny is how many open files every server allows: with fewer a refusal has other reasons.
 	roomOfAny = 4
 )
 
-// fileRoom counts the files that are open on the server though no program has them open: some servers refuse one more than so many.
-// With -o async programs are answered beforehand, so there may be more of them than anybody would open at a time, and a creation that is
-// refused then would be one of which a program was told that it was made. It waits for the others to be closed and is tried again; how many
-// there were bounds those that follow. Guarded by Cache.mu.
+// fileRoom counts the files that are open on the server though no program has them open. Some servers refuse to open more than so many files.
+// With -o async creations are answered beforehand, so there may be far more files under way than a program would have open at a time; and
+// where the server refuses one then, its program was told that the file is made. So a creation that is refused waits until others are closed,
+// and is tried again; and how many there were bounds those that follow. Guarded by Cache.mu.
 type fileRoom struct {
-	leaving  int           // files that no program has open any more, and that are open on the server until their bytes are delivered
+	leaving  int           // files that are open on the server until their bytes are delivered, and that no program has open any more
 	creating int           // creations on their way whose programs have their answer
 	freed    int64         // when leaving last became less (Cache.now)
-	most     int           // how many of both the server takes; 0 where it has refused none
-	learned  int64         // when it was learned
+	most     int           // how many of both the server allows; 0 where that is not known
+	learned  int64         // when most was learned (Cache.now)
 	alone    int           // creations that are to be tried with nothing else open: no other may begin
-	less     chan struct{} // closed when one of the numbers becomes less; nil while nobody waits for that
+	less     chan struct{} // closed by wake when one of the numbers above becomes less; nil while nobody waits for that
 
-	queued map[*Handle]struct{} // of those leaving and of those to be made yet, the handles whose closing has a turn among the changes
+	queued map[*Handle]struct{} // the handles without a program whose closing has its turn among the changes, also of files not made yet
 }
 
+// wake has those who wait for room look again.
 func (r *fileRoom) wake() {
 	if r.less != nil {
 		close(r.less)
@@ -39,7 +40,7 @@ func (r *fileRoom) wake() {
 	}
 }
 
-// has says whether one more creation may be sent: the last try of one, or any other.
+// has says whether one more creation may be sent; last says that it is to be tried with nothing else open.
 func (r *fileRoom) has(now int64, last bool) bool {
 	open := r.creating + r.leaving
 	switch {
@@ -51,19 +52,19 @@ func (r *fileRoom) has(now int64, last bool) bool {
 	return r.most == 0 || now >= r.learned+int64(roomKnownFor) || open < r.most
 }
 
-// refused takes in that the server has refused to open one more file when it was asked to at the time given; false where it had none
-// open of which no program knows.
+// refused notes that the server has refused to open one more file, for which it was asked at the time asked (Cache.now). False where it had
+// no files open then that no program has open: the refusal has another reason.
 func (r *fileRoom) refused(asked, now int64) bool {
 	if r.leaving+r.creating == 0 && r.freed < asked {
 		return false
 	}
-	if asked >= r.learned { // else it is one of those that were on their way with the one that has told
+	if asked >= r.learned { // else it was on its way together with the one that was refused first
 		r.most, r.learned = max(1, r.leaving), now
 	}
 	return true
 }
 
-// waitRoom waits until ok, which is called with mu held, is true.
+// waitRoom waits until ok is true, which is called with mu held, and hastens the closing of files meanwhile.
 func (c *Cache) waitRoom(ctx context.Context, ok func() bool) error {
 	for {
 		c.mu.Lock()
@@ -83,8 +84,8 @@ func (c *Cache) waitRoom(ctx context.Context, ok func() bool) error {
 	}
 }
 
-// createInRoom has try make a file of which the program was told that it is made: when there is room for it, and again where it was refused
-// for want of it.
+// createInRoom has try create a file of which the program was told that it is made: when there is room for it, and again where it is refused
+// for want of room.
 func (c *Cache) createInRoom(ctx context.Context, try func() error) error {
 	for tries := 1; ; tries++ {
 		last := tries > roomTries
@@ -101,7 +102,7 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error) error {
 		full := c.mayBeFull(err) || failure(err) && !c.conn.KeepsOrder()
 		again := !last && full && c.room.refused(asked, c.now())
 		if last && full {
-			c.room.most = 0 // it was for something else
+			c.room.most = 0 // the refusals have another reason
 		}
 		c.room.wake()
 		c.mu.Unlock()
@@ -111,7 +112,7 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error) error {
 	}
 }
 
-// enterRoom waits until a creation may be sent. Meanwhile it leaves its slot to others: what closes the files may need that.
+// enterRoom waits until a creation may be sent. Meanwhile it gives back its slot of the queue, which the closing of files may need.
 func (c *Cache) enterRoom(ctx context.Context, last bool) error {
 	enter := func() bool {
 		if !c.room.has(c.now(), last) {
@@ -141,8 +142,8 @@ func (c *Cache) enterRoom(ctx context.Context, last bool) error {
 	return err
 }
 
-// ifNoRoom is given the outcome of an opening that a program waits for, and tries it again where it was denied, as files are closed of which
-// programs believe that they are closed.
+// ifNoRoom takes the outcome err of an opening that a program waits for, sent at asked (Cache.now). Where the server may have denied it for
+// want of room it calls try, each time when files have been closed that no program has open any more, for roomPatience.
 func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func() error) error {
 	patience, stop := context.WithTimeout(ctx, roomPatience)
 	defer stop()
@@ -161,14 +162,14 @@ func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func()
 	}
 	if learned && c.mayBeFull(err) {
 		c.mu.Lock()
-		c.room.most = 0 // it was for something else
+		c.room.most = 0 // the denial has another reason
 		c.room.wake()
 		c.mu.Unlock()
 	}
 	return err
 }
 
-// leavesRoom notes that no program has the file behind h open any more; queued says that its closing has a turn among the changes.
+// leavesRoom notes that no program has the remote file of h open any more; queued says that its closing has its turn among the changes.
 func (c *Cache) leavesRoom(h *Handle, queued bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,8 +180,8 @@ func (c *Cache) leavesRoom(h *Handle, queued bool) {
 	c.countRoom(h.b)
 }
 
-// hastenClosings closes the files that somebody waits for before it is their turn: that may be behind a change of a directory above, and
-// this behind the creation that waits. What waits for the turn of a closing finds it there all the same. Called with mu held.
+// hastenClosings closes files before it is their turn, as a creation waits for room: their turn may come behind a change of a directory above,
+// and that behind the creation itself. The turn stays where it is, for those who wait for it. Called with mu held.
 func (c *Cache) hastenClosings() {
 	for h := range c.room.queued {
 		if !h.b.counted || c.closed {
@@ -195,13 +196,13 @@ func (c *Cache) hastenClosings() {
 	}
 }
 
-// countRoom counts a file that is open on the server and that no program has open. Called with mu held.
+// countRoom counts the file of b, once it is open on the server and no program has it open. Called with mu held.
 func (c *Cache) countRoom(b *backend) {
 	if b.left && !b.counted && b.f.Load() != nil {
 		b.counted = true
 		c.room.leaving++
 		if c.room.most > 0 {
-			c.room.most = max(c.room.most, c.room.leaving) // the refusal was heard of before the last that was granted
+			c.room.most = max(c.room.most, c.room.leaving) // so many are open, whatever a refusal has told before
 		}
 		if c.room.less != nil {
 			c.hastenClosings()
@@ -209,7 +210,7 @@ func (c *Cache) countRoom(b *backend) {
 	}
 }
 
-// hasLeftRoom notes that the server was told to close it.
+// hasLeftRoom notes that the server was told to close the remote file of h.
 func (c *Cache) hasLeftRoom(h *Handle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
