@@ -10,7 +10,7 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// timesBehind sends times behind bytes that are still on their way, where there are any.
+// timesBehind has the times in a set behind bytes that are still on their way; false where there are none.
 func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -23,7 +23,7 @@ func (c *Cache) timesBehind(n *Node, a session.Attr) bool {
 	return true
 }
 
-// timesRefused is filedata's word that times which timesBehind has answered for can't be set.
+// timesRefused is filedata's hook: times for which timesBehind has answered can't be set.
 func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	n := tag.(*Node)
 	c.mu.Lock()
@@ -35,15 +35,15 @@ func (c *Cache) timesRefused(tag any, times session.Attr, why error) {
 	n.expire()
 	c.mu.Unlock()
 	if discarded {
-		return // who has it open still is told
+		return // programs that have the file open are told
 	}
 	why = withErrno("setattr", p, why)
 	c.report("setattr", name, why)
 	c.keepLost(n, func(context.Context) error { return why })
 }
 
-// sendInTurn sends a wish that has its turn in the queue by path p: a change that takes p away has its turn behind it. Other names of a
-// hard link have turns of their own.
+// sendInTurn is send for a wish that has its turn in the queue by the path p: whatever takes p away has its turn later. But the server may not
+// have the node at p.
 func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
 	c.mu.Lock()
 	if p != "" && !c.isAt(n, p) {
@@ -53,14 +53,14 @@ func (c *Cache) sendInTurn(ctx context.Context, n *Node, h *Handle, a session.At
 	return c.send(ctx, n, h, a, p)
 }
 
-// isAt says whether the server has a node at a path. Called with mu held.
+// isAt says whether the server has a node at a path now. Called with mu held.
 func (c *Cache) isAt(n *Node, p string) bool {
 	at := func(at place) bool { return join(c.serverPath(at.dir), at.name) == p }
 	return slices.ContainsFunc(n.serverNames(), at)
 }
 
-// locateNode is the locate of a change of a file by its path, or, where it has none any more, by a handle. It has its turn among the
-// changes of names: a rename that got in between would have another file changed.
+// locateNode makes the hook locate of a change of a node, and sets *p to the path by which it is sent; "" where the node has none any more, and
+// a handle is used. The change has its turn among the changes of names: a rename in between would have another file changed.
 func (c *Cache) locateNode(p *string, n *Node) func() ([]string, error) {
 	return func() ([]string, error) {
 		if *p = c.ownPath(n); *p == "" {
@@ -79,8 +79,8 @@ func (n *Node) queueKey() []string {
 	return []string{fmt.Sprint("node ", n.id)} // no path: those begin with a slash
 }
 
-// ownPath is serverPath, but "" where the node has that path on the server alone (-o async): something else may have it by the
-// time at which a request comes. Called with mu held.
+// ownPath is serverPath, but "" where the node has no name here any more and only the server still has it (-o async): something else may
+// have that path when a request comes. Called with mu held.
 func (c *Cache) ownPath(n *Node) string {
 	if c.path(n) == "" {
 		return ""
@@ -88,8 +88,9 @@ func (c *Cache) ownPath(n *Node) string {
 	return c.serverPath(n)
 }
 
-// send makes one request of a wish: by the handle where the file has no path any more, by the path else. Why it is refused is for the
-// caller to find out. ESTALE where it has neither: then the kernel looks its name up again, which may lead to what has replaced it.
+// send sends a wish in one request: by a handle where p is "", or where the size is set through a handle that may write, else by the path p.
+// The caller finds out why it is refused. The error is ESTALE where there is neither path nor handle: then the kernel looks the name up,
+// which may lead to what has replaced the file.
 func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
 	c.mu.Lock()
 	if a.Flags&session.HasSize != 0 {

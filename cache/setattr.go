@@ -10,20 +10,22 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// SetAttr is a wish for attributes: nil leaves a thing as it is.
+// SetAttr are attributes that a program wants to set; nil leaves one as it is.
 type SetAttr struct {
-	Mode         *uint32 // permission bits
-	UID, GID     *uint32 // remote ids
-	Size         *uint64 // bytes
-	Atime, Mtime *time.Time
+	Mode         *uint32    // permission bits; others are left out
+	UID, GID     *uint32    // the remote side's ids
+	Size         *uint64    // bytes, below 1<<63
+	Atime, Mtime *time.Time // rounded down to seconds, from 1970 to 2106
 }
 
-// Setattr changes attributes, all of one wish in one request. h may be nil.
+// Setattr sets attributes, all in one request, and gives those of the node after it, with how long they may be trusted. h is a handle of the
+// node, or nil. Errors among others: EPERM for who does not own the file, ESTALE where the kernel has to look the name up again, EOPNOTSUPP
+// for what the server can't set.
 func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Attr, time.Duration, error) {
 	if s.Size != nil && *s.Size >= 1<<63 {
 		return Attr{}, 0, fail("setattr", "", syscall.EFBIG, nil)
 	}
-	if err := c.sureOfNames(ctx, n); err != nil && h == nil { // with a handle it goes by that, or by a name that is left
+	if err := c.sureOfNames(ctx, n); err != nil && h == nil { // with a handle the request goes by that, or by a name that is left
 		return Attr{}, 0, err
 	}
 	a, err := c.wish(ctx, n, h, s)
@@ -44,14 +46,14 @@ func (c *Cache) Setattr(ctx context.Context, n *Node, h *Handle, s SetAttr) (Att
 	if err != nil {
 		return Attr{}, 0, err
 	}
-	// What the request did not say (a new mtime after a truncation) is asked for when somebody wants to know it.
+	// What else has changed, as the mtime by a truncation, is asked for when somebody wants to know it.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.tell(n), c.attrTTL(n), nil
 }
 
-// asMade says whether a wish asks for the mode and the owner that the server gave to something made here a moment ago: tar and
-// cp say once more what they have just got.
+// asMade says whether the wish a is for the mode and the owner that something made here a moment ago has got from the server: tar and cp ask for
+// what they have just got.
 func (c *Cache) asMade(n *Node, a session.Attr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -65,8 +67,9 @@ func (c *Cache) asMade(n *Node, a session.Attr) bool {
 		(a.Flags&session.HasOwner == 0 || a.UID == n.attr.UID && a.GID == n.attr.GID)
 }
 
-// ofLink takes from a wish what a link can't have on a server without lsetstat@openssh.com. Its times count as set, as on file systems that
-// keep none: cp -a and rsync -a would fail at each link otherwise. Its target keeps its own. Anything else that is to change is refused.
+// ofLink takes out of a wish for a symbolic link what a server without lsetstat@openssh.com can't set. Times count as set, as on file systems
+// that keep none for links: cp -a and rsync -a would fail at each link otherwise. Any other change is EOPNOTSUPP; without that extension
+// the server would change what the link leads to.
 func (c *Cache) ofLink(n *Node, a session.Attr) (session.Attr, error) {
 	c.mu.Lock()
 	link, now := n.isLink(), n.attr
@@ -89,8 +92,8 @@ func (c *Cache) ofLink(n *Node, a session.Attr) (session.Attr, error) {
 	return a, nil
 }
 
-// wish turns a SetAttr into SFTP's attributes, which carry both ids and both times or none: the half that is to
-// stay is filled in from what is known, or asked for.
+// wish turns a SetAttr into SFTP's attributes. These carry both ids or none, and both times or none: a half that is to stay is filled in from
+// what is known, or asked for.
 func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (session.Attr, error) {
 	var a session.Attr
 	c.mu.Lock()
@@ -139,11 +142,11 @@ func (c *Cache) wish(ctx context.Context, n *Node, h *Handle, s SetAttr) (sessio
 	return a, nil
 }
 
-// seconds fits a time into SFTP v3's 32 bits: 1970 to 2106.
+// seconds is a time, in seconds since 1970, within SFTP v3's 32 bits: 1970 to 2106.
 func seconds(t int64) uint32 { return uint32(min(max(t, 0), 1<<32-1)) }
 
-// timesFirst waits until times that were set for a node before are set on the server, too (-o async): bytes go their own way, and would
-// get there before them.
+// timesFirst waits until times that were set for a node are set on the server, too (-o async). Bytes don't pass the queue, and would arrive
+// before them.
 func (c *Cache) timesFirst(ctx context.Context, n *Node) error {
 	c.mu.Lock()
 	sent := n.sentTimes > 0
@@ -154,8 +157,8 @@ func (c *Cache) timesFirst(ctx context.Context, n *Node) error {
 	return c.waitForChanges(ctx, n, "write")
 }
 
-// waitForChanges waits for the changes of names and attributes under way that concern a node. The request that follows has no turn among
-// them where the node has no path any more; so at least it overtakes none that was there before.
+// waitForChanges waits for the changes under way that concern a node. It comes before a request that has no turn among the changes where the
+// node has no path any more: so that overtakes none that was there before.
 func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	ctx, stop := c.bounded(ctx)
 	defer stop()
@@ -177,11 +180,11 @@ func (c *Cache) waitForChanges(ctx context.Context, n *Node, op string) error {
 	return nil
 }
 
-// justWritten is how long after the server has acknowledged the last bytes of a file its content is taken to be still what was written
-// here when its times are set: unzip and rsync set them when they have closed the file.
+// justWritten is for how long after its last acknowledgement the content of a file is taken to be still what was written here, when its times
+// are set: unzip and rsync set them when they have closed the file.
 const justWritten = time.Second
 
-// setOthers sets anything but the size.
+// setOthers is Setattr for a wish without a size.
 func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
 	if a.Flags == session.HasTimes && c.timesBehind(n, a) {
 		return nil
@@ -235,11 +238,11 @@ func (c *Cache) setOthers(ctx context.Context, n *Node, h *Handle, a session.Att
 	return nil
 }
 
-// bytesBefore has the bytes of a file that are on their way go to the server before attributes a of it, and waits for their answers where
-// the bytes would undo the attributes: a write changes the mtime, and clears set-user-ID and set-group-ID bits.
+// bytesBefore has the bytes of a file that wait here sent before the attributes a are. Where the bytes would undo these it waits for the answers
+// as well: a write changes the mtime, and clears set-user-ID and set-group-ID bits.
 func (c *Cache) bytesBefore(ctx context.Context, fs *fileState, a session.Attr) error {
 	if a.Flags&session.HasTimes == 0 && a.Mode&(syscall.S_ISUID|syscall.S_ISGID) == 0 {
-		fs.data.Push() // so that the close that follows finds them acknowledged
+		fs.data.Push() // a close that follows has less to wait for
 		return nil
 	}
 	ctx, stop := c.conn.Bounded(ctx)
@@ -247,8 +250,8 @@ func (c *Cache) bytesBefore(ctx context.Context, fs *fileState, a session.Attr) 
 	return fs.data.Flushed(ctx)
 }
 
-// refusedInPart has the server asked what became of a wish that it has refused: it sets one thing after the other, and of a wish for
-// several some may be done.
+// refusedInPart has the next question about a node go to the server after a wish for several attributes has failed: the server sets one after
+// the other, and may have set some.
 func (c *Cache) refusedInPart(n *Node, a session.Attr) {
 	if bits.OnesCount32(a.Flags) < 2 {
 		return
@@ -259,9 +262,9 @@ func (c *Cache) refusedInPart(n *Node, a session.Attr) {
 	n.expire()
 }
 
-// surelyTaken says whether the server can be counted on to take attributes a: what is known of the node came from the server, however
-// long ago, with nothing to put it in doubt since, and the file is the user's. Only root gives a file away; `cp -a` and mv try that, and
-// go on when they are refused, so they need the server's own answer.
+// surelyTaken says whether the server will surely set the attributes a: the file is the user's, as far as the server has told, however long ago,
+// and nothing puts that in doubt. Only root may give a file away. cp -a and mv try to, and go on when they are refused, so they need
+// the server's own answer.
 func (c *Cache) surelyTaken(n *Node, a session.Attr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

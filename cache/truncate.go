@@ -7,7 +7,7 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// truncate sets the size, and the rest of the wish with it.
+// truncate is Setattr for a wish with a size.
 func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr) error {
 	if c.typeOf(n) != syscall.S_IFREG {
 		return fail("truncate", "", syscall.EINVAL, nil)
@@ -23,11 +23,11 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 		}
 	}
 	c.mu.Lock()
-	c.dropKept(n) // SFTPGo would cut what it finds open first, and fail where that is open for reading alone
+	c.dropKept(n) // SFTPGo truncates by a handle that it finds open, and fails where that is open for reading only
 	c.mu.Unlock()
 	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) error { return c.send(ctx, n, h, a, p) }, func(fs *fileState) {
 		c.applied(n, a)
-		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the server has set the mtime, and nobody has looked what the file was before
+		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the new mtime hides whether what is left was changed elsewhere before
 		if _, dirty := fs.data.Size(); a.Flags&session.HasTimes != 0 && !dirty {
 			fs.written.settle()
 			c.markOwn(fs, signatureOf(n.attr))
@@ -40,7 +40,8 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	return nil
 }
 
-// cut has send make a file size bytes long, by its path if it has one, and then calls enter, with Cache.mu held.
+// cut has send make a file size bytes long, by the path p, which is "" where it has none, and when that is done calls enter with Cache.mu
+// held. op names it in errors.
 func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send func(ctx context.Context, p string) error, enter func(*fileState)) error {
 	c.mu.Lock()
 	fs := c.content(n)
@@ -65,8 +66,8 @@ func (c *Cache) cut(ctx context.Context, n *Node, op string, size int64, send fu
 	})
 }
 
-// willBeCut tells all through which a file is written that it is about to be cut to size bytes from here: what it lacks then is not lost.
-// n is nil where there is no such file. Called with mu held.
+// willBeCut tells the remote files through which n is written that it is about to be cut to size bytes from here: bytes that are missing then
+// are not lost. n may be nil. Called with mu held.
 func (n *Node) willBeCut(size uint64) {
 	if n == nil || n.file == nil {
 		return
@@ -78,8 +79,9 @@ func (n *Node) willBeCut(size uint64) {
 	}
 }
 
-// attendBarred is attend for a change of a file's content as a whole. A program that gives up is answered at once; until the server has
-// answered nothing else changes the file, as it could overtake what was sent.
+// attendBarred registers and attends a change of a file's content as a whole, while which the file is barred (filedata's Bar). A program that
+// gives up is answered at once. The bar stays until the server has answered, as anything else that changes the file could overtake what
+// was sent.
 func (c *Cache) attendBarred(ctx context.Context, n *Node, ch change) error {
 	c.mu.Lock()
 	data := c.content(n).data
