@@ -22,33 +22,33 @@ type Options struct {
 
 	NoDirCache bool          // ask the server each time (dir_cache=no)
 	Timeout    time.Duration // trust of attributes, listings and absent names (dcache_timeout); default 20 s
-	NoAbsence  bool          // what was not there is asked for again each time
-	MaxNames   int           // nodes kept beyond what the kernel holds (dcache_max_size); default 10,000
+	NoAbsence  bool          // absences are not kept: a name that was not there is asked for again each time
+	MaxNames   int           // nodes kept that nobody holds (dcache_max_size); default 10,000
 
 	ReadBudget, WriteBudget, PrefetchBudget int64 // bytes; defaults 64, 64 and 32 MiB
 	NoPrefetch                              bool  // nothing is fetched ahead but the bytes of open files (prefetch=no)
 	Async                                   bool  // changes are answered before the server has (-o async)
 	SyncWrites                              bool  // every write waits for the server (sshfs_sync)
 	SyncReads                               bool  // no reading ahead
-	DirectIO                                bool  // every open starts without cached bytes
+	DirectIO                                bool  // every open drops the bytes held here
 
 	FollowSymlinks    bool   // the server follows links: programs see what they lead to (follow_symlinks)
-	TransformSymlinks bool   // absolute targets inside the root become relative also with FreeSymlinks (transform_symlinks)
+	TransformSymlinks bool   // with FreeSymlinks: absolute targets inside the root become relative all the same (transform_symlinks)
 	FreeSymlinks      bool   // targets are handed on as they are (no_contain_symlinks)
-	SeenAt            string // absolute path at which programs of this machine see the root; "" where it is not known
+	SeenAt            string // the absolute path at which programs on this machine see the root; "" where that is not known
 	DisableHardlink   bool   // link(2) is refused (disable_hardlink)
 
-	RescueDir string // where undeliverable bytes go; "" loses them, with a line in the log
+	RescueDir string // the directory for bytes that can't be delivered; with "" they are lost, and the log says so
 	Logger    *slog.Logger
 	Notify    Notifier // may be nil
 }
 
-// Notifier is told what the kernel must forget. It is called with no lock held, from goroutines
-// that serve no request of the kernel, one for each kind.
+// Notifier is told what the kernel must forget, and may wait for the kernel. Each method is called with no lock held, by a goroutine
+// of its own that serves no request of the kernel.
 type Notifier interface {
-	// ContentChanged: pages and attributes of the inode are out of date.
+	// ContentChanged says that what the kernel has of an inode's pages and attributes is out of date.
 	ContentChanged(id uint64)
-	// NameChanged: what the kernel knows of name in the directory is out of date.
+	// NameChanged says that what the kernel knows of a name in a directory is out of date.
 	NameChanged(dir uint64, name string)
 }
 
@@ -73,49 +73,49 @@ type Cache struct {
 	queue     *queue
 	rescue    *rescue
 	errs      reports
-	names     notices // that have changed
-	contents  notices
-	warnLink  sync.Once // one line about links that lead out of the mount is enough
-	warnTimes sync.Once // and one about times that links can't have
+	names     notices   // of names
+	contents  notices   // of pages and attributes
+	warnLink  sync.Once // one line in the log about links that lead out of the mount is enough,
+	warnTimes sync.Once // one about times that links can't have,
 	warnSizes sync.Once // and one about files whose size the server does not tell
 
-	clock      atomic.Int64 // see ahead; 0 until clockKnown
+	clock      atomic.Int64 // by how many nanoseconds the server's clock is ahead of ours; 0 until clockKnown (clock.go)
 	clockKnown atomic.Bool
 
-	ctx    context.Context // ends with Close: for requests that no program waits for
+	ctx    context.Context // ends with Close: for what no program waits for
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // goroutines on ctx
+	wg     sync.WaitGroup // goroutines that end with ctx, and that Close waits for; Add only with mu held and not closed
 
 	mu     sync.Mutex // guards the tree and what follows; see the package comment
 	closed bool
 
-	nodes     map[uint64]*Node
-	idle      *simplelru.LRU[uint64, *Node] // nodes that only the cache holds
-	root      *Node                         // never changed
-	lastID    uint64
-	moves     uint64                        // renames entered in the tree
-	dirMoves  uint64                        // those of directories: paths below them lead to other files then
+	nodes     map[uint64]*Node              // by id
+	idle      *simplelru.LRU[uint64, *Node] // nodes that nobody holds
+	root      *Node                         // set once, and read without mu
+	lastID    uint64                        // the last inode number that was given
+	moves     uint64                        // counts the renames entered in the tree
+	dirMoves  uint64                        // counts those of directories: paths below these lead to other files then
 	changedAt int64                         // when a file was last changed from here, or had such a change acknowledged (Cache.now)
 	lists     *simplelru.LRU[uint64, *Node] // directories with a listing, oldest use first
 	listed    int                           // names in those listings
 
-	openFiles int
-	kept      map[*Node]struct{} // those that have the remote file of a closed handle
+	openFiles int                // handles that are open
+	kept      map[*Node]struct{} // the nodes with a kept remote file
 	owner     owner
 
 	walk   walk
 	scan   scan
 	guess  guesses
 	room   fileRoom
-	scarce int64 // nothing is asked for on a guess until then (Cache.now)
+	scarce int64 // nothing is asked for on a guess before this (Cache.now)
 
-	failed    []*failedChange // changes that failed after they were answered, oldest first
+	failed    []*failedChange // changes that have failed after they were answered, oldest first
 	explained explanation
 
-	explaining singleflight.Group // has a lock of its own; by node: at most one search at a time for the reason of its refusals (whyLost)
+	explaining singleflight.Group // by node: one search at a time for the reason of its refusals (whyLost); has a lock of its own
 }
 
-// New resolves the root and looks at it: it must be a directory.
+// New makes a cache. It asks the server for the root, which must be a directory.
 func New(ctx context.Context, o Options) (*Cache, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
@@ -137,8 +137,8 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	if o.NoDirCache {
 		c.timeout = 0
 	}
-	// With the library's own limit out of reach the limits are ours alone: eviction must not
-	// touch a node in the middle of another change of the tree.
+	// The library's own limit is out of reach, so that it evicts nothing: a node must not be
+	// forgotten in the middle of another change of the tree.
 	c.idle, _ = simplelru.NewLRU[uint64, *Node](1<<31-1, nil)
 	c.lists, _ = simplelru.NewLRU[uint64, *Node](1<<31-1, nil)
 	home := make(chan struct{})
@@ -169,10 +169,10 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 	return c, nil
 }
 
-// now is the time since the cache began, in nanoseconds, on the monotonic clock.
+// now is the time since the cache was made, in nanoseconds, on the monotonic clock.
 func (c *Cache) now() int64 { return int64(time.Since(c.epoch)) }
 
-// background runs f in a goroutine that Close waits for. f must end when its ctx does. False where the cache is closed.
+// background runs f in a goroutine that Close waits for; f must end when its ctx does. False where the cache is closed, and f is not run.
 func (c *Cache) background(f func(ctx context.Context)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,7 +183,8 @@ func (c *Cache) background(f func(ctx context.Context)) bool {
 	return true
 }
 
-// Sync waits until the server has answered for all bytes and changes of before the call, and returns the errors not yet reported, joined.
+// Sync waits until the server has answered all changes, and acknowledged all bytes, from before the call, and returns the errors that were not
+// reported yet, joined.
 func (c *Cache) Sync(ctx context.Context) error {
 	if err := c.queue.drain(ctx); err != nil {
 		return withErrno("sync", "", err)
@@ -197,9 +198,8 @@ func (c *Cache) Sync(ctx context.Context) error {
 	return c.errs.take()
 }
 
-// Close ends all work without waiting for the server: unacknowledged bytes go to the rescue
-// directory, changes not yet sent are reported in the log. It returns the errors not yet reported, joined. See Sync for an end
-// without loss.
+// Close ends all work without waiting for the server: unacknowledged bytes go to the rescue directory, and changes that were not sent are
+// reported in the log. It returns the errors that were not reported yet, joined. For an end without loss call Sync before.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -224,8 +224,8 @@ func (c *Cache) Close() error {
 // Root is the node of the directory that is mounted. It is there for as long as the cache.
 func (c *Cache) Root() *Node { return c.root }
 
-// Statfs asks how full the server's file system is; EOPNOTSUPP where the server can't tell. For a node that has no name any more it is
-// the file system of the root.
+// Statfs asks how full the file system of a node is; of a node that has no name any more, that of the root. The error is EOPNOTSUPP where the
+// server can't tell.
 func (c *Cache) Statfs(ctx context.Context, n *Node) (sftpconn.StatVFS, error) {
 	p, err := c.pathWait(ctx, n)
 	if err != nil {

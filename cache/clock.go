@@ -6,11 +6,11 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// learnClock compares the server's clock with ours, by a file just made or written, as it was
-// asked for at the time sent. An answer that took long says too little of when that was.
+// learnClock compares the server's clock with ours, by the mtime in a of a file that the server has just made or written, for which it was
+// asked at sent. An answer that has taken long says too little.
 //
-// Whole seconds tell that the server's clock is so far ahead at least. What was learnt stays where it fits in with that: were it to
-// go back and forth by the second, what is touched later could get an earlier time.
+// In whole seconds, mtimes tell by how much the server's clock is ahead at least, and at most. What was learnt before stays where it is
+// between these: were it to go back and forth by a second, what is touched later could get an earlier time.
 func (c *Cache) learnClock(a session.Attr, sent time.Time) {
 	if a.Flags&session.HasTimes == 0 || time.Since(sent) >= time.Second {
 		return
@@ -23,14 +23,14 @@ func (c *Cache) learnClock(a session.Attr, sent time.Time) {
 	c.clockKnown.Store(true)
 }
 
-// ahead is by how much the server's clock is ahead of ours, as far as it is known.
+// ahead is by how much the server's clock is ahead of ours; 0 where that is not known.
 func (c *Cache) ahead() time.Duration { return time.Duration(c.clock.Load()) }
 
-// serverNow is the time on the server's clock, as far as it is known, in seconds since 1970.
+// serverNow is the time on the server's clock, as far as that is known, in seconds since 1970.
 func (c *Cache) serverNow() int64 { return time.Now().Add(c.ahead()).Unix() }
 
-// onServer is the time that the server gives to a change made here at t, as far as its clock is known. Clocks that may be the same, as far as
-// whole seconds tell, are taken to be.
+// onServer is the time that the server gives to a change made here at t, as far as its clock is known. Clocks that may show the same time, as
+// far as whole seconds tell, are taken to.
 func (c *Cache) onServer(t time.Time) time.Time {
 	if ahead := c.ahead(); ahead.Abs() > clockBlur*time.Second {
 		return t.Add(ahead)
@@ -38,5 +38,6 @@ func (c *Cache) onServer(t time.Time) time.Time {
 	return t
 }
 
-// ChangeTime is the time of a change that is made now: programs compare it with the times that the server gives to what they write.
+// ChangeTime is the time for a change that is made now. It is on the server's clock, as programs compare it with the times that the server gives
+// to what they write.
 func (c *Cache) ChangeTime() time.Time { return c.onServer(time.Now()) }

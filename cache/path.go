@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// path of a node, as programs see it and as it will be on the server once all changes are done; "" where it has
+// path is the path of a node on the server, as it will be when all changes under way are done; "" where the node has
 // no name any more. Called with mu held.
 func (c *Cache) path(n *Node) string {
 	return c.climb(n, func(n *Node) (*Node, string) { return n.parent, n.name })
 }
 
-// serverPath is the path that a node has on the server now, while changes are pending. Called with mu held.
+// serverPath is the path that a node has on the server now, while changes are under way (there.go). Called with mu held.
 func (c *Cache) serverPath(n *Node) string {
 	return c.climb(n, func(n *Node) (*Node, string) {
 		p := n.serverPlace()
@@ -21,7 +21,7 @@ func (c *Cache) serverPath(n *Node) string {
 	})
 }
 
-// climb joins the names from the root to a node.
+// climb joins the names from the root to a node; place gives the directory and the name of each.
 func (c *Cache) climb(n *Node, place func(*Node) (*Node, string)) string {
 	var names []string
 	size := len(c.rootDir)
@@ -56,7 +56,7 @@ func (c *Cache) pathOf(n *Node) string {
 	return c.path(n)
 }
 
-// lastPathOf is the path of a node, or of a file the one that it had before it lost its last name.
+// lastPathOf is pathOf, or, for a file that has lost its last name, the path that it had before.
 func (c *Cache) lastPathOf(n *Node) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,8 +78,8 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// depth counts the directories between a node and the root: 0 for what is in the root. Of several names it is the least,
-// and same says whether all are equally deep. Called with mu held.
+// depth is the number of directories between a node and the root: 0 for what is in the root. Of several names it is the least,
+// and same says whether all have the same. Called with mu held.
 func (c *Cache) depth(n *Node) (least int, same bool) {
 	count := func(dir *Node) (d int) {
 		for ; dir != nil && dir != c.root; dir = dir.parent {
@@ -96,7 +96,7 @@ func (c *Cache) depth(n *Node) (least int, same bool) {
 	return least, same
 }
 
-// pathWait gives a node's path once the changes under way that concern it are done; ENOENT where it has no name.
+// pathWait is the path of a node when the changes under way that concern it are done; ENOENT where it has no name.
 func (c *Cache) pathWait(ctx context.Context, n *Node) (string, error) {
 	return c.steady(ctx, func() (string, error) {
 		p := c.path(n)
@@ -107,7 +107,8 @@ func (c *Cache) pathWait(ctx context.Context, n *Node) (string, error) {
 	})
 }
 
-// steady waits for the changes under way that concern a path, and gives the path as it is then.
+// steady waits for the changes under way that concern the path that locate gives, and returns the path as it is then. locate is called with mu
+// held.
 func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (string, error) {
 	ctx, stop := c.bounded(ctx)
 	defer stop()
@@ -121,16 +122,16 @@ func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (stri
 		if err := c.queue.wait(ctx, p); err != nil {
 			return "", withErrno("find", p, err)
 		}
-		waited = p // what was waited for may have been a rename above it
+		waited = p // one of these changes may have been a rename above it: then it is another path now
 	}
 }
 
-// childPath is pathWait for a name in a directory, with the checks that every name must pass.
+// childPath is pathWait for a name in a directory, which is checked (namePath).
 func (c *Cache) childPath(ctx context.Context, dir *Node, name string) (string, error) {
 	return c.steady(ctx, func() (string, error) { return c.namePath(dir, name) })
 }
 
-// namePath is the path of a name in a directory, without waiting for anything. Called with mu held.
+// namePath is the path of a name in a directory. It refuses names and paths that may not be sent to a server. Called with mu held.
 func (c *Cache) namePath(dir *Node, name string) (string, error) {
 	if err := checkName(name); err != 0 {
 		return "", fail("find", name, err, nil)
@@ -149,7 +150,7 @@ func (c *Cache) namePath(dir *Node, name string) (string, error) {
 	return p, nil
 }
 
-// checkName says whether a name may be sent to a server at all.
+// checkName says why a name may not be sent to a server; 0 where it may.
 func checkName(name string) syscall.Errno {
 	switch {
 	case len(name) > maxName:
