@@ -7,19 +7,20 @@ import (
 	"syscall"
 )
 
-// maxFailed bounds the failed changes that are kept for fsync(2); of more than these the oldest are told by Sync alone.
+// maxFailed bounds the failed changes that are kept for fsync(2). Of more than these the oldest are reported by Sync alone.
 const maxFailed = 100
 
-// failedChange is a change that failed after it was answered. Whoever makes sure of what it was about is told, once each.
+// failedChange is a change that has failed after it was answered, or bytes that were lost after their close(2) was (-o async). An fsync(2) of
+// each file and each directory that it concerns reports it, once. Guarded by Cache.mu.
 type failedChange struct {
 	err   error
-	dirs  []*Node         // in which it was to change names
-	nodes map[uint64]bool // what had the names, by its number, and whether an fsync of it has told
-	told  map[uint64]bool // directories, by their numbers, of which an fsync has told
-	lost  *Node           // the file whose bytes did not arrive; nil for a change
+	dirs  []*Node         // the directories in which it was to change names
+	nodes map[uint64]bool // the nodes that it concerns, by id, and whether an fsync of each has reported it
+	told  map[uint64]bool // the directories, by id, an fsync of which has reported it
+	lost  *Node           // the file whose bytes are lost; nil for a change
 }
 
-// keepFailed notes a failure for the fsync(2) to come. Called with mu held, before the names are forgotten.
+// keepFailed keeps the error of a change for an fsync(2) to come. Called with mu held, before the names are taken back.
 func (c *Cache) keepFailed(p *pending, err error) {
 	f := &failedChange{err: withErrno(p.op, p.path(), err), nodes: map[uint64]bool{}, told: map[uint64]bool{}}
 	note := func(n *Node) {
@@ -40,8 +41,8 @@ func (c *Cache) keepFailed(p *pending, err error) {
 	c.addFailed(f)
 }
 
-// keepLost is keepFailed for bytes or times of a file that did not arrive after its close was answered (-o async): who opens
-// it then, to make sure of it, is told too. explain gives the error its errno, for which it may ask the server.
+// keepLost is keepFailed for bytes or times of a file that did not arrive after its close(2) was answered (-o async): a program that opens the
+// file once more, and calls fsync(2) to make sure of it, is told. explain gives the error with its errno, for which it may ask the server.
 func (c *Cache) keepLost(n *Node, explain func(context.Context) error) {
 	if n == nil || !c.o.Async {
 		return
@@ -50,7 +51,7 @@ func (c *Cache) keepLost(n *Node, explain func(context.Context) error) {
 	for _, f := range c.failed {
 		if f.lost == n && !f.nodes[n.id] {
 			c.mu.Unlock()
-			return // one of them is enough
+			return // one report of a file is enough
 		}
 	}
 	f := &failedChange{err: syscall.EIO, lost: n, nodes: map[uint64]bool{n.id: false}, told: map[uint64]bool{}}
@@ -67,15 +68,15 @@ func (c *Cache) keepLost(n *Node, explain func(context.Context) error) {
 	f.err = err
 }
 
-// addFailed is called with mu held.
+// addFailed adds a failed change, and forgets the oldest of too many. Called with mu held.
 func (c *Cache) addFailed(f *failedChange) {
 	if c.failed = append(c.failed, f); len(c.failed) > maxFailed {
 		c.failed = c.failed[1:]
 	}
 }
 
-// failures gives the failed changes of a node, or in a directory and below it, that an fsync of it has not told yet, joined; nil where
-// there are none.
+// failures gives the errors of the failed changes that concern a node, or, of a directory, anything below it, joined; and notes that an fsync
+// of the node has reported them. nil where there are none.
 func (c *Cache) failures(n *Node) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
