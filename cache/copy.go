@@ -9,8 +9,8 @@ import (
 	"sshmount/sftpconn"
 )
 
-// Copy has the server copy n bytes (copy-data), or writes them from here where they are few and held here; EOPNOTSUPP where it must be
-// done by reading and writing. It returns the number of bytes copied, 0 at the end of the source.
+// Copy copies n bytes: by the server (copy-data), or from here where they are few and are all here. It returns the number of bytes copied, 0
+// at the end of the source. The error is EOPNOTSUPP where it must be done by reading and writing.
 func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff int64, n int64) (int64, error) {
 	const op = "copy"
 	if !c.conn.Has("copy-data") || src.n == dst.n {
@@ -26,7 +26,7 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 		return 0, err
 	}
 	if a.Size == 0 {
-		return 0, fail(op, "", syscall.EOPNOTSUPP, nil) // files like those in /proc have no size
+		return 0, fail(op, "", syscall.EOPNOTSUPP, nil) // files like those in /proc have content, and the size 0
 	}
 	if n = min(n, int64(a.Size)-srcOff); n <= 0 {
 		return 0, nil
@@ -39,8 +39,8 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	case errors.Is(err, sftpconn.ErrUnsupported) && copied == 0:
 		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
 	case failure(err):
-		// OpenSSH copies nothing between two handles of one path, though one of the files may have lost it since. Reading and
-		// writing finds out whether anything else is the matter.
+		// OpenSSH refuses to copy between two handles that were opened by one path, though it may lead to another file since. If anything
+		// else is the matter, reading and writing finds out.
 		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
 	case err != nil:
 		return 0, c.explainWrite(ctx, dst.n, op, dstOff+n, err)
@@ -48,13 +48,13 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	return copied, nil
 }
 
-// copyThere has the server copy, and says how many bytes it did. Who gives up is answered at once, but nothing else changes the
-// target until the server is done with what it was told: it would go on over what is written then.
+// copyThere has the server copy, and returns how many bytes it has copied. A program that gives up is answered at once. But nothing else
+// changes the target until the server has answered: it may still be copying over what would be written then.
 func (c *Cache) copyThere(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff, n int64) (copied int64, err error) {
 	c.mu.Lock()
 	from := src.n.file.data
 	c.mu.Unlock()
-	if err = from.Flushed(ctx); err != nil { // the server copies what it has
+	if err = from.Flushed(ctx); err != nil { // the server can only copy what it has
 		return 0, err
 	}
 	var there int64
@@ -90,7 +90,7 @@ func (c *Cache) copyThere(ctx context.Context, src *Handle, srcOff int64, dst *H
 	return copied, err
 }
 
-// copied enters that the server has copied so many of n bytes to an offset of dst. Called with mu held.
+// copied enters that the server has copied the first copied of n bytes from src to the offset off of dst. Called with mu held.
 func (c *Cache) copied(src, dst *Node, off, copied, n int64) {
 	to := dst.file.data
 	to.Drop()
@@ -112,8 +112,8 @@ func (c *Cache) copied(src, dst *Node, off, copied, n int64) {
 	}
 }
 
-// copyHere writes what is to be copied where it is little and all of it is here; 0 where not. The bytes cross the line in the flight
-// that the close waits for; to have the server copy them costs two, as the source is mostly not even open there.
+// copyHere writes what is to be copied from here, where it is little and all of it is here; else it copies nothing. Its bytes travel in the
+// flight for which the close waits anyway. A copy by the server costs two flights, as the source is mostly not even open there.
 func (c *Cache) copyHere(ctx context.Context, src *Handle, srcOff int64, dst *Handle, dstOff int64, n int64) (copied int64, err error) {
 	if n > cheapAgain {
 		return 0, nil

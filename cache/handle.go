@@ -19,19 +19,19 @@ type Handle struct {
 	writable    bool
 	readable    bool
 	bypassPages bool // see BypassPages
-	askedBehind bool // see learnBehind; guarded by Cache.mu
+	askedBehind bool // it has asked for the mtime behind its bytes (learnBehind); guarded by Cache.mu
 
 	// For the check at a reopening. Guarded by Cache.mu.
-	content signature // what the file was when the server last told it of this handle (at its opening first), with our own changes
-	former  signature // the same before the last of these: the look of a reopening may have come to the server before that
-	unsure  bool      // content is not what the opening told: what is open may be another file than the one that the name leads to now
+	content signature // what is open, as the server last told by this handle (first at its opening), and with changes made here since
+	former  signature // content before its last change: the question of a reopening may have come to the server before that
+	unsure  bool      // content is not what the opening has told: what is open may be another file than the one that has its name now
 }
 
-// BypassPages says that the kernel's pages must not serve this handle: others that have the file open read an earlier content, and there
-// is but one set of pages for both, or the file ends before the size that the server tells, up to which the kernel would show zeros.
+// BypassPages says that the kernel's pages must not serve this handle: other handles of the file read an earlier content, and the kernel has
+// one set of pages for both; or the file ends before the size that the server tells, up to which the kernel would show zeros.
 func (h *Handle) BypassPages() bool { return h.bypassPages }
 
-// newHandle enters an opening. Called with mu held.
+// newHandle makes a handle of a node, opened with the flags of open(2), whose bytes come from b. Called with mu held.
 func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	f := c.content(n)
 	access := flags & syscall.O_ACCMODE
@@ -55,8 +55,8 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	return h
 }
 
-// check looks at a file that was found again after a reconnect: one that was not written here, and is not being changed from here,
-// must be what it was. That it is open for writing, or bytes for it wait here, does not change it yet.
+// check says whether a file that was found again after a reconnect, with attributes a, is the one that is open: it must be what it was,
+// unless it was written or is being changed from here. That it is open for writing, or that bytes wait here, has not changed it yet.
 func (h *Handle) check(a session.Attr) error {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
@@ -70,9 +70,8 @@ func (h *Handle) check(a session.Attr) error {
 	return nil
 }
 
-// Read returns up to n bytes at off, fewer only at the end of the file. The View must be released. Its error carries an errno: EIO
-// where the server could not be reached, ESTALE where the file could not be found again after a reconnect, EINTR or ETIMEDOUT where
-// ctx ended.
+// Read returns n bytes at off, fewer only at the end of the file. The View must be released. Errors among others: EIO where the server can't
+// be reached, ESTALE where the file could not be found again after a reconnect, EINTR or ETIMEDOUT where ctx has ended.
 func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, error) {
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
@@ -83,8 +82,8 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (filedata.View, err
 	return v, nil
 }
 
-// Write takes a copy of p and returns len(p), or 0 with an error: EFBIG for an offset that no file has, or that of earlier bytes of this
-// handle which the server did not take (EIO, ENOSPC, EDQUOT and others), once. It waits where too many bytes are unacknowledged.
+// Write takes a copy of p and returns len(p), or 0 with an error. This is EFBIG for an offset that no file has, or the error of earlier bytes
+// of this handle, which is returned once (EIO, ENOSPC, EDQUOT and others). It waits while too many bytes are unacknowledged.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) (int, error) {
 	return h.write(ctx, p, off, func(ctx context.Context) (int64, error) { return off, h.fd.Write(ctx, p, off) })
 }
@@ -105,7 +104,7 @@ func (h *Handle) Append(ctx context.Context, p []byte, off int64) (int, error) {
 	return h.write(ctx, p, off, func(ctx context.Context) (int64, error) { return h.fd.Append(ctx, p) })
 }
 
-// write has put take p, which says where it has gone; the kernel believes that to be off.
+// write has put take p, and returns the number of bytes. put says at which offset they are; the kernel believes them to be at off.
 func (h *Handle) write(ctx context.Context, p []byte, off int64, put func(context.Context) (int64, error)) (int, error) {
 	if off < 0 || off+int64(len(p)) < 0 {
 		return 0, fail("write", "", syscall.EFBIG, nil)
@@ -118,10 +117,10 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, put func(contex
 	defer stop()
 	at, err := put(ctx)
 	if err == nil && at != off {
-		// The kernel put the bytes into its pages at another place.
+		// The kernel has put the bytes into its pages at another place.
 		h.c.notifyContent(h.n.id)
 	}
-	// Once more: the answer to a question put while the write waited does not know of it.
+	// The write is noted once more: the answer to a question that was sent while it waited knows nothing of it.
 	if err != nil {
 		h.written(0)
 		return 0, h.c.explainWrite(ctx, h.n, "write", off+int64(len(p)), err)
@@ -130,14 +129,14 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, put func(contex
 	return len(p), nil
 }
 
-// endUnknown says whether the server must be asked where the file ends.
+// endUnknown says whether the server must be asked for the end of the file before anything is appended.
 func (h *Handle) endUnknown() bool {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	return h.n.file.written.cutLost || h.n.file.data.Short()
 }
 
-// believeSize has a file that was seen to end early end where the server says: who appends must not write over what is there.
+// believeSize has a file that was seen to end before its size end at its size: what is appended must not overwrite what is there.
 func (h *Handle) believeSize() {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
@@ -146,7 +145,7 @@ func (h *Handle) believeSize() {
 	}
 }
 
-// written notes a write through the handle, after which the kernel believes the file to end at end at least.
+// written notes a write through the handle, after which the kernel believes the file to be at least end bytes long.
 func (h *Handle) written(end int64) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
@@ -156,7 +155,7 @@ func (h *Handle) written(end int64) {
 	h.n.told = max(h.n.told, uint64(end))
 }
 
-// changes notes that the server is asked to change the file.
+// changes notes that the server is about to be asked to change the file.
 func (h *Handle) changes() {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
@@ -165,9 +164,10 @@ func (h *Handle) changes() {
 	}
 }
 
-// explainWrite gives a failed write, which was to make the file end bytes long at least, its errno: FAILURE may be a full disk.
+// explainWrite gives the error of a failed write its errno, for which it may ask the server: FAILURE may be a full disk. end is where the
+// write was to end, in bytes.
 func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, end int64, err error) error {
-	p := c.lastPathOf(n) // a file without a name is on the disk that it was on
+	p := c.lastPathOf(n) // a file without a name is still on the same disk
 	why := c.whyNotStored(ctx, op, p, err)
 	// OpenSSH calls an offset that its file system does not know EINVAL.
 	if end > surelyHeld && refusal(err) != nil && (errors.Is(why, syscall.EIO) || errors.Is(why, syscall.EINVAL)) {
@@ -176,8 +176,8 @@ func (c *Cache) explainWrite(ctx context.Context, n *Node, op string, end int64,
 	return why
 }
 
-// Flush is for each close(2) of the handle: all bytes are acknowledged when it returns, and an error of any
-// write of the file is reported, each time. With Async it returns at once: see Sync.
+// Flush is called for each close(2) of the handle. When it returns all bytes are acknowledged, or it reports the error of a
+// write of the file, each time. With Async it returns at once: see Sync.
 func (h *Handle) Flush(ctx context.Context) error {
 	if !h.writable || h.c.o.Async {
 		return nil
@@ -187,8 +187,8 @@ func (h *Handle) Flush(ctx context.Context) error {
 	return err
 }
 
-// Fsync returns when the server has stored all bytes, by fsync@openssh.com where it can. It tells of changes of the file's
-// names and attributes, too, that failed after they were answered.
+// Fsync returns when the server has stored all bytes, by fsync@openssh.com where it has that. It also reports changes of the file's
+// names and attributes that have failed after they were answered.
 func (h *Handle) Fsync(ctx context.Context) error {
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
@@ -199,11 +199,12 @@ func (h *Handle) Fsync(ctx context.Context) error {
 	}
 	err := h.flush(ctx, "fsync", h.fd.Sync)
 	if err != nil && ctx.Err() != nil {
-		return err // who gave up is told the rest the next time
+		return err // a program that has given up is told the rest the next time
 	}
 	return errors.Join(err, h.c.failures(h.n))
 }
 
+// flush runs wait, which waits for bytes of the handle, as long as the line is not down for too long, and explains its error.
 func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context) error) error {
 	ctx, stop := h.c.conn.Bounded(ctx)
 	defer stop()
@@ -217,7 +218,7 @@ func (h *Handle) flush(ctx context.Context, op string, wait func(context.Context
 	return nil
 }
 
-// Release ends the handle, when nobody has it any more. Bytes that are not acknowledged yet go on being delivered.
+// Release ends the handle, which nobody may use any more. Bytes that are not acknowledged go on being delivered.
 func (h *Handle) Release() {
 	c, n := h.c, h.n
 	h.fd.Close()
@@ -228,7 +229,7 @@ func (h *Handle) Release() {
 		f.writers--
 	}
 	wrote := f.written.untold
-	last := wrote && h.writable && f.writers == 0 // of those who have written: it learns the mtime
+	last := wrote && h.writable && f.writers == 0 // the last of those that have written: it learns the mtime
 	f.written.learning = f.written.learning || last
 	_, dirty := f.data.Size()
 	p := c.path(n)
@@ -246,7 +247,7 @@ func (h *Handle) Release() {
 		c.release(n)
 	case c.o.Async && p != "":
 		c.leavesRoom(h, true)
-		// It has its turn among the changes, as those of the name must not overtake the bytes.
+		// The closing has its turn among the changes: a change of the name must not overtake the bytes.
 		_, err := c.queue.submit(c.ctx, change{op: "close", paths: []string{p}, sure: true, free: true, run: func(ctx context.Context) error {
 			if err := h.finish(ctx, last); err != nil && !errors.Is(err, context.Canceled) {
 				return err
@@ -254,7 +255,7 @@ func (h *Handle) Release() {
 			return nil
 		}})
 		if err != nil {
-			_ = h.finish(c.ctx, last) // the mount is being ended; the error is known from the bytes' own report
+			_ = h.finish(c.ctx, last) // the mount is being ended; bytes that are lost are reported by themselves
 		}
 	default:
 		c.leavesRoom(h, false)
@@ -265,11 +266,11 @@ func (h *Handle) Release() {
 	}
 }
 
-// finish waits until what was written through the handle is delivered, and gives the remote file back; with last it then learns the mtime
-// of the file first.
+// finish waits until what was written through the handle is delivered, and gives the remote file back. With last it learns the mtime that the
+// bytes have got: before the remote file is closed, or, on a server that may tell it only then, afterwards.
 func (h *Handle) finish(ctx context.Context, last bool) error {
 	c := h.c
-	err := h.learnBehind(ctx, h.fd.Delivered) // what others write from now on is theirs to deliver
+	err := h.learnBehind(ctx, h.fd.Delivered) // what is written through other handles from now on is theirs to deliver
 	early := c.conn.KeepsOrder()
 	if err == nil && last && early {
 		c.learnMtime(ctx, h)
