@@ -27,8 +27,8 @@ func (h *Handle) Sync(ctx context.Context) error {
 }
 
 // Asking runs wait, which waits for the bytes of this handle (Flush, Sync or Delivered), and has the server asked for the attributes
-// of the file in the flight of the last of them. known says that a is the answer: what the file was when those were written. Whoever
-// uses it has to know that nothing else has changed the file since. err is that of wait.
+// of the file in the flight of the last of them. known says that there was an answer, a: what the file was when they were written. The
+// caller must see to it that nothing else has changed the file since. err is wait's.
 func (h *Handle) Asking(ctx context.Context, wait func(context.Context) error) (a sftpconn.Attr, known bool, err error) {
 	var told func() (sftpconn.Attr, bool)
 	end := h.behind(func(until <-chan struct{}, asked int64) {
@@ -43,8 +43,8 @@ func (h *Handle) Asking(ctx context.Context, wait func(context.Context) error) (
 	return a, known, nil
 }
 
-// behind runs ask, in a goroutine, as soon as all that is unacknowledged is on its way, unless end is called first. asked is how many
-// bytes this handle has ever given to its backend by then. end closes until, which has ask return, and waits for that.
+// behind runs ask, in a goroutine, as soon as all that is unacknowledged is on its way, unless end is called before that. asked is how many
+// bytes this handle has ever given to its backend by then. end must be called: it closes until, which has ask return, and waits for that.
 func (h *Handle) behind(ask func(until <-chan struct{}, asked int64)) (end func()) {
 	until, over := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -59,9 +59,9 @@ func (h *Handle) behind(ask func(until <-chan struct{}, asked int64)) (end func(
 	}
 }
 
-// allUnderWay sends what is pending, waits until all of it is on its way, and gives the bytes that this handle has ever given to its
-// backend. ok is false where there is nothing unacknowledged, until is closed first, or something is on its way (a truncation, a write
-// of another handle) that has no order with a request through this handle.
+// allUnderWay sends what is pending, waits until all of it is on its way, and returns how many bytes this handle has ever given to its
+// backend. ok is false where nothing is unacknowledged, where until is closed first, and where something is on its way that a request
+// through this handle may overtake: times, or a write of another handle.
 func (h *Handle) allUnderWay(until <-chan struct{}) (asked int64, ok bool) {
 	f := h.file
 	f.mu.Lock()

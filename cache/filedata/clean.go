@@ -9,7 +9,7 @@ import (
 	"sshmount/sftpconn"
 )
 
-// span is a part of a file as the server has it, or as it is about to tell.
+// span is a part of a file as the server has told it, or is about to.
 type span struct {
 	file *File
 	in   *blocks // where it is while it is kept
@@ -28,12 +28,11 @@ type span struct {
 	eof  bool
 	err  error
 
-	// Guarded by File.mu: the part that is of use. A span out of its blocks (dropped, or written over) has kept false:
-	// those who waited get their bytes, nobody else does.
-	off, end  int64
+	// Guarded by File.mu.
+	off, end  int64 // the part of the file that it stands for
 	base      int64 // the offset in the file of buf.data[0]
-	kept      bool
-	read      int64 // bytes that were read
+	kept      bool  // it is in its blocks; where it was dropped or written over those who wait for it get its bytes, and nobody else
+	read      int64 // how many of its bytes were read
 	unclaimed bool  // no reader is known to come for it: it was written here, or read for a handle that has closed
 	written   bool  // it was written here: see File.lacking
 
@@ -69,7 +68,7 @@ func (f *File) keep(s *span, in *blocks) {
 	f.pool.touch(s)
 }
 
-// nextGap finds the first part of [x, hi) that is neither here nor on its way: [lo, end); lo == end where there is none.
+// nextGap finds the first part of [x, hi) that is neither here nor on its way: that is [lo, end). lo == end where there is none.
 func (h *Handle) nextGap(x, hi int64) (lo, end int64) {
 	f := h.file
 	for x < hi {
@@ -87,8 +86,8 @@ func (h *Handle) nextGap(x, hi int64) (lo, end int64) {
 	return hi, hi
 }
 
-// bridge makes the gap [lo, end) reach over small clean islands behind it, as far as limit, by forgetting them: one request for
-// all costs less than one for each piece between them, as long as it does not fetch more again than is missing.
+// bridge makes the gap [lo, end) longer, up to limit, by forgetting small clean spans behind it, and returns its new end. One request for all
+// costs less than one for each gap, as long as no more bytes are fetched again than are missing.
 func (h *Handle) bridge(lo, end, limit int64) int64 {
 	f, clean := h.file, h.clean
 	for _, l := range []*ranges[*extent]{&f.pending, &f.flying} {
@@ -118,7 +117,7 @@ func (h *Handle) bridge(lo, end, limit int64) int64 {
 	return to
 }
 
-// ask makes spans for the gap [lo, hi) in pieces of one request, and adds them to asked; send starts them.
+// ask makes spans for the gap [lo, hi), one for each request, and adds them to asked; send starts the requests.
 func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 	f := h.file
 	f.lacking = false
@@ -137,8 +136,8 @@ func (h *Handle) ask(asked []*span, lo, hi int64) []*span {
 	return asked
 }
 
-// send asks the server for what ask has made, without the lock: first for what the reader waits for. The others don't wait
-// for each other, since who waits for room on the line shows how much of it is wanted.
+// send starts the requests for what ask has made, with no lock held: first that for which the reader waits. The others need not go out in
+// order, as it is by those that wait for room on the line that is seen how much room is wanted.
 func (h *Handle) send(asked []*span) {
 	first := (*sftpconn.Turn)(nil).Next()
 	for _, s := range asked[1:] {
@@ -182,10 +181,10 @@ func (g grown) ReadAt(ctx context.Context, dst []byte, off int64) (int, error) {
 	return g.ReadGrown(ctx, dst, off)
 }
 
-// maxEmpty is how many answers without a byte in a row are taken before a read fails.
+// maxEmpty is how many answers in a row may bring no byte, and no end of file, before a read fails.
 const maxEmpty = 3
 
-// readFull reads until dst is full or the server says that the file ends. A short answer is not an end.
+// readFull reads until dst is full or the server says that the file ends (eof). A short answer is not the end.
 func readFull(ctx context.Context, b Backend, dst []byte, off int64) (n int, eof bool, err error) {
 	empty := 0
 	for n < len(dst) {
@@ -206,7 +205,7 @@ func readFull(ctx context.Context, b Backend, dst []byte, off int64) (n int, eof
 	return n, false, nil
 }
 
-// keepAnswer sees what to keep of an answer.
+// keepAnswer keeps what is good of the answer to the request of s, which is kept.
 func (f *File) keepAnswer(s *span) {
 	if s.err != nil {
 		f.dropSpan(s)
@@ -215,7 +214,7 @@ func (f *File) keepAnswer(s *span) {
 	if s.eof {
 		at := s.start + int64(s.got)
 		if f.grown != s.grown {
-			// Bytes may have come behind what the server saw as the end.
+			// The file may have grown since the server saw its end.
 			f.dropSpan(s)
 			return
 		}
@@ -225,7 +224,7 @@ func (f *File) keepAnswer(s *span) {
 				f.size = at
 			}
 		}
-		f.cutBlocks(s.in, at, maxOffset) // s too: what it got is a span of its own now
+		f.cutBlocks(s.in, at, maxOffset) // s, too: what it has got becomes a span of its own
 		return
 	}
 	s.unclaimed = s.handle.closed
@@ -240,14 +239,14 @@ func (f *File) dropSpan(s *span) {
 	f.letGo(s)
 }
 
-// letGo ends a span that is out of the list of clean ones.
+// letGo ends a span that was taken out of its blocks.
 func (f *File) letGo(s *span) {
 	s.kept = false
 	f.pool.forget(s)
 	s.buf.unref()
 }
 
-// evict is dropSpan for the pool, which holds no lock.
+// evict is dropSpan for the pool. It takes mu.
 func (f *File) evict(s *span) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -257,7 +256,7 @@ func (f *File) evict(s *span) {
 	}
 }
 
-// cutBlocks forgets what the server said of [off, end), in b. A span on its way is forgotten as a whole.
+// cutBlocks forgets in b what the server said of [off, end). A span whose answer is still on its way is forgotten as a whole.
 func (f *File) cutBlocks(b *blocks, off, end int64) {
 	i := b.search(off)
 	j := i
@@ -286,7 +285,7 @@ func (f *File) cutBlocks(b *blocks, off, end int64) {
 	}
 }
 
-// part is a span of some of the bytes of s, in the same memory.
+// part makes a span of the bytes [off, end) of s, in the same memory.
 func (s *span) part(off, end int64) *span {
 	s.buf.ref()
 	return &span{file: s.file, in: s.in, off: off, end: end, base: s.base, buf: s.buf, kept: true, read: s.read,

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	retryFirst = 250 * time.Millisecond // the wait before a request that only the line made fail is sent again; it doubles
+	retryFirst = 250 * time.Millisecond // the pause before a request is sent again that has failed because of the line; it doubles
 	retryLast  = 5 * time.Second        // up to this
 )
 
-// deliver writes e when its turn has come, and sets times after it. It returns when the server has answered for good, however long
-// that takes.
+// deliver writes e when its turn has come, and sets times after it, unless times is nil. It returns when the server has answered, however
+// long that takes: err is the error of the bytes, and timesErr, where they have arrived, that of the times.
 func (f *File) deliver(ctx context.Context, e *extent, turn *sftpconn.Turn, times *sftpconn.Attr) (err, timesErr error) {
 	defer turn.Done()
 	if err := f.lostBefore(e); err != nil {
@@ -35,18 +35,18 @@ func (f *File) deliver(ctx context.Context, e *extent, turn *sftpconn.Turn, time
 		return both, nil
 	}
 	if set, ok := errors.AsType[*sftpconn.SetRefusedError](both); ok {
-		return nil, set.Unwrap() // the bytes must not go out again: some servers take them in one order only
+		return nil, set.Unwrap() // the bytes have arrived, and must not be sent again: some servers take them in order only
 	}
 	// Which of the two was refused?
 	err = f.insist(ctx, e.handle, func(ctx context.Context) error { return b.WriteAt(ctx, data, e.off) })
 	if err != nil {
 		return err, nil
 	}
-	// The time of this write is now the last, so the other times have to follow once more to know.
+	// This write has changed the mtime, so the times have to be set once more, alone.
 	return nil, f.insist(ctx, e.handle, func(ctx context.Context) error { return b.Setstat(ctx, *times) })
 }
 
-// insist repeats a request for as long as only the line is to blame. ctx is of the pool's.
+// insist repeats a request through h for as long as only the line is to blame. ctx is derived from the pool's.
 func (f *File) insist(ctx context.Context, h *Handle, do func(context.Context) error) error {
 	wait := f.pool.retry
 	for {

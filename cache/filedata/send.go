@@ -9,25 +9,25 @@ import (
 )
 
 const (
-	// maxFlying is how many requests of one file are handed to the backend at once. It paces them; this many are enough for
-	// any line that the budget is enough for.
+	// maxFlying is how many WRITEs of one file the backend is given at a time, which paces them. So many are enough for any
+	// line for which the budget is enough.
 	maxFlying = 256
-	// keepWritten: an acknowledged extent in a buffer of up to this many bytes stays as a clean span. Small ones are pages
-	// of which the kernel may have only a part; large ones it has, but for the page in which the file ends.
+	// keepWritten is the size of the buffer, in bytes, up to which an acknowledged extent stays as a clean span. Of small extents the
+	// kernel may have only a part of a page. Large ones it has in its pages, except for the page in which the file ends.
 	keepWritten = 32 << 10
 
-	idleTime    = 100 * time.Millisecond // an extent is sent when nothing has been written to the file for so long
+	idleTime    = 100 * time.Millisecond // an extent is sent when nothing was written to the file for so long,
 	idleLongest = time.Second            // or when it is so old
 )
 
-// makeDue: all that is pending is to be sent now.
+// makeDue makes all that is pending due.
 func (f *File) makeDue() {
 	if f.due < len(f.pending.s) {
 		f.makeDueIn(0, maxOffset)
 	}
 }
 
-// makeDueIn is makeDue for what is pending of [off, end).
+// makeDueIn is makeDue for the extents with bytes of [off, end).
 func (f *File) makeDueIn(off, end int64) {
 	for i := f.pending.search(off); i < len(f.pending.s) && f.pending.s[i].off < end; i++ {
 		if e := f.pending.s[i]; !e.due {
@@ -45,7 +45,7 @@ func (f *File) Push() {
 	f.mu.Unlock()
 }
 
-// oldest is when the oldest unacknowledged byte was written.
+// oldest is when the oldest unacknowledged byte was written; zero where there is none.
 func (f *File) oldest() (t time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -62,7 +62,7 @@ func (f *File) oldest() (t time.Time) {
 	return t
 }
 
-// startIdle sees to it that what was written is sent although nothing follows it.
+// startIdle starts the timer by which what is pending is sent even if nothing follows it.
 func (f *File) startIdle() {
 	if f.idleSet {
 		return
@@ -75,6 +75,7 @@ func (f *File) startIdle() {
 	}
 }
 
+// idled is called by the timer. It sends what has waited for long enough, and sets the timer again for the rest. It takes mu.
 func (f *File) idled() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,7 +137,7 @@ func (f *File) pump() {
 	f.endEpochs()
 }
 
-// launch sends pending.s[i:j], which follow each other without a gap, as one request. e is the first.
+// launch sends pending.s[i:j], which follow each other without a gap, as one request, in a goroutine. e is the first of them.
 func (f *File) launch(e *extent, i, j int) {
 	if j > i+1 {
 		e = f.merge(i, j)
@@ -162,7 +163,7 @@ func (f *File) launch(e *extent, i, j int) {
 	}()
 }
 
-// merge takes pending.s[i:j] out as one extent. Copying them is cheap beside a request for each.
+// merge takes pending.s[i:j] out as one extent. To copy them costs little beside a request for each.
 func (f *File) merge(i, j int) *extent {
 	first, last := f.pending.s[i], f.pending.s[j-1]
 	e := &extent{off: first.off, end: last.end, base: first.off, handle: first.handle, epoch: first.epoch, born: first.born,
@@ -179,7 +180,7 @@ func (f *File) merge(i, j int) *extent {
 	return e
 }
 
-// timesWith is the epoch whose times go out together with e, because e is the last of its bytes; nil where there is none.
+// timesWith is the epoch whose times can go out together with e, as e has the last of the bytes before them; nil where there is none.
 func (f *File) timesWith(e *extent) *epoch {
 	b := f.barrier()
 	if b == nil || b.sending {
@@ -199,7 +200,7 @@ func (f *File) timesWith(e *extent) *epoch {
 	return b
 }
 
-// send delivers an extent in flight.
+// send delivers a flying extent. It was counted by pool.begin.
 func (f *File) send(ctx context.Context, e *extent, turn *sftpconn.Turn, times *epoch) {
 	defer f.pool.end()
 	var a *sftpconn.Attr
@@ -219,7 +220,7 @@ func (f *File) send(ctx context.Context, e *extent, turn *sftpconn.Turn, times *
 	f.pool.trim()
 }
 
-// landed notes how the delivery of an extent went; told is that of refused.
+// landed notes how the delivery of an extent has ended; told is refused's. It takes mu.
 func (f *File) landed(e *extent, times *epoch, err, timesErr error, told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -249,7 +250,7 @@ func (f *File) landed(e *extent, times *epoch, err, timesErr error, told bool) {
 	e.buf.unref()
 }
 
-// acknowledged: the server has the bytes of e.
+// acknowledged notes that the server has the bytes of e, and keeps those as clean of which the kernel may lack some.
 func (f *File) acknowledged(e *extent) {
 	f.lastAck = time.Now()
 	if e.end > f.remote {

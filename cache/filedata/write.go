@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// errTooFar: an offset that no file has.
+// errTooFar is the error of a write to an offset that no file has.
 var errTooFar = errors.New("offset out of range")
 
-// Write takes a copy of p. It waits only for the budget (and for the answer, with SyncWrites). When bytes that this handle
-// wrote before could not be delivered it returns that error, once for all of them: who writes on to a full disk learns it now, and
-// not when it closes, and who goes on all the same is heard, as there may be room again.
+// Write takes a copy of p. It waits only for the budget; with SyncWrites also for the answer. Where bytes that this handle wrote
+// before could not be delivered it returns their error, once for all of them: a program that writes on to a full disk learns so now, and
+// not only when it closes. If it goes on all the same its bytes are taken, as there may be room again.
 func (h *Handle) Write(ctx context.Context, p []byte, off int64) error {
 	_, err := h.write(ctx, p, off, false, true)
 	return err
@@ -30,7 +30,7 @@ func (h *Handle) Append(ctx context.Context, p []byte) (off int64, err error) {
 	return h.write(ctx, p, 0, true, true)
 }
 
-// write is Write, with atEnd Append; heard says that a program waits for its error.
+// write is Write, or with atEnd Append; heard says that a program waits for its error.
 func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd, heard bool) (int64, error) {
 	f := h.file
 	f.mu.Lock()
@@ -66,10 +66,10 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd, heard bo
 	}
 	f.writer = h
 	if h.pool.waiting.Load() > 0 {
-		f.makeDueIn(at, at+int64(len(p))) // the rest was made due by who waits
+		f.makeDueIn(at, at+int64(len(p))) // the rest was made due by those who wait for the budget
 		f.pump()
 	} else {
-		f.endEpochs() // an epoch may have been written over as a whole
+		f.endEpochs() // all bytes of an epoch may have been written over
 	}
 	if len(f.pending.s) > f.due {
 		f.startIdle()
@@ -80,8 +80,8 @@ func (h *Handle) write(ctx context.Context, p []byte, off int64, atEnd, heard bo
 	return at, f.answered(ctx, of, heard)
 }
 
-// answered waits for the answers to the bytes of epochs that were just written, and gives their error. f.mu is held, but not while it
-// waits.
+// answered waits for the answers to all bytes of some epochs, into which was just written, and returns their error. f.mu is held, but not
+// while it waits.
 func (f *File) answered(ctx context.Context, of []*epoch, heard bool) error {
 	for _, e := range of {
 		if heard {
@@ -102,10 +102,11 @@ func (f *File) answered(ctx context.Context, of []*epoch, heard bool) error {
 	return err
 }
 
-// told says whether a program is told of the error of all bytes of e by its write: then it has them still.
+// told says whether an error of e is told by the write of the program that wrote it: that program still has the bytes.
 func (e *extent) told() bool { return e.epoch.heard > 0 && !e.epoch.unheard }
 
-// mayWrite waits until the file is not barred and what p would replace may be replaced, and says where the write goes.
+// mayWrite waits until the file is not barred, and what p would replace may be replaced, and returns the offset of the write. f.mu is held,
+// but not while it waits.
 func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) (int64, error) {
 	f := h.file
 	for f.barred || !atEnd && f.keepsOut(off, off+int64(len(p))) {
@@ -132,7 +133,7 @@ func (h *Handle) mayWrite(ctx context.Context, p []byte, off int64, atEnd bool) 
 	return off, nil
 }
 
-// makeWay takes what the server said of the bytes that p is to replace out of the way.
+// makeWay forgets what the server said of the bytes that p is about to replace.
 func (f *File) makeWay(p []byte, off int64) {
 	f.lastWrite = time.Now()
 	f.cutClean(off, off+int64(len(p)))
