@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// maxLinksAhead bounds the links of a directory whose targets are asked for together.
+// maxLinksAhead is how many links of a directory have their targets asked for in one flight.
 const maxLinksAhead = 1000
 
-// Readlink gives the target of a link as programs may follow it. The first question in a listed directory asks
-// for all its links in one flight; where they are too many for that, each further one asks for as many again.
+// Readlink gives the target of a symbolic link, as programs may follow it; EPERM where it leads out of the mount. The first question in a
+// listed directory asks for the targets of all its links in one flight; of more than maxLinksAhead, a later question asks for as many again.
 func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	c.mu.Lock()
 	if n.link != nil && c.valid(n) && c.holds(n.link, n) {
@@ -63,18 +63,18 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 // target is where a symbolic link leads.
 type target struct {
 	text  string
-	moved uint64 // the last rename before it was told (see lastMove)
-	racy  bool   // as of a version: another link that others have put in its place since might look the same
+	moved uint64 // lastMove of the link when it was asked for
+	racy  bool   // another link that was put in its place since might look the same (as version.racy)
 }
 
-// holds says whether a target is what the server would still tell. One that makes absolute targets of relative ones tells another one
-// after a rename of the link or of what is above it. Called with mu held.
+// holds says whether the server would still tell the same target. Some servers make absolute targets of relative ones: these tell another
+// one after a rename of the link, or of a directory above it. Called with mu held.
 func (c *Cache) holds(t *target, n *Node) bool {
 	return !strings.HasPrefix(t.text, "/") || t.moved == c.lastMove(n)
 }
 
-// linksBeside gives the next links of a node's directory whose targets are not known, pinned, where the listing is known
-// and they have not been asked for yet. Called with mu held.
+// linksBeside gives the next links in a node's directory whose targets were not asked for yet and are not known, each pinned, and their paths;
+// none where the listing is not known. Called with mu held.
 func (c *Cache) linksBeside(n *Node) (nodes []*Node, paths []string) {
 	if n.parent == nil || c.o.NoPrefetch {
 		return nil, nil
@@ -110,7 +110,7 @@ type standing struct {
 	dirs  []string // the names of these directories, from the root on; nil where it has several names
 }
 
-// standing says where a link stands. Called with mu held.
+// standing is where a link stands in the tree. Called with mu held.
 func (c *Cache) standing(n *Node) (at standing) {
 	at.depth, at.same = c.depth(n)
 	if len(n.also) > 0 {
@@ -123,8 +123,8 @@ func (c *Cache) standing(n *Node) (at standing) {
 	return at
 }
 
-// relative gives the shortest way from the link to what is inside the root. Some servers (ProFTPD) tell the targets of all links as
-// absolute ones: for a link beside its target that is what was stored, and what a program that has made it compares with.
+// relative gives the shortest way from the link to inside, a path below the root. Some servers (ProFTPD) tell all targets as absolute ones.
+// Mostly the shortest way is what was stored, and what a program that has made the link compares with.
 func (at standing) relative(inside string) string {
 	parts := strings.Split(inside, "/")
 	shared := 0
@@ -134,8 +134,8 @@ func (at standing) relative(inside string) string {
 	return cmp.Or(strings.Repeat("../", at.depth-shared)+strings.Join(parts[shared:], "/"), ".")
 }
 
-// contained turns a target into one that stays inside the mount, or refuses it. Where the link has several names that are not equally
-// deep an absolute target can't be made relative.
+// contained turns the target of n into one that stays inside the mount, or refuses it with EPERM, as the options say. An absolute target can't
+// be made relative where n has several names that are not equally deep.
 func (c *Cache) contained(n *Node, target string, at standing) (string, error) {
 	if inside, ok := c.insideRoot(target); ok && at.same && (!c.o.FreeSymlinks || c.o.TransformSymlinks) {
 		return at.relative(inside), nil
@@ -152,8 +152,9 @@ func (c *Cache) contained(n *Node, target string, at standing) (string, error) {
 	return "", fail("readlink", c.pathOf(n), syscall.EPERM, errors.New("the link leads out of the mount (see no_contain_symlinks)"))
 }
 
-// insideRoot gives the rest of an absolute target behind the root, where it is inside: by the root's path on the server or, of what
-// programs have made here, by the one at which they see it. Where one of these paths is in the other, the longer is meant.
+// insideRoot gives the part of an absolute target behind the root, where the target is inside. The root is known by its path on the server,
+// and by the path at which programs here see it (Options.SeenAt), which they store in links. Where one of these is inside the other the
+// longer one counts.
 func (c *Cache) insideRoot(target string) (string, bool) {
 	roots := []string{c.rootDir, c.o.SeenAt}
 	if len(c.o.SeenAt) > len(c.rootDir) {
@@ -167,8 +168,8 @@ func (c *Cache) insideRoot(target string) (string, bool) {
 	return "", false
 }
 
-// behind gives the rest of an absolute target behind the directory root: "." for root itself; false for one that is outside, or has
-// ".." in it: where that leads can't be told here.
+// behind gives the part of an absolute target behind the directory root, "." for root itself. False where the target is outside, or has ".."
+// in it: where that leads can't be told here.
 func behind(root, target string) (string, bool) {
 	if root == "" || target == "" || target[0] != '/' {
 		return "", false
@@ -187,8 +188,8 @@ func behind(root, target string) (string, bool) {
 	return cmp.Or(rest, "."), true
 }
 
-// staysInside says whether a relative target can't leave the mount: ".." only in front, and no more of them than there are
-// directories above.
+// staysInside says whether a target is relative and can't leave the mount: it has ".." only in front, and no more of them than depth, the
+// number of directories between the link and the root.
 func staysInside(target string, depth int) bool {
 	if target == "" || target[0] == '/' {
 		return false
