@@ -9,19 +9,21 @@ import (
 // maxReports bounds the errors that wait to be told.
 const maxReports = 100
 
-// reports are errors for the next Sync or Close: of changes answered before the server had, and of bytes that could not be delivered,
+// reports are errors for the next Sync or Close: of changes that failed after they were answered, and of bytes that could not be delivered,
 // also where a close or fsync has told its program.
 type reports struct {
 	mu    sync.Mutex // guards the rest; a leaf
-	list  []error    // handed to nobody before it is taken: an *undelivered in it may still grow
-	total int        // since the last take, those not kept included
+	list  []error    // maxReports at most; nobody else may see them before take, as an *undelivered may still grow
+	total int        // how many there were since the last take, also those that list has no room for
 }
 
+// report reports a change that failed after it was answered.
 func (c *Cache) report(op, path string, err error) {
 	c.log.Error("failed after it was answered", "op", op, "path", path, "err", err)
 	c.errs.add(op, path, err)
 }
 
+// add adds an error of an operation on a path.
 func (r *reports) add(op, path string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -31,7 +33,7 @@ func (r *reports) add(op, path string, err error) {
 	}
 }
 
-// named is err with the operation and the path in front, where it does not say so itself.
+// named is err with the operation and the path in front, unless it names the path itself.
 func named(op, path string, err error) error {
 	if told, ok := errors.AsType[*opError](err); ok && told.path == path {
 		return err
@@ -39,8 +41,8 @@ func named(op, path string, err error) error {
 	return fmt.Errorf("%s %q: %w", op, path, err)
 }
 
-// undelivered is one report of all bytes of a file that could not be delivered and had the same fate: those of a large file come in
-// hundreds of pieces, which must not crowd out the reports of other files.
+// undelivered is one report of all bytes of a file that could not be delivered, for the same reason and with the same fate. Those of a large
+// file come in hundreds of pieces, which must not crowd out the reports of other files.
 type undelivered struct {
 	path   string
 	off    int64 // of the first piece
@@ -77,12 +79,12 @@ func (r *reports) addUndelivered(path string, off, bytes int64, fate string, why
 	}
 }
 
-// MoreErrors stands for as many errors that are told in the log alone, behind those that are told one by one.
+// MoreErrors stands, behind errors that are reported one by one, for as many more that only the log tells.
 type MoreErrors int
 
 func (n MoreErrors) Error() string { return fmt.Sprintf("and %d more: see the log", int(n)) }
 
-// take gives the errors not yet told, joined, and forgets them; nil where there are none.
+// take gives the errors that were not taken yet, joined; nil where there are none.
 func (r *reports) take() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,6 +96,7 @@ func (r *reports) take() error {
 	return errors.Join(list...)
 }
 
+// lines gives the texts of the errors for the status, and leaves them to be taken.
 func (r *reports) lines() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

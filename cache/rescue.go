@@ -17,31 +17,31 @@ import (
 	"unicode"
 )
 
-// rescue keeps bytes that the server will not take in files on this machine: sparse, each byte at its place.
+// rescue keeps bytes that the server does not take, in files on this machine: sparse ones, with each byte at its place.
 type rescue struct {
 	dir string
 	log *slog.Logger
 
-	sync func(*os.File) error // File.Sync
+	sync func(*os.File) error // File.Sync; tests have another
 
 	mu       sync.Mutex // guards the rest; held over writes to the local disk, never with another lock
 	files    map[*Node]*rescued
-	lines    []string        // what was rescued, where and why, for status; the first of them
-	more     int             // of which there is no line
+	lines    []string        // for status: what was rescued, where and why; maxReports of them
+	more     int             // how many more there would be
 	unsynced map[string]bool // rescue files with bytes that the disk may not have yet
-	syncing  chan struct{}   // closed when the goroutine that syncs has nothing left; nil where it does not run
+	syncing  chan struct{}   // closed by syncAll when it has nothing left to do; nil where it does not run
 }
 
-// rescued is the rescue file that bytes of a node go to.
+// rescued is the rescue file for the bytes of a node.
 type rescued struct {
 	name  string
-	parts []extent // that it holds, in no order
+	parts []extent // what it holds, in no order
 }
 
-// extent is bytes of a file, from off on and before end.
+// extent are the bytes of a file from off on, before end.
 type extent struct{ off, end int64 }
 
-// take enters bytes; false where the file holds some of them already: then they are of another time.
+// take notes that the file is to hold some bytes. False where it holds some of them already: those were written at another time.
 func (r *rescued) take(off, end int64) bool {
 	for _, p := range r.parts {
 		if off < p.end && p.off < end {
@@ -62,13 +62,13 @@ func (r *rescued) take(off, end int64) bool {
 	return true
 }
 
-// nameless is what people are told of a file whose path is not known.
+// nameless stands in messages for a file whose path is not known.
 const nameless = "a file that has no name any more"
 
-// nameOf is the path of a file, or the one that it had before it lost its last name, for people. Called with Cache.mu held.
+// nameOf is how messages name a file: by its path, or the one that it had before it lost its last name. Called with Cache.mu held.
 func (c *Cache) nameOf(n *Node) string { return cmp.Or(c.path(n), n.was, nameless) }
 
-// lost is filedata's word that bytes can't be delivered.
+// lost is filedata's hook: bytes can't be delivered. It rescues and reports them.
 func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	c.notStored(tag)
 	n, _ := tag.(*Node)
@@ -81,7 +81,7 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	if unwanted {
 		c.log.Info("bytes of a file that was removed here could not be delivered: they are given up with it",
 			"file", remote, "offset", off, "bytes", len(data), "why", why)
-		return // who has it open still is told
+		return // programs that have the file open are told
 	}
 	explain := func(ctx context.Context) error { return c.explainWrite(ctx, n, "write", off+int64(len(data)), why) }
 	why = c.whyLost(n, why, explain)
@@ -101,7 +101,7 @@ func (c *Cache) lost(tag any, off int64, data []byte, why error) {
 	c.keepLost(n, explain)
 }
 
-// notStored has programs see from now on what the server has of a file, which has not taken all bytes of it.
+// notStored has programs see from now on what the server has of a file, as it has not taken all bytes. It is filedata's hook Refused, too.
 func (c *Cache) notStored(tag any) {
 	n, _ := tag.(*Node)
 	if n == nil {
@@ -117,19 +117,19 @@ func (c *Cache) notStored(tag any) {
 	}
 }
 
-// explainedFor is how long the reason for one refusal counts for the others of a file.
+// explainedFor is how long the reason that was found for one refusal counts for others of the same file.
 const explainedFor = 5 * time.Second
 
-// explanation is the reason that was found for a refusal. Guarded by Cache.mu.
+// explanation is the reason that was last found for a refusal. Guarded by Cache.mu.
 type explanation struct {
-	of    uint64 // the node
+	of    uint64 // the id of the node
 	why   error
-	until int64 // Cache.now
+	until int64 // when it has had its time (Cache.now)
 }
 
-// whyLost gives the reason of a refusal for the log, the status and the note beside the rescued bytes: why, or, where that is the
-// server's failure without a reason, what explain finds behind it. A full disk refuses every write that is on its way to a file: one of
-// them asks, and its answer counts for the others for explainedFor.
+// whyLost gives the reason of a refusal, for the log, the status and the note beside the rescued bytes: why, or, where the server gave no
+// reason, what explain finds out. A full disk refuses every write that is on its way to a file: one of them asks, and its answer counts for
+// the others for explainedFor.
 func (c *Cache) whyLost(n *Node, why error, explain func(context.Context) error) error {
 	if n == nil || !failure(why) {
 		return why
@@ -155,8 +155,8 @@ func (c *Cache) whyLost(n *Node, why error, explain func(context.Context) error)
 	return found.(error)
 }
 
-// save writes bytes that could not be delivered to the rescue file of a node, with a line beside it that says what they are. It gives
-// the file's name, and whether the file was made for them.
+// save writes bytes that could not be delivered to the rescue file of a node, and a line about them to the list beside it. It returns the name
+// of the file, and whether it was made for these bytes (first).
 func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error) (name string, first bool, err error) {
 	if r.dir == "" {
 		return "", false, errors.New("no rescue directory is set")
@@ -199,8 +199,8 @@ func (r *rescue) save(n *Node, remote string, off int64, data []byte, why error)
 	return name, first, nil
 }
 
-// open opens the rescue file of a node for some bytes, and makes one where there is none, it holds such bytes already, or the user
-// has taken it away since. Called with mu held.
+// open opens the rescue file of a node for the bytes from off on, before end. It makes a new one where there is none, where that holds some of
+// these bytes already, and where the user has taken it away. Called with mu held.
 func (r *rescue) open(n *Node, remote string, off, end int64) (*os.File, error) {
 	if old := r.files[n]; old != nil && old.take(off, end) {
 		f, err := os.OpenFile(old.name, os.O_WRONLY, 0)
@@ -231,8 +231,8 @@ func (r *rescue) open(n *Node, remote string, off, end int64) (*os.File, error) 
 	return f, nil
 }
 
-// syncSoon has the bytes of a rescue file brought to the disk. That happens beside the rescue and for all bytes written by then at
-// once: a sync for each piece would make the end of a mount with many small ones take minutes. Called with mu held.
+// syncSoon has a rescue file synced by syncAll, in a goroutine for all of them: were each piece synced by itself, the end of a mount with many
+// small pieces would take minutes. Called with mu held.
 func (r *rescue) syncSoon(name string) {
 	if r.unsynced == nil {
 		r.unsynced = map[string]bool{}
@@ -244,6 +244,7 @@ func (r *rescue) syncSoon(name string) {
 	}
 }
 
+// syncAll syncs rescue files until all are. It takes mu.
 func (r *rescue) syncAll() {
 	for {
 		r.mu.Lock()
@@ -274,7 +275,7 @@ func (r *rescue) syncAll() {
 	}
 }
 
-// wait returns when all that was rescued is on the disk.
+// wait returns when all that was rescued is on the disk, or the log says what may not be.
 func (r *rescue) wait() {
 	r.mu.Lock()
 	syncing := r.syncing

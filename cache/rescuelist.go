@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// noteEnding is what the name of the list beside a rescue file has more than the name of that.
+// noteEnding is added to the name of a rescue file for the name of the list beside it, which says what it holds.
 const noteEnding = ".txt"
 
-// note adds a line to the list beside a rescue file, whole or not at all, and gives what takes it back.
+// note adds a line to the list beside a rescue file, as a whole or not at all; takeBack takes it out again.
 func (r *rescue) note(name, line string) (takeBack func()) {
 	list := name + noteEnding
 	var size int64
@@ -39,6 +39,7 @@ func (r *rescue) tell(line string) {
 	}
 }
 
+// list gives the lines for the status.
 func (r *rescue) list() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
