@@ -1,9 +1,9 @@
 package cache
 
-// disk is a file system of the server, as far as renames have shown what is on it. Any directory may begin another one, and mv(1) copies
-// what it can't rename: so with -o async a rename is answered before the server has done it only where one between the two directories was done
-// before. Guarded by Cache.mu.
-type disk struct{ is *disk } // nil, or the one that this has turned out to be
+// disk is a file system of the server, as far as renames have shown which directories are on it. Another one may be mounted on any
+// directory, and mv(1) copies what it can't rename. So with -o async a rename is answered beforehand only where earlier ones have shown that
+// both directories are on one disk. Guarded by Cache.mu.
+type disk struct{ is *disk } // the disk that this one has turned out to be; nil where it has not
 
 // sameDisk says whether two directories are known to be on one file system. Called with mu held.
 func sameDisk(a, b *Node) bool {
@@ -27,7 +27,7 @@ func joinDisks(a, b *Node) {
 	}
 }
 
-// diskTop is the nearest directory, dir or above it, that was not made here: those that were are on its file system.
+// diskTop is the nearest directory, dir or above it, that was not made here: what was made here is on the same file system.
 func diskTop(dir *Node) *Node {
 	for dir.dir.made && dir.parent != nil {
 		dir = dir.parent
@@ -35,7 +35,7 @@ func diskTop(dir *Node) *Node {
 	return dir
 }
 
-// found is the disk that d has turned out to be. It shortens the way there: each rename out of one directory makes it longer.
+// found is the disk that d has turned out to be (union-find). It shortens the way there, which grows with each joinDisks.
 func (d *disk) found() *disk {
 	for d.is != nil {
 		if d.is.is != nil {

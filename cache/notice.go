@@ -8,9 +8,9 @@ type notice struct {
 	name string
 }
 
-// notices are those of one kind that the Notifier has not been given yet. One goroutine gives them, as the Notifier may wait for
-// the kernel, and the kernel for who holds a lock here; each kind has its own, so that names don't wait for inodes. It ends when
-// nothing is left to give, and Close does not wait for that.
+// notices are those of one kind that the Notifier was not given yet. A goroutine gives them, as the Notifier may wait for the kernel, and the
+// kernel for somebody who holds a lock here. Each kind has its own, so that names don't wait for inodes. It ends when nothing is left to
+// give, and Close does not wait for it.
 type notices struct {
 	mu      sync.Mutex // guards the rest; a leaf, which may be taken with Cache.mu held
 	pending map[notice]struct{}
@@ -23,6 +23,7 @@ func (c *Cache) notifyName(dir uint64, name string) { c.notify(&c.names, notice{
 // notifyContent tells the kernel soon that pages and attributes of an inode are out of date. It never waits.
 func (c *Cache) notifyContent(id uint64) { c.notify(&c.contents, notice{id: id}) }
 
+// notify adds a notice, and starts the goroutine where it does not run.
 func (c *Cache) notify(q *notices, n notice) {
 	if c.o.Notify == nil {
 		return
@@ -39,7 +40,7 @@ func (c *Cache) notify(q *notices, n notice) {
 	}
 }
 
-// deliver gives notices until there are none.
+// deliver is the goroutine of q: it gives notices until there are none.
 func (c *Cache) deliver(q *notices) {
 	for {
 		q.mu.Lock()

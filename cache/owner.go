@@ -7,14 +7,14 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// owner is what is known of who owns what is made here: SFTP does not tell whom the server has let in. Guarded by Cache.mu.
+// owner is what is known of who will own what is made here: SFTP does not tell as which user one is logged in. Guarded by Cache.mu.
 type owner struct {
 	home session.Attr // of the login directory, which is most likely the user's own; no flags where it is not known
 
 	uid      uint32
-	uidKnown bool // something was made here
+	uidKnown bool // something was made here, which has shown it
 	gid      uint32
-	gidKnown bool // something was made in a directory that does not hand its group on by its set-group-ID bit
+	gidKnown bool // something was made in a directory without the set-group-ID bit, which has shown it
 	groups   groupRule
 }
 
@@ -22,12 +22,12 @@ type owner struct {
 type groupRule int
 
 const (
-	groupUntold      groupRule = iota // what was made until now is no evidence
-	groupOfCreator                    // as Linux does it
-	groupOfDirectory                  // as BSD does it
+	groupUntold      groupRule = iota // nothing that was made has shown it
+	groupOfCreator                    // that of the user, as on Linux
+	groupOfDirectory                  // that of the directory, as on BSD
 )
 
-// learnHome looks at the login directory. An answer that does not come costs nothing but the first wait with Async.
+// learnHome looks at the login directory. Without an answer, with Async, the first program that makes something waits for the server.
 func (c *Cache) learnHome(ctx context.Context) {
 	a, err := c.conn.Stat(ctx, ".")
 	if err != nil {
@@ -38,8 +38,8 @@ func (c *Cache) learnHome(ctx context.Context) {
 	c.owner.home = a
 }
 
-// creator says who will own what is made in a directory. Where it is not sure it is a guess: the owner of the directory, as most
-// people work in their own. Called with mu held.
+// creator says who will own what is made in a directory. Where that is not sure it is a guess: that the directory is the user's own.
+// Called with mu held.
 func (c *Cache) creator(dir *Node) (uid, gid uint32, sure bool) {
 	o := &c.owner
 	uid, gid = dir.attr.UID, dir.attr.GID
@@ -57,13 +57,13 @@ func (c *Cache) creator(dir *Node) (uid, gid uint32, sure bool) {
 	return o.uid, gid, false
 }
 
-// learnOwner takes the server's word for the owner of what it has just made in a directory.
+// learnOwner learns from the attributes of what the server has just made in a directory.
 func (c *Cache) learnOwner(dir *Node, a session.Attr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.owner
 	if a.Flags&session.HasOwner == 0 {
-		*o = owner{uidKnown: true, gidKnown: true, groups: groupOfDirectory} // nothing here has one
+		*o = owner{uidKnown: true, gidKnown: true, groups: groupOfDirectory} // this server tells no owners
 		return
 	}
 	o.uid, o.uidKnown = a.UID, true
@@ -78,8 +78,8 @@ func (c *Cache) learnOwner(dir *Node, a session.Attr) {
 	o.gid, o.gidKnown = a.GID, true
 }
 
-// surelyMade says whether all is known of something that a program wants to make: that the name is free, in a directory that is
-// there and not read-only, and whose it will be. A program that is shown a wrong owner is refused what it may do, or does not set right what is wrong.
+// surelyMade says whether something that a program wants to make will surely be made, and who will own it: the name is free, in a directory
+// that the user may change. Were a program shown a wrong owner it would be refused what it may do, or not set right what is wrong.
 func (c *Cache) surelyMade(dir *Node, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,8 +90,8 @@ func (c *Cache) surelyMade(dir *Node, name string) bool {
 	return sure && !c.mayNotChange(dir)
 }
 
-// mayNotChange says whether a directory's permission bits keep who is logged in from changing the names in it, as far as it is known who
-// that is: what becomes of a change there the server has to say. Root may do it all the same. Called with mu held.
+// mayNotChange says whether a directory's permission bits may keep the user from changing the names in it, as far as it is known who that is:
+// then only the server can say what becomes of a change. Nothing keeps root from it. Called with mu held.
 func (c *Cache) mayNotChange(dir *Node) bool {
 	const owners, others = 0o300, 0o022
 	uid, known := c.owner.uid, c.owner.uidKnown

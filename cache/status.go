@@ -4,19 +4,19 @@ import "time"
 
 // Status is what `sshmount status` tells of the cache.
 type Status struct {
-	Names         int // nodes in the tree
-	Listed        int // names in listings
-	OpenFiles     int
-	CleanBytes    int64
-	UnsavedBytes  int64
-	UnsavedCount  int           // files with bytes that are not acknowledged
-	UnsavedFiles  []UnsavedFile // the first 100 of them
-	UnsavedOps    int
-	OldestUnsaved time.Time // zero where nothing is unsaved
-	Errors        []string  // since the last Sync; of bytes not delivered also where a close or fsync was told
-	Rescued       []string  // files with rescued bytes, and why
-	PrefetchHits  uint64    // files opened that had been fetched ahead
-	PrefetchMiss  uint64    // files fetched ahead in vain
+	Names         int           // nodes in the tree
+	Listed        int           // names in listings
+	OpenFiles     int           // handles that are open
+	CleanBytes    int64         // memory for what was read and read ahead
+	UnsavedBytes  int64         // bytes that are not acknowledged
+	UnsavedCount  int           // files with such bytes
+	UnsavedFiles  []UnsavedFile // the first maxUnsavedListed of them
+	UnsavedOps    int           // changes of names and attributes that are under way
+	OldestUnsaved time.Time     // when the oldest of the bytes was written; zero where all are saved
+	Errors        []string      // since the last Sync; of bytes that are lost also where a close or fsync was told
+	Rescued       []string      // files with rescued bytes, and why
+	PrefetchHits  uint64        // files that were opened and had been fetched or looked at ahead
+	PrefetchMiss  uint64        // files that were fetched or looked at ahead in vain
 }
 
 // UnsavedFile is a file with bytes that the server has not acknowledged.
