@@ -3,7 +3,10 @@ package cache
 // disk is a file system of the server, as far as renames have shown which directories are on it. Another one may be mounted on any
 // directory, and mv(1) copies what it can't rename. So with -o async a rename is answered beforehand only where earlier ones have shown that
 // both directories are on one disk. Guarded by Cache.mu.
-type disk struct{ is *disk } // the disk that this one has turned out to be; nil where it has not
+type disk struct {
+	is    *disk // the disk that this one has turned out to be; nil where it has not
+	links bool  // it has hard links: the server has made one on it
+}
 
 // sameDisk says whether two directories are known to be on one file system. Called with mu held.
 func sameDisk(a, b *Node) bool {
@@ -13,18 +16,25 @@ func sameDisk(a, b *Node) bool {
 
 // joinDisks notes that two directories are on one file system. Called with mu held.
 func joinDisks(a, b *Node) {
-	a, b = diskTop(a), diskTop(b)
-	if a == b {
-		return
-	}
-	for _, dir := range []*Node{a, b} {
-		if dir.dir.disk == nil {
-			dir.dir.disk = new(disk)
-		}
-	}
-	if x, y := a.dir.disk.found(), b.dir.disk.found(); x != y {
+	if x, y := diskOf(a), diskOf(b); x != y {
 		x.is = y
+		y.links = y.links || x.links
 	}
+}
+
+// hasLinks says whether the file system of a directory is known to have hard links. Called with mu held.
+func hasLinks(dir *Node) bool {
+	d := diskTop(dir).dir.disk
+	return d != nil && d.found().links
+}
+
+// diskOf is the disk of a directory. Called with mu held.
+func diskOf(dir *Node) *disk {
+	top := diskTop(dir).dir
+	if top.disk == nil {
+		top.disk = new(disk)
+	}
+	return top.disk.found()
 }
 
 // diskTop is the nearest directory, dir or above it, that was not made here: what was made here is on the same file system.

@@ -47,19 +47,15 @@ func (c *Cache) enterLink(n *Node, dir *Node, name string) {
 	c.nameAdded(dir, name, n)
 }
 
-// surelyLinked says whether a hard link of n at a place will surely succeed: both are in one directory, and the server has made a hard link
-// before in that directory, or in one that is on the same file system. There may be a file system without hard links anywhere.
+// surelyLinked says whether a hard link of n at a place will surely succeed: both are in one directory, and the server has made a hard link on
+// that file system before.
 func (c *Cache) surelyLinked(n *Node, at place) bool {
 	if !c.surelyFree(at.dir, at.name) {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d := at.dir
-	for !d.dir.linked && d.dir.made && d.parent != nil {
-		d = d.parent
-	}
-	return d.dir.linked && n.parent == at.dir && !c.mayNotChange(at.dir)
+	return n.parent == at.dir && hasLinks(at.dir) && !c.mayNotChange(at.dir)
 }
 
 // linkedFrom is the path of a file for the request for a hard link that has its turn now. It goes by known, the name by which the program
@@ -73,18 +69,12 @@ func (c *Cache) linkedFrom(n *Node, known place) string {
 	return c.serverPath(n)
 }
 
-// linked notes that the server has made a hard link of n at a place: so there are hard links on that file system.
+// linked notes that the server has made a hard link of n at a place.
 func (c *Cache) linked(n *Node, at place) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.parent != at.dir {
-		return
-	}
-	for d := at.dir; d != nil; d = d.parent {
-		d.dir.linked = true
-		if !d.dir.made {
-			break
-		}
+	if n.parent == at.dir {
+		diskOf(at.dir).links = true
 	}
 }
 

@@ -32,9 +32,8 @@ type dirState struct {
 	walk     dirWalk
 	time     dirTime
 
-	made   bool  // it was made here: so it is on the same file system as the directory that it is in
-	linked bool  // its file system has hard links: the server has made one in it
-	disk   *disk // see sameDisk; nil where nothing is known
+	made bool  // it was made here: so it is on the same file system as the directory that it is in
+	disk *disk // its file system (disk.go); nil where nothing is known of that
 
 	there map[string]*nameThere // what the server has at the names of which changes are under way (-o async)
 }

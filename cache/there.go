@@ -260,7 +260,7 @@ func (c *Cache) settle(at place, n *Node) {
 func (c *Cache) revived(dead *Node) *Node {
 	n := c.newNode(nil, "", 0, dead.attr)
 	n.attr, n.until = dead.attr, dead.until
-	n.dir.made, n.dir.linked, n.dir.disk = dead.dir.made, dead.dir.linked, dead.dir.disk
+	n.dir.made, n.dir.disk = dead.dir.made, dead.dir.disk
 	for name, child := range dead.dir.children {
 		if child.parent == dead && child.name == name {
 			child.parent = n
