@@ -9,8 +9,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// maxName is the longest name, in bytes, of every Linux filesystem and of SFTP
-// servers on them. The kernel lets up to 1024 through to a FUSE filesystem.
+// maxName is the longest name, in bytes, that statfs(2) tells of: that of Linux
+// filesystems, and what the cache takes. The kernel lets up to 1024 bytes through.
 const maxName = 255
 
 // errnoOf is what a program gets to see of an error. The cache puts an errno into

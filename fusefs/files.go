@@ -81,7 +81,7 @@ const noticePatience = time.Second
 
 // Create makes and opens a regular file.
 func (fs *filesystem) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	dir, st := fs.admitNames(&in.InHeader, name)
+	dir, st := fs.admit(&in.InHeader)
 	if !st.Ok() {
 		return st
 	}

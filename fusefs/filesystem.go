@@ -12,9 +12,9 @@ import (
 	"sshmount/cache"
 )
 
-// filesystem answers the kernel. What it does not implement (extended
-// attributes, file locks, which stay local to the kernel, SEEK_DATA, statx) the
-// embedded one answers with ENOSYS: the kernel then does without and asks no more.
+// filesystem answers the kernel. The embedded one answers ENOSYS to what is not
+// implemented here (extended attributes, SEEK_DATA, statx, and file locks, which the
+// kernel then keeps by itself): the kernel does without, and asks no more.
 type filesystem struct {
 	fuse.RawFileSystem
 	cache   *cache.Cache
@@ -33,7 +33,7 @@ type filesystem struct {
 
 func newFilesystem(c *cache.Cache, o Options, owner uint32, w *watcher) *filesystem {
 	if o.AllowRoot {
-		// What the kernel trusts it shows to everybody; so it has to ask on behalf of each caller.
+		// What the kernel trusts it shows to everybody; so it has to ask for each caller.
 		none := time.Duration(0)
 		o.AttrTimeout, o.EntryTimeout, o.NegativeTimeout = &none, &none, &none
 	}
@@ -66,14 +66,14 @@ func (fs *filesystem) releaseAll() {
 	}
 }
 
-// refused says whether AllowRoot keeps the caller out. The kernel knows only
-// "everybody" and "nobody else", so the mount is made for everybody. Requests on
-// something already open pass: whoever opened it has passed.
+// refused says whether AllowRoot keeps the caller out. To the kernel a mount is for
+// everybody or for one user, so this one is made for everybody, and others are refused
+// here. Requests on what is open already pass: whoever has opened it was let in.
 func (fs *filesystem) refused(in *fuse.InHeader) bool {
 	return fs.opts.AllowRoot && in.Uid != 0 && in.Uid != fs.owner
 }
 
-// node is the node that a request is about. ESTALE can only come from a kernel that has forgotten it already.
+// node finds the node that a request is about. There is one, unless the kernel has forgotten it already.
 func (fs *filesystem) node(id uint64) (*cache.Node, fuse.Status) {
 	n := fs.cache.Node(id)
 	if n == nil {
@@ -82,26 +82,12 @@ func (fs *filesystem) node(id uint64) (*cache.Node, fuse.Status) {
 	return n, fuse.OK
 }
 
-// admit begins a request by its caller's right and its node.
+// admit begins a request: it refuses callers whom AllowRoot keeps out, and finds the node.
 func (fs *filesystem) admit(in *fuse.InHeader) (*cache.Node, fuse.Status) {
 	if fs.refused(in) {
 		return nil, fuse.EACCES
 	}
 	return fs.node(in.NodeId)
-}
-
-// admitNames is admit for a request about names in its node; names longer than maxName are ENAMETOOLONG, and no server is asked.
-func (fs *filesystem) admitNames(in *fuse.InHeader, names ...string) (*cache.Node, fuse.Status) {
-	n, st := fs.admit(in)
-	if !st.Ok() {
-		return nil, st
-	}
-	for _, name := range names {
-		if len(name) > maxName {
-			return nil, fuse.Status(syscall.ENAMETOOLONG)
-		}
-	}
-	return n, fuse.OK
 }
 
 // attr translates attributes, once the owner is known by name. False: the owner may not be shown.

@@ -10,7 +10,7 @@ import (
 
 // Lookup finds a name. An absent name is answered as an entry without a node, so that the kernel remembers it.
 func (fs *filesystem) Lookup(cancel <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admitNames(in, name)
+	dir, st := fs.admit(in)
 	if !st.Ok() {
 		return st
 	}
@@ -54,7 +54,7 @@ func (fs *filesystem) Readlink(cancel <-chan struct{}, in *fuse.InHeader) ([]byt
 
 // Mkdir makes a directory. The kernel has applied the caller's umask, here and in all that follow.
 func (fs *filesystem) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admitNames(&in.InHeader, name)
+	dir, st := fs.admit(&in.InHeader)
 	if !st.Ok() {
 		return st
 	}
@@ -66,7 +66,7 @@ func (fs *filesystem) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name strin
 
 // Mknod makes regular files. SFTP has no request for the other kinds; EPERM is what mknod(2) has for a filesystem without them.
 func (fs *filesystem) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admitNames(&in.InHeader, name)
+	dir, st := fs.admit(&in.InHeader)
 	if !st.Ok() {
 		return st
 	}
@@ -84,7 +84,7 @@ func (fs *filesystem) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name strin
 
 // Symlink makes a link to target.
 func (fs *filesystem) Symlink(cancel <-chan struct{}, in *fuse.InHeader, target, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admitNames(in, name)
+	dir, st := fs.admit(in)
 	if !st.Ok() {
 		return st
 	}
@@ -96,7 +96,7 @@ func (fs *filesystem) Symlink(cancel <-chan struct{}, in *fuse.InHeader, target,
 
 // Link gives a file one more name.
 func (fs *filesystem) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, st := fs.admitNames(&in.InHeader, name)
+	dir, st := fs.admit(&in.InHeader)
 	if !st.Ok() {
 		return st
 	}
@@ -112,7 +112,7 @@ func (fs *filesystem) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string,
 
 // Unlink removes a name that is no directory.
 func (fs *filesystem) Unlink(cancel <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
-	dir, st := fs.admitNames(in, name)
+	dir, st := fs.admit(in)
 	if !st.Ok() {
 		return st
 	}
@@ -123,7 +123,7 @@ func (fs *filesystem) Unlink(cancel <-chan struct{}, in *fuse.InHeader, name str
 
 // Rmdir removes an empty directory.
 func (fs *filesystem) Rmdir(cancel <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
-	dir, st := fs.admitNames(in, name)
+	dir, st := fs.admit(in)
 	if !st.Ok() {
 		return st
 	}
@@ -134,7 +134,7 @@ func (fs *filesystem) Rmdir(cancel <-chan struct{}, in *fuse.InHeader, name stri
 
 // Rename moves a name. SFTP can't exchange two names or leave a whiteout, and to try with several requests would not be atomic.
 func (fs *filesystem) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, newname string) fuse.Status {
-	dir, st := fs.admitNames(&in.InHeader, name, newname)
+	dir, st := fs.admit(&in.InHeader)
 	if !st.Ok() {
 		return st
 	}
