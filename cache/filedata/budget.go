@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// keepConsumed is how many bytes of spans stay after they were read to their end: readers overlap a little, and
-	// threads of one reader come out of order. The kernel has the bytes, and memory used again at once is in the CPU's cache.
+	// keepConsumed is how many bytes of spans stay that were read to their end, as readers overlap a little, and the
+	// threads of one come out of order. No more: the kernel has the bytes, and memory that is soon used again is in the CPU's cache.
 	keepConsumed = 2 << 20
 	// cleanAge is how long a clean span stays that nobody reads.
 	cleanAge = 10 * time.Second
@@ -23,7 +23,7 @@ type budgetWaiter struct {
 	granted chan struct{} // closed by grantLocked
 }
 
-// countLocked changes the bytes of clean or dirty buffers.
+// countLocked adds n bytes to those of dirty or clean buffers; n may be negative.
 func (p *Pool) countLocked(dirty bool, n int64) {
 	p.startJanitorLocked()
 	if !dirty {
@@ -36,7 +36,8 @@ func (p *Pool) countLocked(dirty bool, n int64) {
 	}
 }
 
-// reserve waits until n bytes may be written; unreserve follows when they are in their buffers. First come, first served.
+// reserve waits until the budget has room for n more bytes to be written; unreserve follows when they are in buffers. First come, first
+// served.
 func (p *Pool) reserve(ctx context.Context, n int64) error {
 	p.mu.Lock()
 	if p.closed {
@@ -54,7 +55,7 @@ func (p *Pool) reserve(ctx context.Context, n int64) error {
 	p.mu.Unlock()
 	defer p.waiting.Add(-1)
 
-	// Memory may be held by extents that hope for more to merge with.
+	// The budget may be taken by extents that wait for more to merge with.
 	p.push()
 	var err error
 	select {
@@ -76,6 +77,7 @@ func (p *Pool) reserve(ctx context.Context, n int64) error {
 	return err
 }
 
+// unreserve ends a reservation.
 func (p *Pool) unreserve(n int64) {
 	p.mu.Lock()
 	p.reserved -= n
@@ -85,12 +87,13 @@ func (p *Pool) unreserve(n int64) {
 	p.mu.Unlock()
 }
 
-// fitsLocked: a write larger than the whole budget passes when it is alone.
+// fitsLocked says whether the budget has room for n more bytes. A write that is larger than the whole budget has when it is alone.
 func (p *Pool) fitsLocked(n int64) bool {
 	used := p.dirty + p.reserved
 	return used == 0 || used+n <= p.o.WriteBudget
 }
 
+// grantLocked lets those waiting writers go on, in order, for which there is room.
 func (p *Pool) grantLocked() {
 	for len(p.writers) > 0 && p.fitsLocked(p.writers[0].n) {
 		w := p.writers[0]
@@ -137,7 +140,7 @@ func (s *span) unlist() {
 	s.list, s.prev, s.next = nil, nil, nil
 }
 
-// touch makes s the most recently used of its list. Its File.mu is held.
+// touch makes s the most recently used of the list where it belongs. Its File.mu is held.
 func (p *Pool) touch(s *span) {
 	now := time.Now()
 	p.mu.Lock()
@@ -154,7 +157,7 @@ func (p *Pool) touch(s *span) {
 	p.mu.Unlock()
 }
 
-// unclaim moves spans that nobody is known to come for any more. The File.mu of all is held.
+// unclaim notes that no reader is known to come for some spans of one file, whose mu is held.
 func (p *Pool) unclaim(spans []*span) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,20 +170,21 @@ func (p *Pool) unclaim(spans []*span) {
 	}
 }
 
+// forget takes s out of its list.
 func (p *Pool) forget(s *span) {
 	p.mu.Lock()
 	s.unlist()
 	p.mu.Unlock()
 }
 
-// roomAhead says whether n bytes more may be read ahead: not at the cost of what was read ahead for others that are still there.
+// roomAhead says whether n more bytes may be read ahead: not at the cost of what was read ahead for readers that are still there.
 func (p *Pool) roomAhead(n int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.clean-p.consumed.bytes-p.unclaimed.bytes+n <= p.o.ReadBudget
 }
 
-// trim evicts what has been read, and what is over the budget. No lock is held.
+// trim evicts spans that were read, beyond keepConsumed, and what is over the budget. No lock is held.
 func (p *Pool) trim() {
 	for {
 		p.mu.Lock()
@@ -201,7 +205,7 @@ func (p *Pool) trim() {
 	}
 }
 
-// startJanitorLocked sees to it that old things are looked for.
+// startJanitorLocked sets the janitor's timer, where it is not set.
 func (p *Pool) startJanitorLocked() {
 	if p.janitor == nil && !p.closed {
 		p.janitor = time.AfterFunc(p.period, p.clear)
@@ -221,7 +225,7 @@ func (p *Pool) old(now time.Time) *span {
 	return nil
 }
 
-// clear is the janitor's round. There is a next one only where something is left to clear.
+// clear is the janitor's round. It sets the timer again only where something is left to clear.
 func (p *Pool) clear() {
 	now := time.Now()
 	for s := p.old(now); s != nil; s = p.old(now) {

@@ -18,7 +18,7 @@ type buffer struct {
 
 var bufferStructs = sync.Pool{New: func() any { return new(buffer) }}
 
-// alloc makes a buffer of at least n ≤ slabSize bytes with one holder, whatever the budget.
+// alloc makes a buffer of at least n bytes, which are slabSize at most, with one holder. It does not look at the budget.
 func (p *Pool) alloc(n int, dirty bool) *buffer {
 	class := classFor(n)
 	size := classSize(class)
@@ -39,7 +39,7 @@ func (p *Pool) alloc(n int, dirty bool) *buffer {
 	return b
 }
 
-// wrap makes a clean buffer of memory of the heap.
+// wrap makes a clean buffer, with one holder, of memory from the heap.
 func (p *Pool) wrap(data []byte) *buffer {
 	b := bufferStructs.Get().(*buffer)
 	b.pool, b.dirty, b.slab, b.data = p, false, nil, data
@@ -50,9 +50,10 @@ func (p *Pool) wrap(data []byte) *buffer {
 	return b
 }
 
+// ref adds a holder.
 func (b *buffer) ref() { b.refs.Add(1) }
 
-// unref lets go; the last one gives the memory back, and lets waiting writers on.
+// unref takes a holder away. The last one gives the memory back, for which writers may wait.
 func (b *buffer) unref() {
 	if n := b.refs.Add(-1); n > 0 {
 		return
@@ -73,7 +74,7 @@ func (b *buffer) unref() {
 	bufferStructs.Put(b)
 }
 
-// acknowledged moves a buffer from one budget to the other.
+// acknowledged moves a buffer from the budget for writing to that for reading.
 func (b *buffer) acknowledged() {
 	p := b.pool
 	p.mu.Lock()

@@ -8,9 +8,9 @@ import (
 // errAgain has a read begin again: what it found where the bytes are is not true any more.
 var errAgain = errors.New("read again")
 
-// Read returns up to n bytes at off; fewer only at the end of the file. Reading at or behind what is known to be the end asks
-// the server. It sees every byte written before, acknowledged or not. ctx's end (its cause is returned) ends the waiting, not
-// the requests. An error of the server is returned as the backend gave it.
+// Read returns n bytes at off; fewer only at the end of the file. At or behind what is known to be the end it asks the server. It
+// sees every byte that was written before, acknowledged or not. When ctx ends its cause is returned; the requests go on. An error of
+// the server is returned as the backend has given it.
 func (h *Handle) Read(ctx context.Context, off int64, n int) (View, error) {
 	if n <= 0 || off < 0 {
 		return View{}, nil
@@ -33,6 +33,7 @@ func (h *Handle) Read(ctx context.Context, off int64, n int) (View, error) {
 	}
 }
 
+// read is one try of Read; errAgain where what it has found is not true any more. a is empty.
 func (h *Handle) read(ctx context.Context, a *assembly, off int64, n int) (View, error) {
 	f := h.file
 	end := off + int64(n)
@@ -81,7 +82,8 @@ func (h *Handle) read(ctx context.Context, a *assembly, off int64, n int) (View,
 	return v, err
 }
 
-// collect finds where the bytes of [off, end) are, newest first, and makes spans for those that are nowhere.
+// collect finds for all bytes of [off, end) where they are, and adds the parts to a. It makes spans for those that are nowhere here, which are
+// returned and have to be sent.
 func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
 	f := h.file
 	for x := off; x < end; {
@@ -94,7 +96,7 @@ func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
 			continue
 		}
 		if f.dirty() {
-			// Nobody can have told the server of bytes behind this.
+			// The server can have no bytes behind this.
 			if hole := max(f.remote, f.high); x >= hole {
 				a.parts = append(a.parts, part{off: x, end: next})
 				x = next
@@ -121,7 +123,7 @@ func (h *Handle) collect(a *assembly, off, end int64) (asked []*span) {
 	return asked
 }
 
-// widen makes a gap that must be read whole pages, or, at the first read of a small file, all that comes.
+// widen makes a gap that must be read longer: to whole pages or, at the first read of a small file, to its end.
 func (h *Handle) widen(lo, hi int64) (int64, int64) {
 	f := h.file
 	if h.pool.o.NoReadAhead {
@@ -144,7 +146,7 @@ func (h *Handle) widen(lo, hi int64) (int64, int64) {
 	return lo, hi
 }
 
-// wait waits for the spans among the parts.
+// wait waits for the spans among the parts, and returns the first error of theirs.
 func (h *Handle) wait(ctx context.Context, a *assembly) error {
 	var failed error
 	for i := range a.parts {
@@ -164,7 +166,7 @@ func (h *Handle) wait(ctx context.Context, a *assembly) error {
 		if s.err != nil && failed == nil {
 			failed = s.err
 			if s.handle != h && h.pool.ctx.Err() == nil {
-				failed = errAgain // whoever asked has closed, or has lost its file; what this handle gets is another matter
+				failed = errAgain // the handle that has asked was closed, or has lost its file: this one has to ask itself
 			}
 		}
 	}
@@ -174,7 +176,8 @@ func (h *Handle) wait(ctx context.Context, a *assembly) error {
 	return failed
 }
 
-// assemble makes the View of parts whose bytes are there, from off on as far as the file goes.
+// assemble makes the View of the parts, whose bytes are here, from off on as far as the file goes. consumed says that a span has been read to
+// its end.
 func (h *Handle) assemble(a *assembly, off int64) (v View, consumed bool, err error) {
 	f := h.file
 	f.mu.Lock()
@@ -207,8 +210,8 @@ func (h *Handle) assemble(a *assembly, off int64) (v View, consumed bool, err er
 	return View{Vecs: a.vecs, N: int(x - off), a: a}, consumed, nil
 }
 
-// arrived is where the bytes of a part end that a program wrote or the server sent; in a hole there are none. ok is false where the
-// server saw the end of the file in it, and the file may have grown since.
+// arrived is where those bytes of a part end that a program has written or the server has sent; a hole has none. ok is false where the server
+// saw the end of the file in the part, and the file may have grown since.
 func (f *File) arrived(p *part) (end int64, ok bool) {
 	switch s := p.span; {
 	case p.buf == nil:
@@ -220,8 +223,8 @@ func (f *File) arrived(p *part) (end int64, ok bool) {
 	}
 }
 
-// zeroEnd is where the zeros end that follow the bytes of a part: a hole has nothing else, and a program may have made the file
-// longer than the server's.
+// zeroEnd is where the zeros end that follow the bytes of a part. A hole is made of nothing else; and where a program has made the file longer
+// than the server's, there are zeros behind the end of that.
 func (f *File) zeroEnd(p *part) int64 {
 	switch {
 	case p.buf == nil:
@@ -233,8 +236,8 @@ func (f *File) zeroEnd(p *part) int64 {
 	}
 }
 
-// readBehind asks the server for bytes behind the size that it told, or of a file that is short: the file may have grown, or be one
-// whose content is made when it is read, so that its size is 0 (/proc) or more than its content (/sys). Nothing of it is kept.
+// readBehind asks the server for bytes behind the known size, or of a short file, and keeps nothing of them. The file may have grown; or its
+// content is made when it is read, so that its size is 0 (/proc) or more than there is (/sys).
 func (h *Handle) readBehind(ctx context.Context, a *assembly, off int64, n int) (View, error) {
 	defer h.pool.trim()
 	f := h.file
@@ -273,8 +276,8 @@ func (h *Handle) readBehind(ctx context.Context, a *assembly, off int64, n int) 
 	return v, nil
 }
 
-// sawEnd notes where a short file was seen to end: at off where bytes before it were read (in), else at off or before. It does
-// nothing where File.grown has moved on since the question, and with it perhaps the end.
+// sawEnd notes where a short file was seen to end: at off where bytes before that were read (in), else at off or before it. It does
+// nothing where the file may have grown since the question, before which File.grown was grown. It takes mu.
 func (h *Handle) sawEnd(off int64, in bool, grown uint64) {
 	f := h.file
 	f.mu.Lock()
