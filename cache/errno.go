@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"syscall"
 
 	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 )
 
-// opError is an error with the errno that a program sees, what was tried and what came back.
+// opError is an error with the errno that a program sees, what was tried, and what came back.
 type opError struct {
 	op, path string
 	errno    syscall.Errno
@@ -38,7 +37,7 @@ func (e *opError) Unwrap() []error {
 	return []error{e.errno, e.err}
 }
 
-// fail makes an error of this side's own. err is what it came of; it may be nil.
+// fail makes an error with an errno. err is its cause, which may be nil.
 func fail(op, path string, errno syscall.Errno, err error) error {
 	return &opError{op: op, path: path, errno: errno, err: err}
 }
@@ -98,7 +97,7 @@ func withErrno(op, path string, err error) error {
 	return fail(op, path, syscall.EIO, err)
 }
 
-// ownersOnly are the operations that only an owner may do: their refusal is EPERM, where others get EACCES (both are PERMISSION_DENIED).
+// ownersOnly are the operations that only the owner of a file may do. The server's PERMISSION_DENIED is EPERM for these, for others EACCES.
 var ownersOnly = map[string]bool{"setattr": true}
 
 // codeErrno is the errno that a status code stands for in an operation; EIO where the code gives no reason.
@@ -141,7 +140,7 @@ func failure(err error) bool { return hasCode(err, session.StatusFailure) }
 // vague is failure for operations whose path may lead to something of the wrong type: OpenSSH folds ENOTDIR into NO_SUCH_FILE.
 func vague(err error) bool { return failure(err) || hasCode(err, session.StatusNoSuchFile) }
 
-// whyNotMade explains why a name could not be made in a directory: it exists, or the file system is full or read-only.
+// whyNotMade explains a refusal to make a name: it exists, or the file system is full or read-only.
 func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) error {
 	if !failure(err) {
 		return withErrno(op, path, err)
@@ -152,7 +151,7 @@ func (c *Cache) whyNotMade(ctx context.Context, op, path string, err error) erro
 	return c.whyNotStored(ctx, op, path, err)
 }
 
-// whyNotCreated explains a refused open with O_CREAT: only with O_EXCL is it the reason that something is there.
+// whyNotCreated explains a refused open(2) with O_CREAT: that something is there is a reason only with O_EXCL (excl).
 func (c *Cache) whyNotCreated(ctx context.Context, path string, excl bool, err error) error {
 	if excl {
 		return c.whyNotMade(ctx, "create", path, err)
@@ -160,11 +159,11 @@ func (c *Cache) whyNotCreated(ctx context.Context, path string, excl bool, err e
 	return c.whyNotOpened(ctx, path, true, err)
 }
 
-// surelyHeld is what every file system in use holds in one file, in bytes (ext3; ext4 and XFS hold more). Where something longer is
+// surelyHeld is how long a file may be, in bytes, on every file system in use (ext3; ext4 and XFS allow more). Where something longer is
 // refused without a reason, and the disk is neither full nor read-only, its length is the reason.
 const surelyHeld = 2 << 40
 
-// whyNotStored explains why the file system that holds path took nothing new.
+// whyNotStored explains a refusal to store something at a path: the file system is full or read-only.
 func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) error {
 	if !failure(err) || path == "" {
 		return withErrno(op, path, err)
@@ -180,15 +179,8 @@ func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) er
 	return fail(op, path, syscall.EIO, err)
 }
 
-// parentPath is the directory that a path is in.
-func parentPath(path string) string {
-	if i := strings.LastIndexByte(path, '/'); i > 0 {
-		return path[:i]
-	}
-	return "/"
-}
-
-// whyNotRemoved explains a refused removal: a directory that is no empty one, or no directory, or one for unlink.
+// whyNotRemoved explains a refused removal: by unlink (without wantDir) of a directory, or by rmdir of something else or of a directory that is
+// not empty.
 func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool, err error) error {
 	if !vague(err) {
 		return withErrno(op, path, err)
@@ -215,8 +207,8 @@ func (c *Cache) whyNotRemoved(ctx context.Context, op, path string, wantDir bool
 
 var errEnough = errors.New("enough names seen")
 
-// hasNames looks whether a directory of that mode holds anything. One that may not be listed, or shows nothing for want of the
-// right to search it, is taken to: that it is empty nobody can say, and then the server would most likely have done what it was asked for.
+// hasNames looks whether a directory of that mode has names in it. One that may not be listed, or shows nothing because it may not be searched,
+// is taken to have some: were it empty the server would most likely have done what it was asked for.
 func (c *Cache) hasNames(ctx context.Context, path string, mode uint32) bool {
 	err := c.conn.List(ctx, path, func(names []sftpconn.Entry, _ bool) error {
 		if len(names) > 0 {
@@ -230,7 +222,7 @@ func (c *Cache) hasNames(ctx context.Context, path string, mode uint32) bool {
 	return errors.Is(err, errEnough) || errors.Is(withErrno("list", path, err), syscall.EACCES)
 }
 
-// whyNotLinked explains a refused link.
+// whyNotLinked explains a refused link, as whyNotMade does, or by two file systems.
 func (c *Cache) whyNotLinked(ctx context.Context, from, to string, err error) error {
 	const op = "link"
 	explained := c.whyNotMade(ctx, op, to, err)
@@ -240,7 +232,7 @@ func (c *Cache) whyNotLinked(ctx context.Context, from, to string, err error) er
 	return explained
 }
 
-// mayCrossDevices says whether two names are in directories on different file systems of the server, or may be.
+// mayCrossDevices says whether two names are, or may be, in directories on different file systems of the server.
 func (c *Cache) mayCrossDevices(ctx context.Context, from, to string) bool {
 	if parentPath(from) == parentPath(to) {
 		return false
@@ -250,7 +242,7 @@ func (c *Cache) mayCrossDevices(ctx context.Context, from, to string) bool {
 	return e1 != nil || e2 != nil || a.Fsid != b.Fsid
 }
 
-// whyNotRenamed explains a refused rename.
+// whyNotRenamed explains a refused rename, by what is at the two names and by their file systems.
 func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bool, err error) error {
 	const op = "rename"
 	if !vague(err) {
@@ -283,12 +275,12 @@ func (c *Cache) whyNotRenamed(ctx context.Context, from, to string, noReplace bo
 	}
 	err = c.whyNotStored(ctx, op, to, err)
 	if dstDir && errors.Is(err, syscall.EIO) {
-		return fail(op, to, syscall.EEXIST, err) // not every server replaces a directory, though it be empty
+		return fail(op, to, syscall.EEXIST, err) // not every server replaces a directory, even if it is empty
 	}
 	return err
 }
 
-// whyNotOpened explains a refused open of what should be a regular file.
+// whyNotOpened explains a refused open of what should be a regular file: for writing, it may be a directory, or the file system read-only.
 func (c *Cache) whyNotOpened(ctx context.Context, path string, write bool, err error) error {
 	const op = "open"
 	if !failure(err) || !write {

@@ -78,6 +78,14 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
+// parentPath is the directory that a path is in.
+func parentPath(path string) string {
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		return path[:i]
+	}
+	return "/"
+}
+
 // depth is the number of directories between a node and the root: 0 for what is in the root. Of several names it is the least,
 // and same says whether all have the same. Called with mu held.
 func (c *Cache) depth(n *Node) (least int, same bool) {

@@ -9,7 +9,7 @@ import "sshmount/sftpconn/session"
 // known (mtimeUnknown, mtime.go). Its answer ends it, and so do times set here that have arrived (settle).
 type written struct {
 	untold   bool          // something was written, and the server has not told size and mtime since
-	changed  bool          // the server was asked to change content or times since it was last open in no handle: after a reconnect it may look different (Handle.check)
+	changed  bool          // the server was asked to change content or times since no handle was open: it may look different after a reconnect
 	hides    bool          // the mtime that the write got may hide a change made elsewhere before: the next open reads the file again
 	learning bool          // the mtime that the write got is being asked for: until the answer comes only the size tells of changes
 	wanted   bool          // a program had to ask for the mtime that a write got: from then on each flush asks for it
