@@ -154,6 +154,7 @@ func New(ctx context.Context, o Options) (*Cache, error) {
 		return nil, err
 	}
 	c.rootDir = dir
+	c.conn.KeepIn(dir)
 	c.ctx, c.cancel = context.WithCancel(sftpconn.Patient(context.Background()))
 	c.queue = newQueue(c)
 	c.rescue = &rescue{dir: o.RescueDir, log: c.log, sync: (*os.File).Sync}

@@ -53,7 +53,7 @@ type Conn struct {
 
 	// Attempts to connect.
 	lastErr       error     // why the last connection ended, or the last attempt failed
-	failures      int       // attempts that have failed, ever
+	failures      int       // attempts that have failed, ever, and looks for a root that was not there
 	nextTry       time.Time // when the pause between two attempts ends; zero while there is a connection
 	noNudgeBefore time.Time // after a refusal no nudge starts an attempt before this time, which is wall-clock so that sleep counts; zero: no refusal
 	nudged        bool      // there was a nudge before noNudgeBefore: it takes effect at that time
@@ -74,6 +74,8 @@ type Conn struct {
 
 	newest     atomic.Pointer[session.Session] // the last session of names, maybe over
 	lastLimits atomic.Pointer[session.Limits]  // the server's last answer about its limits; nil before the first
+
+	root atomic.Pointer[string] // KeepIn; nil where nothing is known of it
 
 	waiting   atomic.Int64 // callers that wait for a connection
 	elsewhere atomic.Int32 // events since askElsewhere has begun to ask; 0 while it does not ask

@@ -194,6 +194,14 @@ func (c *Conn) redial(tries int) *link {
 			return nil
 		}
 		if err == nil {
+			if err = c.awaitRoot(l, &patience); err != nil {
+				l.close(err)
+			}
+			if c.ctx.Err() != nil {
+				return nil
+			}
+		}
+		if err == nil {
 			c.mu.Lock()
 			c.reconnects++
 			down := time.Since(c.since)
