@@ -110,6 +110,9 @@ func (r *reader) chatter(first []byte) error {
 		}
 	}
 	switch said := printable(string(text)); {
+	case strings.HasPrefix(said, "SSH-"):
+		return transport.NoSFTP("what answers is an SSH server (it wrote %q), and SFTP without SSH was asked for: "+
+			"leave directport, vsock or the like out, and give its port with -p", said)
 	case said != "" && ended:
 		return transport.NoSFTP("the server wrote %q where SFTP should begin, and ended the session: "+
 			"the account's login shell or a command forced on it there does not let SFTP run, "+
