@@ -69,16 +69,8 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 			case unwanted:
 				f.Close()
 			default:
-				n := c.created(dir, name, a, excl, before, asked)
-				if flags&syscall.O_TRUNC != 0 && n.file != nil {
-					n.file.data.Drop()
-				}
-				if fs := c.content(n); !fs.version.known && !fs.written.untold && !fs.held {
-					fs.mark(signatureOf(a), c.serverNow())
-				}
-				self = c.newHandle(n, c.openBackend(f, nil), flags)
-				n.file.written.changed = true
-				found = c.found(n)
+				self = c.handleCreated(c.created(dir, name, a, excl, before, asked), f, a, flags)
+				found = c.found(self.n)
 			}
 		},
 	})
@@ -179,6 +171,19 @@ func (c *Cache) created(dir *Node, name string, a session.Attr, excl bool, befor
 		c.keepAsked(n, asked, a)
 	}
 	return n
+}
+
+// handleCreated makes the handle of a file that created has entered, whose remote file f has attributes a. Called with mu held.
+func (c *Cache) handleCreated(n *Node, f *sftpconn.File, a session.Attr, flags uint32) *Handle {
+	if flags&syscall.O_TRUNC != 0 && n.file != nil {
+		n.file.data.Drop()
+	}
+	if fs := c.content(n); !fs.version.known && !fs.written.untold && !fs.held {
+		fs.mark(signatureOf(a), c.serverNow())
+	}
+	h := c.newHandle(n, c.openBackend(f, nil), flags)
+	n.file.written.changed = true
+	return h
 }
 
 // createRequest makes the request that creates a file at p. Once self leads to its handle the path is that of the handle's node.

@@ -39,20 +39,12 @@ type Mounted struct {
 // kernel has had its first answer; where it fails no mount is left. The caller closes
 // the cache: after Wait, or when Mount has failed and newCache had not.
 func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mounted, error) {
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	if o.Subtype == "" {
-		o.Subtype = "sshmount"
-	}
-	if o.FsName == "" {
-		o.FsName = o.Subtype
-	}
 	mountpoint, err := filepath.Abs(o.Mountpoint)
 	if err != nil {
 		return nil, fmt.Errorf("mount point %s: %w", o.Mountpoint, err)
 	}
 	o.Mountpoint = mountpoint
+	o.setDefaults()
 
 	notices := &notifier{}
 	c, err := newCache(notices)
@@ -99,7 +91,7 @@ func Mount(newCache func(cache.Notifier) (*cache.Cache, error), o Options) (*Mou
 
 // serverOptions are the options of the exchange with the kernel. Those of the mount itself are Options.words.
 func serverOptions(o Options) *fuse.MountOptions {
-	so := &fuse.MountOptions{
+	return &fuse.MountOptions{
 		Name:                     o.Subtype,
 		MaxWrite:                 maxWrite,
 		MaxBackground:            maxBackground,
@@ -119,7 +111,6 @@ func serverOptions(o Options) *fuse.MountOptions {
 			return fuse.EIO
 		},
 	}
-	return so
 }
 
 // abandoned says whether the kernel has given the mount up (umount -f, an abort over /sys/fs/fuse).

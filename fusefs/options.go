@@ -1,6 +1,7 @@
 package fusefs
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -9,8 +10,8 @@ import (
 // Options of a mount.
 type Options struct {
 	Mountpoint string // an existing directory, by a path without symbolic links
-	FsName     string // first column of mount(8); default the subtype
-	Subtype    string // default "sshmount": the type is then "fuse.sshmount"
+	FsName     string // what mount(8) shows as the device; default: the subtype
+	Subtype    string // mount(8) shows the type fuse.SUBTYPE; default: "sshmount"
 
 	ReadOnly           bool     // nothing can be changed through the mount; mount(8) calls it ro
 	AllowOther         bool     // every user of this machine may use the mount
@@ -38,9 +39,18 @@ type Options struct {
 	DirMask  *uint32  // takes the place of Umask for directories
 	IDMap    IDMapper // nil: ids as they are
 
-	Debug          bool // every request and reply goes to the log
-	SingleThreaded bool // one request at a time
-	Logger         *slog.Logger
+	Debug          bool         // every request and every answer goes to the log
+	SingleThreaded bool         // one request at a time
+	Logger         *slog.Logger // nil: slog's default
+}
+
+// setDefaults fills in the fields whose default is not their zero value.
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	o.Subtype = cmp.Or(o.Subtype, "sshmount")
+	o.FsName = cmp.Or(o.FsName, o.Subtype)
 }
 
 // IDMapper translates user and group ids between the two sides. Its methods are called from several goroutines, and must not wait.
