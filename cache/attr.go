@@ -39,6 +39,10 @@ func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	if a.Mode != n.attr.Mode || a.UID != n.attr.UID || a.GID != n.attr.GID {
 		n.ours = 0
 	}
+	if tellsAll(n.attr) && tellsAll(a) && signatureOf(a) != signatureOf(n.attr) {
+		// The answer to another question may be older and be taken in later: it goes by another channel, or its goroutine has its turn later.
+		n.gen++
+	}
 	c.modeSeen(n, a.Mode)
 	n.attr = a
 	n.until = c.now() + int64(c.timeout)
