@@ -85,8 +85,8 @@ func (c *Cache) waitRoom(ctx context.Context, ok func() bool) error {
 }
 
 // createInRoom has try create a file of which the program was told that it is made: when there is room for it, and again where it is refused
-// for want of room.
-func (c *Cache) createInRoom(ctx context.Context, try func() error) error {
+// for want of room. unexplained says whether nothing but that explains a failure; it may ask the server.
+func (c *Cache) createInRoom(ctx context.Context, try func() error, unexplained func(error) bool) error {
 	for tries := 1; ; tries++ {
 		last := tries > roomTries
 		if err := c.enterRoom(ctx, last); err != nil {
@@ -94,12 +94,12 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error) error {
 		}
 		asked := c.now()
 		err := try()
+		full := c.mayBeFull(err) || failure(err) && (!c.conn.KeepsOrder() || unexplained(err))
 		c.mu.Lock()
 		c.room.creating--
 		if last {
 			c.room.alone--
 		}
-		full := c.mayBeFull(err) || failure(err) && !c.conn.KeepsOrder()
 		again := !last && full && c.room.refused(asked, c.now())
 		if last && full {
 			c.room.most = 0 // the refusals have another reason

@@ -1,0 +1,46 @@
+package cache
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
+)
+
+// OpenSSH's FAILURE is also that its process has as many descriptors as it may: 1024 under systemd.
+func TestMoreFilesAreMadeBeforehandThanOpenSSHMayHaveDescriptors(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	var open atomic.Int64
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		switch p.Name {
+		case "OPEN":
+			if open.Load() >= 6 {
+				return sftptest.Answer(session.StatusFailure, "Failure")
+			}
+			open.Add(1)
+		case "OPENDIR":
+			open.Add(1) // as it is closed the same way
+		case "CLOSE":
+			open.Add(-1)
+		}
+		return sftptest.Pass()
+	})
+	defer r.tap.OnRequest(nil)
+	r.tap.SetDelay(3 * time.Millisecond)
+	const files = 100
+	for i := range files {
+		r.create(r.Root(), fmt.Sprint("f", i), fmt.Sprint("content ", i))
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		if got, want := r.remote(fmt.Sprint("f", i)), fmt.Sprint("content ", i); got != want {
+			t.Errorf("f%d holds %q", i, got)
+		}
+	}
+}
