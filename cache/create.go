@@ -127,7 +127,9 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 		return err
 	}
 	p, asked := req.Path(), c.now()
-	err := c.ifNoRoom(ctx, asked, try(), try)
+	err := c.ifNoRoom(ctx, asked, try(), try, func(err error) bool {
+		return errors.Is(c.whyNotCreated(ctx, p, excl, err), syscall.EIO)
+	})
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) {
 		err = c.pastGuesses(ctx, asked, err, try)
 	}

@@ -143,12 +143,16 @@ func (c *Cache) enterRoom(ctx context.Context, last bool) error {
 }
 
 // ifNoRoom takes the outcome err of an opening that a program waits for, sent at asked (Cache.now). Where the server may have denied it for
-// want of room it calls try, each time when files have been closed that no program has open any more, for roomPatience.
-func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func() error) error {
+// want of room it calls try, each time when files have been closed that no program has open any more, for roomPatience. unexplained is that
+// of createInRoom.
+func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func() error, unexplained func(error) bool) error {
+	full := func(err error) bool {
+		return c.mayBeFull(err) || failure(err) && c.hasLeaving(asked) && unexplained(err)
+	}
 	patience, stop := context.WithTimeout(ctx, roomPatience)
 	defer stop()
 	learned := false
-	for c.mayBeFull(err) {
+	for full(err) {
 		c.mu.Lock()
 		open := c.room.leaving + c.room.creating
 		again := (open >= roomOfAny || c.room.freed >= asked) && c.room.refused(asked, c.now())
@@ -160,13 +164,20 @@ func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func()
 		asked = c.now()
 		err = try()
 	}
-	if learned && c.mayBeFull(err) {
+	if learned && full(err) {
 		c.mu.Lock()
 		c.room.most = 0 // the denial has another reason
 		c.room.wake()
 		c.mu.Unlock()
 	}
 	return err
+}
+
+// hasLeaving says whether the server has, or had since the time given, files open that no program has open.
+func (c *Cache) hasLeaving(since int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.room.leaving+c.room.creating >= roomOfAny || c.room.freed >= since
 }
 
 // leavesRoom notes that no program has the remote file of h open any more; queued says that its closing has its turn among the changes.

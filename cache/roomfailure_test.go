@@ -10,15 +10,13 @@ import (
 	"sshmount/sftpconn/sftptest"
 )
 
-// OpenSSH's FAILURE is also that its process has as many descriptors as it may: 1024 under systemd.
-func TestMoreFilesAreMadeBeforehandThanOpenSSHMayHaveDescriptors(t *testing.T) {
-	r := newRig(t, async)
-	r.list(r.Root())
+// failBeyond makes the server fail each opening of one more file than most, as OpenSSH does without descriptors.
+func failBeyond(r *rig, most int64) {
 	var open atomic.Int64
 	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
 		switch p.Name {
 		case "OPEN":
-			if open.Load() >= 6 {
+			if open.Load() >= most {
 				return sftptest.Answer(session.StatusFailure, "Failure")
 			}
 			open.Add(1)
@@ -29,6 +27,13 @@ func TestMoreFilesAreMadeBeforehandThanOpenSSHMayHaveDescriptors(t *testing.T) {
 		}
 		return sftptest.Pass()
 	})
+}
+
+// OpenSSH's FAILURE is also that its process has as many descriptors as it may: 1024 under systemd.
+func TestMoreFilesAreMadeBeforehandThanOpenSSHMayHaveDescriptors(t *testing.T) {
+	r := newRig(t, async)
+	r.list(r.Root())
+	failBeyond(r, 6)
 	defer r.tap.OnRequest(nil)
 	r.tap.SetDelay(3 * time.Millisecond)
 	const files = 100
@@ -42,5 +47,23 @@ func TestMoreFilesAreMadeBeforehandThanOpenSSHMayHaveDescriptors(t *testing.T) {
 		if got, want := r.remote(fmt.Sprint("f", i)), fmt.Sprint("content ", i); got != want {
 			t.Errorf("f%d holds %q", i, got)
 		}
+	}
+}
+
+func TestAProgramIsNotRefusedByOpenSSHForFilesThatItHasClosed(t *testing.T) {
+	r := newRig(t, async)
+	r.put("there", "content")
+	r.list(r.Root())
+	failBeyond(r, 6)
+	defer r.tap.OnRequest(nil)
+	r.tap.SetDelay(3 * time.Millisecond)
+	for i := range 20 {
+		r.create(r.Root(), fmt.Sprint("f", i), "content")
+	}
+	if got := r.readAll(r.mustFind("there").Node); got != "content" {
+		t.Errorf("it reads %q", got)
+	}
+	if err := r.Sync(ctxOf(t)); err != nil {
+		t.Fatal(err)
 	}
 }

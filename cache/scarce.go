@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"syscall"
 	"time"
 
 	"sshmount/sftpconn"
@@ -49,7 +51,9 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.F
 		f, a, err = c.openPastGuesses(ctx, r)
 		return err
 	}
-	err = c.ifNoRoom(ctx, asked, try(), try)
+	err = c.ifNoRoom(ctx, asked, try(), try, func(err error) bool {
+		return errors.Is(c.whyNotOpened(ctx, r.Path(), true, err), syscall.EIO)
+	})
 	return f, a, err
 }
 
