@@ -9,8 +9,11 @@ import (
 )
 
 const (
-	// firstLimit is the most that is in flight while nothing is known about the line, in bytes.
-	firstLimit = 512 << 10
+	// firstReads and firstWrites are the most that is in flight while nothing is known about the line, in bytes. A slow line holds up all
+	// that is asked behind it until it has carried that. For writing less is enough: it goes out in pieces of minPiece, whose answers tell
+	// how fast the line is (burst). For reading it is what small files need to come in one flight.
+	firstReads  = 512 << 10
+	firstWrites = 256 << 10
 
 	// startGain is how many times rate × round trip may be in flight while the rate still
 	// grows with that, and steadyGain how many times afterwards. What exceeds once fills
@@ -102,6 +105,7 @@ type pacer struct {
 
 	// Whether answers come late, or with room to spare.
 	late   int  // late answers less those in time, kept from 0 to 2×lateMany
+	slow   bool // one of these moved so much that its bytes took the time, and no data of the other direction did
 	prompt bool // the last answer took little more than the smallest round trip: the line has room
 
 	lent atomic.Bool // see lend; written with mu held
@@ -244,8 +248,11 @@ func (p *pacer) release(g grant, done int, took time.Duration) {
 	}
 	if took > p.l.rtt.get()*3/2+lateBy {
 		p.late = min(p.late+1, 2*lateMany)
+		p.burst = burst{}
+		p.slow = p.slow || done >= minPiece && !p.l.rtt.flying(1-p.dir())
 	} else if done > 0 {
 		p.late = max(p.late-1, 0)
+		p.slow = p.slow && p.late > 0
 	}
 	if done > 0 {
 		p.sample(g, int64(done), now)

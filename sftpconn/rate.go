@@ -3,13 +3,11 @@ package sftpconn
 import "time"
 
 const (
-	// During a start more than startGain times rate × round trip may be in flight, up to burstGain times, where answers that came
-	// right behind each other (see burst) show that the line is that much faster than what was asked of it. They do when burstLeast bytes
-	// have come, each answer within a burstGap-th part of the smallest round trip after the one before. That many bytes come behind the
-	// first of the three requests that leastWrites holds.
-	burstGain  = 9
-	burstLeast = 384 << 10
-	burstGap   = 8
+	// During a start more than startGain times rate × round trip may be in flight where answers that came right behind each other (see
+	// burst) show that the line is that much faster than what was asked of it: up to burstGain times as much, or as firstReads. They do
+	// when burstLeast bytes have come, each answer within a burstGap-th part of the smallest round trip after the one before.
+	burstGain = 9
+	burstGap  = 8
 
 	// Answers may take longer than the smallest round trip for other reasons than our own
 	// queue (a busy server, radio, other traffic). Then rate × smallest round trip is too
@@ -29,6 +27,10 @@ const (
 	// rateRounds is for how many rounds the highest rate is believed.
 	rateRounds = 10
 )
+
+// burstLeast is how many bytes in a row tell a rate, by direction: two of the first requests, which come behind one more. It is less for
+// writing, because the pieces of firstWrites are smaller.
+var burstLeast = [2]int64{reading: 384 << 10, writing: 2 * minPiece}
 
 // probeState is how far a pacer is in trying whether more in flight moves more.
 type probeState int
@@ -58,7 +60,9 @@ func (p *pacer) sample(g grant, n int64, now time.Time) {
 	p.deliveredAt = now
 	p.meter.add(now, n)
 	rtt := p.l.rtt.get()
-	p.burst.add(n, now, rtt)
+	if p.late == 0 {
+		p.burst.add(n, burstLeast[p.dir()], now, rtt)
+	}
 	p.sentAt = g.at
 	elapsed := now.Sub(g.from.at)
 	if elapsed <= 0 || elapsed < rtt {
@@ -148,19 +152,20 @@ func (p *pacer) rate() float64 {
 func (p *pacer) target() int64 {
 	rate, rtt := p.rate(), p.l.rtt.get()
 	if rate == 0 || rtt == 0 {
-		return firstLimit
+		return p.firstLimit()
 	}
 	gain := steadyGain
 	if p.starting {
-		gain = min(max(startGain, p.burst.rate/rate), burstGain)
+		first := firstReads / rtt.Seconds() // the rate of a first round trip with that in flight
+		gain = max(startGain, min(p.burst.rate, burstGain*max(rate, first))/rate)
 	}
 	gain *= p.stretch
 	if p.probing != notProbing {
 		gain *= probeGain
 	}
 	n := int64(rate * (gain*rtt.Seconds() + slack.Seconds()))
-	if p.starting && p.round <= 1 {
-		n = max(n, firstLimit)
+	if p.starting && p.round <= 1 && !p.slow {
+		n = max(n, p.firstLimit())
 	}
 	if p.near() {
 		n = max(n, nearLimit)
@@ -174,15 +179,24 @@ func (p *pacer) target() int64 {
 // near reports whether the two ends are so close that the line between them hardly counts. With mu held.
 func (p *pacer) near() bool { return p.l.rtt.get() <= nearRTT && p.late < lateMany }
 
-// piece is the size of a request that occupies the line for pieceTime, in bytes. As
-// long as nothing shows that the line is slow, it is maxPiece: the rate may be low only
-// because little was asked for. With mu held.
+// firstLimit is how much may be in flight while nothing is known about the line, in bytes. With mu held.
+func (p *pacer) firstLimit() int64 {
+	if p.dir() == writing && !p.near() {
+		return firstWrites
+	}
+	return firstReads
+}
+
+// piece is the size of a request that occupies the line for pieceTime, in bytes. While a
+// start goes on and nothing shows that the line is slow, it is maxPiece: the rate may be
+// low only because little was asked for. For writing, only a burst shows that. With mu
+// held.
 func (p *pacer) piece() int {
-	rate := p.rate()
-	if rate == 0 || p.starting && p.late < lateMany {
+	fast := p.dir() == reading || p.near() || p.burst.rate > 0
+	if p.starting && fast && p.late < lateMany && !p.slow {
 		return maxPiece
 	}
-	n := int(min(rate*pieceTime.Seconds(), maxPiece))
+	n := int(min(p.rate()*pieceTime.Seconds(), maxPiece))
 	return max(n/minPiece*minPiece, minPiece)
 }
 
@@ -195,15 +209,15 @@ type burst struct {
 	last  time.Time
 }
 
-// add notes an answer with n bytes.
-func (b *burst) add(n int64, now time.Time, rtt time.Duration) {
+// add notes an answer with n bytes; least bytes in a row tell a rate.
+func (b *burst) add(n, least int64, now time.Time, rtt time.Duration) {
 	if now.Sub(b.last) > rtt/burstGap {
 		b.bytes, b.began, b.last = 0, now, now
 		return
 	}
 	b.bytes += n
 	b.last = now
-	if took := now.Sub(b.began); b.bytes >= burstLeast && took > 0 {
+	if took := now.Sub(b.began); b.bytes >= least && took > 0 {
 		b.rate = max(b.rate, float64(b.bytes)/took.Seconds())
 	}
 }

@@ -87,6 +87,13 @@ func (m *minRTT) get() time.Duration {
 	return m.best
 }
 
+// flying reports whether data is in flight in a direction.
+func (m *minRTT) flying(dir int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.busy[dir]
+}
+
 // flies notes that data is in flight in a direction, or is not any more.
 func (m *minRTT) flies(dir int, busy bool) {
 	m.mu.Lock()
