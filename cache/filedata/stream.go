@@ -6,15 +6,18 @@ import (
 )
 
 const (
-	maxStreams  = 8         // sequences of reads that are told apart in one handle
-	nearWindow  = 2 << 20   // what a window needs to grow to on a line without delay
-	rampRate    = 4 << 30   // bytes/s of the fastest line that a growing window must fill
-	rampGain    = 5         // bytes by which a window grows for each that its reader took and had to wait behind
-	flatRounds  = 3         // rounds without a faster reader that end the growing of its window
-	firstWindow = 256 << 10 // bytes read ahead when a sequence is seen
-	leastWindow = 1 << 20   // a window never ends smaller where its reader has to wait
-	reorder     = 1 << 20   // how far behind the furthest read of a stream another of its reads may come
-	bulkRead    = 64 << 10  // a read of this size at the beginning of a file is taken for the first of many
+	maxStreams   = 8                      // sequences of reads that are told apart in one handle
+	nearWindow   = 2 << 20                // what a window needs to grow to on a line without delay
+	rampRate     = 4 << 30                // bytes/s of the fastest line that a growing window must fill
+	rampGain     = 5                      // bytes by which a window grows for each that its reader took and had to wait behind
+	flatRounds   = 3                      // rounds without a faster reader that end the growing of its window
+	firstWindow  = 256 << 10              // bytes read ahead when a sequence is seen
+	leastWindow  = 1 << 20                // a window never ends smaller where its reader has to wait
+	mostTime     = 4 * time.Second        // a window is no more than is read in this time
+	ownQueue     = 500 * time.Millisecond // a request takes no longer than this, or ownQueueRTTs round trips, but for the queue of its stream
+	ownQueueRTTs = 8
+	reorder      = 1 << 20  // how far behind the furthest read of a stream another of its reads may come
+	bulkRead     = 64 << 10 // a read of this size at the beginning of a file is taken for the first of many
 )
 
 // stream is a sequence of reads that goes forward through a file. They are those of one program, or of the kernel's threads that read
@@ -151,9 +154,13 @@ func (h *Handle) seek() {
 func (s *stream) fit(now time.Time, rtt, line time.Duration) {
 	if s.ramping {
 		s.window += rampGain * s.taken
+		s.bound()
 	}
 	if line > 0 {
 		s.window = min(s.window, nearWindow+int64(rampRate*line.Seconds()))
+		// A request that takes longer waits behind others of this stream, and with a window made for that time it would wait for
+		// longer still.
+		rtt = min(rtt, max(ownQueueRTTs*line, ownQueue))
 	}
 	s.taken = 0
 	d := now.Sub(s.begun)
@@ -170,7 +177,16 @@ func (s *stream) fit(now time.Time, rtt, line time.Duration) {
 	if !s.ramping {
 		s.window = max(leastWindow, int64(2*s.rate*rtt.Seconds()))
 	}
+	s.bound()
 	s.begun, s.bytes = now, 0
+}
+
+// bound keeps the window of a reader whose rate is known within what is read in mostTime. More is of no use on any line, and once the
+// reader stops it would occupy a slow line for longer.
+func (s *stream) bound() {
+	if s.rate > 0 {
+		s.window = min(s.window, max(int64(s.rate*mostTime.Seconds()), firstWindow))
+	}
 }
 
 // share is how many bytes of the budget one stream may have ahead. A quarter of the budget is left to what readers wait for.
