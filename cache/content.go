@@ -11,6 +11,13 @@ import (
 // the server has the last word: what it tells of size and mtime is either the version that is held here, or makes that out of date
 // (noticeContent). A write turns this round (written): size and mtime are ours to tell while the bytes are on their way, and after that until
 // the server has been asked which mtime they got. Its answer is the new version, and what is held here is of that version.
+//
+// Its flags answer four questions, each in one place:
+//
+//	Whose are size and mtime, the server's or ours?      written, which has a table of the states
+//	Of which version are the clean bytes held here?      version; whether an open may keep them: good, stillGood
+//	What must the kernel still hear about its pages?     pages; what an open answers: keepPages
+//	Which size does the kernel believe the file to have? Node.told and Node.doubted (told.go)
 type fileState struct {
 	data    *filedata.File
 	handles map[*Handle]struct{} // those that are open

@@ -2,6 +2,13 @@ package cache
 
 // pages is what the kernel has still to be told of the pages that it holds of a file. It is told by a notice, which takes its time to
 // get there, or once by the answer to an open(2). Guarded by Cache.mu.
+//
+//	            becomes true                             becomes false
+//	old         a change was seen (forgetPages), or an   an open has the kernel drop its pages (keepPages), and no reader
+//	            open's answer is held back (Postpone)    of an earlier version is left to fill them again
+//	mustForget  a change was seen while a handle was     fusefs is about to have them dropped (TakeMustForgetPages)
+//	            open (forgetPages)
+//	opening     enterOpening begins                      enterOpening ends, with mu held all the time
 type pages struct {
 	old        bool // they may be of an older version, or readers of an older one go on filling them: no open keeps them
 	mustForget bool // a change was seen while the file was open: they must be gone before the kernel is told of new attributes

@@ -16,6 +16,11 @@ type signature struct {
 func signatureOf(a session.Attr) signature { return signature{a.Size, a.Mtime} }
 
 // version is the content that a file had at some time. Guarded by Cache.mu.
+//
+//	known  racy  the clean bytes held here are
+//	no     any   of some version, or of several: the next answer of the server has them dropped (contentInDoubt)
+//	yes    yes   of this version, and may be out of date all the same: the next open reads the file again
+//	yes    no    of this version, and good for as long as the server tells its signature (good)
 type version struct {
 	known bool // signature is that of the version; else it is the last one that was known, and what is held may be of any version
 	signature

@@ -4,9 +4,19 @@ import "sshmount/sftpconn/session"
 
 // written is what was done here to the content of a file. Guarded by Cache.mu.
 //
-// A write, truncation or copy begins it (noteWrite). While bytes are unacknowledged (filedata's File.Size) programs are shown our size and
-// the time of the last write. When they have arrived the mtime is the server's to tell, and until it is asked nothing but the size is
-// known (mtimeUnknown, mtime.go). Its answer ends it, and so do times set here that have arrived (settle).
+// It has four states. dirty is what File.Size of filedata says: there are bytes, or times behind them, that the server has not acknowledged.
+//
+//	state        dirty  untold  times  programs see               how it ends
+//	told         no     no      nil    what the server has told   a write, truncation or copy here (noteWrite): on its way
+//	on its way   yes    yes     nil    our size, and the time     all is acknowledged: mtime asked
+//	                                   of our last write          utimes(2) (timesBehind): times behind
+//	times behind yes    yes     set    our size, and the times    all is acknowledged (takeAcknowledged): told
+//	                                   that were set              a write: on its way; a truncation, or the times are refused: mtime asked
+//	mtime asked  no     yes     nil    our size; the mtime has    the answer (noticeWritten), times set at once (othersSet): told
+//	                                   to be asked for            a write: on its way
+//
+// mtimeToCome is the state on its way, mtimeUnknown the state mtime asked (mtime.go), unsettled all but told; settle leads to told. The other
+// fields are independent of the state.
 type written struct {
 	untold   bool          // something was written, and the server has not told size and mtime since
 	changed  bool          // the server was asked to change content or times since no handle was open: it may look different after a reconnect
