@@ -179,17 +179,24 @@ func (c *Cache) pathToOpen(ctx context.Context, n *Node) (string, error) {
 // size is OpenRequest's. self leads to the handle that the remote file will belong to, once there is one (reopened.go).
 func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (*sftpconn.File, session.Attr, error) {
 	for {
-		f, a, now, err := c.openAt(ctx, n, p, pflags, size, self)
-		if now == "" {
+		f, a, tryAt, err := c.openAt(ctx, n, p, pflags, size, self)
+		if tryAt == "" {
 			return f, a, err
 		}
-		p = now
+		p = tryAt
 	}
 }
 
-// openAt is openRemote by the path p alone. now is the path by which the caller must try again; "" where the file is open, or err is final.
+// openAt is openRemote by the path p alone. Either the file is open, or err is final, or tryAt is the path by which the caller must try again,
+// as a rename has crossed. The first of these that is so decides:
+//
+//	unsure      one of several names of the file may be another file's: err
+//	strayed     a rename was entered meanwhile, so that p may have led to another file: tryAt
+//	err         refused: err; but tryAt, where there was no such name and a change was just taking it away (otherPath)
+//	elsewhere   what was opened is not the file that is known (partsAtOpen, isAnother): ESTALE
+//	none        the file is open
 func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, size int64, self **Handle) (
-	f *sftpconn.File, a session.Attr, now string, err error) {
+	f *sftpconn.File, a session.Attr, tryAt string, err error) {
 	c.mu.Lock()
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
 	cuts := pflags&session.OpenTrunc != 0
@@ -219,15 +226,15 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	switch {
 	case unsure != nil:
 		return nil, a, "", unsure
-	case strayed: // another file may have had the path when the request came
-		now, err = c.pathToOpen(ctx, n)
-		return nil, a, now, err
+	case strayed:
+		tryAt, err = c.pathToOpen(ctx, n)
+		return nil, a, tryAt, err
 	case err != nil:
 		err = c.whyNotOpened(ctx, p, pflags&session.OpenWrite != 0, err)
 		if errors.Is(err, syscall.ENOENT) {
-			now, err = c.otherPath(ctx, n, p, asked, err)
+			tryAt, err = c.otherPath(ctx, n, p, asked, err)
 		}
-		return nil, a, now, err
+		return nil, a, tryAt, err
 	}
 	if c.o.FollowSymlinks {
 		if a, err = f.Stat(ctx); err != nil {
@@ -235,7 +242,8 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 			return nil, a, "", withErrno("open", p, err)
 		}
 	}
-	if compares && c.partsAtOpen(ctx, n, p, before, a, beside) || c.isAnother(n, a, before, compares) {
+	elsewhere := compares && c.partsAtOpen(ctx, n, p, before, a, beside) || c.isAnother(n, a, before, compares)
+	if elsewhere {
 		f.Close()
 		return nil, a, "", fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 	}
