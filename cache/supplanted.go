@@ -80,24 +80,30 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 // shares its node with the one that has its name.
 //
 // Where n has bytes on their way the question is whether they belong to what was opened: a program would read them in another file, and
-// append at their end. beside has the answer of askBeside. Where the open file and the name tell the same they are one. Where the name
-// tells what was known of the file before the bytes, its answer is older than they are; and where the file is just growing, its answer may
-// be of a moment in between (isMoving). Else the bytes are waited for, and the server is asked again.
+// append at their end. beside has the answer of askBeside, by the open file. Where the two answers leave it open, the bytes are waited for,
+// and the server is asked again (supplantedBehind).
 func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp, a session.Attr, beside func() (session.Attr, bool)) bool {
 	open, told := beside()
 	c.mu.Lock()
 	fs := n.file
 	ripe := fs != nil && (asked.dirty || fs.written.changed || c.now()-fs.since > int64(partsAfter))
 	c.mu.Unlock()
-	switch {
-	case !ripe:
+	if !ripe {
 		return false
-	case !asked.dirty || !tellsAll(a):
+	}
+	if !asked.dirty || !tellsAll(a) {
 		return c.supplanted(ctx, n, p, asked, a)
-	case told && (signatureOf(a) == signatureOf(open) || signatureOf(a) == asked.known || a.Size >= asked.there && c.isMoving(ctx, n, a, open)):
-		return false
-	case !told && a.Size >= asked.there:
-		return false
+	}
+	hasAll := a.Size >= asked.there // what has the name is no shorter than what the server had of the open file
+	switch {
+	case !told && hasAll:
+		return false // nothing speaks against it
+	case told && signatureOf(a) == signatureOf(open):
+		return false // the name and the open file tell the same: they are one
+	case told && signatureOf(a) == asked.known:
+		return false // the name's answer is from before the bytes
+	case told && hasAll && c.isMoving(ctx, n, a, open):
+		return false // the file is just growing, and the name's answer is of a moment in between
 	}
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
