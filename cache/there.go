@@ -171,14 +171,17 @@ func (c *Cache) namesDone(p *pending) {
 	c.endNames(p)
 }
 
-// namesRefused notes in the names of a change that it has failed with err. Called with mu held.
+// namesRefused notes in the names of a change that it has failed with err. What the server has there is what it had before (nameThere.node),
+// but for two refusals that tell more: of a removal, as nothing is there, and of a directory, as one is there. Called with mu held.
 func (c *Cache) namesRefused(p *pending, err error) {
 	for i, at := range p.names {
-		n, s := p.has[i], at.there()
+		n, s := p.has[i], at.there() // what the change was to leave there, and what is known of the server
+		removes := n == nil && !p.moves
+		bringsDir := n != nil && n.isDir() && (s.node == nil || s.node.isDir())
 		switch {
-		case n == nil && !p.moves && errors.Is(err, syscall.ENOENT):
+		case removes && errors.Is(err, syscall.ENOENT):
 			c.stands(at, nil)
-		case n != nil && n.isDir() && (s.node == nil || s.node.isDir()) && errors.Is(err, syscall.EEXIST):
+		case bringsDir && errors.Is(err, syscall.EEXIST):
 			// Most likely a directory is there, and what was made in this one meanwhile is to go into that.
 			c.stands(at, n)
 			c.distrust(n)
@@ -218,6 +221,9 @@ func (c *Cache) endNames(p *pending) {
 
 // settle has the tree show at a name what the server has there: n, or, for nil, what the next question tells. n must get its name back, as
 // its handles may have bytes that are not saved, and find it by its name. Called with mu held.
+//
+// An example: "mv a b" was answered, so the tree shows n at b, and was refused. settle(a, n) gives n the name a. A file has both names for a
+// moment; a directory, which can have but one, loses b. Then settle(b, nil) takes what is still at b out of the tree.
 func (c *Cache) settle(at place, n *Node) {
 	had := c.child(at.dir, at.name)
 	switch {
@@ -233,26 +239,33 @@ func (c *Cache) settle(at place, n *Node) {
 	if n == nil || c.nodes[n.id] != n || gone || at.dir.within(n) {
 		return
 	}
-	if n.isDir() && n.parent != nil {
-		was := place{n.parent, n.name}
-		c.forgetName(was.dir, was.name)
-		c.doubtName(was.dir, was.name)
-		c.notifyName(was.dir.id, was.name)
-	}
 	if n.isDir() {
-		if n.removed {
-			n = c.revived(n)
-		}
-		c.moves++
-		n.moved = c.moves
-		c.dirMoves++
-		c.distrust(n) // there may be more in it than is known here
+		n = c.directoryBack(n)
 	}
 	n.removed = false
 	c.giveName(n, at.dir, at.name)
 	c.changed(n)
 	c.nameAdded(at.dir, at.name, n)
 	c.retireIfUnheld(n)
+}
+
+// directoryBack readies a directory for the name that settle gives it: it loses the one that it has in the tree, and paths below it lead
+// elsewhere from now on. It returns the node that is to get the name. Called with mu held.
+func (c *Cache) directoryBack(n *Node) *Node {
+	if n.parent != nil {
+		was := place{n.parent, n.name}
+		c.forgetName(was.dir, was.name)
+		c.doubtName(was.dir, was.name)
+		c.notifyName(was.dir.id, was.name)
+	}
+	if n.removed {
+		n = c.revived(n)
+	}
+	c.moves++
+	n.moved = c.moves
+	c.dirMoves++
+	c.distrust(n) // there may be more in it than is known here
+	return n
 }
 
 // revived gives a directory whose removal was refused a node of its own, as one that has no name yet: for the kernel what it has once
