@@ -72,8 +72,7 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	c.noteLookup(dir)
 	before := c.stampName(dir, name)
 	if behind {
-		before.gen-- // these changes count as ones that cross with the answer
-		before.asked.gen--
+		before = before.crossed()
 	}
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)

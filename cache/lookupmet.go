@@ -23,6 +23,14 @@ func (c *Cache) stampName(dir *Node, name string) nameStamp {
 	return before
 }
 
+// crossed is the stamp as from before a change of the name and of what has it: an answer is then taken for one that has crossed with a change,
+// and is not believed against what the tree holds. Stamps are compared by equality alone, so any other count will do.
+func (s nameStamp) crossed() nameStamp {
+	s.gen--
+	s.asked.gen--
+	return s
+}
+
 // lookupMet enters the attributes a that the server has told of a name. again says that it has to be asked once more; with last it is never
 // true.
 func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session.Attr, last bool) (f Found, again bool, err error) {
