@@ -73,17 +73,28 @@ func (q *queue) add(p *pending) []*pending {
 	return p.before
 }
 
-// newest gives the changes of one path that have to be waited for so that all of them are done. One that has entered the tree is done after
-// all that were in the queue when it came, so those need not be waited for. Else, of a long backlog at one name, each change would hold a
-// list of all before it. Called with Cache.mu held.
+// newest gives the changes of one path, of all in list, that a further one has to wait for: the last that stands for those before it
+// (standsForEarlier), and what came after that. Else, of a long backlog at one name, each change would hold a list of all before it. With E
+// for one that stands for the earlier ones, and w for another, oldest first:
+//
+//	E1 E2 E3   E3, which is done after E2, and that after E1
+//	E1 E2 w3   E2 and w3
+//	w1 w2      w1 and w2
+//
+// Called with Cache.mu held.
 func newest(list []*pending) []*pending {
 	for i := len(list) - 1; i > 0; i-- {
-		if list[i].entered && list[i].locate != nil { // one without locate does not wait for those that have not entered
+		if list[i].standsForEarlier() {
 			return list[i:]
 		}
 	}
 	return list
 }
+
+// standsForEarlier says whether who waits for a change has waited for all that came before it at the same path: these are done before it is,
+// and their outcome is in the tree already, as it has waited for that itself before it entered. One without locate has not: it enters the tree
+// at once (register). Called with Cache.mu held.
+func (p *pending) standsForEarlier() bool { return p.entered && p.locate != nil }
 
 // conflicts adds to into the pending changes at path, above it and, with below, under it. Called with queue.mu held.
 func (q *queue) conflicts(path string, below bool, into map[*pending]struct{}) {
