@@ -42,9 +42,11 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 	var asked stamp  // of before
 	var f *sftpconn.File
 	var a session.Attr
-	var self *Handle // guarded by mu, like found and unwanted
-	var found Found
-	unwanted := false // the program has given up, and takes neither handle nor reference
+	var self *Handle // guarded by mu
+	var over handover[struct {
+		h     *Handle
+		found Found
+	}]
 	_, err := c.queue.submit(ctx, change{
 		op: "create", names: []place{{dir, name}},
 		locate: func() (_ []string, err error) {
@@ -66,24 +68,21 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 		enter: func(err error) {
 			switch {
 			case err != nil:
-			case unwanted:
+			case over.unwanted:
 				f.Close()
 			default:
 				self = c.handleCreated(c.created(dir, name, a, excl, before, asked), f, a, flags)
-				found = c.found(self.n)
+				over.made.h, over.made.found = self, c.found(self.n)
 			}
 		},
 	})
-	c.mu.Lock()
-	h, answer := self, found
-	unwanted = err != nil
-	c.mu.Unlock()
+	made := over.returned(c, err)
 	switch {
 	case err == nil:
-		return answer, h, nil
-	case h != nil: // it was made when the program had just given up
-		h.Release()
-		c.Forget(answer.Node.id, 1)
+		return made.found, made.h, nil
+	case made.h != nil:
+		made.h.Release()
+		c.Forget(made.found.Node.id, 1)
 	}
 	c.notMade(dir, name, err)
 	return Found{}, nil, err

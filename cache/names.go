@@ -50,15 +50,17 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 	}
 	var p string
 	var got session.Attr
-	var refused error // why what the server shows is not what was made; guarded by mu, like unwanted
-	unwanted := false // the program has given up, and gets no reference
+	var over handover[struct {
+		found   Found
+		refused error // why what the server shows is not what was made
+	}]
 	ch := change{
 		op: op, sure: c.surelyMade(dir, name), names: []place{{dir, name}}, locate: c.locateName(&p, dir, name),
 		still: func() bool { return c.freeIn(dir, name) },
 		predict: func(*change) {
 			a := will()
 			a.Mode |= kind
-			found = c.predict(dir, name, a)
+			over.made.found = c.predict(dir, name, a)
 		},
 		run: func(ctx context.Context) (err error) {
 			at := c.inTurn(place{dir, name}, p)
@@ -72,28 +74,26 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 			if err != nil {
 				return
 			}
-			var n *Node
-			if n, refused = c.made(dir, name, p, kind, got); n != nil && !unwanted {
-				found = c.found(n)
+			n, refused := c.made(dir, name, p, kind, got)
+			over.made.refused = refused
+			if n != nil && !over.unwanted {
+				over.made.found = c.found(n)
 			}
 		},
 	}
 	done, err := c.submitSure(ctx, ch)
-	c.mu.Lock()
-	answer := found
+	answer := over.returned(c, err)
 	if err == nil {
-		err = refused
+		err = answer.refused
 	}
-	unwanted = err != nil
-	c.mu.Unlock()
 	if err != nil {
-		if answer.Node != nil { // it was made when the program had just given up: it does not take the reference
-			c.Forget(answer.Node.id, 1)
+		if answer.found.Node != nil {
+			c.Forget(answer.found.Node.id, 1)
 		}
 		c.notMade(dir, name, err)
 		return Found{}, false, err
 	}
-	return answer, done, nil
+	return answer.found, done, nil
 }
 
 // Link gives a node one more name. EPERM where hard links are switched off, EOPNOTSUPP where the server has none.

@@ -25,7 +25,10 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 	var self *Handle
 	var f *sftpconn.File
 	var a session.Attr
-	keep, unwanted := false, false // guarded by mu; unwanted: the program has given up
+	var over handover[struct {
+		h    *Handle
+		keep bool
+	}]
 	err := c.cut(ctx, n, "open", 0, func(ctx context.Context, p string) (err error) {
 		if p == "" {
 			return fail("open", "", syscall.ESTALE, errors.New("its name is gone"))
@@ -39,23 +42,20 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		c.keepAttr(n, a)
 		n.told = 0
 		c.markOwn(fs, signatureOf(a))
-		if unwanted {
+		if over.unwanted {
 			f.Close()
 			return
 		}
 		self = c.newHandle(n, c.openBackend(f, nil), flags)
 		fs.written.changed = true
-		keep = fs.keepPages(false)
+		over.made.h, over.made.keep = self, fs.keepPages(false)
 	})
-	c.mu.Lock()
-	h := self
-	unwanted = err != nil
-	c.mu.Unlock()
+	made := over.returned(c, err)
 	switch {
 	case err == nil:
-		return h, keep, nil
-	case h != nil:
-		h.Release() // it was opened when the program had just given up
+		return made.h, made.keep, nil
+	case made.h != nil:
+		made.h.Release()
 	}
 	return nil, false, withErrno("open", p, err)
 }
