@@ -20,6 +20,17 @@ const (
 // With -o async creations are answered beforehand, so there may be far more files under way than a program would have open at a time; and
 // where the server refuses one then, its program was told that the file is made. So a creation that is refused waits until others are closed,
 // and is tried again; and how many there were bounds those that follow. Guarded by Cache.mu.
+//
+// A file is counted as creating from enterRoom until its creation is answered; as leaving (countRoom) from when it is both open on the server
+// and closed by its program, until it is closed on the server (hasLeftRoom). What a program still has open is not counted: it would have been
+// open without -o async as well.
+//
+// What a creation does depends on what was refused before (has):
+//
+//	nothing within roomKnownFor          it is sent
+//	a creation, when n files were there  it waits until there are fewer than n (most is n, or more where more were seen open)
+//	this one, roomTries times            it waits until there is none, and no other begins before (alone)
+//	this one once more                   its program's error is told: the reason is another one, and no bound is known any more
 type fileRoom struct {
 	leaving  int           // files that are open on the server until their bytes are delivered, and that no program has open any more
 	creating int           // creations on their way whose programs have their answer
@@ -112,7 +123,8 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error, unexplained 
 	}
 }
 
-// enterRoom waits until a creation may be sent. Meanwhile it gives back its slot of the queue, which the closing of files may need.
+// enterRoom waits until a creation may be sent, and counts it; last says that this is to be with nothing else open. Meanwhile it gives back its
+// slot of the queue, which the closing of files may need.
 func (c *Cache) enterRoom(ctx context.Context, last bool) error {
 	enter := func() bool {
 		if !c.room.has(c.now(), last) {
@@ -192,7 +204,8 @@ func (c *Cache) leavesRoom(h *Handle, queued bool) {
 }
 
 // hastenClosings closes files before it is their turn, as a creation waits for room: their turn may come behind a change of a directory above,
-// and that behind the creation itself. The turn stays where it is, for those who wait for it. Called with mu held.
+// and that behind the creation itself. (d/f is created, d is renamed to e, e/g is closed: the closing waits for the rename, that for the
+// creation, and the creation for room.) The turn stays where it is, for those who wait for it. Called with mu held.
 func (c *Cache) hastenClosings() {
 	for h := range c.room.queued {
 		if !h.b.counted || c.closed {
