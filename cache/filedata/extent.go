@@ -66,22 +66,32 @@ func (f *File) newest() *epoch {
 // epoch. Bytes that replace pending ones of an epoch for which a flush waits belong to that epoch: when the flush returns, either version
 // has to be stored. All other bytes belong to the newest one: beside a program that writes all the time a flush would have no end. So do
 // those that replace bytes before which times are to be set, as they must come after the times (keepsOut).
+//
+// An example: [0, 4) is pending in epoch 1, for which a flush waits, and [4, 8) in epoch 2, the newest. A write of [2, 10) is then two: [2, 4)
+// belongs to epoch 1, and [4, 10) to the newest.
 func (f *File) waitedFor(off, end int64) (of *epoch, until int64) {
-	for until = off; until < end; {
-		var here *epoch
-		e, ok, next := f.pending.at(until)
-		if ok {
-			next = e.end
-			if e.epoch.sealed && !f.timesSince(e.epoch) {
-				here = e.epoch
-			}
-		}
-		if until > off && here != of {
+	of, until = f.waitedAt(off)
+	for until < end {
+		here, next := f.waitedAt(until)
+		if here != of {
 			break
 		}
-		of, until = here, min(next, end)
+		until = next
 	}
-	return of, until
+	return of, min(until, end)
+}
+
+// waitedAt is waitedFor for the byte at x alone; the answer is the same for all bytes before next.
+func (f *File) waitedAt(x int64) (of *epoch, next int64) {
+	e, ok, next := f.pending.at(x)
+	switch {
+	case !ok:
+		return nil, next
+	case e.epoch.sealed && !f.timesSince(e.epoch):
+		return e.epoch, e.end
+	default:
+		return nil, e.end
+	}
 }
 
 // inPlace writes p where no more memory is needed for it: into a pending extent, or at the end of one. False: there is no such place.
@@ -146,7 +156,8 @@ func (f *File) put(h *Handle, p []byte, off int64) (of []*epoch) {
 	return of
 }
 
-// putInto is put for bytes of one epoch; nil stands for the newest. It returns the epoch.
+// putInto is put for bytes of one epoch; nil stands for the newest. It returns the epoch. Bytes of an epoch for which a flush waits are due at
+// once, and get extents of their own.
 func (f *File) putInto(into *epoch, h *Handle, p []byte, off int64) *epoch {
 	f.cutPending(off, off+int64(len(p)))
 	if into != nil {
@@ -157,37 +168,51 @@ func (f *File) putInto(into *epoch, h *Handle, p []byte, off int64) *epoch {
 		of = f.newest()
 	}
 	for len(p) > 0 {
-		n := min(len(p), h.maxWrite)
-		i := f.pending.search(off)
-		var e *extent
-		if i > 0 && into == nil {
-			l := f.pending.s[i-1]
-			if room := int64(h.maxWrite) - (l.end - l.off); l.end == off && room > 0 && f.growable(l, h) {
-				e = l
-				i--
-				n = min(n, int(room))
-				f.grow(e, n)
-			}
+		var n, i int
+		if into == nil {
+			n, i = f.extend(h, p, off)
 		}
-		if e == nil {
-			want := n
-			if off == f.tail {
-				want = h.maxWrite
-			}
-			e = f.addExtent(h, of, off, want)
-			copy(e.buf.data, p[:n])
-			f.wrote(e, off+int64(n))
-			f.pending.insert(e)
-			i = f.pending.search(off)
-		} else {
-			copy(e.buf.data[off-e.base:], p[:n])
-			f.wrote(e, off+int64(n))
+		if n == 0 {
+			n, i = f.putNew(of, h, p, off)
 		}
 		p = p[n:]
 		off += int64(n)
-		f.full(e, i)
+		f.full(f.pending.s[i], i)
 	}
 	return of
+}
+
+// extend writes the beginning of p at the end of the pending extent that ends at off, and returns how many bytes, and the index of that; 0
+// bytes where none ends there that may grow.
+func (f *File) extend(h *Handle, p []byte, off int64) (n, i int) {
+	i = f.pending.search(off) - 1
+	if i < 0 {
+		return 0, 0
+	}
+	e := f.pending.s[i]
+	room := int64(h.maxWrite) - (e.end - e.off)
+	if e.end != off || room <= 0 || !f.growable(e, h) {
+		return 0, 0
+	}
+	n = min(len(p), int(room))
+	f.grow(e, n)
+	copy(e.buf.data[off-e.base:], p[:n])
+	f.wrote(e, off+int64(n))
+	return n, i
+}
+
+// putNew writes the beginning of p into a new extent at off, where nothing is pending, and returns how many bytes, and the index of that.
+func (f *File) putNew(of *epoch, h *Handle, p []byte, off int64) (n, i int) {
+	n = min(len(p), h.maxWrite)
+	size := n
+	if off == f.tail {
+		size = h.maxWrite // behind a full one, as in a copy: this one will be filled as well
+	}
+	e := f.addExtent(h, of, off, size)
+	copy(e.buf.data, p[:n])
+	f.wrote(e, off+int64(n))
+	f.pending.insert(e)
+	return n, f.pending.search(off)
 }
 
 // grow makes room for n more bytes at the end of e.
