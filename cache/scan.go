@@ -67,24 +67,7 @@ func (c *Cache) scanOpened(n *Node) {
 	s.keepTime(n, c.now())
 	goesOn := s.dir != nil && c.readLately(s.dir)
 	c.scanSucceeds(n, goesOn)
-	d := &n.parent.dir.scan
-	switch {
-	case goesOn && c.follows(n):
-		s.streak++
-		d.inOrder++
-		if !c.readLately(n.parent) {
-			d.inOrder = s.streak
-		} else if !s.dir.within(n.parent) {
-			s.aside = true
-		}
-	case s.last == n.id:
-		// The same file once more tells nothing about the next.
-	case goesOn && s.streak >= scanBegins && !s.aside && !c.readLately(n.parent):
-		d.inOrder = s.streak // the program has come to another directory than was expected
-	default:
-		d.inOrder, s.streak, s.aside = 1, 1, false
-		s.window = scanWindow
-	}
+	c.scanInOrder(n, goesOn)
 	if s.again == 0 {
 		s.windowAgain = scanWindow
 	}
@@ -95,8 +78,42 @@ func (c *Cache) scanOpened(n *Node) {
 		c.pin(n.parent)
 	}
 	s.dir, s.last = n.parent, n.id
+	d := &n.parent.dir.scan
 	d.opened, d.openedAt = n.name, c.now()
 	c.scanPump()
+}
+
+// scanInOrder notes what it means for the scan that n is opened now; goesOn says that the last file was opened within scanWithin.
+//
+//	n is                                                    streak  inOrder of its directory
+//	shortly behind the last file opened in its directory    +1      +1
+//	the first file of another directory, where the scan     +1      streak
+//	has been right before
+//	the same file once more: tells nothing of the next      -       -
+//	the first file of another directory than was expected   -       streak
+//	anything else: a scan may begin here                    1       1
+//
+// A file that follows in a directory which is being read already, and is neither that of the last file nor above it, means that a program reads
+// several side by side (aside). Called with mu held.
+func (c *Cache) scanInOrder(n *Node, goesOn bool) {
+	s, d := &c.scan, &n.parent.dir.scan
+	first := !c.readLately(n.parent)
+	switch {
+	case goesOn && c.follows(n):
+		s.streak++
+		d.inOrder++
+		if first {
+			d.inOrder = s.streak
+		} else if !s.dir.within(n.parent) {
+			s.aside = true
+		}
+	case s.last == n.id:
+	case goesOn && first && s.streak >= scanBegins && !s.aside:
+		d.inOrder = s.streak
+	default:
+		d.inOrder, s.streak, s.aside = 1, 1, false
+		s.window = scanWindow
+	}
 }
 
 // keepTime notes that n is opened at now (Cache.now). The last time between two opens counts for half of the mean; after a pause of more than
