@@ -5,17 +5,57 @@ import (
 	"slices"
 )
 
-// handles foresees which handle the server will give out next. OpenSSH's are the indexes of a table, four bytes each: it gives out the
-// one that was given back last, or else the lowest that was never given out. So requests about a file can go out in one flight with its
-// OPEN (see Call.Foreseen). Guarded by Session.mu.
+// table is a model of OpenSSH's table of handles. A handle is an index in it, four bytes long: the server gives out the one that was given
+// back last, or else the lowest that was never given out. An example, with 0, 1 and 2 given out:
+//
+//	request     handle   back then   next then
+//	                     -           3
+//	CLOSE       0        0           3
+//	CLOSE       2        0 2         3
+//	OPEN        2        0           3
+//	OPENDIR     0        -           3
+//	OPEN        3        -           4
+type table struct {
+	next uint32   // the lowest number that was never given out
+	back []uint32 // given back, the last on top
+}
+
+// expected is the number that the server gives out after it has given out others more.
+func (t *table) expected(others int) uint32 {
+	if n := len(t.back); others < n {
+		return t.back[n-1-others]
+	}
+	return t.next + uint32(others-len(t.back))
+}
+
+// giveOut has the server give out the expected number.
+func (t *table) giveOut() {
+	if n := len(t.back); n > 0 {
+		t.back = t.back[:n-1]
+	} else {
+		t.next++
+	}
+}
+
+// giveBack has the server get a handle back; one of another length is none of the table.
+func (t *table) giveBack(handle string) {
+	if len(handle) == 4 {
+		t.back = append(t.back, numberOf(handle))
+	}
+}
+
+func numberOf(handle string) uint32 { return binary.BigEndian.Uint32([]byte(handle)) }
+func handleOf(number uint32) string { return string(binary.BigEndian.AppendUint32(nil, number)) }
+
+// handles foresees which handle the server will give out next. So requests about a file can go out in one flight with its OPEN (see
+// Call.Foreseen). Guarded by Session.mu.
 type handles struct {
-	next    uint32   // the lowest number that was never given out
-	back    []uint32 // given back, the last on top
-	taken   uint64   // handles given out so far
-	opening int      // requests in flight that take a handle
-	closing int      // requests in flight that give one back
-	moving  []*Call  // both kinds of requests in flight, in the order in which they went out
-	began   uint64   // number of requests so far that take a handle
+	table           // as of the answers so far
+	taken   uint64  // handles given out so far
+	opening int     // requests in flight that take a handle
+	closing int     // requests in flight that give one back
+	moving  []*Call // both kinds of requests in flight, in the order in which they went out
+	began   uint64  // number of requests so far that take a handle
 
 	// READDIRs sent with a handle that was only foreseen, by handle.
 	peekAt    map[string]int    // how many are in flight
@@ -25,14 +65,6 @@ type handles struct {
 	wrong bool // a handle was not the expected one: the server gives them out in another way, so nothing is foreseen any more
 }
 
-// expected is the number that the server gives out after it has given out others more.
-func (h *handles) expected(others int) uint32 {
-	if n := len(h.back); others < n {
-		return h.back[n-1-others]
-	}
-	return h.next + uint32(others-len(h.back))
-}
-
 // foresee returns the handle that an OPEN sent now will get; "" where that can't be told. It can't while handles are being
 // given back: the server may answer out of order, and a READ with a handle that is still another file's would be answered
 // with the bytes of that file.
@@ -40,7 +72,7 @@ func (h *handles) foresee() string {
 	if !h.may || h.wrong || h.closing > 0 {
 		return ""
 	}
-	return string(binary.BigEndian.AppendUint32(nil, h.expected(h.opening)))
+	return handleOf(h.expected(h.opening))
 }
 
 // foreseeDir returns the handle that an OPENDIR sent now will get; "" where that can't be told. It may be a handle that is being given
@@ -51,25 +83,18 @@ func (h *handles) foreseeDir() string {
 	if !h.may || h.wrong {
 		return ""
 	}
-	back, next := slices.Clone(h.back), h.next
+	then := table{next: h.next, back: slices.Clone(h.back)} // when what is in flight has been done
 	for _, c := range h.moving {
-		switch n := len(back); {
-		case c.unread:
+		switch {
+		case c.unread: // the handle that it gives back could bring names of the old directory
 			return ""
 		case c.closes != "":
-			if len(c.closes) == 4 {
-				back = append(back, binary.BigEndian.Uint32([]byte(c.closes)))
-			}
-		case n > 0:
-			back = back[:n-1]
+			then.giveBack(c.closes)
 		default:
-			next++
+			then.giveOut()
 		}
 	}
-	if n := len(back); n > 0 {
-		next = back[n-1]
-	}
-	id := string(binary.BigEndian.AppendUint32(nil, next))
+	id := handleOf(then.expected(0))
 	if h.peekAt[id] > 0 {
 		return ""
 	}
@@ -82,22 +107,11 @@ func (h *handles) take(handle string) {
 	if h.wrong {
 		return
 	}
-	if len(handle) != 4 || binary.BigEndian.Uint32([]byte(handle)) != h.expected(0) {
+	if len(handle) != 4 || numberOf(handle) != h.expected(0) {
 		h.wrong, h.back = true, nil
 		return
 	}
-	if n := len(h.back); n > 0 {
-		h.back = h.back[:n-1]
-	} else {
-		h.next++
-	}
-}
-
-// giveBack notes that the server has closed a handle.
-func (h *handles) giveBack(handle string) {
-	if !h.wrong && len(handle) == 4 {
-		h.back = append(h.back, binary.BigEndian.Uint32([]byte(handle)))
-	}
+	h.giveOut()
 }
 
 // begin notes a request that goes out. With Session.mu held.
@@ -145,13 +159,15 @@ func (h *handles) end(c *Call, err error) {
 		if err == nil {
 			// Exactly the handles that were asked for before have been given out before: none of them was this one.
 			c.asForeseen = !h.wrong && c.text == c.foreseen && c.takenBefore == h.taken
-			c.untouched = c.asForeseen || h.peekAt[c.text] == 0 && h.peekEnded[c.text] < c.began
+			// Else a READDIR for another directory may have taken names, if one with this handle was answered after this OPENDIR went out.
+			noPeeks := h.peekAt[c.text] == 0 && h.peekEnded[c.text] < c.began
+			c.untouched = c.asForeseen || noPeeks
 			h.take(c.text)
 		}
 	case c.closes != "":
 		h.closing--
 		h.moved(c, err)
-		if err != ErrAbandoned {
+		if err != ErrAbandoned && !h.wrong {
 			h.giveBack(c.closes) // OpenSSH gives the number free also where close(2) had an error
 		}
 	case c.peeks != "":
