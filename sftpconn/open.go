@@ -108,7 +108,14 @@ func (o *opening) try(ctx context.Context, ch *channel, again bool) error {
 	return err
 }
 
-// openFlight holds the requests of one try, in the order in which they go out; those that are not needed are nil.
+// openFlight holds the requests of one try, in the order in which they go out; those that are not needed are nil. Beside the OPEN, and the READ
+// where the beginning of the file is wanted, these are:
+//
+//	opens what is there                        before; nothing where links are followed
+//	cuts what is there                         after; nothing where links are followed
+//	makes it, or opens what is there           before (which tells whether it was made), after
+//	the same, and sets its bits (SetPerm)      chmod, after
+//	makes it (EXCL)                            after
 type openFlight struct {
 	before  *session.Call // LSTAT
 	open    *session.Call
@@ -149,29 +156,16 @@ func (o *opening) send(ch *channel) openFlight {
 func (o *opening) open(ctx context.Context, ch *channel) error {
 	fl := o.send(ch)
 	defer fl.head.drop()
-	var found Attr
 	var beforeErr error
 	if fl.before != nil {
-		if beforeErr = ch.wait(ctx, fl.before); beforeErr == nil {
-			found = fl.before.Attr()
-		}
+		beforeErr = ch.wait(ctx, fl.before)
 	}
 	err := ch.wait(ctx, fl.open)
 	if err != nil {
-		closeWhenOpen(o.c, ch, fl.open)
-		for _, call := range []*session.Call{fl.chmod, fl.after} {
-			if call != nil {
-				call.Abandon()
-			}
-		}
-		o.absent = o.absent || isAbsent(beforeErr) && wasSent(err)
-		if isLost(beforeErr) {
-			return beforeErr // it was this request that the server was working on
-		}
-		return err
+		return o.notOpened(ch, fl, beforeErr, err)
 	}
 	o.f, o.ch, o.handle = newFile(o.c, o.r, ch, fl.open), ch, fl.open.Handle()
-	first, unseen := !o.absent, false
+	first := !o.absent                         // no earlier OPEN can have made the file
 	o.absent = o.absent || isAbsent(beforeErr) // if the rest of the flight is lost, the next try knows that the file is new
 	if fl.chmod != nil {
 		if err := ch.wait(ctx, fl.chmod); err != nil {
@@ -181,16 +175,9 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	if beforeErr != nil && (!fl.changes || !refused(beforeErr)) {
 		return seen(beforeErr)
 	}
-	if fl.after != nil {
-		err := ch.wait(ctx, fl.after)
-		switch unseen = isAbsent(err) && o.creates() && !ordered(ch.s); {
-		case unseen:
-			found = o.asMade()
-		case err != nil:
-			return seen(err)
-		case fl.before == nil || beforeErr != nil || o.r.Pflags&session.OpenTrunc != 0:
-			found = fl.after.Attr()
-		}
+	found, unseen, err := o.attributes(ctx, ch, fl, beforeErr)
+	if err != nil {
+		return seen(err)
 	}
 	if o.f.head, o.f.looked, err = fl.head.finish(ctx, fl.open); err != nil {
 		return seen(err)
@@ -202,6 +189,43 @@ func (o *opening) open(ctx context.Context, ch *channel) error {
 	}
 	o.found(found, made)
 	return nil
+}
+
+// notOpened ends a try whose OPEN has failed with err, and returns its error; beforeErr is that of fl.before.
+func (o *opening) notOpened(ch *channel, fl openFlight, beforeErr, err error) error {
+	closeWhenOpen(o.c, ch, fl.open)
+	for _, call := range []*session.Call{fl.chmod, fl.after} {
+		if call != nil {
+			call.Abandon()
+		}
+	}
+	o.absent = o.absent || isAbsent(beforeErr) && wasSent(err)
+	if isLost(beforeErr) {
+		return beforeErr // it was this request that the server was working on
+	}
+	return err
+}
+
+// attributes returns those of what was opened: from before the OPEN where it was there then and has kept its content, else from after it. unseen
+// says that the server shows a file that was made only when it is closed. beforeErr is the error of fl.before.
+func (o *opening) attributes(ctx context.Context, ch *channel, fl openFlight, beforeErr error) (found Attr, unseen bool, err error) {
+	known := fl.before != nil && beforeErr == nil
+	if known {
+		found = fl.before.Attr()
+	}
+	if fl.after == nil {
+		return found, false, nil
+	}
+	err = ch.wait(ctx, fl.after)
+	switch unseen = isAbsent(err) && o.creates() && !ordered(ch.s); {
+	case unseen:
+		return o.asMade(), true, nil
+	case err != nil:
+		return found, false, err
+	case !known || o.r.Pflags&session.OpenTrunc != 0:
+		found = fl.after.Attr()
+	}
+	return found, false, nil
 }
 
 // asMade returns what a new file should look like, for servers that show it only when it is closed because they keep whole objects.
