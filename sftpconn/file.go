@@ -2,7 +2,6 @@ package sftpconn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -104,83 +103,6 @@ func (f *File) begin(ch *channel, full bool, open func(h *handle) (string, error
 		close(h.done)
 	}
 	return h
-}
-
-// purpose is what a request on an open file is for, which says what channel it is to go to.
-type purpose int
-
-const (
-	forData    purpose = iota // a READ or WRITE: not on the channel of names if there is another
-	forSmall                  // answered at once: on the channel of names if the file is open there
-	forLengthy                // moves no data and may take the server long (fsync): as forData
-)
-
-// use returns an open handle that is good for direction dir and, if possible, on a channel that suits why. It comes with a reference,
-// which drop gives back. Where the file is open nowhere, it is opened again first.
-func (f *File) use(ctx context.Context, dir int, why purpose) (*handle, error) {
-	var lost losses
-	for {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		f.mu.Lock()
-		if err := f.over(); err != nil {
-			f.mu.Unlock()
-			return nil, err
-		}
-		f.purge()
-		if h := f.best(dir, why, nil); h != nil {
-			h.refs++
-			if why == forData {
-				f.widen(dir)
-			}
-			f.mu.Unlock()
-			return h, nil
-		}
-		changed, next := f.c.whenChanged(), f.openingHandle(dir)
-		f.mu.Unlock()
-		if next == nil {
-			var err error
-			if next, err = f.reopen(ctx); err != nil {
-				return nil, err
-			}
-		}
-		select {
-		case <-next.done:
-		case <-changed: // its channel may be stuck
-			if !next.ch.over() {
-				continue
-			}
-			// The opening ends with its session. Wait for that, so that the loss is counted below.
-			select {
-			case <-next.done:
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
-			}
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		f.mu.Lock()
-		err := next.err
-		f.mu.Unlock()
-		if err != nil && !isLost(err) && !errors.Is(err, errStripe) {
-			return nil, err
-		}
-		if !errors.Is(err, errStripe) && lost.tooMany(err, lossesFile) {
-			return nil, f.c.giveUpOn("reopen", f.r.Path(), err)
-		}
-	}
-}
-
-// openingHandle returns a handle that is being opened and fits. It returns nil where there is none, or only one on a channel that is
-// stuck: then names have another channel, on which the file can be opened. With mu held.
-func (f *File) openingHandle(dir int) *handle {
-	for ch, h := range f.handles {
-		if h.fits(dir) && !ch.stuck.Load() {
-			return h
-		}
-	}
-	return nil
 }
 
 // over returns why the file can't be used any more; nil where it can. With mu held.
