@@ -66,7 +66,7 @@
 // what its channels carry (crowd), the link opens further channels in the background (grow), and a further
 // link is made where the user allows several (addLink). A file that moves much is then opened on the
 // channels that there are (widen, stripe), and each new handle must prove to be of the same file
-// (identity.go). Channels that nobody uses are closed again (shrink). Where the server grants no more
+// (identity.go, moving.go). Channels that nobody uses are closed again (shrink). Where the server grants no more
 // channels and something else needs one, a bulk channel is given up for it (yield).
 //
 // # Words

@@ -12,7 +12,7 @@ import (
 // SFTP has no inode numbers: only the attributes show whether two handles are of one
 // file. A file that is only read stands still, so all its attributes must be equal, and
 // its mtime must be one that a file which has replaced it can't have. A file that is
-// written moves (its size and mtime grow). A handle whose file moves in the same way is
+// written moves (its size and mtime grow; moving.go). A handle whose file moves in the same way is
 // of the same file: another file of the same size and mtime would stand still.
 
 const (
@@ -25,16 +25,6 @@ const (
 	// leftAloneFor is how long, in seconds, a file must have been unchanged when it was
 	// opened. A file that replaces it afterwards then has another mtime (in whole seconds).
 	leftAloneFor = 2
-
-	// It is checked after motionFirst whether a file that is written has moved, and then
-	// each time after twice as long, up to motionMost: its mtime moves once a second. From
-	// motionLook on the server is asked for that.
-	motionFirst = 5 * time.Millisecond
-	motionLook  = 80 * time.Millisecond
-	motionMost  = 1280 * time.Millisecond
-
-	// glancesMost is the most looks at a file while its OPEN is unanswered.
-	glancesMost = 12
 )
 
 var errDiffers = errors.New("what has its name now looks different")
@@ -98,130 +88,6 @@ func (f *File) sentAt() int64 { return f.sent.Unix() + f.c.clockAhead.Load() }
 // learnClock compares the server's clock with ours, by the mtime of a file that was just made.
 func (c *Conn) learnClock(made Attr) {
 	c.clockAhead.Store(int64(made.Mtime) - time.Now().Unix())
-}
-
-// findMoving opens the file at name for writing on ch, where the file is being written.
-// What is found must move with the open file: at first it is shorter or older than that
-// becomes, and a moment later no more. id and error are as with findStill.
-func (f *File) findMoving(ch *channel, name string) (string, error) {
-	if err := f.regular(ch, name); err != nil {
-		return "", err
-	}
-	begun := time.Now()
-	_, before := f.reach()
-	open := ch.s.OpenFile(name, f.r.Pflags&^onlyOnce, Attr{})
-	look := lookBehind(ch, open)
-	watched := f.watch(ch, open)
-	err := f.waitOpen(ch, name, open, stripeLimit)
-	glances := <-watched
-	if err != nil {
-		return "", err
-	}
-	id := open.Handle()
-	first, err := f.lookedBehind(ch, open, look)
-	if err != nil {
-		return id, err
-	}
-	if first.Size >= uint64(before) && open.AsForeseen() && f.movedMeanwhile(ch, first, glances) {
-		return id, nil
-	}
-	for pause := motionFirst; pause <= motionMost; pause *= 2 {
-		// An acknowledged write shows how long the file is, without a look.
-		known := first
-		if _, acked := f.reach(); acked > max(before, first.Size) {
-			known.Size = acked
-			return id, f.hasMoved(ch, id, known, begun)
-		}
-		if pause >= motionLook {
-			begun = time.Now()
-			var err error
-			if known, err = f.look(); err != nil {
-				return id, err
-			}
-			if follows(first, known) && (known.Size > first.Size || known.Mtime > first.Mtime) {
-				return id, f.hasMoved(ch, id, known, begun)
-			}
-		}
-		select {
-		case <-time.After(pause):
-		case <-ch.s.Done():
-			return id, ch.s.Err()
-		}
-	}
-	return id, errors.New("it does not move, and so may be another")
-}
-
-// glance is a look at a file through the handle that its OPEN is foreseen to get.
-type glance struct {
-	call  *session.Call
-	acked uint64 // how far the file was sure to be written when it was sent
-	at    time.Time
-}
-
-// watch looks at a file on ch again and again while its OPEN is unanswered, if the handle can be foreseen. So the proof that it moves,
-// which would come a round trip after the answer to OPEN, comes soon after it.
-func (f *File) watch(ch *channel, open *session.Call) <-chan []glance {
-	watched := make(chan []glance, 1)
-	id := open.Foreseen()
-	if id == "" {
-		watched <- nil
-		return watched
-	}
-	pause := max(motionFirst, ch.link.rtt.get()/glancesMost)
-	watching := f.c.spawn(func() {
-		var glances []glance
-		defer func() { watched <- glances }()
-		timer := time.NewTicker(pause)
-		defer timer.Stop()
-		for range glancesMost {
-			select {
-			case <-timer.C:
-			case <-open.Done():
-				return
-			}
-			_, acked := f.reach()
-			glances = append(glances, glance{ch.s.Fstat(id), acked, time.Now()})
-		}
-	})
-	if !watching {
-		watched <- nil
-	}
-	return watched
-}
-
-// movedMeanwhile reports whether the first glance that shows a longer file than at first shows it as long as ours was at that moment.
-func (f *File) movedMeanwhile(ch *channel, first Attr, glances []glance) bool {
-	for _, g := range glances {
-		if ch.wait(f.c.ctx, g.call) != nil {
-			return false
-		}
-		if now := g.call.Attr(); now.Size > first.Size {
-			known := first
-			known.Size = g.acked
-			return now.Size >= g.acked && f.isAt(known, now, g.at)
-		}
-	}
-	return false
-}
-
-// hasMoved fails unless the file of handle id looks as known by now, which it did not at
-// first, or further on by no more than what was written since.
-func (f *File) hasMoved(ch *channel, id string, known Attr, since time.Time) error {
-	stat := ch.s.Fstat(id)
-	if err := ch.wait(f.c.ctx, stat); err != nil {
-		return err
-	}
-	if !f.isAt(known, stat.Attr(), since) {
-		return errDiffers
-	}
-	return nil
-}
-
-// isAt reports whether a file that looked as known at the time since, and was then written as ours was, may look as now.
-func (f *File) isAt(known, now Attr, since time.Time) bool {
-	passed := uint32(time.Since(since)/time.Second) + leftAloneFor
-	end, _ := f.reach()
-	return follows(known, now) && now.Size <= max(end, known.Size) && now.Mtime <= known.Mtime+passed
 }
 
 // look returns the attributes, through a handle that is sure to be of the file.
