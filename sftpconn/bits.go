@@ -5,6 +5,25 @@ import "sshmount/sftpconn/session"
 // Some permission bits this side sets by itself: those that a new file lacks (chmodLater), and those that a reopening has replaced for a
 // moment (openAgain). If a program sets others meanwhile, those count. So each request that sets bits is sent under bitsMu: either it
 // goes out before the look, which then sees what it does, or it is noted.
+//
+// A new file (chmodLater) needs three calls:
+//
+//	owe          with the FSETSTAT of the wished bits in place of a look
+//	unlessSet    only where the line was lost: the wished bits once more, unless a program has set others since owe
+//	leave
+//
+// A reopening (findAt) needs more, as it may be cut off at any request, and begun anew by another one:
+//
+//	owe          with a look at the name
+//	asOwed       the bits that the look has found, put right where an earlier reopening has widened them
+//	(OPEN)       denied, only then take, and OPEN once more
+//	take         with the request that widens the bits
+//	repay        with the request that gives them back; it sends none where nothing was taken
+//	repaid       that was answered. Where it was lost, the bits stay taken, and the next owe begins anew
+//	leave        the file is through; it stays noted where its bits are still taken and it is open
+//
+// disown ends it for a file that is being closed, at any point. setBits, for what a program sets, and owes and owesBeside, for who looks at the
+// bits, may come at any time.
 
 // owing are bits that this side is about to give to a file. All of it is guarded by Conn.bitsMu.
 type owing struct {
