@@ -4,15 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sshmount/cmd/sshmount/control"
-	"sshmount/cmd/sshmount/mountpoint"
-	"sshmount/fusefs"
 )
 
 const (
@@ -93,51 +87,17 @@ func (m *mount) end(w umountWish) (outcome control.Outcome, ended bool) {
 		}
 	}
 	w.force = w.force || m.hurry // a signal that came meanwhile is the wish for an end at any cost
-	err := m.fuse.Unmount(false)
-	switch {
-	case errors.Is(err, fusefs.ErrPassed), errors.Is(err, fusefs.ErrNotInPlace):
-		if !w.force {
-			return control.Outcome{Busy: true, Error: oneLine(err, failed, late), Unsaved: failed != nil}, false
-		}
-		m.log.Warn("the mount stays, dead, until it is taken away", "reason", err)
+	fate, answer := m.takeAway(w, failed, late)
+	switch fate {
+	case stays:
+		return answer, false
+	case dead:
 		return m.finish(failed, late, time.Until(deadline)), true
-	case errors.Is(err, fusefs.ErrDetached):
-		m.log.Info("the mount is detached, and somebody else has done it")
-	case err != nil:
-		busy := errors.Is(err, unix.EBUSY)
-		switch {
-		case w.lazy || w.force: // it is detached
-		case busy:
-			return m.inUse(failed, late), false
-		default:
-			return control.Outcome{Unsaved: failed != nil, Error: oneLine(fmt.Errorf("it cannot be unmounted, and stays: %w", err), failed, late)}, false
-		}
-		if busy {
-			m.log.Warn("the mount is in use; it is detached", "by", cmp.Or(strings.Join(mountpoint.Users(m.set.Mountpoint), ", "), "nobody who can be seen now"))
-		} else {
-			m.log.Warn("the mount cannot be unmounted; it is detached", "error", err)
-		}
-		if err := m.fuse.Unmount(true); err != nil {
-			m.log.Error("cannot detach the mount", "error", err)
-			if !w.force {
-				return control.Outcome{Error: err.Error()}, false
-			}
-		}
 	}
 	if m.await(w, failed, late) {
 		deadline = time.Now().Add(m.set.DrainTimeout) // programs went on writing for as long as they liked
 	}
 	return m.finish(failed, late, time.Until(deadline)), true
-}
-
-// inUse is the answer where programs hold the mount.
-func (m *mount) inUse(failed, late error) control.Outcome {
-	text := fmt.Sprintf("%s is in use", m.set.Mountpoint)
-	if users := mountpoint.Users(m.set.Mountpoint); len(users) > 0 {
-		text += " by " + strings.Join(users, ", ")
-	}
-	use := errors.New(text + "; end what uses it, or detach it with --lazy")
-	return control.Outcome{Busy: true, Unsaved: failed != nil, Error: oneLine(use, failed, late)}
 }
 
 // await waits for the kernel to let go of the mount. Programs that have files of a
@@ -149,14 +109,14 @@ func (m *mount) await(w umountWish, failed, late error) (inPeace bool) {
 	if w.force {
 		patience = lastPatience
 	}
-	select {
+	select { // most mounts are gone at once
 	case <-m.gone:
 		return false
 	case <-time.After(m.patience(patience)):
 	case <-m.signals:
 		m.hurry = true
 	}
-	for !w.force && !m.hurry {
+	for !w.force && !m.hurry { // programs are left in peace; each wish is answered, and the next one waited for
 		o := control.Outcome{Detached: true, Error: oneLine(failed, late), Unsaved: failed != nil}
 		w.reply(o)
 		m.replyToLater(o)
@@ -237,14 +197,7 @@ func (m *mount) closeCache() error {
 // unsaved, and why. waited is the late of an earlier drain, or nil: where no time is
 // left for this one, its reason is repeated.
 func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) {
-	over := timeOver(timeout)
-	switch {
-	case m.hurry:
-		timeout, over = 0, errHurried
-	case timeout <= 0 && waited != nil:
-		over = errors.Unwrap(waited)
-	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), max(timeout, 0), over)
+	ctx, cancel := m.drainTime(timeout, waited)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -284,6 +237,18 @@ func (m *mount) drain(timeout time.Duration, waited error) (failed, late error) 
 			m.later = append(m.later, w)
 		}
 	}
+}
+
+// drainTime makes the context of a drain, whose cause says why the drain was cut short.
+func (m *mount) drainTime(timeout time.Duration, waited error) (context.Context, context.CancelFunc) {
+	over := timeOver(timeout)
+	switch {
+	case m.hurry:
+		timeout, over = 0, errHurried
+	case timeout <= 0 && waited != nil:
+		over = errors.Unwrap(waited)
+	}
+	return context.WithTimeoutCause(context.Background(), max(timeout, 0), over)
 }
 
 // unsaved reports whether anything is unsaved.
