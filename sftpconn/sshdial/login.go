@@ -23,40 +23,50 @@ const methodsInOrder = "gssapi-with-mic,hostbased,publickey,keyboard-interactive
 
 // login is the authentication on one connection. Its methods run on the one
 // goroutine of the SSH handshake.
+//
+// The SSH library calls choose before each attempt, and then the method that it has
+// returned. It does not say how an attempt has ended, but what the server accepts next,
+// and which methods have succeeded: a refusal is seen at the next call.
 type login struct {
-	cfg           *hostConfig
-	ask           *asker
-	patience      *patience
-	step          time.Duration
-	kept          *secrets
-	ssh           bool // the system's ssh is installed: a login that the native client can't do may be left to it
-	passwordGiven bool // the password was given beforehand: it is tried once with each method, and no other is asked for
-	hostKey       *hostKeyCheck
+	cfg      *hostConfig
+	ask      *asker
+	patience *patience
+	step     time.Duration
+	kept     *secrets
+	hostKey  *hostKeyCheck
+	line     *gatherConn
 
+	// Where it ends.
+	fatal    error  // the user has broken off the login
+	ssh      bool   // the system's ssh is installed: a login that the native client can't do may be left to it
+	handOver string // why the login is handed over to the system's ssh before the user is asked; "" where it is not
+	refused  bool   // no method is left
+
+	// Keys. They are loaded when the server first accepts some.
 	keys       *keyring
 	agent      net.Conn // nil where there is none
-	identities []identity
 	loaded     bool
+	identities []identity // those that are still to be offered
+	lastKey    string     // the public key offered last
 
-	passwordTries, kbdTries int
-	passwordSent            bool   // the kept password was tried, and is not tried again
-	typed                   []byte // the password that was sent last
-	answers                 map[string][]byte
-	givenInKbd              bool // the kept password has answered a question of keyboard-interactive
-	keptSent                bool // the present method has sent a kept password or answer
-	keptRefused             bool // a method that has sent one was refused
+	// Passwords, and the answers of keyboard-interactive. Those that are kept, from an earlier login or given beforehand, are tried first,
+	// and once.
+	passwordGiven           bool              // the password was given beforehand: it is tried once with each method, and no other is asked for
+	passwordTries, kbdTries int               // passwords that the user has typed; attempts of keyboard-interactive, of either kind
+	passwordSent            bool              // the kept password was tried, by the method of passwords
+	givenInKbd              bool              // and as an answer of keyboard-interactive
+	keptSent                bool              // the present attempt has sent a kept password or answer
+	keptRefused             bool              // an attempt that has sent one was refused
+	typed                   []byte            // the password that was sent last
+	answers                 map[string][]byte // of the last attempt of keyboard-interactive, by question
 
+	// What was done, for choose, and for the message where the login is refused.
 	last     string   // the method used last
-	lastKey  string   // the public key offered last
-	offered  []string // keys that were offered
-	tried    []string // methods other than publickey that were tried
 	accepted []string // methods that the server accepts, as it has said last
 	partial  []string // methods that have succeeded, but are not enough
+	offered  []string // keys that were offered
+	tried    []string // methods other than publickey that were tried
 	notes    []string // what went wrong on our side
-	refused  bool     // no method is left
-	line     *gatherConn
-	fatal    error  // the user has broken off the login
-	handOver string // why the login is handed over to the system's ssh before the user is asked; "" where it is not
 }
 
 func (l *login) close() {
@@ -66,16 +76,16 @@ func (l *login) close() {
 	wipe(l.typed)
 }
 
-// choose is the ssh.ClientAuthCallback: it picks the next method.
+// choose is the ssh.ClientAuthCallback: it picks the next method, the first of those that the user prefers, and the server accepts, with which
+// anything is left to try.
 func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	l.patience.restart(l.step)
 	if l.line.ended.Load() {
 		// The library asks for the next method also when the line broke during the last one, which is no refusal.
 		return nil, errors.New("the connection ended during the login")
 	}
-	if l.keptSent && len(ctx.PartialSuccessMethods) == len(l.partial) {
-		l.keptRefused = true
-	}
+	lastRefused := len(ctx.PartialSuccessMethods) == len(l.partial)
+	l.keptRefused = l.keptRefused || l.keptSent && lastRefused
 	l.keptSent = false
 	l.accepted, l.partial = ctx.AllowedMethods, ctx.PartialSuccessMethods
 	if err := l.over(); err != nil {
@@ -89,15 +99,7 @@ func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		if !slices.Contains(ctx.AllowedMethods, name) {
 			continue
 		}
-		var m ssh.AuthMethod
-		switch name {
-		case "publickey":
-			m = l.publicKey()
-		case "keyboard-interactive":
-			m = l.keyboardInteractive()
-		case "password":
-			m = l.password()
-		}
+		m := l.next(name)
 		if err := l.over(); err != nil {
 			return nil, err
 		}
@@ -108,6 +110,19 @@ func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	}
 	l.refused = true
 	return nil, errors.New("no way to log in is left")
+}
+
+// next is the next attempt with the method of that name; nil where none is left.
+func (l *login) next(name string) ssh.AuthMethod {
+	switch name {
+	case "publickey":
+		return l.publicKey()
+	case "keyboard-interactive":
+		return l.keyboardInteractive()
+	case "password":
+		return l.password()
+	}
+	return nil
 }
 
 // publicKey offers the next key; nil where none is left.
