@@ -71,6 +71,27 @@
 // for them (scarce.go). For the same reason creations that were answered beforehand may have to wait
 // (fileroom.go).
 //
+// # Words
+//
+//   - stamp: the state of a node, or of a name, before a question goes out. A change made here since then has
+//     crossed with the answer (refresh.go). A rename has: the answer is strayed (rename.go).
+//   - turn: of a change, its place among those that concern the same names (queue.go, turn.go).
+//   - sure: of a change, its outcome is known before the server has answered; of a name, that it is still its
+//     node's own (hardlink.go).
+//   - there: what the server has at a name, where that differs from the tree (there.go). settle has the tree show
+//     it when nothing is under way at the name any more.
+//   - doubt, distrust: of a name, a listing or content, to have the next question go to the server; distrustName has
+//     the kernel ask as well.
+//   - signature: size and mtime, by which contents are told apart (version.go); racy where they might not tell.
+//   - dirty: of a file, with bytes or times that the server has not acknowledged. untold: written, and the server has not
+//     told size and mtime since (written.go).
+//   - kept: a remote file that is left open for the next open (kept.go).
+//   - ahead: content that was fetched before anybody has asked for it (ahead.go).
+//   - gone, replaced, supplanted: what had a name has it no more; something else may have it now; something else was
+//     found to have it while the file is open here (attr.go, supplanted.go).
+//   - room: of the server, for one more open file (fileroom.go). The backlog is the room for changes (change.go).
+//   - told: of the kernel, the size that it was given last (told.go).
+//
 // # Goroutines
 //
 // Those counted by Cache.wg end with Cache.ctx, and Close waits for them: the fetch of a listing, what is

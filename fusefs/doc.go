@@ -32,6 +32,13 @@
 // For the same reason a process that serves a mount must never use files below its
 // mount point: it would wait in the kernel for an answer of its own.
 //
+// # Words
+//
+//   - notice: what the kernel is sent without having asked, to have it forget pages, attributes or a name (notify.go).
+//   - operation: one request of the kernel, as the context of what is done for it (interrupt.go).
+//   - admitted: of a request, that its caller may use the mount, and its node is known.
+//   - postponed: of an OPEN, answered with ESTALE to have the kernel ask for the size, and then send it again (postponed.go).
+//
 // # Interrupts
 //
 // The kernel says once that a waiting program got a signal, and not which one.

@@ -80,6 +80,13 @@
 //   - deadly: the offset from which on a WRITE ends its session (losses.go).
 //   - doubt: a change of names that was sent and not answered (doubt.go).
 //   - owing: permission bits that this side has still to give to a file (bits.go).
+//   - turn: the place of a read or write among those of its file, by the order in which callers asked (turn.go).
+//   - yield: to close a bulk channel, so that the server grants another one in its place (yield.go).
+//   - still, moving: of a file, that is only read, or that is being written; its further handles prove by that to
+//     be of the same file (identity.go, moving.go).
+//   - drain: to send little for a moment, so that the line's queues run empty, and the smallest round trip shows
+//     (rtt.go). stretch: by how much more than rate × smallest round trip is in flight (rate.go).
+//   - lend: to let data use part of the channel of names (pressure.go).
 //   - stuck: of a channel on which the server does not finish a request. Such a channel of names becomes a
 //     former one (stuck.go).
 //   - closing: a file that is about to be closed, or whose CLOSE is not answered. Servers that answer out of

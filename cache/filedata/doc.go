@@ -41,6 +41,21 @@
 // be delivered go to Options.Lost, and their error to all open handles (landed). A flush waits until the
 // epoch in which it was called, and those before, are over (flushed, epoch.go).
 //
+// # Words
+//
+//   - extent: bytes that were written, and are not acknowledged (extent.go); span: bytes that were read, or are
+//     being read (clean.go). The blocks of a handle are its spans, shared with the handles of the same time
+//     (blocks.go).
+//   - epoch: what was written between two events that concern all that was written before: a flush, or times
+//     that are to be set (epoch.go). It is sealed by that event.
+//   - due: of an extent, to be sent now; the others wait for more to merge with.
+//   - dirty: of a file, with epochs that are not over; of bytes, not acknowledged.
+//   - barred: of a file, while its content is changed as a whole: nothing is written to it (truncate.go).
+//   - unclaimed: of a span, with no handle that may come for it (budget.go).
+//   - divided: of a file, with handles that read what it was before it changed (blocks.go).
+//   - short: of a file, that it ends before the size that the server tells.
+//   - stream: reads that go forward through a file (stream.go).
+//
 // # Memory
 //
 // All bytes live in counted, pooled buffers; a read hands out slices of them

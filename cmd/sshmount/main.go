@@ -11,6 +11,16 @@
 // terminal until that says that programs can use the mount, or why not
 // (background.go). With -f there is only one.
 //
+// # Words
+//
+//   - wish: somebody's request to end the mount (wish.go). hurry: a signal came while it was ending, and nothing is waited
+//     for any more.
+//   - drain: to wait until everything is saved. What it leaves is failed, where it can't be saved, or late, where the time
+//     was over (late.go).
+//   - detached: of a mount, out of sight of programs, but for those that have files of it open (umount -l).
+//   - dead: of a mount that is still in sight and not served.
+//   - rescued: written to files of this machine, as it could not be saved.
+//
 // # The end of a mount
 //
 // One goroutine, in serveUntilEnded, ends the mount; nothing else does. Signals,

@@ -22,6 +22,16 @@
 // Session.mu guards the state of the session and of its calls. No other lock is
 // taken under it, and it is not held while bytes move.
 //
+// # Words
+//
+//   - call: one request, and its answer.
+//   - foreseen: of a handle, used in requests that go out before the OPEN or OPENDIR is answered, which should
+//     give it out (handles.go).
+//   - peek: a READDIR with a handle that is only foreseen. An OPENDIR is untouched where no peek for another directory
+//     can have taken names from it.
+//   - unread: of a CLOSE, that its directory was not read to the end.
+//   - abandoned: of a call, that nobody waits for its answer any more.
+//
 // # What the server is trusted with
 //
 // Nothing. A length is checked before memory is asked for, and before a byte

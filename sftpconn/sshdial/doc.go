@@ -15,6 +15,13 @@
 // for what it lacks (compression, GSSAPI, PKCS#11, …) the system's ssh is run
 // instead, and one log line says why.
 //
+// # Words
+//
+//   - route: the way to the server as its hops, in order, as the configuration has them now (route.go, way.go).
+//   - given: a password that the user has passed beforehand; kept: what has worked at an earlier login, or was given.
+//   - handed over: of a login, that it is left to the system's ssh, because that can do what this client lacks.
+//   - patience: the time limit of a login, which stands still while the user is asked.
+//
 // # Time and questions
 //
 // The time limit of a login (ConnectTimeout) runs only while the server is being
