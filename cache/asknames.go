@@ -95,7 +95,7 @@ func (c *Cache) askNames(ctx context.Context, n *Node, h *Handle, want func(plac
 	}
 	for _, q := range list {
 		all.Go(func() {
-			if q.err = c.settled(ctx, q.path); q.err == nil {
+			if q.err = c.waitForChangesAt(ctx, q.path); q.err == nil {
 				q.attr, q.err = c.statPath(ctx, q.path)
 			}
 		})

@@ -80,7 +80,7 @@ func (c *Cache) othersSet(n *Node, a session.Attr, fresh bool) {
 			ours := fresh && (f.written.untold || f.version.known && f.version.own)
 			c.markOwn(f, signatureOf(n.attr))
 			f.version.known, f.version.racy = ours, f.version.racy || n.attr.Size <= cheapAgain
-			f.written.settle()
+			f.written.end()
 		}
 	}
 }

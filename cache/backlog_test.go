@@ -20,12 +20,12 @@ func TestAsyncAChangeThatWaitedFollowsARenameOfItsDirectory(t *testing.T) {
 	}
 	r.list(r.Root())
 	for range maxBacklog {
-		r.queue.room <- struct{}{}
+		r.queue.backlog <- struct{}{}
 	}
 	renamed, made := make(chan error, 1), make(chan error, 1)
 	go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false) }()
 	waiting := func(n int) func() bool {
-		return func() bool { return parkedIn("takeRoom") == n }
+		return func() bool { return parkedIn("takeBacklog") == n }
 	}
 	waitFor(t, "the rename waits for room", waiting(1))
 	go func() {
@@ -33,12 +33,12 @@ func TestAsyncAChangeThatWaitedFollowsARenameOfItsDirectory(t *testing.T) {
 		made <- err
 	}()
 	waitFor(t, "the directory waits behind it", waiting(2))
-	<-r.queue.room
+	<-r.queue.backlog
 	if err := <-renamed; err != nil {
 		t.Fatal(err)
 	}
 	for range maxBacklog - 1 {
-		<-r.queue.room
+		<-r.queue.backlog
 	}
 	if err := <-made; err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestAsyncAReleaseDoesNotWaitForRoomInTheBacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range maxBacklog {
-		r.queue.room <- struct{}{}
+		r.queue.backlog <- struct{}{}
 	}
 	released := make(chan struct{})
 	go func() {
@@ -76,7 +76,7 @@ func TestAsyncAReleaseDoesNotWaitForRoomInTheBacklog(t *testing.T) {
 		t.Error("it waits")
 	}
 	for range maxBacklog {
-		<-r.queue.room
+		<-r.queue.backlog
 	}
 	<-released
 	if err := r.Sync(ctxOf(t)); err != nil {

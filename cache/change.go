@@ -59,14 +59,14 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	ch.sure = ch.sure && c.o.Async
 	room := ch.sure && !ch.free
 	if room {
-		if err := q.takeRoom(ctx); err != nil {
+		if err := q.takeBacklog(ctx); err != nil {
 			return true, withErrno(ch.op, "", err)
 		}
 	}
 	p, before, err := q.register(ctx, ch)
 	switch {
 	case err != nil && room:
-		<-q.room
+		<-q.backlog
 		return true, err
 	case err != nil:
 		return true, err
@@ -82,24 +82,24 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 		c.doubt(&p.change)
 		q.leave(p)
 		if room {
-			<-q.room
+			<-q.backlog
 		}
 		return true, ended
 	}
 	return false, nil
 }
 
-// takeRoom waits for room in the backlog, and takes it.
-func (q *queue) takeRoom(ctx context.Context) error {
+// takeBacklog waits for room in the backlog, and takes it.
+func (q *queue) takeBacklog(ctx context.Context) error {
 	select {
-	case q.room <- struct{}{}:
+	case q.backlog <- struct{}{}:
 		return nil
 	default:
 	}
 	ctx, stop := q.c.bounded(ctx)
 	defer stop()
 	select {
-	case q.room <- struct{}{}:
+	case q.backlog <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -237,7 +237,7 @@ func unanswered(err error) bool {
 // runAnswered runs, in the background, a change whose program has its answer already. before are the earlier ones that it must wait for.
 func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) {
 	if !p.free {
-		defer func() { <-q.room }()
+		defer func() { <-q.backlog }()
 	}
 	defer q.leave(p)
 	defer q.c.endChange(p)

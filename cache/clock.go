@@ -17,22 +17,22 @@ func (c *Cache) learnClock(a session.Attr, sent time.Time) {
 	}
 	told := time.Unix(int64(a.Mtime), 0)
 	least, most := time.Until(told), told.Sub(sent)+clockBlur*time.Second
-	if was := c.ahead(); !c.clockKnown.Load() || was < least || was > most {
+	if was := c.clockAhead(); !c.clockKnown.Load() || was < least || was > most {
 		c.clock.CompareAndSwap(int64(was), int64(least))
 	}
 	c.clockKnown.Store(true)
 }
 
-// ahead is by how much the server's clock is ahead of ours; 0 where that is not known.
-func (c *Cache) ahead() time.Duration { return time.Duration(c.clock.Load()) }
+// clockAhead is by how much the server's clock is ahead of ours; 0 where that is not known.
+func (c *Cache) clockAhead() time.Duration { return time.Duration(c.clock.Load()) }
 
 // serverNow is the time on the server's clock, as far as that is known, in seconds since 1970.
-func (c *Cache) serverNow() int64 { return time.Now().Add(c.ahead()).Unix() }
+func (c *Cache) serverNow() int64 { return time.Now().Add(c.clockAhead()).Unix() }
 
 // onServer is the time that the server gives to a change made here at t, as far as its clock is known. Clocks that may show the same time, as
 // far as whole seconds tell, are taken to.
 func (c *Cache) onServer(t time.Time) time.Time {
-	if ahead := c.ahead(); ahead.Abs() > clockBlur*time.Second {
+	if ahead := c.clockAhead(); ahead.Abs() > clockBlur*time.Second {
 		return t.Add(ahead)
 	}
 	return t

@@ -54,7 +54,7 @@ func TestTheServersClockIsLearntFromAWrite(t *testing.T) {
 	if err := h.Flush(ctxOf(t)); err != nil {
 		t.Fatal(err)
 	}
-	if ahead := r.ahead(); ahead.Abs() > clockBlur*time.Second {
+	if ahead := r.clockAhead(); ahead.Abs() > clockBlur*time.Second {
 		t.Errorf("the server's clock is taken to be %v ahead", ahead)
 	}
 }
@@ -105,9 +105,9 @@ func TestTheServersClockIsNotLearntFromATimeThatTheWriteHasNotChanged(t *testing
 func TestASlowAnswerDoesNotSetTheClock(t *testing.T) {
 	r := newRig(t, nil)
 	r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Unix())}, time.Now())
-	before := r.ahead()
+	before := r.clockAhead()
 	r.learnClock(session.Attr{Flags: session.HasTimes, Mtime: uint32(time.Now().Add(-10 * time.Second).Unix())}, time.Now().Add(-11*time.Second))
-	if now := r.ahead(); now != before {
+	if now := r.clockAhead(); now != before {
 		t.Errorf("the server's clock went from %v to %v ahead", before, now)
 	}
 }

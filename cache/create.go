@@ -251,6 +251,6 @@ func (c *Cache) oursSince(ctx context.Context, path string, sent time.Time) bool
 	if err != nil || withType(a)&syscall.S_IFMT != syscall.S_IFREG || a.Size != 0 {
 		return false
 	}
-	made := time.Unix(int64(a.Mtime), 0).Add(-c.ahead()).Unix()
+	made := time.Unix(int64(a.Mtime), 0).Add(-c.clockAhead()).Unix()
 	return made >= sent.Unix()-clockBlur && made <= time.Now().Unix()+clockBlur
 }

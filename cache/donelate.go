@@ -24,7 +24,7 @@ func (c *Cache) doneLate(p *pending) {
 // guessedWrong has the next question for a node's attributes go to the server, unless its times will be told or set anyway. Called with mu
 // held.
 func (c *Cache) guessedWrong(n *Node) {
-	if n.mtimeGuessed || n.sentTimes > 0 || n.isDir() && len(n.dir.there) > 0 || n.file != nil && n.file.written.unsettled() {
+	if n.mtimeGuessed || n.sentTimes > 0 || n.isDir() && len(n.dir.there) > 0 || n.file != nil && n.file.written.mtimeOpen() {
 		return
 	}
 	n.mtimeGuessed = true

@@ -274,7 +274,7 @@ func (c *Cache) otherPath(ctx context.Context, n *Node, p, asked string, absent 
 	changing := asked != p || c.path(n) != p || c.serverPath(n) != asked || c.queue.moving(ctx, p)
 	c.mu.Unlock()
 	if changing {
-		if err := c.settled(ctx, asked); err != nil {
+		if err := c.waitForChangesAt(ctx, asked); err != nil {
 			return "", withErrno("open", p, err)
 		}
 		if now := c.pathOf(n); now != "" {

@@ -36,7 +36,7 @@ func (c *Cache) openTruncated(ctx context.Context, n *Node, p string, flags uint
 		f, a, err = c.openRemote(ctx, n, p, openFlags(flags)|session.OpenTrunc|session.OpenWrite, 0, &self)
 		return err
 	}, func(fs *fileState) {
-		fs.written.settle()
+		fs.written.end()
 		fs.version.known, fs.held = false, false // nothing from before the truncation is held
 		a.Size = 0                               // a server that answers in any order may have looked before it truncated
 		c.keepAttr(n, a)

@@ -169,8 +169,8 @@ func checkName(name string) syscall.Errno {
 	return 0
 }
 
-// settled waits for the changes under way that concern a path, as long as ctx and the line allow.
-func (c *Cache) settled(ctx context.Context, p string) error {
+// waitForChangesAt waits for the changes under way that concern a path, as long as ctx and the line allow.
+func (c *Cache) waitForChangesAt(ctx context.Context, p string) error {
 	ctx, stop := c.bounded(ctx)
 	defer stop()
 	return c.queue.wait(ctx, p)

@@ -28,10 +28,10 @@ import (
 //
 // A change of a file's content as a whole bars the file before it gets its turn (attendBarred, truncate.go).
 type queue struct {
-	c     *Cache
-	count atomic.Int64  // changes pending; where it is 0 nobody has to take mu
-	slots chan struct{} // holds a token for each change that is being sent and whose program has its answer already; never closed
-	room  chan struct{} // holds a token for each change of the backlog; never closed
+	c       *Cache
+	count   atomic.Int64  // changes pending; where it is 0 nobody has to take mu
+	slots   chan struct{} // holds a token for each change that is being sent and whose program has its answer already; never closed
+	backlog chan struct{} // holds a token for each change of the backlog; never closed
 
 	mu    sync.Mutex                       // guards at, under and pending.before; comes after Cache.mu
 	at    map[string][]*pending            // the changes of each path, oldest first
@@ -41,7 +41,7 @@ type queue struct {
 // newQueue makes the empty queue of a cache.
 func newQueue(c *Cache) *queue {
 	return &queue{
-		c: c, slots: make(chan struct{}, maxUnderWay), room: make(chan struct{}, maxBacklog),
+		c: c, slots: make(chan struct{}, maxUnderWay), backlog: make(chan struct{}, maxBacklog),
 		at: map[string][]*pending{}, under: map[string]map[*pending]struct{}{},
 	}
 }

@@ -176,20 +176,20 @@ func TestAsyncARenameWaitsForAttributesAskedForByAnEarlierPath(t *testing.T) {
 	r.put("d/f", "content")
 	n := r.mustFind("d/f").Node
 	for range maxBacklog {
-		r.queue.room <- struct{}{}
+		r.queue.backlog <- struct{}{}
 	}
 	was, renamed := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, _, err := r.Setattr(ctxOf(t), n, nil, setters[0].wish())
 		was <- err
 	}()
-	waitFor(t, "the change waits for room", func() bool { return parkedIn("Setattr", "takeRoom") > 0 })
+	waitFor(t, "the change waits for room", func() bool { return parkedIn("Setattr", "takeBacklog") > 0 })
 	if err := r.Rename(ctxOf(t), r.Root(), "d", r.Root(), "e", false); err != nil {
 		t.Fatal(err)
 	}
 	r.holdRequest("SETSTAT")
 	for range maxBacklog {
-		<-r.queue.room
+		<-r.queue.backlog
 	}
 	r.waitHeld()
 	go func() { renamed <- r.Rename(ctxOf(t), r.Root(), "e", r.Root(), "g", false) }()

@@ -32,7 +32,7 @@ func (n *Node) inQuestion(a session.Attr) *Handle {
 		return nil
 	}
 	size, dirty := f.data.Size()
-	untold := f.written.unsettled()
+	untold := f.written.mtimeOpen()
 	if dirty || untold && uint64(size) == a.Size || !untold && signatureOf(a) == signatureOf(n.attr) {
 		return nil
 	}

@@ -29,7 +29,7 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 		c.applied(n, a)
 		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the new mtime hides whether what is left was changed elsewhere before
 		if _, dirty := fs.data.Size(); a.Flags&session.HasTimes != 0 && !dirty {
-			fs.written.settle()
+			fs.written.end()
 			c.markOwn(fs, signatureOf(n.attr))
 		}
 	})

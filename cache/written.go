@@ -15,7 +15,7 @@ import "sshmount/sftpconn/session"
 //	mtime asked  no     yes     nil    our size; the mtime has    the answer (noticeWritten), times set at once (othersSet): told
 //	                                   to be asked for            a write: on its way
 //
-// mtimeToCome is the state on its way, mtimeUnknown the state mtime asked (mtime.go), unsettled all but told; settle leads to told. The other
+// mtimeToCome is the state on its way, mtimeUnknown the state mtime asked (mtime.go), mtimeOpen all but told; end leads to told. The other
 // fields are independent of the state.
 type written struct {
 	untold   bool          // something was written, and the server has not told size and mtime since
@@ -27,11 +27,11 @@ type written struct {
 	times    *session.Attr // times set here that follow unacknowledged bytes to the server; nil where there are none
 }
 
-// unsettled says whether the server has still to tell, or to be given, the mtime of what was written. Called with mu held.
-func (w *written) unsettled() bool { return w.untold || w.times != nil }
+// mtimeOpen says whether the server has still to tell, or to be given, the mtime of what was written. Called with mu held.
+func (w *written) mtimeOpen() bool { return w.untold || w.times != nil }
 
-// settle notes that size and mtime of what was written are known now. Called with mu held.
-func (w *written) settle() { w.untold, w.times = false, nil }
+// end notes that size and mtime of what was written are known now. Called with mu held.
+func (w *written) end() { w.untold, w.times = false, nil }
 
 // noteWrite notes that a file is written here: its size and mtime are ours to tell until the server is asked again. doubtful says that what
 // is held of it may be out of date already: the new mtime would hide that. Called with mu held.
@@ -62,7 +62,7 @@ func (c *Cache) noticeWritten(n *Node, a session.Attr) {
 	default:
 		theirs = false
 	}
-	f.written.settle()
+	f.written.end()
 	f.data.SetRemoteSize(int64(a.Size))
 	c.markOwn(f, signatureOf(a))
 	if theirs {
@@ -97,7 +97,7 @@ const clockBlur = 2
 // It is false where the server's clock is not known. Called with mu held.
 func (c *Cache) laterThanOurs(f *fileState, a session.Attr) bool {
 	acked := f.data.LastAck()
-	return f.written.times == nil && c.clockKnown.Load() && !acked.IsZero() && int64(a.Mtime) > acked.Add(c.ahead()).Unix()+clockBlur
+	return f.written.times == nil && c.clockKnown.Load() && !acked.IsZero() && int64(a.Mtime) > acked.Add(c.clockAhead()).Unix()+clockBlur
 }
 
 // takeAcknowledged enters in a node the size, and the times set here, of a file all of whose bytes the server has acknowledged. Called with
@@ -123,7 +123,7 @@ func (c *Cache) takeAcknowledged(n *Node) {
 	n.attr.Size = uint64(size)
 	if times != nil {
 		n.attr.Atime, n.attr.Mtime = times.Atime, times.Mtime
-		f.written.settle()
+		f.written.end()
 		c.markOwn(f, signatureOf(n.attr))
 	}
 }

@@ -17,19 +17,19 @@ const (
 	listFullAnswer  = 64 // names; fewer in a first answer are taken for the whole directory (OpenSSH gives up to 100)
 )
 
-// listMost is the most names that are taken of a directory: a server may go on for ever, even with the same ones. yield has to bound the
+// listMost is the most names that are taken of a directory: a server may go on for ever, even with the same ones. take has to bound the
 // memory that they take. A variable for the tests.
 var listMost = 16 << 20
 
-// errStop carries the error of a yield out of a listing.
+// errStop carries the error of take out of a listing.
 type errStop struct{ error }
 
 // List reads a directory: OPENDIR, and READDIRs pipelined in a window of 2 growing to 32, the first in the flight of OPENDIR if its
-// handle can be foreseen. CLOSE is not waited for. yield gets the names of one answer at a time, in order, and may keep the slice. "."
-// and ".." are left out; names that no file can have here ("", with '/' or NUL, too long) are dropped, and logged. An error of yield
-// ends the listing, and is returned. A listing that a lost line interrupts starts again: the next call of yield has restart true, and
+// handle can be foreseen. CLOSE is not waited for. take gets the names of one answer at a time, in order, and may keep the slice. "."
+// and ".." are left out; names that no file can have here ("", with '/' or NUL, too long) are dropped, and logged. An error of take
+// ends the listing, and is returned. A listing that a lost line interrupts starts again: the next call of take has restart true, and
 // what it got before does not count.
-func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, restart bool) error) error {
+func (c *Conn) List(ctx context.Context, path string, take func(names []Entry, restart bool) error) error {
 	given := false
 	err := c.retry(ctx, "list", path, func(ch *channel, _ bool) error {
 		restart := given
@@ -37,7 +37,7 @@ func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, 
 			if len(names) == 0 && !restart {
 				return nil
 			}
-			err := yield(names, restart)
+			err := take(names, restart)
 			given, restart = true, false
 			if err != nil {
 				return errStop{err}
@@ -51,8 +51,8 @@ func (c *Conn) List(ctx context.Context, path string, yield func(names []Entry, 
 	return wrap(err, "list", path)
 }
 
-// list reads a directory once, on ch. At the end it calls yield with no names.
-func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]Entry) error) error {
+// list reads a directory once, on ch. At the end it calls take with no names.
+func (c *Conn) list(ctx context.Context, ch *channel, path string, take func([]Entry) error) error {
 	handle, flight, err := c.opendir(ctx, ch, path)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		}
 		if len(flight) == 0 {
 			atEnd = true
-			return yield(nil)
+			return take(nil)
 		}
 		call := flight[0]
 		flight = flight[1:]
@@ -109,7 +109,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, yield func([]
 		}
 		short = len(names) < most
 		most = len(names)
-		if err := yield(c.sound(path, names)); err != nil {
+		if err := take(c.sound(path, names)); err != nil {
 			return err
 		}
 		if size < listWindowMost && !crowded(ch.link, call) {

@@ -12,11 +12,11 @@ type meter struct {
 // add counts n bytes. With the owner's lock held.
 func (m *meter) add(now time.Time, n int64) {
 	m.total += uint64(n)
-	m.turn(now)
+	m.advance(now)
 	m.buckets[m.second%int64(len(m.buckets))] += n
 }
 
-func (m *meter) turn(now time.Time) {
+func (m *meter) advance(now time.Time) {
 	s := now.Unix()
 	for k := max(m.second+1, s-int64(len(m.buckets))+1); k <= s; k++ {
 		m.buckets[k%int64(len(m.buckets))] = 0
@@ -26,7 +26,7 @@ func (m *meter) turn(now time.Time) {
 
 // rate is the mean of the last full seconds, in bytes/s.
 func (m *meter) rate(now time.Time) float64 {
-	m.turn(now)
+	m.advance(now)
 	sum := int64(0)
 	for k, b := range m.buckets {
 		if int64(k) != m.second%int64(len(m.buckets)) {

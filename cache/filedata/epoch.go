@@ -7,7 +7,7 @@ import (
 	"sshmount/sftpconn"
 )
 
-// epoch is a stretch of a file's writes. An event that concerns all that was written before it ends one: a flush, which waits
+// epoch is a run of a file's writes. An event that concerns all that was written before it ends one: a flush, which waits
 // for those bytes, or times, which have to reach the server after them and before anything later. Guarded by File.mu.
 type epoch struct {
 	id      uint64
