@@ -61,7 +61,7 @@ func (l *link) openChannel(ctx context.Context, like *session.Session) (*channel
 		return nil, err
 	}
 	if s.MixesChannels() && !l.single.Swap(true) {
-		l.c.o.Logger.Info("the server (ProFTPD) mixes up what comes over several channels of a connection: it gets one; max_conns=N makes more connections")
+		l.c.o.Logger.Info("the server is most likely ProFTPD, which mixes up what comes over several channels of a connection, so it gets one; max_conns=N makes more connections")
 	}
 	now := time.Now()
 	if like == nil {

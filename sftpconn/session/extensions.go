@@ -2,7 +2,6 @@ package session
 
 import (
 	"encoding/binary"
-	"strings"
 
 	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
 )
@@ -22,16 +21,15 @@ const (
 	// extSymlinkOrder is of the Green End SFTP server: its value names the arguments of SYMLINK in their order.
 	extSymlinkOrder = "symlink-order@rjk.greenend.org.uk"
 
-	// extVendor tells who has made the server: vendor, product and version.
-	extVendor = "vendor-id"
+	// extVersions tells the versions of SFTP that the server speaks besides that which it answers in.
+	extVersions = "versions"
 )
 
 // MixesChannels says whether the server is known to mix up what comes over several channels of one connection: ProFTPD's mod_sftp
 // keeps the part of a request that has come, and the request itself, in one place for all of them. What another channel
 // brings before the rest is taken for that rest: it writes wrong bytes and acknowledges them, answers for other files, or not at all.
-func (s *Session) MixesChannels() bool {
-	return strings.Contains((*s.extensions.Load())[extVendor], "mod_sftp")
-}
+// In version 3 it does not say who it is. Of the servers that announce 'versions' there some others may have the one channel for nothing.
+func (s *Session) MixesChannels() bool { return s.Has(extVersions) && !s.Has(extSymlinkOrder) }
 
 // The requests below are sent whether or not the server announced the extension
 // (Has); one that lacks it answers with StatusOpUnsupported.
