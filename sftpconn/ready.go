@@ -19,6 +19,9 @@ func (c *Conn) awaitRoot(l *link, patience *<-chan time.Time) error {
 	if root == nil {
 		return nil
 	}
+	c.mu.Lock()
+	c.noNudgeBefore, c.nudged = time.Time{}, false // the server has let us in, whatever it has refused before
+	c.mu.Unlock()
 	begun := time.Now()
 	for tries := 1; ; tries++ {
 		ctx, cancel := context.WithTimeout(c.ctx, lookPatience)
