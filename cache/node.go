@@ -17,7 +17,7 @@ type Node struct {
 	name    string
 	sure    int64      // until when name may be trusted to be its own (Cache.now); counts where it has several names
 	also    []linkName // further names: hard links made here
-	was     string     // the path that a file with content had before it lost its last name, for messages
+	was     string     // the path that a directory, or a file with content, had before it lost its last name, for messages
 	shown   bool       // the server has told of it by its name since it was opened for writing
 	removed bool       // its last name was taken away from here: whoever opens it now has it open already
 	moved   uint64     // the number of its last rename (Cache.moves); 0 for none
@@ -200,8 +200,8 @@ func (c *Cache) unname(n *Node, dir *Node, name string) {
 		delete(dir.dir.children, name)
 	}
 	if n.parent == dir && n.name == name {
-		if n.file != nil && len(n.also) == 0 {
-			n.was = c.path(n)
+		if (n.file != nil || n.isDir()) && len(n.also) == 0 {
+			n.was = c.lastPath(n)
 		}
 		n.parent, n.name = nil, ""
 		if k := len(n.also); k > 0 {

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"syscall"
@@ -56,11 +55,27 @@ func (c *Cache) pathOf(n *Node) string {
 	return c.path(n)
 }
 
-// lastPathOf is pathOf, or, for a file that has lost its last name, the path that it had before.
+// lastPath is path, or, where the node or a directory above it has lost its last name, the path that it had before; "" where that is not
+// known. Called with mu held.
+func (c *Cache) lastPath(n *Node) string {
+	if p := c.path(n); p != "" {
+		return p
+	}
+	below := ""
+	for ; n.parent != nil; n = n.parent {
+		below = "/" + n.name + below
+	}
+	if n.was == "" {
+		return ""
+	}
+	return n.was + below
+}
+
+// lastPathOf is lastPath, taking mu.
 func (c *Cache) lastPathOf(n *Node) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return cmp.Or(c.path(n), n.was)
+	return c.lastPath(n)
 }
 
 // serverPathOf is serverPath, taking mu.

@@ -65,8 +65,8 @@ func (r *rescued) take(off, end int64) bool {
 // nameless stands in messages for a file whose path is not known.
 const nameless = "a file that has no name any more"
 
-// nameOf is how messages name a file: by its path, or the one that it had before it lost its last name. Called with Cache.mu held.
-func (c *Cache) nameOf(n *Node) string { return cmp.Or(c.path(n), n.was, nameless) }
+// nameOf is how messages name a file: by its path, or the last one that it had. Called with Cache.mu held.
+func (c *Cache) nameOf(n *Node) string { return cmp.Or(c.lastPath(n), nameless) }
 
 // lost is filedata's hook: bytes can't be delivered. It rescues and reports them.
 func (c *Cache) lost(tag any, off int64, data []byte, why error) {
