@@ -215,7 +215,9 @@ func (c *Cache) endNames(p *pending) {
 		if n != nil {
 			n.pins--
 			c.retireIfUnheld(n)
+			c.reviveAtRest(n)
 		}
+		c.reviveAtRest(at.dir)
 	}
 }
 
@@ -240,40 +242,53 @@ func (c *Cache) settle(at place, n *Node) {
 		return
 	}
 	if n.isDir() {
-		n = c.directoryBack(n)
+		c.directoryBack(n)
 	}
-	n.removed = false
+	n.removed = n.removed && n.isDir() // a directory goes on as another node (reviveAtRest)
 	c.giveName(n, at.dir, at.name)
 	c.changed(n)
 	c.nameAdded(at.dir, at.name, n)
-	c.retireIfUnheld(n)
 }
 
 // directoryBack readies a directory for the name that settle gives it: it loses the one that it has in the tree, and paths below it lead
-// elsewhere from now on. It returns the node that is to get the name. Called with mu held.
-func (c *Cache) directoryBack(n *Node) *Node {
+// elsewhere from now on. Called with mu held.
+func (c *Cache) directoryBack(n *Node) {
 	if n.parent != nil {
 		was := place{n.parent, n.name}
 		c.forgetName(was.dir, was.name)
 		c.doubtName(was.dir, was.name)
 		c.notifyName(was.dir.id, was.name)
 	}
-	if n.removed {
-		n = c.revived(n)
-	}
 	c.moves++
 	n.moved = c.moves
 	c.dirMoves++
 	c.distrust(n) // there may be more in it than is known here
-	return n
 }
 
-// revived gives a directory whose removal was refused a node of its own, as one that has no name yet: for the kernel what it has once
-// removed is dead, and has nothing in it for ever, also where it is found again. Called with mu held.
+// reviveAtRest gives the name of a directory whose removal was refused to another node, once the directory has got it back: for the kernel a
+// directory that it has removed is dead, and has nothing in it for ever, even where it is found again. It waits until no change is under way
+// in the directory, or of its name: these know the directory as the node that it was, and find its path by that. Called with mu held.
+func (c *Cache) reviveAtRest(dead *Node) {
+	if !dead.isDir() || !dead.removed || dead.parent == nil || len(dead.dir.there) > 0 || len(dead.there) > 0 {
+		return
+	}
+	at := place{dead.parent, dead.name}
+	c.forgetName(at.dir, at.name)
+	n := c.revived(dead)
+	c.giveName(n, at.dir, at.name)
+	c.nameAdded(at.dir, at.name, n)
+	c.doubtName(at.dir, at.name)
+	c.notifyName(at.dir.id, at.name)
+	c.retireIfUnheld(n)
+	c.retireIfUnheld(dead)
+}
+
+// revived makes the node as which a directory goes on that is dead for the kernel, with what is known of it, and without a name. Called with
+// mu held.
 func (c *Cache) revived(dead *Node) *Node {
 	n := c.newNode(nil, "", 0, dead.attr)
 	n.attr, n.until = dead.attr, dead.until
-	n.dir.made, n.dir.disk = dead.dir.made, dead.dir.disk
+	n.moved, n.dir.made, n.dir.disk = dead.moved, dead.dir.made, dead.dir.disk
 	for name, child := range dead.dir.children {
 		if child.parent == dead && child.name == name {
 			child.parent = n
