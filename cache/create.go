@@ -19,6 +19,10 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 			return Found{}, nil, err
 		}
 	}
+	at := place{dir, name}
+	c.mu.Lock()
+	spared := c.spared(at)
+	c.mu.Unlock()
 	sure := c.surelyFree(dir, name)
 	if c.o.Async && c.surelyMade(dir, name) {
 		if found, h, err := c.createAsync(ctx, dir, name, flags, perm); !errors.Is(err, errOvertaken) {
@@ -27,15 +31,16 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 		sure = c.surelyFree(dir, name)
 	}
 	if !excl && flags&syscall.O_TRUNC != 0 {
-		if found, h, err := c.recreate(ctx, dir, name, flags); h != nil || err != nil {
+		if found, h, err := c.recreate(ctx, at, spared, flags); h != nil || err != nil {
 			return found, h, err
 		}
 	}
-	return c.createWaited(ctx, dir, name, flags, perm, sure)
+	return c.createWaited(ctx, at, spared, flags, perm, sure)
 }
 
-// createWaited is Create with the server's answer. sure says that the name is known to be free.
-func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags, perm uint32, sure bool) (Found, *Handle, error) {
+// createWaited is Create with the server's answer. sure says that the name is known to be free, and spared is what must not be overwritten.
+func (c *Cache) createWaited(ctx context.Context, at place, spared *Node, flags, perm uint32, sure bool) (Found, *Handle, error) {
+	dir, name := at.dir, at.name
 	excl := flags&syscall.O_EXCL != 0
 	var p string
 	var before *Node // what had the name when the change got its turn
@@ -48,9 +53,12 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 		found Found
 	}]
 	_, err := c.queue.submit(ctx, change{
-		op: "create", names: []place{{dir, name}},
+		op: "create", names: []place{at},
 		locate: func() (_ []string, err error) {
 			if p, err = c.namePath(dir, name); err != nil {
+				return nil, err
+			}
+			if err = c.notSpared("create", p, at, spared, syscall.EEXIST); err != nil {
 				return nil, err
 			}
 			if before = c.child(dir, name); before != nil {
@@ -90,17 +98,18 @@ func (c *Cache) createWaited(ctx context.Context, dir *Node, name string, flags,
 
 // recreate is Create with O_TRUNC for a file that is known and has bytes on their way: it is truncated when these have arrived, as a creation
 // would overtake them. Without handle and error there is no such file.
-func (c *Cache) recreate(ctx context.Context, dir *Node, name string, flags uint32) (Found, *Handle, error) {
-	p, err := c.childPath(ctx, dir, name)
+func (c *Cache) recreate(ctx context.Context, at place, spared *Node, flags uint32) (Found, *Handle, error) {
+	p, err := c.childPath(ctx, at.dir, at.name)
 	if err != nil {
 		return Found{}, nil, err
 	}
 	c.mu.Lock()
-	n := c.child(dir, name)
+	n := c.child(at.dir, at.name)
 	dirty := n != nil && c.stamp(n).dirty
+	err = c.notSpared("create", p, at, spared, syscall.EEXIST)
 	c.mu.Unlock()
-	if !dirty {
-		return Found{}, nil, nil
+	if !dirty || err != nil {
+		return Found{}, nil, err
 	}
 	h, _, err := c.openTruncated(ctx, n, p, flags)
 	switch {

@@ -11,7 +11,8 @@ import (
 func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node, newname string, noReplace bool) error {
 	const op = "rename"
 	var from, to string
-	locate := c.locateRename(&from, &to, place{dir, name}, place{newdir, newname})
+	at, dest := place{dir, name}, place{newdir, newname}
+	locate := c.locateRename(&from, &to, at, dest)
 	c.mu.Lock()
 	if _, err := locate(); err != nil {
 		c.mu.Unlock()
@@ -22,6 +23,8 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	known := renameRefused(src, srcState, dst, dstState, noReplace)
 	sure := srcState == present && (dstState == absent || dstState == present && !dst.isDir() && !noReplace) &&
 		sameDisk(dir, newdir) && !c.mayNotChange(dir) && !c.mayNotChange(newdir)
+	spared := c.spared(dest)
+	comes := src != nil && src.awaits(at)
 	c.mu.Unlock()
 	switch {
 	case known != 0:
@@ -31,9 +34,19 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 	}
 	defer c.openBeforeRemoval(ctx, dst)()
 	ch := change{
-		op: op, sure: sure, moves: true, names: []place{{dir, name}, {newdir, newname}}, locate: locate,
+		op: op, sure: sure, moves: true, names: []place{at, dest},
+		locate: func() ([]string, error) {
+			paths, err := locate()
+			if err == nil && comes && c.child(dir, name) != src {
+				err = fail(op, from, syscall.ENOENT, errors.New("what was to be moved has not got there, as that was refused"))
+			}
+			if err == nil {
+				err = c.notSpared(op, to, dest, spared, syscall.EBUSY)
+			}
+			return paths, err
+		},
 		run: func(ctx context.Context) error {
-			from, to := c.inTurn(place{dir, name}, from), c.inTurn(place{newdir, newname}, to)
+			from, to := c.inTurn(at, from), c.inTurn(dest, to)
 			if err := c.conn.Rename(ctx, from, to, noReplace); err != nil {
 				return c.whyNotRenamed(ctx, from, to, noReplace, err)
 			}
@@ -44,7 +57,7 @@ func (c *Cache) Rename(ctx context.Context, dir *Node, name string, newdir *Node
 		},
 		still:   func() bool { return c.child(newdir, newname) == dst && c.child(dir, name) == src },
 		predict: func(*change) { c.move(dir, name, newdir, newname) },
-		enter:   func(err error) { c.renamed(place{dir, name}, place{newdir, newname}, err) },
+		enter:   func(err error) { c.renamed(at, dest, err) },
 	}
 	_, err := c.submitSure(ctx, ch)
 	return err
