@@ -42,6 +42,7 @@ func (c *Cache) keepAttr(n *Node, a session.Attr) {
 	if tellsAll(n.attr) && tellsAll(a) && signatureOf(a) != signatureOf(n.attr) {
 		// The answer to another question may be older and be taken in later: it goes by another channel, or its goroutine has its turn later.
 		n.gen++
+		n.learnt++
 	}
 	c.modeSeen(n, a.Mode)
 	n.attr = a

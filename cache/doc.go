@@ -15,7 +15,9 @@
 // Everything learnt from the server carries the moment until which it may be trusted. A change made
 // here is known at once. An answer of the server may have crossed with such a change: then it is
 // handed on, but not kept. To see that, each node counts the changes made here (Node.gen); a stamp is
-// taken before a question goes out, and the answer is kept only where the count is still the same.
+// taken before a question goes out, and the answer is kept only where the count is still the same. What the
+// server tells of a change made elsewhere counts as well: answers may be taken in in another order than they
+// were given.
 //
 // A rename makes paths lead elsewhere. So questions about names, and changes of them, wait for the
 // changes under way at the name and above it; and a question with which a rename has crossed

@@ -39,6 +39,9 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	n := c.child(dir, name)
 	crossed := dir.gen != before.gen
 	switch {
+	case n != nil && n == before.child && !last && n.mayBeNewerThan(before.asked, a):
+		n.expire()
+		return Found{}, true, nil
 	case n != nil && (n != before.child || n.gen != before.asked.gen || n.sent > 0 && sameType(n, a)):
 		// It was made or changed here while the question was on its way, or is just being changed by another of its names: what is known is
 		// newer.

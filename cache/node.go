@@ -39,7 +39,8 @@ type Node struct {
 	sent      int    // changes of its attributes that were answered here, and that the server has not done yet (-o async)
 	sentTimes int    // of these, those that set its times
 	awaited   int    // changes of it that the server has not answered, and that a program waits for or has given up waiting for
-	gen       uint64 // counts changes made here: see Trust in the package comment
+	gen       uint64 // counts changes made here, and those that the server has told of: see Trust in the package comment
+	learnt    uint64 // counts the latter alone
 
 	// Its attributes.
 	attr         session.Attr // as the server said, with our changes

@@ -11,6 +11,12 @@ import (
 // refresh asks the server for a node's attributes and enters them: by its name or, where it has none, by a handle of it that is open, which is
 // h unless that is nil.
 func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
+	return c.refreshAgain(ctx, n, h, 3)
+}
+
+// refreshAgain is refresh. It asks again, at most tries times, where the answer may be older than what is known by then: of a file that never
+// rests that counts.
+func (c *Cache) refreshAgain(ctx context.Context, n *Node, h *Handle, tries int) error {
 	c.mu.Lock()
 	nameless := n.parent == nil && n != c.root || !n.isDir() && c.path(n) == "" // a name in a directory that is gone is none either
 	if h == nil && n.file != nil {
@@ -48,6 +54,12 @@ func (c *Cache) refresh(ctx context.Context, n *Node, h *Handle) error {
 			return nil
 		}
 		return c.refreshOpen(ctx, n, h)
+	}
+	c.mu.Lock()
+	again = tries > 0 && n.mayBeNewerThan(asked, a)
+	c.mu.Unlock()
+	if again {
+		return c.refreshAgain(ctx, n, h, tries-1)
 	}
 	return c.refreshMet(ctx, n, h, p, asked, a)
 }
@@ -144,18 +156,30 @@ func (c *Cache) statOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, 
 
 // stamp is the state of a node when a question about it went out: with it the answer can be judged.
 type stamp struct {
-	gen   uint64 // Node.gen
-	moved uint64 // lastMove of the node
-	dirty bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
+	gen    uint64 // Node.gen
+	learnt uint64 // Node.learnt
+	moved  uint64 // lastMove of the node
+	dirty  bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
 
 	// Only where dirty.
 	there uint64    // how many bytes the server surely had
 	known signature // what was known of the file on the server
 }
 
+// changedSince says whether a node was changed from here since the stamp was taken; what the server has told of it meanwhile does not count.
+// Called with mu held.
+func (n *Node) changedSince(s stamp) bool { return n.gen-n.learnt != s.gen-s.learnt }
+
+// mayBeNewerThan says whether what the server has told of a node since the stamp asked was taken may be newer than the answer a, or older: they
+// differ, and nobody knows which of them the server has told first. Called with mu held.
+func (n *Node) mayBeNewerThan(asked stamp, a session.Attr) bool {
+	return n.learnt != asked.learnt && !n.changedSince(asked) && !asked.dirty && n.sent == 0 && sameType(n, a) &&
+		tellsAll(a) && signatureOf(a) != signatureOf(n.attr)
+}
+
 // stamp takes the stamp of a node, before a question. Called with mu held.
 func (c *Cache) stamp(n *Node) stamp {
-	s := stamp{gen: n.gen, moved: c.lastMove(n)}
+	s := stamp{gen: n.gen, learnt: n.learnt, moved: c.lastMove(n)}
 	if n.file != nil {
 		if _, s.dirty = n.file.data.Size(); s.dirty {
 			s.there = uint64(n.file.data.Acknowledged())

@@ -47,7 +47,7 @@ func (n *Node) inQuestion(a session.Attr) *Handle {
 func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
 	c.mu.Lock()
 	var h *Handle
-	if n != nil && n.gen == asked.gen && !asked.dirty && sameType(n, a) {
+	if n != nil && !n.changedSince(asked) && !asked.dirty && sameType(n, a) {
 		h = n.inQuestion(a)
 	}
 	c.mu.Unlock()
@@ -66,7 +66,7 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.gen != asked.gen || n.inQuestion(a) == nil || c.path(n) != p {
+	if n.changedSince(asked) || n.inQuestion(a) == nil || c.path(n) != p {
 		return false
 	}
 	c.replaced(n)
