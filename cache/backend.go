@@ -24,7 +24,7 @@ type backend struct {
 
 	self **Handle // where the hooks of f find its handle (reopened.go); guarded by Cache.mu; nil where they belong to one handle for good
 
-	left, counted bool // see fileRoom; guarded by Cache.mu
+	left, counted, ahead bool // see fileRoom; guarded by Cache.mu
 
 	closed atomic.Bool
 	users  *atomic.Int32 // backends of f that are not closed; nil where this is the only one (share); the pointer is guarded by Cache.mu

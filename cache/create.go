@@ -24,7 +24,7 @@ func (c *Cache) Create(ctx context.Context, dir *Node, name string, flags, perm 
 	spared := c.spared(at)
 	c.mu.Unlock()
 	sure := c.surelyFree(dir, name)
-	if c.o.Async && c.surelyMade(dir, name) {
+	if c.o.Async && c.surelyMade(dir, name) && c.surelyOpened() {
 		if found, h, err := c.createAsync(ctx, dir, name, flags, perm); !errors.Is(err, errOvertaken) {
 			return found, h, err
 		}
@@ -136,7 +136,7 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 	}
 	p, asked := req.Path(), c.now()
 	err := c.ifNoRoom(ctx, asked, try(), try, func(err error) bool {
-		return errors.Is(c.whyNotCreated(ctx, p, excl, err), syscall.EIO)
+		return unexplained(c.whyNotCreated(ctx, p, excl, err))
 	})
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) {
 		err = c.pastGuesses(ctx, asked, err, try)

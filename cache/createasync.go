@@ -24,6 +24,7 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 		predict: func(ch *change) {
 			found = c.predict(dir, name, session.Attr{Mode: syscall.S_IFREG | perm&0o7777})
 			self = c.newHandle(found.Node, b, flags)
+			c.beginAhead(b)
 			found.Node.file.written.changed = true
 			ch.node = found.Node
 		},
@@ -48,6 +49,11 @@ func (c *Cache) createAsync(ctx context.Context, dir *Node, name string, flags, 
 // createAnswered has the server make the remote file of b, of which the program was told that it is made. p is its path, for errors.
 func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p string, req sftpconn.OpenRequest, flags uint32) error {
 	defer close(b.created)
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.endAhead(b)
+	}()
 	excl := flags&syscall.O_EXCL != 0
 	var f *sftpconn.File
 	var a session.Attr
@@ -59,7 +65,7 @@ func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p stri
 	err := c.createInRoom(ctx, func() (err error) {
 		f, a, made, err = c.createRemote(ctx, req, excl, true)
 		return err
-	}, func(err error) bool { return errors.Is(c.whyNotCreated(ctx, p, excl, err), syscall.EIO) })
+	}, func(err error) bool { return unexplained(c.whyNotCreated(ctx, p, excl, err)) })
 	if excl && errors.Is(err, sftpconn.ErrUncertain) {
 		// The name was free when the program was told that the file is made, so what is there now is that file.
 		f, a, err = c.conn.Open(ctx, req)

@@ -82,6 +82,8 @@ func withErrno(op, path string, err error) error {
 		return fail(op, path, syscall.EIO, err)
 	case errors.Is(err, sftpconn.ErrUnsupported):
 		return fail(op, path, syscall.EOPNOTSUPP, err)
+	case failure(err) && refusal(err).Full:
+		return fail(op, path, syscall.ENFILE, err)
 	case refusal(err) != nil:
 		return fail(op, path, codeErrno(op, refusal(err).Code), err)
 	case errors.Is(err, context.Canceled):
@@ -176,7 +178,7 @@ func (c *Cache) whyNotStored(ctx context.Context, op, path string, err error) er
 	case v.Blocks > 0 && v.Bavail == 0, v.Files > 0 && v.Favail == 0 && v.Ffree == 0:
 		return fail(op, path, syscall.ENOSPC, err)
 	}
-	return fail(op, path, syscall.EIO, err)
+	return withErrno(op, path, err)
 }
 
 // whyNotRemoved explains a refused removal: by unlink (without wantDir) of a directory, or by rmdir of something else or of a directory that is

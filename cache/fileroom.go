@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"syscall"
 	"time"
 )
 
@@ -34,6 +36,7 @@ const (
 type fileRoom struct {
 	leaving  int           // files that are open on the server until their bytes are delivered, and that no program has open any more
 	creating int           // creations on their way whose programs have their answer
+	ahead    int           // files that programs have open, and that the server has still to make
 	freed    int64         // when leaving last became less (Cache.now)
 	most     int           // how many of both the server allows; 0 where that is not known
 	learned  int64         // when most was learned (Cache.now)
@@ -123,6 +126,11 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error, unexplained 
 	}
 }
 
+// unexplained reports whether a refusal has no known reason but that the server may have no descriptor left.
+func unexplained(err error) bool {
+	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENFILE)
+}
+
 // enterRoom waits until a creation may be sent, and counts it; last says that this is to be with nothing else open. Meanwhile it gives back its
 // slot of the queue, which the closing of files may need.
 func (c *Cache) enterRoom(ctx context.Context, last bool) error {
@@ -200,6 +208,7 @@ func (c *Cache) leavesRoom(h *Handle, queued bool) {
 		c.room.queued[h] = struct{}{}
 	}
 	h.b.left = true
+	c.endAhead(h.b)
 	c.countRoom(h.b)
 }
 
@@ -231,6 +240,29 @@ func (c *Cache) countRoom(b *backend) {
 		if c.room.less != nil {
 			c.hastenClosings()
 		}
+	}
+}
+
+// surelyOpened says whether the server will surely open one file more for a program, with those that it has still to make, as far as can be
+// told. It takes mu.
+func (c *Cache) surelyOpened() bool {
+	spare, known := c.conn.Spare()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !known || c.room.ahead < spare+c.room.leaving+len(c.kept)
+}
+
+// beginAhead counts the file of b, which a program has open before the server has made it. Called with mu held; endAhead follows.
+func (c *Cache) beginAhead(b *backend) {
+	b.ahead = true
+	c.room.ahead++
+}
+
+// endAhead notes that the file of b was made, or was not, or that no program has it open any more. Called with mu held.
+func (c *Cache) endAhead(b *backend) {
+	if b.ahead {
+		b.ahead = false
+		c.room.ahead--
 	}
 }
 

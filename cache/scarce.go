@@ -2,8 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
-	"syscall"
 	"time"
 
 	"sshmount/sftpconn"
@@ -52,7 +50,7 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.F
 		return err
 	}
 	err = c.ifNoRoom(ctx, asked, try(), try, func(err error) bool {
-		return errors.Is(c.whyNotOpened(ctx, r.Path(), true, err), syscall.EIO)
+		return unexplained(c.whyNotOpened(ctx, r.Path(), true, err))
 	})
 	return f, a, err
 }

@@ -18,6 +18,14 @@ func (f *File) MaxRead() int { return f.c.MaxRead() }
 // MaxWrite is Conn.MaxWrite.
 func (f *File) MaxWrite() int { return f.c.MaxWrite() }
 
+// Spare returns how many more files the server will surely open; known is false where that can't be told. It never waits.
+func (c *Conn) Spare() (n int, known bool) {
+	if s := c.newest.Load(); s != nil {
+		return s.Spare()
+	}
+	return 0, false
+}
+
 // RTT is Conn.RTT.
 func (f *File) RTT() time.Duration { return f.c.RTT() }
 

@@ -48,6 +48,8 @@ const (
 type StatusError struct {
 	Code uint32
 	Msg  string
+	// Full says that it refuses to open one more, without a reason, where about as many are open on the session as it allows.
+	Full bool
 }
 
 func (e *StatusError) Error() string {

@@ -28,6 +28,9 @@ func (t *table) expected(others int) uint32 {
 	return t.next + uint32(others-len(t.back))
 }
 
+// open returns how many handles the server has given out that were not given back.
+func (t *table) open() int { return int(t.next) - len(t.back) }
+
 // giveOut has the server give out the expected number.
 func (t *table) giveOut() {
 	if n := len(t.back); n > 0 {

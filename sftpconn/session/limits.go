@@ -1,6 +1,9 @@
 package session
 
-import "errors"
+import (
+	"errors"
+	"math"
+)
 
 // Limits is the answer to limits@openssh.com, with the defaults of servers that
 // have none (34,000 bytes a packet, 32,768 a READ or WRITE). All in bytes, but
@@ -44,6 +47,32 @@ func (s *Session) Limits() (l Limits, told bool) {
 	default:
 		return DefaultLimits, false
 	}
+}
+
+// otherDescriptors bounds how many descriptors OpenSSH's process may need besides those that MaxHandles leaves out. It counts five, and a
+// server inside sshd (internal-sftp) has more.
+const otherDescriptors = 16
+
+// Spare returns how many more handles the server will surely give out on this session; known is false where that can't be told.
+func (s *Session) Spare() (n int, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spare()
+}
+
+// spare is Spare with mu held.
+func (s *Session) spare() (n int, known bool) {
+	l, _ := s.Limits()
+	if l.MaxHandles == 0 || l.MaxHandles > math.MaxInt32 || !s.handles.may || s.handles.wrong {
+		return 0, false
+	}
+	return max(0, int(l.MaxHandles)-otherDescriptors-s.handles.open()), true
+}
+
+// full says whether about as many handles are open as the server allows. With mu held.
+func (s *Session) full() bool {
+	n, known := s.spare()
+	return known && n == 0
 }
 
 // sane makes what the server answered usable: no field is 0 or absurd, and a

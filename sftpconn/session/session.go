@@ -215,6 +215,9 @@ func (s *Session) end(c *Call, err error) {
 	if c.slow {
 		s.slow--
 	}
+	if refusal, ok := err.(*StatusError); ok && c.want == answerHandle {
+		refusal.Full = refusal.Code == StatusFailure && s.full()
+	}
 	s.handles.end(c, err)
 	if c.held == 0 {
 		close(c.done)
