@@ -1,6 +1,10 @@
 package cache
 
-import "time"
+import (
+	"time"
+
+	"sshmount/sftpconn/session"
+)
 
 // What is answered before the server has done it (-o async) is shown with the time at which the program asked for it. The server gives it the
 // time at which it does it. Mostly these are the same, in whole seconds; behind a stalled line or a long backlog they are not. Then the next
@@ -19,6 +23,19 @@ func (c *Cache) doneLate(p *pending) {
 			c.guessedWrong(n)
 		}
 	}
+}
+
+// learnTimes enters the times that the server has given to a link n that it has just made, with attributes a, and of which the program was
+// told others. n may be nil, and something else than a link. It takes mu.
+func (c *Cache) learnTimes(n *Node, a session.Attr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n == nil || !n.isLink() || !n.foreseen || n.sentTimes > 0 || !sameType(n, a) || !tellsAll(a) || a.Mtime == n.attr.Mtime {
+		return
+	}
+	n.attr.Atime, n.attr.Mtime = a.Atime, a.Mtime
+	c.changed(n)
+	c.notifyContent(n.id)
 }
 
 // guessedWrong has the next question for a node's attributes go to the server, unless its times will be told or set anyway. Called with mu

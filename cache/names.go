@@ -50,6 +50,7 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 	}
 	var p string
 	var got session.Attr
+	var foreseen *Node // what predict has entered, before run is called; else nil
 	var over handover[struct {
 		found   Found
 		refused error // why what the server shows is not what was made
@@ -61,6 +62,7 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 			a := will()
 			a.Mode |= kind
 			over.made.found = c.predict(dir, name, a)
+			foreseen = over.made.found.Node
 		},
 		run: func(ctx context.Context) (err error) {
 			at := c.inTurn(place{dir, name}, p)
@@ -68,6 +70,7 @@ func (c *Cache) makeName(ctx context.Context, op string, dir *Node, name string,
 				return c.whyNotMade(ctx, op, at, err)
 			}
 			c.learnOwner(dir, got)
+			c.learnTimes(foreseen, got)
 			return nil
 		},
 		enter: func(err error) {
