@@ -22,6 +22,7 @@ func (fs *filesystem) Lookup(cancel <-chan struct{}, in *fuse.InHeader, name str
 		return fs.entry(op, f, out)
 	}
 	if errors.Is(err, syscall.ENOENT) {
+		fs.later.absent(in)
 		if ttl := bound(f.TTL, fs.opts.NegativeTimeout); ttl > 0 {
 			out.SetEntryTimeout(ttl)
 			return fuse.OK

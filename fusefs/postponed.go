@@ -68,6 +68,14 @@ func (p *postponed) lastTry(in *fuse.InHeader) bool {
 	return is && time.Since(at) <= postponedFor
 }
 
+// absent notes that a thread was told that a name is not there. If that was the look-up after an ESTALE, no OPEN follows: its next one is of
+// another file.
+func (p *postponed) absent(in *fuse.InHeader) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.stale, in.Pid)
+}
+
 // put postpones an OPEN. False: one of the same thread and file is postponed already, and was not sent again.
 func (p *postponed) put(in *fuse.InHeader, flags uint32, h *cache.Handle, keep bool) bool {
 	by := opener{in.NodeId, in.Pid}
