@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -113,5 +115,31 @@ func TestAnAnswerThatMayBeOlderThanWhatIsKnownIsAskedForAgain(t *testing.T) {
 				t.Errorf("it is shown with %d bytes, want %d", a.Size, want)
 			}
 		})
+	}
+}
+
+// What the server tells of the directory, as that something was made in it, is not about the name.
+func TestAnAbsenceIsRememberedThoughADirectoryIsSeenToHaveChangedMeanwhile(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/f", "")
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(r.dir, "d"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	d := r.mustFind("d").Node
+	r.holdReplies(map[int64]bool{1: true}, nil)
+	absent := make(chan error, 1)
+	go func() {
+		_, err := r.find("d/g")
+		absent <- err
+	}()
+	r.waitHeld()
+	r.put("d/h", "")
+	r.statAgain(d)
+	r.tap.Release()
+	wantErrno(t, <-absent, syscall.ENOENT)
+	r.tap.Reset()
+	if _, err := r.find("d/g"); err == nil || r.tap.Total() != 0 {
+		t.Errorf("asked again: %v, which took %d requests", err, r.tap.Total())
 	}
 }

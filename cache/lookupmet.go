@@ -8,14 +8,14 @@ import (
 
 // nameStamp is the state of a name in a directory when a question about it went out.
 type nameStamp struct {
-	gen   uint64 // of the directory
+	gen   uint64 // Node.changes of the directory: what the server tells of it is not about the name
 	child *Node  // what had the name; nil where the tree held nothing there
 	asked stamp  // of child
 }
 
 // stampName takes the stamp of a name before a question. Called with mu held.
 func (c *Cache) stampName(dir *Node, name string) nameStamp {
-	before := nameStamp{gen: dir.gen, child: c.child(dir, name)}
+	before := nameStamp{gen: dir.changes(), child: c.child(dir, name)}
 	if before.child != nil {
 		before.asked = c.stamp(before.child)
 		before.child.noteWanted()
@@ -37,7 +37,7 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.child(dir, name)
-	crossed := dir.gen != before.gen
+	crossed := dir.changes() != before.gen
 	switch {
 	case n != nil && n == before.child && !last && n.mayBeNewerThan(before.asked, a):
 		n.expire()
@@ -60,11 +60,11 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	return c.foundAt(n, place{dir, name}), false, nil
 }
 
-// lookupMissed enters that the server has no such name; err says so. gen is that of the directory before the question.
+// lookupMissed enters that the server has no such name; err says so. gen is Node.changes of the directory before the question.
 func (c *Cache) lookupMissed(dir *Node, name string, gen uint64, err error) (Found, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if dir.gen != gen {
+	if dir.changes() != gen {
 		if n := c.child(dir, name); n != nil && c.valid(n) {
 			return c.found(n), nil // made here meanwhile
 		}

@@ -168,7 +168,10 @@ type stamp struct {
 
 // changedSince says whether a node was changed from here since the stamp was taken; what the server has told of it meanwhile does not count.
 // Called with mu held.
-func (n *Node) changedSince(s stamp) bool { return n.gen-n.learnt != s.gen-s.learnt }
+func (n *Node) changedSince(s stamp) bool { return n.changes() != s.gen-s.learnt }
+
+// changes counts the changes of a node that were made here. Called with mu held.
+func (n *Node) changes() uint64 { return n.gen - n.learnt }
 
 // mayBeNewerThan says whether what the server has told of a node since the stamp asked was taken may be newer than the answer a, or older: they
 // differ, and nobody knows which of them the server has told first. Called with mu held.
