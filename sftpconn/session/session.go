@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
-
 	"sshmount/sftpconn/transport"
 )
 
@@ -281,23 +279,4 @@ func (c *Call) lost(first bool, err error) *LostError {
 		e.Age = time.Since(c.sentAt)
 	}
 	return e
-}
-
-// newFrame begins a request of type t. Buffers come from a pool, to which the writer gives them back.
-func newFrame(t sshfx.PacketType) *sshfx.Buffer {
-	b := frames.Get().(*sshfx.Buffer)
-	b.StartPacket(t, 0)
-	return b
-}
-
-var frames = sync.Pool{New: func() any { return sshfx.NewMarshalBuffer(128) }}
-
-// maxPooledFrame keeps a buffer that a long path has grown out of the pool. Bytes.
-const maxPooledFrame = 1 << 10
-
-// recycle gives a buffer of newFrame back.
-func recycle(b *sshfx.Buffer) {
-	if b.Cap() <= maxPooledFrame {
-		frames.Put(b)
-	}
 }
