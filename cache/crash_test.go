@@ -70,12 +70,13 @@ func (f *forgetful) install(tap *sftptest.Tap) {
 	})
 }
 
-// crash ends the server's connections, and forgets what it has only acknowledged.
+// crash has the server forget what it has only acknowledged, and ends its connections: in this order, as a new one may look at the file at
+// once.
 func (f *forgetful) crash(r *rig) {
-	r.srv.Cut()
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.unsafe, f.end = nil, 0
+	f.mu.Unlock()
+	r.srv.Cut()
 }
 
 func TestAfterFsyncACrashOfTheServerLosesNothing(t *testing.T) {
