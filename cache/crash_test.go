@@ -70,13 +70,13 @@ func (f *forgetful) install(tap *sftptest.Tap) {
 	})
 }
 
-// crash has the server forget what it has only acknowledged, and ends its connections: in this order, as a new one may look at the file at
-// once.
+// crash ends the server's connections, and has it forget what it has only acknowledged. Both happen at once for whoever asks: what is asked
+// behind the last answer is asked again on a new connection, and must not see there how long the file was.
 func (f *forgetful) crash(r *rig) {
 	f.mu.Lock()
-	f.unsafe, f.end = nil, 0
-	f.mu.Unlock()
+	defer f.mu.Unlock()
 	r.srv.Cut()
+	f.unsafe, f.end = nil, 0
 }
 
 func TestAfterFsyncACrashOfTheServerLosesNothing(t *testing.T) {

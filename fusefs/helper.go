@@ -51,7 +51,7 @@ func UnmountByHelper(mountpoint string, lazy bool) error {
 	case strings.Contains(said, "busy"):
 		return helperSaid{said, unix.EBUSY}
 	case said != "":
-		return errors.New(said + advice(said))
+		return errors.New(said + advice(program, said))
 	}
 	return fmt.Errorf("%s -u %s: %w (still in use?)", program, mountpoint, err)
 }
@@ -135,7 +135,7 @@ func mountByHelper(o Options) (fd int, stays *helper, err error) {
 			unix.Close(fd)
 		}
 		if said := beginning(complaint); said != "" {
-			return -1, nil, errors.New(said + advice(said))
+			return -1, nil, errors.New(said + advice(program, said))
 		}
 		return -1, nil, fmt.Errorf("%s: %w", program, failed)
 	}
@@ -172,12 +172,14 @@ func beginning(f *os.File) string {
 }
 
 // advice says what to do about a complaint of the helper; "" where it says so itself.
-func advice(said string) string {
+func advice(program, said string) string {
 	switch {
 	case strings.Contains(said, "/dev/fuse: Permission denied"):
 		return "; not everybody may use the device here: have root run chmod 666 /dev/fuse"
 	case strings.Contains(said, "failed to access mountpoint") && strings.Contains(said, "Permission denied"):
 		return "; if it lies in another FUSE mount of yours, which root may not enter, mount that one with -o allow_root, or choose a mount point outside"
+	case strings.Contains(said, "Operation not permitted") && !mayMount(program, os.Geteuid()):
+		return "; it may not mount, as it lacks its setuid bit: have root run chmod u+s " + program
 	case strings.Contains(said, "Operation not permitted"):
 		return "; a container has to be started with --device /dev/fuse --cap-add SYS_ADMIN, " +
 			"and with --security-opt apparmor=unconfined where the host has AppArmor"
@@ -185,6 +187,12 @@ func advice(said string) string {
 		return "; " + makeMtab
 	}
 	return ""
+}
+
+// mayMount reports whether the helper has root's rights when the user uid runs it, as far as can be told.
+func mayMount(program string, uid int) bool {
+	info, err := os.Stat(program)
+	return uid == 0 || err != nil || info.Mode()&os.ModeSetuid != 0
 }
 
 // receive takes one descriptor from a unix socket.

@@ -24,6 +24,10 @@ func refuses(t *testing.T, args []string, words ...string) {
 	}
 }
 
+func TestBlanksBetweenOptionsAreNamed(t *testing.T) {
+	refuses(t, []string{"h:", "/mnt", "-o", "ro reconnect"}, `"ro reconnect"`, "commas")
+}
+
 func TestFaultsAreNamed(t *testing.T) {
 	tests := []struct {
 		args  string

@@ -32,6 +32,9 @@ func (o option) apply(s *Settings, value string) error {
 
 // unknown is the error for a name that nobody knows, with the nearest that somebody does.
 func unknown(name string) error {
+	if strings.ContainsAny(name, " \t\n") {
+		return faultf("unknown option %q; options are separated by commas, without blanks", name)
+	}
 	// A third of the letters may be wrong; of two that are equally near the first counts.
 	best, distance := "", max(1, (len(name)+1)/3)+1
 	consider := func(known string) {
