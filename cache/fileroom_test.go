@@ -57,17 +57,7 @@ func TestMoreFilesAreMadeBeforehandThanTheServerLetsBeOpen(t *testing.T) {
 	defer r.tap.OnRequest(nil)
 	r.tap.SetDelay(3 * time.Millisecond)
 	const files = 300
-	for i := range files {
-		r.create(r.Root(), fmt.Sprint("f", i), fmt.Sprint("content ", i))
-	}
-	if err := r.Sync(ctxOf(t)); err != nil {
-		t.Fatal(err)
-	}
-	for i := range files {
-		if got, want := r.remote(fmt.Sprint("f", i)), fmt.Sprint("content ", i); got != want {
-			t.Errorf("f%d holds %q", i, got)
-		}
-	}
+	r.wantMade(files)
 	if few.denied > files/2 {
 		t.Errorf("the server has denied %d openings: what it takes was not learned", few.denied)
 	}
@@ -81,15 +71,36 @@ func TestAProgramIsNotDeniedForFilesThatItHasClosed(t *testing.T) {
 	few.install(r.tap)
 	defer r.tap.OnRequest(nil)
 	r.tap.SetDelay(3 * time.Millisecond)
+	r.wantReadBehindClosed()
+}
+
+// wantMade creates files, and wants all of them on the server.
+func (r *rig) wantMade(files int) {
+	r.t.Helper()
+	for i := range files {
+		r.create(r.Root(), fmt.Sprint("f", i), fmt.Sprint("content ", i))
+	}
+	if err := r.Sync(ctxOf(r.t)); err != nil {
+		r.t.Fatal(err)
+	}
+	for i := range files {
+		if got, want := r.remote(fmt.Sprint("f", i)), fmt.Sprint("content ", i); got != want {
+			r.t.Errorf("f%d holds %q", i, got)
+		}
+	}
+}
+
+// wantReadBehindClosed reads the file 'there' while others are still open on the server, which programs have closed.
+func (r *rig) wantReadBehindClosed() {
+	r.t.Helper()
 	for i := range 20 {
 		r.create(r.Root(), fmt.Sprint("f", i), "content")
 	}
-	n := r.mustFind("there").Node
-	if got := r.readAll(n); got != "content" {
-		t.Errorf("it reads %q", got)
+	if got := r.readAll(r.mustFind("there").Node); got != "content" {
+		r.t.Errorf("it reads %q", got)
 	}
-	if err := r.Sync(ctxOf(t)); err != nil {
-		t.Fatal(err)
+	if err := r.Sync(ctxOf(r.t)); err != nil {
+		r.t.Fatal(err)
 	}
 }
 

@@ -9,9 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"sshmount/sftpconn/session"
-	"sshmount/sftpconn/sftptest"
 )
 
 // rescued are the contents of the rescue files of a remote file.
@@ -58,33 +55,39 @@ func TestTheRescueOfAFailedCreationNamesTheFile(t *testing.T) {
 	if err := r.Sync(ctxOf(t)); err != nil {
 		t.Fatal(err)
 	}
-	written := make(chan struct{})
-	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
-		if p.Name != "OPEN" {
-			return sftptest.Pass()
-		}
-		<-written // later the writes would be refused
-		return sftptest.Answer(session.StatusPermissionDenied, "no")
-	})
-	for _, name := range []string{"thesis.tex", "letter.txt"} {
-		_, h, err := r.Create(ctxOf(t), d.Node, name, syscall.O_WRONLY, 0o644)
+	answer := r.refuseLater("OPEN")
+	r.createUndelivered(d.Node)
+	answer()
+	wantErrno(t, r.Sync(ctxOf(t)), syscall.EACCES)
+	r.wantRescuedBelow("d")
+}
+
+// rescuedNames are the names of the files of createUndelivered.
+var rescuedNames = []string{"thesis.tex", "letter.txt"}
+
+// createUndelivered creates files in dir whose content the server will not get.
+func (r *rig) createUndelivered(dir *Node) {
+	r.t.Helper()
+	for _, name := range rescuedNames {
+		_, h, err := r.Create(ctxOf(r.t), dir, name, syscall.O_WRONLY, 0o644)
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
-		if _, err := h.Write(ctxOf(t), []byte("content of "+name), 0); err != nil {
-			t.Fatal(err)
-		}
+		r.fill(h, "content of "+name)
 		h.Release()
 	}
-	close(written)
-	wantErrno(t, r.Sync(ctxOf(t)), syscall.EACCES)
+}
+
+// wantRescuedBelow wants the files of createUndelivered in the rescue directory, and in the status with their paths in dir.
+func (r *rig) wantRescuedBelow(dir string) {
+	r.t.Helper()
 	all := strings.Join(r.Status().Rescued, "\n")
-	for _, name := range []string{"thesis.tex", "letter.txt"} {
-		if !strings.Contains(all, "bytes of "+r.dir+"/d/"+name+":") {
-			t.Errorf("status does not say where the bytes of %s are:\n%s", name, all)
+	for _, name := range rescuedNames {
+		if !strings.Contains(all, "bytes of "+filepath.Join(r.dir, dir, name)+":") {
+			r.t.Errorf("status does not say where the bytes of %s are:\n%s", name, all)
 		}
 		if got := r.rescued(name); len(got) != 1 || got[0] != "content of "+name {
-			t.Errorf("rescued of %s: %q", name, got)
+			r.t.Errorf("rescued of %s: %q", name, got)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,18 +35,7 @@ func TestMoreFilesAreMadeBeforehandThanOpenSSHMayHaveDescriptors(t *testing.T) {
 	failBeyond(r, 6)
 	defer r.tap.OnRequest(nil)
 	r.tap.SetDelay(3 * time.Millisecond)
-	const files = 100
-	for i := range files {
-		r.create(r.Root(), fmt.Sprint("f", i), fmt.Sprint("content ", i))
-	}
-	if err := r.Sync(ctxOf(t)); err != nil {
-		t.Fatal(err)
-	}
-	for i := range files {
-		if got, want := r.remote(fmt.Sprint("f", i)), fmt.Sprint("content ", i); got != want {
-			t.Errorf("f%d holds %q", i, got)
-		}
-	}
+	r.wantMade(100)
 }
 
 func TestAProgramIsNotRefusedByOpenSSHForFilesThatItHasClosed(t *testing.T) {
@@ -57,13 +45,5 @@ func TestAProgramIsNotRefusedByOpenSSHForFilesThatItHasClosed(t *testing.T) {
 	failBeyond(r, 6)
 	defer r.tap.OnRequest(nil)
 	r.tap.SetDelay(3 * time.Millisecond)
-	for i := range 20 {
-		r.create(r.Root(), fmt.Sprint("f", i), "content")
-	}
-	if got := r.readAll(r.mustFind("there").Node); got != "content" {
-		t.Errorf("it reads %q", got)
-	}
-	if err := r.Sync(ctxOf(t)); err != nil {
-		t.Fatal(err)
-	}
+	r.wantReadBehindClosed()
 }
