@@ -10,6 +10,15 @@ type goal struct {
 	met func(t *table) (got string, ok bool)
 }
 
+// judge gives the measured figure as text, and whether the goal is met. A work that was given up for taking too long meets none: what it had
+// moved by then is a bound on the wrong side for a time.
+func (g goal) judge(t *table) (got string, ok bool) {
+	if c := t.cell(g.profile, g.work, g.peer); c.failed == "" && c.cut {
+		return "given up", false
+	}
+	return g.met(t)
+}
+
 // goalList gathers goals. Works and lines are those of the full form, by their names.
 type goalList []goal
 

@@ -65,7 +65,7 @@ func (t *table) goals(b *strings.Builder) {
 			t.cell(g.profile, g.work, g.peer).failed == "" {
 			continue
 		}
-		got, ok := g.met(t)
+		got, ok := g.judge(t)
 		all++
 		mark := "**missed**"
 		if ok {
