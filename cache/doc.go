@@ -80,7 +80,7 @@
 //   - turn: of a change, its place among those that concern the same names (queue.go, turn.go).
 //   - sure: of a change, its outcome is known before the server has answered; of a name, that it is still its
 //     node's own (hardlink.go).
-//   - there: what the server has at a name, where that differs from the tree (there.go). settle has the tree show
+//   - there: what the server has at a name, where that differs from the tree (there.go). settle (settle.go) has the tree show
 //     it when nothing is under way at the name any more.
 //   - doubt, distrust: of a name, a listing or content, to have the next question go to the server; distrustName has
 //     the kernel ask as well.

@@ -24,7 +24,7 @@ import (
 // With Async a change whose outcome is known (change.sure) takes room in the backlog first. As soon as the changes on which its outcome
 // depends are in the tree, that is entered in the tree as well (change.predict), and the program has its answer. The rest is done in the
 // background (runAnswered): the change waits for the earlier ones, takes one of the slots, is sent, and leaves. Where it fails the
-// prediction is taken back (there.go), and the error is kept for whoever makes sure of it (failed.go).
+// prediction is taken back (settle.go), and the error is kept for whoever makes sure of it (failed.go).
 //
 // A change of a file's content as a whole bars the file before it gets its turn (attendBarred, truncate.go).
 type queue struct {
