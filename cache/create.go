@@ -135,9 +135,7 @@ func (c *Cache) createFile(ctx context.Context, dir *Node, req sftpconn.OpenRequ
 		return err
 	}
 	p, asked := req.Path(), c.now()
-	err := c.ifNoRoom(ctx, asked, try(), try, func(err error) bool {
-		return unexplained(c.whyNotCreated(ctx, p, excl, err))
-	})
+	err := c.ifNoRoom(ctx, asked, try(), try, func(err error) error { return c.whyNotCreated(ctx, p, excl, err) })
 	if failure(err) && excl && !errors.Is(c.whyNotMade(ctx, op, p, err), syscall.EEXIST) {
 		err = c.pastGuesses(ctx, asked, err, try)
 	}

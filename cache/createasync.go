@@ -65,7 +65,7 @@ func (c *Cache) createAnswered(ctx context.Context, b *backend, at place, p stri
 	err := c.createInRoom(ctx, func() (err error) {
 		f, a, made, err = c.createRemote(ctx, req, excl, true)
 		return err
-	}, func(err error) bool { return unexplained(c.whyNotCreated(ctx, p, excl, err)) })
+	}, func(err error) error { return c.whyNotCreated(ctx, p, excl, err) })
 	if excl && errors.Is(err, sftpconn.ErrUncertain) {
 		// The name was free when the program was told that the file is made, so what is there now is that file.
 		f, a, err = c.conn.Open(ctx, req)

@@ -99,8 +99,8 @@ func (c *Cache) waitRoom(ctx context.Context, ok func() bool) error {
 }
 
 // createInRoom has try create a file of which the program was told that it is made: when there is room for it, and again where it is refused
-// for want of room. unexplained says whether nothing but that explains a failure; it may ask the server.
-func (c *Cache) createInRoom(ctx context.Context, try func() error, unexplained func(error) bool) error {
+// for want of room. why finds the reason of a failure; it may ask the server.
+func (c *Cache) createInRoom(ctx context.Context, try func() error, why func(error) error) error {
 	for tries := 1; ; tries++ {
 		last := tries > roomTries
 		if err := c.enterRoom(ctx, last); err != nil {
@@ -108,7 +108,7 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error, unexplained 
 		}
 		asked := c.now()
 		err := try()
-		full := c.mayBeFull(err) || failure(err) && (!c.conn.KeepsOrder() || unexplained(err))
+		full := c.mayBeFull(err) || failure(err) && (!c.conn.KeepsOrder() || unexplained(why(err)))
 		c.mu.Lock()
 		c.room.creating--
 		if last {
@@ -126,9 +126,9 @@ func (c *Cache) createInRoom(ctx context.Context, try func() error, unexplained 
 	}
 }
 
-// unexplained reports whether a refusal has no known reason but that the server may have no descriptor left.
-func unexplained(err error) bool {
-	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENFILE)
+// unexplained reports whether the reason that was found for a failure is none, or that the server may have no descriptor left.
+func unexplained(reason error) bool {
+	return errors.Is(reason, syscall.EIO) || errors.Is(reason, syscall.ENFILE)
 }
 
 // enterRoom waits until a creation may be sent, and counts it; last says that this is to be with nothing else open. Meanwhile it gives back its
@@ -163,11 +163,11 @@ func (c *Cache) enterRoom(ctx context.Context, last bool) error {
 }
 
 // ifNoRoom takes the outcome err of an opening that a program waits for, sent at asked (Cache.now). Where the server may have denied it for
-// want of room it calls try, each time when files have been closed that no program has open any more, for roomPatience. unexplained is that
-// of createInRoom.
-func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func() error, unexplained func(error) bool) error {
+// want of room it calls try, each time when files have been closed that no program has open any more, for roomPatience. why is that of
+// createInRoom.
+func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func() error, why func(error) error) error {
 	full := func(err error) bool {
-		return c.mayBeFull(err) || failure(err) && c.hasLeaving(asked) && unexplained(err)
+		return c.mayBeFull(err) || failure(err) && c.hadLeaving(asked) && unexplained(why(err))
 	}
 	patience, stop := context.WithTimeout(ctx, roomPatience)
 	defer stop()
@@ -175,7 +175,7 @@ func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func()
 	for full(err) {
 		c.mu.Lock()
 		open := c.room.leaving + c.room.creating
-		again := (open >= roomOfAny || c.room.freed >= asked) && c.room.refused(asked, c.now())
+		again := c.room.hadLeaving(asked) && c.room.refused(asked, c.now())
 		learned = learned || again
 		c.mu.Unlock()
 		if !again || c.waitRoom(patience, func() bool { return c.room.leaving+c.room.creating < max(open, 1) }) != nil {
@@ -193,11 +193,17 @@ func (c *Cache) ifNoRoom(ctx context.Context, asked int64, err error, try func()
 	return err
 }
 
-// hasLeaving says whether the server has, or had since the time given, files open that no program has open.
-func (c *Cache) hasLeaving(since int64) bool {
+// hadLeaving says whether a refusal may come of files that no program has open: the server has enough of them open, or has closed one since
+// the time given.
+func (r *fileRoom) hadLeaving(since int64) bool {
+	return r.leaving+r.creating >= roomOfAny || r.freed >= since
+}
+
+// hadLeaving is that of the room, taking mu.
+func (c *Cache) hadLeaving(since int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.room.leaving+c.room.creating >= roomOfAny || c.room.freed >= since
+	return c.room.hadLeaving(since)
 }
 
 // leavesRoom notes that no program has the remote file of h open any more; queued says that its closing has its turn among the changes.

@@ -5,14 +5,21 @@ import (
 	"testing"
 )
 
+// seenToGrow opens a log twice, and has it seen that it has grown since.
+func (r *rig) seenToGrow() (n *Node, readers []*Handle) {
+	r.t.Helper()
+	r.put("log", "one\n")
+	n = r.mustFind("log").Node
+	readers = []*Handle{r.opened(n, syscall.O_RDONLY), r.opened(n, syscall.O_RDONLY)}
+	r.put("log", "one\ntwo\n")
+	r.statAgain(n)
+	return n, readers
+}
+
 // The server is asked about a file by one of its handles only.
 func TestEachReaderOfAFileSeenToGrowFindsItAgain(t *testing.T) {
 	r := newRig(t, nil)
-	r.put("log", "one\n")
-	n := r.mustFind("log").Node
-	readers := []*Handle{r.opened(n, syscall.O_RDONLY), r.opened(n, syscall.O_RDONLY)}
-	r.put("log", "one\ntwo\n")
-	r.statAgain(n)
+	n, readers := r.seenToGrow()
 	r.srv.Cut()
 	for i, h := range readers {
 		n.file.data.Drop()
@@ -26,11 +33,7 @@ func TestEachReaderOfAFileSeenToGrowFindsItAgain(t *testing.T) {
 // that by its name.
 func TestAReaderThatWasNotAskedIsNotKeptForTheNextOpen(t *testing.T) {
 	r := newRig(t, nil)
-	r.put("log", "one\n")
-	n := r.mustFind("log").Node
-	readers := []*Handle{r.opened(n, syscall.O_RDONLY), r.opened(n, syscall.O_RDONLY)}
-	r.put("log", "one\ntwo\n")
-	r.statAgain(n)
+	_, readers := r.seenToGrow()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if readers[0].unsure == readers[1].unsure {

@@ -49,9 +49,7 @@ func (c *Cache) open(ctx context.Context, r sftpconn.OpenRequest) (f *sftpconn.F
 		f, a, err = c.openPastGuesses(ctx, r)
 		return err
 	}
-	err = c.ifNoRoom(ctx, asked, try(), try, func(err error) bool {
-		return unexplained(c.whyNotOpened(ctx, r.Path(), true, err))
-	})
+	err = c.ifNoRoom(ctx, asked, try(), try, func(err error) error { return c.whyNotOpened(ctx, r.Path(), true, err) })
 	return f, a, err
 }
 

@@ -14,8 +14,7 @@ func (c *Cache) settle(at place, n *Node) {
 	case had != nil:
 		c.forgetName(at.dir, at.name)
 	}
-	defer c.notifyName(at.dir.id, at.name)
-	defer c.doubtName(at.dir, at.name)
+	defer c.distrustName(at)
 	gone := c.path(at.dir) == "" && c.serverPath(at.dir) == "" // else its removal, which fails as well, brings it back
 	if n == nil || c.nodes[n.id] != n || gone || at.dir.within(n) {
 		return
@@ -35,8 +34,7 @@ func (c *Cache) directoryBack(n *Node) {
 	if n.parent != nil {
 		was := place{n.parent, n.name}
 		c.forgetName(was.dir, was.name)
-		c.doubtName(was.dir, was.name)
-		c.notifyName(was.dir.id, was.name)
+		c.distrustName(was)
 	}
 	c.moves++
 	n.moved = c.moves
@@ -56,8 +54,7 @@ func (c *Cache) reviveAtRest(dead *Node) {
 	n := c.revived(dead)
 	c.giveName(n, at.dir, at.name)
 	c.nameAdded(at.dir, at.name, n)
-	c.doubtName(at.dir, at.name)
-	c.notifyName(at.dir.id, at.name)
+	c.distrustName(at)
 	c.retireIfUnheld(n)
 	c.retireIfUnheld(dead)
 }

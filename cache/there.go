@@ -56,8 +56,7 @@ func (c *Cache) stands(at place, n *Node) {
 	}
 	if had := s.node; had != nil {
 		had.there = slices.DeleteFunc(had.there, func(p place) bool { return p == at })
-		had.pins--
-		c.retireIfUnheld(had)
+		c.unpin(had)
 	}
 	s.node = n
 	if n != nil {
@@ -213,8 +212,7 @@ func (c *Cache) endNames(p *pending) {
 			c.settle(at, n)
 		}
 		if n != nil {
-			n.pins--
-			c.retireIfUnheld(n)
+			c.unpin(n)
 			c.reviveAtRest(n)
 		}
 		c.reviveAtRest(at.dir)
