@@ -192,7 +192,7 @@ func (h *Handle) Flush(ctx context.Context) error {
 func (h *Handle) Fsync(ctx context.Context) error {
 	ctx, stop := h.c.bounded(ctx)
 	defer stop()
-	if p := h.c.pathOf(h.n); p != "" {
+	for _, p := range h.c.pathsOf(h.n) {
 		if err := h.c.queue.wait(ctx, p); err != nil {
 			return withErrno("fsync", p, err)
 		}

@@ -23,6 +23,19 @@ func (n *Node) names() []place {
 	return list
 }
 
+// pathsOf gives the path of each name of a node (path), and takes mu.
+func (c *Cache) pathsOf(n *Node) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []string
+	for _, at := range n.names() {
+		if dir := c.path(at.dir); dir != "" {
+			list = append(list, join(dir, at.name))
+		}
+	}
+	return list
+}
+
 // giveName gives a node one more name. Called with mu held.
 func (c *Cache) giveName(n *Node, dir *Node, name string) {
 	if n.parent == nil {
