@@ -127,6 +127,7 @@ func (fs *filesystem) Read(cancel <-chan struct{}, in *fuse.ReadIn, _ []byte) (f
 		return nil, fuse.EINVAL
 	}
 	op := fs.begin(cancel, &in.InHeader)
+	op.pages = true
 	defer op.end()
 	v, err := h.Read(op, int64(in.Offset), int(in.Size))
 	if err != nil {

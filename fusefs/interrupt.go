@@ -32,6 +32,7 @@ type operation struct {
 	cancel <-chan struct{} // closed by go-fuse when the kernel says that the program got a signal
 	pid    uint32          // of the thread that waits; 0 where the kernel can't say
 	flush  bool            // a close(2), perhaps by a process that is ending and gets no more signals
+	pages  bool            // a READ: where the kernel asks for several pages, a program waits for the pages and no interrupt arrives
 	start  time.Time
 
 	mu    sync.Mutex              // guards all below; comes before watcher.mu
@@ -201,7 +202,7 @@ func (o *operation) isToStop() bool {
 		interrupted = true
 	default:
 	}
-	if !interrupted && !(long && (o.flush || o.watch.deaf)) {
+	if !interrupted && !(long && (o.flush || o.pages || o.watch.deaf)) {
 		return false
 	}
 	s, err := pendingSignals(o.pid)
