@@ -36,7 +36,8 @@ func (c *Cache) startListing(dir *Node) *listing {
 // errStrayed ends the fetch of a listing during which the directory was moved; it begins again.
 var errStrayed = errors.New("directory was moved while it was listed")
 
-// errUnwanted ends the fetch of a listing that nobody reads and that is too long to be kept: a server may go on for ever.
+// errUnwanted ends the fetch of a listing that nobody reads and that is too long to be kept: a server may go on for ever. What other listings
+// hold counts too, because many may be on their way.
 var errUnwanted = errors.New("directory has too many names to be listed for nobody")
 
 // errVanished ends the fetch of a listing that was interrupted, where the server then lists nothing of what it has listed before: it may
@@ -99,7 +100,11 @@ func (c *Cache) listAt(ctx context.Context, dir *Node, l *listing, p string, sin
 		if l.cost > listingMost {
 			return fmt.Errorf("the server lists more names than fit into %d MiB", listingMost>>20)
 		}
-		if l.users == 0 && l.ents.len() > maxListed {
+		if l.users > 0 {
+			return nil
+		}
+		c.trimListings()
+		if l.ents.len() > maxListed || c.listed > maxListed {
 			if dir.dir.list == l {
 				c.dropListing(dir) // so that nobody comes to one that ends here
 			}

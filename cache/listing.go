@@ -7,8 +7,8 @@ import (
 	"sshmount/sftpconn/session"
 )
 
-// maxListed bounds the names in all listings that nobody reads at the moment.
-const maxListed = 400_000
+// maxListed bounds the names in all listings that nobody reads at the moment. A variable for the tests.
+var maxListed = 400_000
 
 // listingMost bounds what one listing takes, in bytes: a server that goes on for ever must not fill the memory. It has room for more than two
 // million names of usual length; garbage may add half as much again. A variable for the tests.

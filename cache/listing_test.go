@@ -267,7 +267,7 @@ func TestAnEndlessListingEndsWithItsReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.tap.OnReply(nil)
-	if e, err := d.Next(ctxOf(t), maxListed+100); err != nil || e.Name == "" {
+	if e, err := d.Next(ctxOf(t), uint64(maxListed)+100); err != nil || e.Name == "" {
 		t.Errorf("what a reader waits for does not come: %v", err)
 	}
 	l := d.list
