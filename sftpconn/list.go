@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -67,6 +68,9 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, take func([]E
 		}
 	}()
 
+	var left leftOut
+	defer func() { left.tell(c.o.Logger, path) }()
+
 	size, most, ended := listWindowFirst, listFullAnswer, false
 	all := 0       // names that came
 	short := false // the last answer was less than the server can give: the end is near
@@ -109,7 +113,7 @@ func (c *Conn) list(ctx context.Context, ch *channel, path string, take func([]E
 		}
 		short = len(names) < most
 		most = len(names)
-		if err := take(c.sound(path, names)); err != nil {
+		if err := take(left.sound(names)); err != nil {
 			return err
 		}
 		if size < listWindowMost && !crowded(ch.link, call) {
@@ -164,23 +168,32 @@ func closeWhenOpen(c *Conn, ch *channel, open *session.Call) {
 // longestName is NAME_MAX of Linux, in bytes. Windows allows 255 UTF-16 units, which can be three times as many bytes.
 const longestName = 255
 
-// sound removes, in place, the names of an answer that no file can have here, and logs that in one line.
-func (c *Conn) sound(dir string, names []Entry) []Entry {
+// leftOut is the names of a listing that no file can have here. They are logged in one line: a server may list very many.
+type leftOut struct {
+	names int
+	first string // its beginning
+}
+
+// sound removes, in place, the names of an answer that no file can have here.
+func (l *leftOut) sound(names []Entry) []Entry {
 	kept := names[:0]
-	bad, left := "", 0
 	for _, e := range names {
 		switch {
 		case e.Name == "." || e.Name == "..":
 		case e.Name == "" || len(e.Name) > longestName || strings.ContainsAny(e.Name, "/\x00"):
-			if left++; left == 1 {
-				bad = e.Name[:min(len(e.Name), 2*longestName)]
+			if l.names++; l.names == 1 {
+				l.first = e.Name[:min(len(e.Name), 2*longestName)]
 			}
 		default:
 			kept = append(kept, e)
 		}
 	}
-	if left > 0 {
-		c.o.Logger.Warn("the server lists names that no file can have here; they are left out", "directory", dir, "first", bad, "names", left)
-	}
 	return kept
+}
+
+// tell logs them, where there are any.
+func (l *leftOut) tell(log *slog.Logger, dir string) {
+	if l.names > 0 {
+		log.Warn("the server lists names that no file can have here; they are left out", "directory", dir, "first", l.first, "names", l.names)
+	}
 }
