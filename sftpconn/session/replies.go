@@ -2,13 +2,16 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"syscall"
 
 	sshfx "github.com/pkg/sftp/v2/encoding/ssh/filexfer"
 )
 
 const (
 	maxHandle    = 256     // bytes; draft-02 section 6.2
+	maxPath      = 4095    // bytes of a path or of a link's target; more can't be used here (PATH_MAX)
 	maxStatusMsg = 1 << 10 // bytes kept of a status message
 	minEntry     = 12      // bytes of a NAME entry whose strings are empty and that has no attributes
 )
@@ -108,7 +111,11 @@ func (c *Call) parseNames(b *sshfx.Buffer) (fault, err error) {
 		if count == 0 {
 			return errors.New("server answers without a name"), nil
 		}
-		c.text = b.ConsumeString()
+		name := b.ConsumeBytes()
+		if len(name) > maxPath {
+			return fmt.Errorf("server answers with a path of %d bytes, where %d are the most: %w", len(name), maxPath, syscall.ENAMETOOLONG), nil
+		}
+		c.text = string(name)
 		return nil, nil
 	}
 	c.entries = make([]Entry, count)
