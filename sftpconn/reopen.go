@@ -157,6 +157,9 @@ func (f *File) directoryThere(ch *channel, name string) (there, empty bool) {
 		}
 		return nil
 	})
+	if isAbsent(err) {
+		return false, false // it went away between the two questions
+	}
 	empty = empty && err == nil
 	return !empty, empty
 }
