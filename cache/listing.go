@@ -175,12 +175,7 @@ func (c *Cache) dropListing(dir *Node) {
 	}
 	c.listed -= d.list.ents.len()
 	d.list = nil
-	if by := d.walk.fetchedBy; by != 0 {
-		if by == c.walk.run {
-			c.walk.unused--
-		}
-		d.walk.fetchedBy = 0
-	}
+	c.walkUncount(dir)
 	c.lists.Remove(dir.id)
 }
 

@@ -137,7 +137,7 @@ func (it *treeIter) next() (*Node, *listEnt, bool) {
 		switch sl := sub.dir.list; {
 		case sl == nil || sl.whole() && sl.until <= it.c.now():
 			if it.c.walk.underWay < walkUnderWay {
-				it.c.fetchAhead(sub)
+				it.c.fetchAhead(sub, nil)
 			}
 			return nil, nil, false
 		case !sl.whole() || it.byName && !it.c.sorted(sl):

@@ -105,7 +105,7 @@ func TestProgramsWaitForWhatIsOnItsWayOnlySoLong(t *testing.T) {
 				return sftptest.Pass()
 			})
 			r.mu.Lock()
-			r.fetchAhead(n.parent)
+			r.fetchAhead(n.parent, nil)
 			r.mu.Unlock()
 			r.waitHeld()
 		}, open, syscall.EIO},

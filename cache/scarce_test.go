@@ -32,7 +32,7 @@ func TestARefusedCreationDoesNotWaitForGuessesThatWaitForIt(t *testing.T) {
 	r.mu.Lock()
 	r.fetchFile(f.Node, 10, new(int))
 	r.dropListing(d)
-	r.fetchAhead(d)
+	r.fetchAhead(d, nil)
 	r.mu.Unlock()
 	close(guessed)
 	if err := r.Sync(ctxOf(t)); err == nil || errors.Is(err, syscall.ETIMEDOUT) {

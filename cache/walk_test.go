@@ -2,10 +2,14 @@ package cache
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sshmount/sftpconn/session"
 	"sshmount/sftpconn/sftptest"
@@ -14,13 +18,24 @@ import (
 // walkTree lists a directory and all below it, as find(1) does.
 func (r *rig) walkTree(n *Node) {
 	r.t.Helper()
-	for _, e := range r.list(n) {
+	r.walkTreeBy(n, slices.All)
+}
+
+// byName is the order in which ls(1) shows a directory.
+func byName(entries []DirEntry) iter.Seq2[int, DirEntry] {
+	return slices.All(slices.SortedFunc(slices.Values(entries), func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) }))
+}
+
+// walkTreeBy is walkTree, and goes through each directory's entries in some order.
+func (r *rig) walkTreeBy(n *Node, order func([]DirEntry) iter.Seq2[int, DirEntry]) {
+	r.t.Helper()
+	for _, e := range order(r.list(n)) {
 		if e.Mode == syscall.S_IFDIR {
 			f, err := r.Lookup(ctxOf(r.t), n, e.Name)
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			r.walkTree(f.Node)
+			r.walkTreeBy(f.Node, order)
 		}
 	}
 }
@@ -34,6 +49,26 @@ func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
 	}
 	// 121 directories. One after the other they would take three flights each.
 	r.costs("walk", 40, func() { r.walkTree(r.Root()) })
+}
+
+// A program that walks a large tree uses what is below one directory long before it comes to the next: directories that are far away must not
+// take the place of those.
+func TestAWalkThroughALargeTreeIsFollowedInDepth(t *testing.T) {
+	r := newRig(t, nil)
+	const most, leaves = 18, 6
+	for i := range most {
+		for j := range most {
+			for k := range leaves {
+				if err := os.MkdirAll(filepath.Join(r.dir, fmt.Sprintf("a%02d/b%02d/c%d", i, j, k)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	// 2287 directories. Up to 32 are listed at a time, each in two or three flights.
+	r.costsAt(30*time.Millisecond, "walk", 150, func() { r.walkTree(r.Root()) })
+	r.pass(time.Minute)
+	r.costsAt(30*time.Millisecond, "walk by name", 150, func() { r.walkTreeBy(r.Root(), byName) })
 }
 
 // A server may die when it lists some directory, or give answers that can't be read. Programs that work beside it must not lose their
