@@ -11,7 +11,13 @@ import (
 // noReplace it is the plain RENAME, which refuses to replace. After a lost line it counts as
 // done if the old name is gone and the new one there. If both are names of one file then, the
 // server has done half of it (OpenSSH's RENAME links and unlinks), and it is finished in steps.
+// A server that follows links there is asked for no rename of one (see renameLink).
 func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bool) error {
+	if s := c.newest.Load(); s != nil && s.RenamesTargets() {
+		if done, err := c.renameLink(ctx, oldpath, newpath, noReplace); done || err != nil {
+			return wrap2(err, "rename", oldpath, newpath)
+		}
+	}
 	inSteps, half := false, false
 	err := c.change(ctx, "rename", []string{oldpath, newpath}, func(ch *channel, again bool) error {
 		rename := (*session.Session).Rename

@@ -31,6 +31,10 @@ const (
 // In version 3 it does not say who it is. Of the servers that announce 'versions' there some others may have the one channel for nothing.
 func (s *Session) MixesChannels() bool { return s.Has(extVersions) && !s.Has(extSymlinkOrder) }
 
+// RenamesTargets says whether the server is known to follow links in a rename, at both names: ProFTPD's mod_sftp does. It is known as for
+// MixesChannels.
+func (s *Session) RenamesTargets() bool { return s.MixesChannels() }
+
 // The requests below are sent whether or not the server announced the extension
 // (Has); one that lacks it answers with StatusOpUnsupported.
 
