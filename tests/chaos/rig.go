@@ -48,8 +48,8 @@ type Rig struct {
 }
 
 // NewRig starts server and line, and mounts.
-func NewRig(ctx context.Context, cfg Config) (r *Rig, err error) {
-	r = &Rig{cfg: cfg, ctx: ctx, data: filepath.Join(cfg.Dir, "data")}
+func NewRig(ctx context.Context, cfg Config) (_ *Rig, err error) {
+	r := &Rig{cfg: cfg, ctx: ctx, data: filepath.Join(cfg.Dir, "data")}
 	defer func() {
 		if err != nil {
 			r.Close()
