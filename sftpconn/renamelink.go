@@ -21,6 +21,11 @@ func (c *Conn) renameLink(ctx context.Context, oldpath, newpath string, noReplac
 	case replacesLink && noReplace:
 		return false, &session.StatusError{Code: session.StatusFileAlreadyExists}
 	case replacesLink:
+		if !isLink { // what is not there must cost no link
+			if _, err := c.Lstat(ctx, oldpath); err != nil {
+				return false, err
+			}
+		}
 		if err := c.Remove(ctx, newpath); err != nil {
 			return false, err
 		}

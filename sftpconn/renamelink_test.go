@@ -104,3 +104,15 @@ func TestAFileReplacesALinkAndNotItsTargetWhereTheServerFollowsLinks(t *testing.
 		t.Errorf("the new name is %v, %v", info, err)
 	}
 }
+
+func TestARenameOfWhatIsNotThereCostsNoLinkWhereTheServerFollowsLinks(t *testing.T) {
+	srv, c := followingServer(t)
+	link := filepath.Join(srv.Dir(), "new")
+	succeeds(t, os.Symlink("target", link))
+	if err := c.Rename(limited(t), filepath.Join(srv.Dir(), "gone"), link, false); status(err) != session.StatusNoSuchFile {
+		t.Errorf("%v", err)
+	}
+	if got, err := os.Readlink(link); got != "target" {
+		t.Errorf("the link leads to %q, %v", got, err)
+	}
+}
