@@ -23,14 +23,14 @@ func (n *Node) names() []place {
 	return list
 }
 
-// pathsOf gives the path of each name of a node (path), and takes mu.
+// pathsOf gives the path of each name of a node (namePath), and takes mu.
 func (c *Cache) pathsOf(n *Node) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var list []string
 	for _, at := range n.names() {
-		if dir := c.path(at.dir); dir != "" {
-			list = append(list, join(dir, at.name))
+		if p, err := c.namePath(at.dir, at.name); err == nil {
+			list = append(list, p)
 		}
 	}
 	return list

@@ -51,6 +51,7 @@ type listEnt struct {
 }
 
 func (e *listEnt) isLink() bool { return e.attr.Mode&syscall.S_IFMT == syscall.S_IFLNK }
+func (e *listEnt) isDir() bool  { return e.attr.Mode&syscall.S_IFMT == syscall.S_IFDIR }
 
 // whole says whether the listing came to its end without an error.
 func (l *listing) whole() bool { return l.done && l.err == nil }

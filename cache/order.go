@@ -3,7 +3,6 @@ package cache
 import (
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // sortAtOnce is how many names may be sorted with Cache.mu held; more would be noticed.
@@ -127,7 +126,7 @@ func (it *treeIter) next() (*Node, *listEnt, bool) {
 		if e.gone {
 			continue
 		}
-		if e.attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		if !e.isDir() {
 			return top.dir, e, true
 		}
 		sub, _, state := it.c.peek(top.dir, e.name)

@@ -1,9 +1,6 @@
 package cache
 
-import (
-	"syscall"
-	"time"
-)
+import "time"
 
 const (
 	walkBegins   = 2                      // so many listed children of one directory make a walk,
@@ -147,7 +144,7 @@ func (c *Cache) walkOrder(dir *Node, from, to string) {
 	listed, named := "", "" // what comes next by each order
 	met := false
 	for _, e := range l.ents.all() {
-		if e.gone || e.attr.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		if e.gone || !e.isDir() {
 			continue
 		}
 		if met && listed == "" {

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"slices"
-	"syscall"
 )
 
 // Programs that walk a tree go through a directory with all that is below it before they come to the next one beside it. So the queue of a
@@ -91,7 +90,7 @@ func (c *Cache) walkAddAt(n *Node, place int) {
 // one that it has listed last. Called with mu held.
 func (c *Cache) walkSubs(n *Node) (subs []string) {
 	for _, e := range n.dir.list.ents.all() {
-		if !e.gone && e.attr.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+		if !e.gone && e.isDir() {
 			subs = append(subs, e.name)
 		}
 	}
