@@ -161,7 +161,8 @@ func (r *rig) statAgain(n *Node) {
 	}
 }
 
-// learnt waits until the server has said what mtime it gave to what was written here.
+// learnt waits until the server has said what mtime it gave to what was written here, after the handle by which that was done was released:
+// before, the mtime is learnt only where a flush has come before the bytes arrived.
 func (r *rig) learnt(n *Node) {
 	r.t.Helper()
 	waitFor(r.t, "the mtime is learnt", func() bool {

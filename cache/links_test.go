@@ -132,11 +132,8 @@ func TestAForgottenHardLinkIsShownWithTheSizeThatItHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.fill(h, "1234567890")
-	if err := h.Flush(ctxOf(t)); err != nil {
-		t.Fatal(err)
-	}
+	r.finish(h)
 	r.learnt(n)
-	h.Release()
 	r.Forget(n.ID(), 100)
 	for _, name := range []string{"other", "another"} {
 		r.Forget(r.mustFind(name).Node.ID(), 1)
