@@ -106,21 +106,28 @@ func (c *Cache) waitAhead(ctx context.Context, a *ahead) {
 }
 
 // openOnDemand opens the remote file of a handle that openAhead has made without one. Whatever the file has become in between is no error: it
-// may have grown or been written, as a file may that is open.
+// may have grown or been written, as a file may that is open, and another may have got its name.
 func (c *Cache) openOnDemand(ctx context.Context, self **Handle) (*sftpconn.File, error) {
 	h := *self
 	n := h.n
 	c.mu.Lock()
-	asked := c.stamp(n)
+	asked, p := c.stamp(n), c.path(n)
+	if !n.removed {
+		p = c.lastPath(n)
+	}
 	c.mu.Unlock()
-	f, a, err := c.openRemote(ctx, n, c.pathOf(n), session.OpenRead, 0, self)
+	f, a, err := c.openRemote(ctx, n, p, session.OpenRead, 0, self)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.gen == asked.gen && n.sent == 0 {
+	switch {
+	case n.gen != asked.gen || n.sent > 0:
+	case n.parent != nil:
 		c.keepAsked(n, asked, a)
+	case signatureOf(a) != signatureOf(n.attr):
+		c.contentChanged(n) // for this handle alone: others have the file open that had the name before
 	}
 	h.content = signatureOf(a)
 	h.fd.Renew()

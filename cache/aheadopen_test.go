@@ -168,8 +168,9 @@ func TestAHandleThatIsOpenedLateDoesNotMixTheNewFileIntoTheOldOne(t *testing.T) 
 	late := r.opened(n, syscall.O_RDONLY)
 	old := r.opened(n, syscall.O_RDONLY)
 	r.replace(n.name, "new")
-	now := r.opened(n, syscall.O_RDONLY)
+	now := r.openedByName(n.name, syscall.O_RDONLY)
 	for range 2 {
+		n.file.data.Drop()
 		for _, o := range []struct {
 			name string
 			h    *Handle

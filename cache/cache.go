@@ -100,6 +100,7 @@ type Cache struct {
 	listed    int                           // names in those listings
 
 	openFiles int                // handles that are open
+	opened    uint64             // how many handles were made
 	kept      map[*Node]struct{} // the nodes with a kept remote file
 	owner     owner
 

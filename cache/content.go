@@ -23,7 +23,7 @@ type fileState struct {
 	handles map[*Handle]struct{} // those that are open
 	writers int                  // how many of them are open for writing
 	writing map[*Handle]struct{} // these, and those that are closed and have still to deliver what was written through them
-	since   int64                // when the fileState was made (Cache.now)
+	opened  uint64               // Cache.opened when it was opened last
 
 	version version // what version the clean bytes held here, and the kernel's pages, are of
 	held    bool    // it was opened, or written here: its bytes are most likely still here or in the kernel's pages
@@ -39,7 +39,7 @@ type fileState struct {
 // content is the fileState of a node, made where there is none. Called with mu held.
 func (c *Cache) content(n *Node) *fileState {
 	if n.file == nil {
-		n.file = &fileState{data: c.pool.NewFile(n, int64(n.attr.Size)), handles: map[*Handle]struct{}{}, writing: map[*Handle]struct{}{}, since: c.now()}
+		n.file = &fileState{data: c.pool.NewFile(n, int64(n.attr.Size)), handles: map[*Handle]struct{}{}, writing: map[*Handle]struct{}{}}
 	}
 	return n.file
 }

@@ -38,14 +38,6 @@ func TestAReaderOfAReplacedFileDoesNotMixItsBytesIntoTheNewOne(t *testing.T) {
 	const size = 4 << 20
 	r.put("f", strings.Repeat("o", size))
 	n := r.mustFind("f").Node
-	open := func() *Handle {
-		h, _, err := r.Open(ctxOf(t), n, syscall.O_RDONLY)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(h.Release)
-		return h
-	}
 	at := func(h *Handle) string {
 		v, err := h.Read(ctxOf(t), 3<<20, 8)
 		if err != nil {
@@ -54,12 +46,12 @@ func TestAReaderOfAReplacedFileDoesNotMixItsBytesIntoTheNewOne(t *testing.T) {
 		defer v.Release()
 		return string(bytes.Join(v.Vecs, nil))
 	}
-	old := open()
+	old := r.opened(n, syscall.O_RDONLY)
 	r.put("new", strings.Repeat("N", size+1))
 	if err := os.Rename(filepath.Join(r.dir, "new"), filepath.Join(r.dir, "f")); err != nil {
 		t.Fatal(err)
 	}
-	now := open()
+	now := r.openedByName("f", syscall.O_RDONLY)
 	if got := at(old); got != "oooooooo" {
 		t.Errorf("the handle of the old file reads %q", got)
 	}

@@ -20,7 +20,6 @@ func TestAFileSeenToGrowIsFoundAgainAfterAReconnect(t *testing.T) {
 			n := r.mustFind("log").Node
 			h := r.opened(n, syscall.O_RDONLY)
 			r.put("log", "one\ntwo\n")
-			r.pass(partsAfter)
 			r.distrustNode(n)
 			ask(r, n, h)
 			r.srv.Cut()

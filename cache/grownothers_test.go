@@ -48,7 +48,7 @@ func TestAReaderOfAnotherFileIsNotFoundAgainAsTheOneThatGrew(t *testing.T) {
 	n := r.mustFind("log").Node
 	rotated := r.opened(n, syscall.O_RDONLY)
 	r.replace("log", "one\n")
-	r.opened(n, syscall.O_RDONLY) // of the file that has just got its name
+	r.openedByName("log", syscall.O_RDONLY) // of the file that has just got its name
 	r.put("log", "one\ntwo\n")
 	r.statAgain(n)
 	r.srv.Cut()

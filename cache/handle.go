@@ -43,6 +43,8 @@ func (c *Cache) newHandle(n *Node, b *backend, flags uint32) *Handle {
 	if len(f.handles) == 0 && !f.written.untold {
 		f.written.changed = false
 	}
+	c.opened++
+	f.opened = c.opened
 	f.handles[h] = struct{}{}
 	f.held = true
 	if h.writable {

@@ -59,7 +59,12 @@ func TestTheReaderOfAReplacedFileLeavesNoHandleForTheNextOpen(t *testing.T) {
 				t.Fatal(len(s), err)
 			}
 			r.replace("log", strings.Repeat("N", 2000))
-			h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+			var h *Handle
+			err = r.asTheKernel("log", func(found *Node) (err error) {
+				n = found
+				h, _, err = r.Open(ctxOf(t), n, syscall.O_RDWR)
+				return err
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

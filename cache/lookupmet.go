@@ -39,7 +39,7 @@ func (c *Cache) lookupMet(dir *Node, name, p string, before nameStamp, a session
 	n := c.child(dir, name)
 	crossed := dir.changes() != before.gen
 	switch {
-	case n != nil && n == before.child && !last && n.mayBeNewerThan(before.asked, a):
+	case n != nil && n == before.child && !last && (n.mayBeNewerThan(before.asked, a) || n.unasked(before.asked, a) != nil):
 		n.expire()
 		return Found{}, true, nil
 	case n != nil && (n != before.child || n.gen != before.asked.gen || n.sent > 0 && sameType(n, a)):

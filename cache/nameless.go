@@ -12,7 +12,16 @@ import (
 func (c *Cache) openNameless(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !n.removed || n.parent != nil || n.file == nil {
+	if !n.removed || n.parent != nil {
+		return nil, false
+	}
+	return c.openShared(ctx, n, flags)
+}
+
+// openShared opens a file by the remote file of another handle. h is nil where no other handle was opened for all that flags ask for. Called
+// with mu held, which it gives up while it waits for a creation.
+func (c *Cache) openShared(ctx context.Context, n *Node, flags uint32) (h *Handle, keep bool) {
+	if n.file == nil {
 		return nil, false
 	}
 	access := flags & syscall.O_ACCMODE
@@ -33,7 +42,7 @@ func (c *Cache) openNameless(ctx context.Context, n *Node, flags uint32) (h *Han
 	c.mu.Unlock()
 	_, err := created.b.fileSoon(ctx) // its creation is still on its way (-o async)
 	c.mu.Lock()
-	if _, open := n.file.handles[created]; err != nil || !open || n.parent != nil {
+	if err != nil || n.file == nil || !n.file.isOpen(created) || n.parent != nil {
 		return nil, false
 	}
 	return c.newHandle(n, created.b.share(), flags), n.file.keepPages(true)

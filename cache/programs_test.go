@@ -136,6 +136,20 @@ func (r *rig) asTheKernel(name string, do func(*Node) error) error {
 	return err
 }
 
+// openedByName is open(2) of a name.
+func (r *rig) openedByName(name string, flags uint32) (h *Handle) {
+	r.t.Helper()
+	err := r.asTheKernel(name, func(n *Node) (err error) {
+		h, _, err = r.Open(ctxOf(r.t), n, flags)
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(h.Release)
+	return h
+}
+
 func (r *rig) read(name string) (content string, err error) {
 	err = r.asTheKernel(name, func(n *Node) error {
 		h, _, err := r.Open(ctxOf(r.t), n, syscall.O_RDONLY)

@@ -56,7 +56,7 @@ func (c *Cache) refreshAgain(ctx context.Context, n *Node, h *Handle, tries int)
 		return c.refreshOpen(ctx, n, h)
 	}
 	c.mu.Lock()
-	again = tries > 0 && n.mayBeNewerThan(asked, a)
+	again = tries > 0 && (n.mayBeNewerThan(asked, a) || n.unasked(asked, a) != nil)
 	c.mu.Unlock()
 	if again {
 		return c.refreshAgain(ctx, n, h, tries-1)
@@ -159,6 +159,7 @@ type stamp struct {
 	gen    uint64 // Node.gen
 	learnt uint64 // Node.learnt
 	moved  uint64 // lastMove of the node
+	opened uint64 // Cache.opened
 	dirty  bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
 
 	// Only where dirty.
@@ -182,7 +183,7 @@ func (n *Node) mayBeNewerThan(asked stamp, a session.Attr) bool {
 
 // stamp takes the stamp of a node, before a question. Called with mu held.
 func (c *Cache) stamp(n *Node) stamp {
-	s := stamp{gen: n.gen, learnt: n.learnt, moved: c.lastMove(n)}
+	s := stamp{gen: n.gen, learnt: n.learnt, moved: c.lastMove(n), opened: c.opened}
 	if n.file != nil {
 		if _, s.dirty = n.file.data.Size(); s.dirty {
 			s.there = uint64(n.file.data.Acknowledged())

@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"syscall"
-	"time"
 
+	"sshmount/sftpconn"
 	"sshmount/sftpconn/session"
 )
 
 // Others may give the name of a file that is open here to another file, as programs do that rotate a log or save by a rename. What is open
 // goes on being the old file. If the new file's size were shown for it, the kernel would show zeros up to there; and a program that follows
 // a name (tail -F) would never see that it leads to another file.
-
-// partsAfter is how long a file must have been known before an opening may fail because its name leads to another one now. After such a
-// failure the kernel looks the name up and opens the file once more, which takes less than this: so that opening does not fail as well.
-const partsAfter = 2 * time.Second
 
 // tellsAll says whether an answer has both parts of a signature.
 func tellsAll(a session.Attr) bool {
@@ -39,6 +35,15 @@ func (n *Node) inQuestion(a session.Attr) *Handle {
 	return n.openThere()
 }
 
+// unasked is inQuestion where no handle was asked when the answer a was compared with what is open: one was made since the stamp asked was
+// taken, or the name is known to be another's by now, so that nothing was compared. Called with mu held.
+func (n *Node) unasked(asked stamp, a session.Attr) *Handle {
+	if n.file == nil || n.file.opened <= asked.opened && (n.parent != nil || n.removed) {
+		return nil
+	}
+	return n.inQuestion(a)
+}
+
 // supplanted finds out whether the name p of an open file leads to another file by now, and if so takes the name from the file. a is the
 // answer to a question about p, and asked the stamp from before that. n is nil where no file is known at p. The server is asked further
 // questions only where a leaves it open (inQuestion): by the handle, by the name, and by the handle once more. Two answers may differ as
@@ -54,14 +59,14 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 	if h == nil {
 		return false
 	}
-	_, before, err := c.statOpen(ctx, n, h)
+	before, err := c.statAnyOpen(ctx, n, h)
 	if err != nil || !tellsAll(before) || signatureOf(before) == signatureOf(a) {
 		return false
 	}
 	if a, err = c.statPath(ctx, p); err != nil || !tellsAll(a) || signatureOf(before) == signatureOf(a) {
 		return false
 	}
-	if _, after, err := c.statOpen(ctx, n, h); err != nil || signatureOf(before) != signatureOf(after) {
+	if after, err := c.statAnyOpen(ctx, n, h); err != nil || signatureOf(before) != signatureOf(after) {
 		return false
 	}
 	c.mu.Lock()
@@ -74,10 +79,33 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 	return true
 }
 
+// isOpen says whether a handle is open. Called with mu held.
+func (f *fileState) isOpen(h *Handle) bool {
+	_, open := f.handles[h]
+	return open
+}
+
+// statAnyOpen asks for the attributes of a node by its open handle h, or by others where that is closed meanwhile.
+func (c *Cache) statAnyOpen(ctx context.Context, n *Node, h *Handle) (a session.Attr, err error) {
+	const most = 5
+	for range most {
+		if _, a, err = c.statOpen(ctx, n, h); err == nil {
+			return a, nil
+		}
+		c.mu.Lock()
+		other := n.openThere()
+		closed := other != nil && !n.file.isOpen(h)
+		c.mu.Unlock()
+		if !closed {
+			break
+		}
+		h = other
+	}
+	return a, err
+}
+
 // partsAtOpen is supplanted for an opening of n by its name p, to which the server has answered a; asked is the stamp from before. Where it
-// is true the opening must fail with ESTALE, and the kernel looks the name up and opens what it finds. The kernel does so once. So where
-// others give the name away all the time it must succeed: a file that has become known only now (partsAfter), and was not written here,
-// shares its node with the one that has its name.
+// is true the opening must fail with ESTALE, and the kernel looks the name up and opens what it finds.
 //
 // Where n has bytes on their way the question is whether they belong to what was opened: a program would read them in another file, and
 // append at their end. beside has the answer of askBeside, by the open file. Where the two answers leave it open, the bytes are waited for,
@@ -86,9 +114,8 @@ func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp,
 	open, told := beside()
 	c.mu.Lock()
 	fs := n.file
-	ripe := fs != nil && (asked.dirty || fs.written.changed || c.now()-fs.since > int64(partsAfter))
 	c.mu.Unlock()
-	if !ripe {
+	if fs == nil {
 		return false
 	}
 	if !asked.dirty || !tellsAll(a) {
@@ -108,6 +135,36 @@ func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp,
 	ctx, stop := c.conn.Bounded(ctx)
 	defer stop()
 	return c.supplantedBehind(ctx, n, fs, p)
+}
+
+// askApart compares the file f, which was just opened by the path p with the answer a, with what others have opened of the same node since the
+// stamp asked was taken: one of the two openings may have been before the name was given to another file, and the other one after that. Then
+// the error is ESTALE. Else it returns the last answer, and the stamp from before that. Called with mu held, which it gives up while it asks.
+func (c *Cache) askApart(ctx context.Context, n *Node, p string, f *sftpconn.File, asked stamp, a session.Attr) (stamp, session.Attr, error) {
+	const most = 3
+	for range most {
+		h := n.unasked(asked, a)
+		if h == nil {
+			break
+		}
+		c.mu.Unlock()
+		open, gone := c.statAnyOpen(ctx, n, h)
+		c.mu.Lock()
+		asked = c.stamp(n)
+		c.mu.Unlock()
+		was := a
+		var err error
+		a, err = f.Stat(ctx)
+		if err == nil && gone == nil && tellsAll(open) && signatureOf(was) == signatureOf(a) && signatureOf(a) != signatureOf(open) {
+			c.supplanted(ctx, n, p, asked, a)
+			err = fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
+		}
+		c.mu.Lock()
+		if err != nil {
+			return asked, a, err
+		}
+	}
+	return asked, a, nil
 }
 
 // askBeside asks by a handle of a node that has bytes on their way, in the flight of an opening of the same name. ok is false where the node

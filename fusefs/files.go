@@ -24,7 +24,11 @@ func (fs *filesystem) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 	}
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
-	h, keep, err := fs.cache.Open(op, n, in.Flags&^fuse.FMODE_EXEC)
+	open := fs.cache.Open
+	if lastTry {
+		open = fs.cache.OpenAgain
+	}
+	h, keep, err := open(op, n, in.Flags&^fuse.FMODE_EXEC)
 	if errors.Is(err, syscall.ENOENT) && !lastTry {
 		// It was there when the kernel looked it up. After ESTALE it looks again, and makes the file if its program has said O_CREAT.
 		return fs.later.answered(&in.InHeader, fuse.Status(syscall.ESTALE))
