@@ -43,6 +43,7 @@ var errOvertaken = errors.New("another change came first")
 type pending struct {
 	change
 	before []*pending    // the earlier changes that it waits for; nil when it is done; guarded by queue.mu
+	moved  int           // how many renames it waits for that are done one after the other, and itself; set by add
 	done   chan struct{} // closed by leave
 
 	// For a change that is answered before it is done (-o async). Guarded by Cache.mu.
@@ -57,6 +58,9 @@ type pending struct {
 func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 	c := q.c
 	ch.sure = ch.sure && c.o.Async
+	if ch.sure && ch.moves {
+		q.held.wait(ctx)
+	}
 	room := ch.sure && !ch.free
 	if room {
 		if err := q.takeBacklog(ctx); err != nil {
@@ -85,6 +89,11 @@ func (q *queue) submit(ctx context.Context, ch change) (done bool, err error) {
 			<-q.backlog
 		}
 		return true, ended
+	}
+	if p.moved > maxMoves && p.moves {
+		waiting, stop := c.bounded(ctx)
+		defer stop()
+		_ = waitAll(waiting, before) // it is on its way all the same
 	}
 	return false, nil
 }

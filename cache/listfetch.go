@@ -53,6 +53,11 @@ var errVanished = errors.New("nothing is in the directory any more of what was t
 func (c *Cache) fetchListing(ctx context.Context, dir *Node, l *listing) {
 	err := errStrayed
 	for again := false; errors.Is(err, errStrayed); again = true {
+		if again {
+			var end func()
+			ctx, end = c.insist(ctx)
+			defer end()
+		}
 		var p string
 		if p, err = c.pathWait(ctx, dir); err != nil {
 			break

@@ -81,6 +81,8 @@ func (c *Cache) lookup(ctx context.Context, dir *Node, name string, tries int) (
 	again := c.strayed(ctx, dir, moved, p, errors.Is(err, syscall.ENOENT))
 	c.mu.Unlock()
 	if again {
+		ctx, end := c.insist(ctx)
+		defer end()
 		return c.Lookup(ctx, dir, name)
 	}
 	if err != nil {

@@ -17,6 +17,9 @@ func (c *Cache) openRemote(ctx context.Context, n *Node, p string, pflags uint32
 		if tryAt == "" {
 			return f, a, err
 		}
+		var end func()
+		ctx, end = c.insist(ctx)
+		defer end()
 		p = tryAt
 	}
 }

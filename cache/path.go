@@ -136,6 +136,11 @@ func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (stri
 	ctx, stop := c.bounded(ctx)
 	defer stop()
 	for waited := ""; ; {
+		if waited != "" {
+			var end func()
+			ctx, end = c.insist(ctx)
+			defer end()
+		}
 		c.mu.Lock()
 		p, err := locate()
 		c.mu.Unlock()

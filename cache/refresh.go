@@ -44,6 +44,8 @@ func (c *Cache) refreshAgain(ctx context.Context, n *Node, h *Handle, tries int)
 	again := c.strayed(ctx, n, asked.moved, p, absent)
 	c.mu.Unlock()
 	if again {
+		ctx, end := c.insist(ctx)
+		defer end()
 		return c.refresh(ctx, n, h)
 	}
 	if err != nil {

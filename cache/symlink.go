@@ -53,6 +53,8 @@ func (c *Cache) Readlink(ctx context.Context, n *Node) (string, error) {
 	c.mu.Unlock()
 	switch {
 	case strayed:
+		ctx, end := c.insist(ctx)
+		defer end()
 		return c.Readlink(ctx, n)
 	case err != nil:
 		return "", err
