@@ -15,7 +15,7 @@ func (c *Cache) walkReset() {
 	for _, d := range w.queue {
 		c.walkDrop(d)
 	}
-	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, byLookups: w.byLookups}
+	*w = walk{run: w.run + 1, last: c.now(), window: walkWindow, underWay: w.underWay, byLookups: w.byLookups, byName: w.byName}
 }
 
 // walkDrop lets a directory go that was taken out of the queue. Called with mu held.
