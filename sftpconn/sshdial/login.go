@@ -1,6 +1,7 @@
 package sshdial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,11 +92,7 @@ func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	if err := l.over(); err != nil {
 		return nil, err
 	}
-	preferred := l.cfg.get("preferredauthentications")
-	if preferred == "" {
-		preferred = methodsInOrder
-	}
-	for name := range strings.SplitSeq(preferred, ",") {
+	for _, name := range l.preferred() {
 		if !slices.Contains(ctx.AllowedMethods, name) {
 			continue
 		}
@@ -110,6 +107,11 @@ func (l *login) choose(ctx *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	}
 	l.refused = true
 	return nil, errors.New("no way to log in is left")
+}
+
+// preferred is the list of the methods that the configuration has tried, in their order.
+func (l *login) preferred() []string {
+	return strings.Split(cmp.Or(l.cfg.get("preferredauthentications"), methodsInOrder), ",")
 }
 
 // next is the next attempt with the method of that name; nil where none is left.

@@ -129,8 +129,15 @@ func TestPassword(t *testing.T) {
 	t.Run("switched off", func(t *testing.T) {
 		o := serve(t)
 		o.Password = []byte("right")
-		o.SSHOptions = append(o.SSHOptions, "PasswordAuthentication=no")
-		refused(t, o)
+		for option, value := range map[string]string{"PasswordAuthentication": "no", "PreferredAuthentications": "publickey"} {
+			off := o
+			off.SSHOptions = append(slices.Clone(o.SSHOptions), option+"="+value)
+			msg, _ := refused(t, off)
+			says(t, msg, option)
+			if strings.Contains(msg, "password_stdin") || strings.Contains(msg, "check user name and password") {
+				t.Errorf("a password that would not be tried is asked for: %s", msg)
+			}
+		}
 	})
 	t.Run("not given to a server whose key has changed", func(t *testing.T) {
 		o := serve(t)

@@ -48,6 +48,8 @@ func (l *login) refusal() error {
 		msg += "; no password is given to a server whose host key has changed"
 	case slices.Contains(l.accepted, "password") || slices.Contains(l.accepted, "keyboard-interactive"):
 		switch {
+		case len(l.tried) == 0 && !l.passwordsAllowed():
+			msg += "; ssh's configuration has no password tried (PasswordAuthentication, KbdInteractiveAuthentication, PreferredAuthentications): change that, or name a key that the server knows with IdentityFile"
 		case len(l.tried) > 0 || l.ask.possible():
 			msg += "; check user name and password"
 		case l.ask.batch:
@@ -61,6 +63,14 @@ func (l *login) refusal() error {
 		msg += "; check the user name, and that one of these keys is in the server's authorized_keys"
 	}
 	return refusedLogin("%s", msg)
+}
+
+// passwordsAllowed reports that the configuration leaves a method that takes a password, of those that the server accepts.
+func (l *login) passwordsAllowed() bool {
+	allowed := func(method, option string) bool {
+		return slices.Contains(l.accepted, method) && slices.Contains(l.preferred(), method) && l.cfg.yes(option, true)
+	}
+	return allowed("password", "passwordauthentication") || allowed("keyboard-interactive", "kbdinteractiveauthentication")
 }
 
 // refusedKept is what the user is told where the kept password is wrong by now.
