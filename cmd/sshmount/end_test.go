@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sshmount/cmd/sshmount/control"
 	"sshmount/cmd/sshmount/mountpoint"
@@ -111,6 +112,7 @@ func TestAHurriedEndDoesNotWarnOfWhatIsSaved(t *testing.T) {
 	eventually(t, "the mount is detached, and waits for who has a file open", func() bool {
 		return strings.Contains(w.log(), "the mount is in use; it is detached")
 	})
+	time.Sleep(echoTime) // a signal that comes earlier does not count
 	terminate()
 	w.ended(r)
 	if log := w.log(); strings.Contains(log, "on its way to the server") || !strings.Contains(log, "all is saved") {

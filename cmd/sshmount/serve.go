@@ -92,11 +92,14 @@ func serve(set *cmdline.Settings, where logPlace, ready func() error) (int, erro
 	defer signal.Stop(signals)
 
 	m := &mount{set: set, log: log, started: time.Now(), gone: make(chan struct{}), wishes: make(chan umountWish),
-		over: make(chan struct{}), signals: signals}
+		over: make(chan struct{})}
 	interrupted, err := m.startInterruptibly(signals)
 	if err != nil {
 		return exitCode(err), err
 	}
+	served := make(chan struct{})
+	defer close(served)
+	m.signals = withoutEchoes(signals, interrupted, served)
 	if interrupted {
 		outcome, _ := m.end(umountWish{force: true})
 		code := m.recordEnd(outcome)

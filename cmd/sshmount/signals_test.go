@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -137,4 +139,28 @@ func TestASignalBetweenTheRecordAndTheEndOfTheStartEndsTheMountInPeace(t *testin
 		t.Errorf("it ends with %v", err)
 	}
 	w.ended(r)
+}
+
+func TestASignalCountsAgainWhenTheEchoOfTheLastOneIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, done := make(chan os.Signal, 4), make(chan struct{})
+		defer close(done)
+		wishes := withoutEchoes(all, false, done)
+		got := func(s os.Signal) int {
+			all <- s
+			synctest.Wait()
+			return len(wishes)
+		}
+		if n := got(syscall.SIGINT); n != 1 {
+			t.Fatalf("the first one makes %d wishes", n)
+		}
+		time.Sleep(echoTime / 2)
+		if n := got(syscall.SIGTERM); n != 1 {
+			t.Errorf("its echo makes %d of them", n)
+		}
+		time.Sleep(echoTime / 2)
+		if n := got(syscall.SIGINT); n != 2 {
+			t.Errorf("a later one makes %d of them", n)
+		}
+	})
 }

@@ -75,6 +75,30 @@ func TestWhatWasNotWaitedForIsToldWithTheReason(t *testing.T) {
 	})
 }
 
+// timeout(1) sends its signal to the program and to the group in which that runs.
+func TestASignalThatComesTwiceAtOnceIsOneWishForTheEnd(t *testing.T) {
+	w := newWorld(t)
+	addr := w.server.Addr().String()
+	r := w.mount("-o", "sshmount_async")
+	if _, err := os.ReadDir(w.mnt); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.write(filepath.Join(w.mnt, "report"), "not to be lost")
+	for range 2 {
+		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the process has taken the signal", func() bool { return signalSet(t, r.PID, "ShdPnd:") == 0 })
+	}
+	eventually(t, "the end waits for what is not saved", func() bool { return strings.Contains(w.log(), "msg=saving") || !r.Alive() })
+	w.serve(addr, w.hostKey)
+	w.ended(r)
+	w.holds(filepath.Join(w.data, "report"), "not to be lost")
+}
+
 func TestAllWhoAskForTheEndAreToldWhatWasRescued(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount("-o", "sshmount_async,drain_timeout=3")
