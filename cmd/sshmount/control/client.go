@@ -55,7 +55,8 @@ func StatusOf(ctx context.Context, r Record) Status {
 	if err == nil {
 		return s
 	}
-	s = Status{Record: r, State: Silent, LastError: err.Error(), Since: r.Started}
+	s = Status{Record: r, State: Silent, LastError: err.Error(), Since: r.Started,
+		Unsaved: Unsaved{Files: []string{}}, Errors: []string{}, Rescued: []string{}} // lists in the JSON, also here
 	if !r.Alive() {
 		s.State, s.LastError = Dead, fmt.Sprintf("process %d is gone", r.PID)
 	}

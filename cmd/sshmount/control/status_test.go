@@ -84,17 +84,22 @@ func TestStatusInWords(t *testing.T) {
 }
 
 func TestStatusInJSONHasListsAndNoNulls(t *testing.T) {
-	text, err := json.Marshal(Tell(sftpconn.Status{}, cache.Status{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{`"errors":[]`, `"rescued":[]`, `"files":[]`, `"connected":false`, `"state":"disconnected"`} {
-		if !strings.Contains(string(text), want) {
-			t.Errorf("no %s in %s", want, text)
+	for state, s := range map[string]Status{
+		Disconnected: Tell(sftpconn.Status{}, cache.Status{}),
+		Dead:         StatusOf(t.Context(), Record{Mountpoint: "/mnt/gone"}),
+	} {
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if strings.Contains(string(text), "null") {
-		t.Errorf("null in %s", text)
+		for _, want := range []string{`"errors":[]`, `"rescued":[]`, `"files":[]`, `"connected":false`, `"state":"` + state + `"`} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("no %s in %s", want, text)
+			}
+		}
+		if strings.Contains(string(text), "null") {
+			t.Errorf("null in %s", text)
+		}
 	}
 }
 
