@@ -87,7 +87,9 @@ func (r *reader) silence(err error) error {
 	if remarks := printable(r.s.ch.Remarks()); remarks != "" {
 		return fmt.Errorf("the server ended the SFTP session before it began; it wrote %q", remarks)
 	}
-	return errors.New("the server ended the SFTP session before it began; is SFTP switched on there (Subsystem sftp in its sshd_config)?")
+	return errors.New("the server ended the SFTP session before it began, and said nothing: the SFTP server that is named there " +
+		"(Subsystem sftp in its sshd_config) does not start, or a start-up file of the login shell (~/.bashrc, ~/.profile, ~/.cshrc) " +
+		"or a command forced on the account ends first")
 }
 
 // chatter is the error of a server that sends something other than SFTP,

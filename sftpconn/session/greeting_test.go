@@ -107,7 +107,7 @@ func (c heardChannel) Read(b []byte) (int, error) {
 
 func TestServerThatEndsAtOnce(t *testing.T) {
 	err := refusal(t, "exit 1")
-	if !strings.Contains(err.Error(), "sshd_config") {
+	if !strings.Contains(err.Error(), "sshd_config") || !strings.Contains(err.Error(), ".bashrc") {
 		t.Errorf("%v", err)
 	}
 	err = refusal(t, "echo 'This account is closed.' >&2; exit 1")
