@@ -131,7 +131,8 @@ func umount(name string, wish control.UmountRequest) error {
 	return nil
 }
 
-// umountUnknown ends a mount whose control socket was not found (unknown says so), as umount(8) would.
+// umountUnknown ends a mount whose control socket was not found (unknown says so), as umount(8) would: what its process could not save
+// nobody here is told.
 func umountUnknown(name string, lazy bool, unknown error) error {
 	path, err := mountpoint.Resolve(name)
 	if err != nil {
@@ -152,6 +153,9 @@ func umountUnknown(name string, lazy bool, unknown error) error {
 	if other := otherOwner(path); err != nil && other != "" && os.Geteuid() != 0 {
 		// The helper only says that it finds no entry of ours.
 		err = fmt.Errorf("%s belongs to %s; only that user and root can end it (%w)", path, other, err)
+	}
+	if err == nil {
+		say("%s is ended as umount(8) does it: its process does not answer to you and may still be saving, and what fails then is not told here", path)
 	}
 	return failed(exitFailure, err)
 }
