@@ -44,6 +44,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		{"h: /mnt -o foo", []string{`unknown option "foo"; 'sshmount --help'`}},
 		{"h: /mnt --foo", []string{"--foo"}},
 		{"h: /mnt -Z", []string{"-Z"}},
+		{"h: /mnt -i /root/.ssh/work", []string{"-i", "-o IdentityFile="}},
+		{"-J gate h: /mnt", []string{"-J", "-o ProxyJump="}},
 		{"h: /mnt -p", []string{"-p needs a value"}},
 		{"h: /mnt -p 0", []string{"-p", "1 to 65535"}},
 		{"h: /mnt -o port=70000", []string{"1 to 65535"}},

@@ -145,7 +145,14 @@ func (p *parser) flag(flag byte) error {
 	return nil
 }
 
+// flagsOfSSH are flags of ssh(1) that are no flags of sshfs, and the mount options that do what they do.
+var flagsOfSSH = map[byte]string{'i': "IdentityFile=FILE", 'J': "ProxyJump=HOST", 'l': "User=NAME", 'c': "Ciphers=LIST",
+	'4': "AddressFamily=inet", '6': "AddressFamily=inet6"}
+
 func unknownFlag(flag byte) error {
+	if option := flagsOfSSH[flag]; option != "" {
+		return faultf("unknown option -%c; what it does for ssh is written -o %s here", flag, option)
+	}
 	return faultf("unknown option -%c; 'sshmount --help' shows the known ones", flag)
 }
 
