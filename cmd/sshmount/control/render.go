@@ -20,7 +20,11 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	point := mountpoint.Word(s.Mountpoint) // for a command
 	s = s.plain()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  from %s\n", s.Mountpoint, s.Source)
+	fmt.Fprintf(&b, "%s  from %s", s.Mountpoint, s.Source)
+	if s.Async {
+		b.WriteString(", with async")
+	}
+	b.WriteString("\n")
 	if s.Detached {
 		b.WriteString("  DETACHED: it was unmounted while in use, and ends when no program has a file of it open any more\n")
 	}

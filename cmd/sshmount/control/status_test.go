@@ -83,6 +83,16 @@ func TestStatusInWords(t *testing.T) {
 	}
 }
 
+// The word async does not always switch the mode on: in /etc/fstab it is mount(8)'s.
+func TestStatusInWordsTellsWhetherAMountIsAsync(t *testing.T) {
+	for async, first := range map[bool]string{false: "/mnt/x  from me@host:/d\n", true: "/mnt/x  from me@host:/d, with async\n"} {
+		var b strings.Builder
+		if err := (Status{Record: Record{Mountpoint: "/mnt/x", Source: "me@host:/d"}, Async: async}).Write(&b, time.Now()); err != nil || !strings.HasPrefix(b.String(), first) {
+			t.Errorf("async %t: %v\n%s", async, err, b.String())
+		}
+	}
+}
+
 func TestStatusInJSONHasListsAndNoNulls(t *testing.T) {
 	for state, s := range map[string]Status{
 		Disconnected: Tell(sftpconn.Status{}, cache.Status{}),
