@@ -163,7 +163,7 @@ func removeLeftOver() {
 	}
 }
 
-// onceValue that also keeps the error, for what all tests share.
+// shared makes f, whose value all tests share, run once; its error fails each test that asks.
 func shared[T any](f func() (T, error)) func(t *testing.T) T {
 	once := sync.OnceValues(f)
 	return func(t *testing.T) T {

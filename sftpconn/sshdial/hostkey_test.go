@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// knownAs writes a known_hosts file in which host has the key in pubFile.
+// knownAs writes a known_hosts file of these lines.
 func knownAs(t *testing.T, lines ...string) string {
 	t.Helper()
 	return write(t, filepath.Join(t.TempDir(), "known_hosts"), strings.Join(lines, "\n")+"\n")
