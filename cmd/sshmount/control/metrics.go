@@ -24,7 +24,7 @@ var figures = []struct {
 	{"requests_waiting", "Requests that wait for a connection.", prometheus.GaugeValue, func(s Status) float64 { return float64(s.Line.Waiting) }},
 	{"unsaved_bytes", "Bytes that the server has not acknowledged.", prometheus.GaugeValue, func(s Status) float64 { return float64(s.Unsaved.Bytes) }},
 	{"unsaved_operations", "Operations on names that the server has not acknowledged.", prometheus.GaugeValue, func(s Status) float64 { return float64(s.Unsaved.Operations) }},
-	{"errors_unreported", "Errors since the last sync, whether or not a program was told.", prometheus.GaugeValue, func(s Status) float64 { return float64(len(s.Errors)) }},
+	{"errors", "Errors since the last sync, whether or not a program was told.", prometheus.GaugeValue, func(s Status) float64 { return float64(len(s.Errors)) }},
 	{"rescued_files", "Files with bytes that could not be delivered.", prometheus.GaugeValue, func(s Status) float64 { return float64(len(s.Rescued)) }},
 	{"cached_names", "Names that are known here.", prometheus.GaugeValue, func(s Status) float64 { return float64(s.Cache.Names) }},
 	{"cached_bytes", "Bytes of files that are kept here.", prometheus.GaugeValue, func(s Status) float64 { return float64(s.Cache.CleanBytes) }},
