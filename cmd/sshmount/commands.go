@@ -126,14 +126,20 @@ func atMostOneMountpoint(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// oneMount completes the argument of a command with the mount points of this user.
-func oneMount(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// oneMount completes the argument of a command with the mount points of this user. What is typed may also be another name of one, which the
+// records don't have (~/mnt, a relative one): then the shell completes the directory.
+func oneMount(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var points []string
 	for _, r := range control.Records() {
-		points = append(points, r.Mountpoint)
+		if strings.HasPrefix(r.Mountpoint, typed) {
+			points = append(points, r.Mountpoint)
+		}
+	}
+	if len(points) == 0 && typed != "" {
+		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
 	return points, cobra.ShellCompDirectiveNoFileComp
 }

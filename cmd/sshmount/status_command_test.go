@@ -72,6 +72,20 @@ func TestCompletionForAShellThatThereIsNotIsAnError(t *testing.T) {
 	w.want(exitOK, []string{"bash", "zsh"}, "help", "completion")
 }
 
+func TestAMountPointIsCompletedHoweverItIsWritten(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	w.want(exitOK, []string{w.mnt + "\n"}, "__complete", "umount", "")
+	w.want(exitOK, []string{w.mnt + "\n:4\n"}, "__complete", "umount", w.mnt[:len(w.mnt)-1])
+	for _, typed := range []string{"~/m", "mn"} {
+		if out := w.want(exitOK, []string{":16\n"}, "__complete", "umount", typed); strings.Contains(out, w.mnt) { // 16: directories
+			t.Errorf("%s is completed with\n%s", typed, out)
+		}
+	}
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
 func TestAMountThatHasNoSocketIsNotTakenForAnotherPrograms(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount()
