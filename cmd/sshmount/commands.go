@@ -119,9 +119,14 @@ func oneMountpoint(c *cobra.Command, args []string) error {
 	return atMostOneMountpoint(c, args)
 }
 
+// atMostOneMountpoint checks that a command has one argument or none. An empty one, as of a script's variable that is not set, must not mean
+// the working directory.
 func atMostOneMountpoint(c *cobra.Command, args []string) error {
-	if len(args) > 1 {
+	switch {
+	case len(args) > 1:
 		return fmt.Errorf("%q is one mount point too many: write sshmount %s", args[1], c.Use)
+	case len(args) == 1 && args[0] == "":
+		return fmt.Errorf("the mount point is empty: write sshmount %s", c.Use)
 	}
 	return nil
 }

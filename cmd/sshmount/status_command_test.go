@@ -86,6 +86,14 @@ func TestAMountPointIsCompletedHoweverItIsWritten(t *testing.T) {
 	w.ended(r)
 }
 
+// As of a script's variable that is not set, in a shell whose working directory is a mount.
+func TestAnEmptyMountPointIsNotTheWorkingDirectory(t *testing.T) {
+	w := newWorld(t)
+	for _, command := range []string{"status", "sync", "kick", "umount"} {
+		w.want(exitUsage, []string{"mount point is empty", "sshmount " + command}, command, "")
+	}
+}
+
 func TestAMountThatHasNoSocketIsNotTakenForAnotherPrograms(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount()
