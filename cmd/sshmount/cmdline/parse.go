@@ -41,6 +41,7 @@ type parser struct {
 	s        *Settings
 	args     []string
 	operands []string
+	before   string // the option before the present one in the value of -o, where it is one of ssh's that takes a list with commas
 }
 
 func (p *parser) run() error {
@@ -159,6 +160,7 @@ func unknownFlag(flag byte) error {
 func (p *parser) flagWithValue(flag byte, value string) error {
 	switch flag {
 	case 'o':
+		p.before = ""
 		for _, o := range splitOptions(value) {
 			if err := p.option(o); err != nil {
 				return err
@@ -226,6 +228,11 @@ func (p *parser) option(o string) error {
 	name, value, given := strings.Cut(o, "=")
 	row, known := byName[name]
 	keyword, ssh := sshKeyword(name)
+	before := p.before
+	p.before = ""
+	if ssh && given && hasCommas[keyword] {
+		p.before = keyword
+	}
 	var err error
 	switch {
 	case known && (given == (row.Value != "") || row.Optional || row.Mounts && p.s.form.behindMount()):
@@ -238,6 +245,8 @@ func (p *parser) option(o string) error {
 		err = fmt.Errorf("it needs a value: -o %s=%s", name, row.Value)
 	case p.s.form.sloppy:
 		p.s.warn(fmt.Sprintf("unknown option %q is passed over (mount -s)", o))
+	case before != "":
+		return faultf("unknown option %q; if it belongs to the value of %s, the comma before it is written \\,", name, before)
 	default:
 		return unknown(name)
 	}

@@ -33,6 +33,11 @@ var sshKeywords = strings.Fields(`
 var sshFileKeywords = []string{"CertificateFile", "ControlPath", "GlobalKnownHostsFile", "IdentityAgent", "IdentityFile",
 	"RevokedHostKeys", "UserKnownHostsFile"}
 
+// hasCommas are the options of ssh whose value is a list with commas.
+var hasCommas = map[string]bool{"CASignatureAlgorithms": true, "Ciphers": true, "HostbasedAcceptedAlgorithms": true, "HostbasedKeyTypes": true,
+	"HostKeyAlgorithms": true, "KbdInteractiveDevices": true, "KexAlgorithms": true, "MACs": true, "PreferredAuthentications": true,
+	"ProxyJump": true, "PubkeyAcceptedAlgorithms": true, "PubkeyAcceptedKeyTypes": true}
+
 func sshKeyword(name string) (string, bool) {
 	i := slices.IndexFunc(sshKeywords, func(k string) bool { return strings.EqualFold(k, name) })
 	if i < 0 {
