@@ -40,7 +40,7 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 	}
 	writeList(&b, "errors since the last `sshmount sync`", s.Errors)
 	writeList(&b, "rescued: what could not be delivered is kept in", s.Rescued)
-	fmt.Fprintf(&b, "  process %d, since %s", s.PID, s.Started.Format(time.DateTime))
+	fmt.Fprintf(&b, "  process %d, since %s", s.PID, s.Started.Local().Format(time.DateTime))
 	if s.Log != "" {
 		fmt.Fprintf(&b, ", log %s", s.Log)
 	}
@@ -53,7 +53,7 @@ func (s Status) Write(w io.Writer, now time.Time) error {
 }
 
 func (s Status) writeState(b *strings.Builder, now time.Time, point string) {
-	since := fmt.Sprintf("since %s (%s)", s.Since.Format(time.DateTime), ago(now.Sub(s.Since)))
+	since := fmt.Sprintf("since %s (%s)", s.Since.Local().Format(time.DateTime), ago(now.Sub(s.Since)))
 	switch s.State {
 	case Dead:
 		fmt.Fprintf(b, "  DEAD: %s, and the mount is left; this takes it away: sshmount umount %s\n", s.LastError, point)

@@ -83,6 +83,22 @@ func TestStatusInWords(t *testing.T) {
 	}
 }
 
+// The process goes on with the time zone in which it was started, also where the machine has moved to another.
+func TestStatusInWordsHasTheTimesOfWhoAsks(t *testing.T) {
+	there := time.FixedZone("there", 5*3600+45*60)
+	since, started := time.Now().Add(-time.Minute), time.Now().Add(-time.Hour)
+	s := Status{Record: Record{Started: started.In(there)}, State: Connected, Since: since.In(there)}
+	var b strings.Builder
+	if err := s.Write(&b, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"connected since " + since.Format(time.DateTime), "process 0, since " + started.Format(time.DateTime)} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in:\n%s", want, b.String())
+		}
+	}
+}
+
 // The word async does not always switch the mode on: in /etc/fstab it is mount(8)'s.
 func TestStatusInWordsTellsWhetherAMountIsAsync(t *testing.T) {
 	for async, first := range map[bool]string{false: "/mnt/x  from me@host:/d\n", true: "/mnt/x  from me@host:/d, with async\n"} {
