@@ -94,6 +94,19 @@ func TestAnEmptyMountPointIsNotTheWorkingDirectory(t *testing.T) {
 	}
 }
 
+func TestKickSaysWhereALineIsNotTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount("-o", "no_reconnect")
+	w.want(exitOK, nil, "kick", w.mnt)
+	if err := w.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the line is lost for good", func() bool { return control.StatusOf(t.Context(), r).ForGood() })
+	w.want(exitFailure, []string{"not tried again", "make it anew"}, "kick", w.mnt)
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
+}
+
 func TestAMountThatHasNoSocketIsNotTakenForAnotherPrograms(t *testing.T) {
 	w := newWorld(t)
 	r := w.mount()

@@ -84,6 +84,9 @@ func kickCommand() *cobra.Command {
 			if err := control.Connect(r).Kick(c.Context()); err != nil {
 				return failed(exitFailure, fmt.Errorf("%s: %w", r.Mountpoint, err))
 			}
+			if s := control.StatusOf(c.Context(), r); s.ForGood() {
+				return failed(exitFailure, fmt.Errorf("%s: the line is lost and not tried again (%s); end the mount, and make it anew", r.Mountpoint, s.LastError))
+			}
 			return nil
 		},
 	}

@@ -75,7 +75,7 @@ func (s Status) writeState(b *strings.Builder, now time.Time, point string) {
 			fmt.Fprintf(b, ": %s", s.LastError)
 		}
 		switch {
-		case s.NextTry.IsZero() && s.State == Unreachable: // no_reconnect, or a stream that can't be opened again
+		case s.ForGood():
 			b.WriteString("; not trying again, programs get errors")
 		case s.NextTry.After(now):
 			fmt.Fprintf(b, "; next try in %s", ago(s.NextTry.Sub(now)))

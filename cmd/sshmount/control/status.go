@@ -38,6 +38,9 @@ type Status struct {
 	Process    Process   `json:"process"`
 }
 
+// ForGood says that the line is lost and is not tried again: with no_reconnect, or as a stream that can't be opened again.
+func (s Status) ForGood() bool { return s.State == Unreachable && s.NextTry.IsZero() }
+
 // Login says who is logged in where, and how.
 type Login struct {
 	Client  string `json:"client"`
