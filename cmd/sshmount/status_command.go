@@ -111,6 +111,10 @@ func mounts() []control.Record {
 
 // findMount returns the record of a mount point by its name: the newest, where an older mount goes on detached or saving.
 func findMount(name string) (control.Record, error) {
+	known := mounts()
+	if around := mountAround(name, known); around != "" {
+		return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s lies in the mount at %s; write that", name, around))
+	}
 	path, err := mountpoint.Resolve(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return control.Record{}, notMounted(name)
@@ -118,7 +122,7 @@ func findMount(name string) (control.Record, error) {
 	if err != nil {
 		return control.Record{}, failed(exitMountPoint, err)
 	}
-	for _, r := range mounts() {
+	for _, r := range known {
 		if r.Mountpoint == path {
 			return r, nil
 		}
@@ -133,6 +137,24 @@ func findMount(name string) (control.Record, error) {
 		return control.Record{}, failed(exitNotMounted, fmt.Errorf("%s is a mount of %s (%s) that does not answer to you: %s", path, source, fstype, why))
 	}
 	return control.Record{}, notMounted(path)
+}
+
+// mountAround is the mount point of the mount in which a name lies that is no mount point itself; "" where there is none. It touches
+// neither: that mount may be what hangs.
+func mountAround(name string, known []control.Record) string {
+	abs, err := mountpoint.Absolute(name)
+	if err != nil {
+		return ""
+	}
+	if _, _, mounted := mountpoint.Mounted(abs); mounted {
+		return ""
+	}
+	for _, r := range known {
+		if _, _, mounted := mountpoint.Mounted(r.Mountpoint); mounted && mountpoint.Within(abs, r.Mountpoint) {
+			return r.Mountpoint
+		}
+	}
+	return ""
 }
 
 // otherOwner names the user who has made the mount at path; "" where that is the present user, or is not known.

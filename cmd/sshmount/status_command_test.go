@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode"
 
@@ -92,6 +93,24 @@ func TestAnEmptyMountPointIsNotTheWorkingDirectory(t *testing.T) {
 	for _, command := range []string{"status", "sync", "kick", "umount"} {
 		w.want(exitUsage, []string{"mount point is empty", "sshmount " + command}, command, "")
 	}
+}
+
+// As of who asks with '.' in a directory of a mount that hangs.
+func TestWhatLiesInAMountIsToldFromItWithoutTouchingIt(t *testing.T) {
+	w := newWorld(t)
+	r := w.mount()
+	if err := syscall.Kill(r.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(r.PID, syscall.SIGCONT)
+	for _, command := range []string{"status", "sync", "umount"} {
+		w.want(exitNotMounted, []string{"lies in the mount at " + w.mnt + ";"}, command, filepath.Join(w.mnt, "d", "e"))
+	}
+	if err := syscall.Kill(r.PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	w.want(exitOK, nil, "umount", w.mnt)
+	w.ended(r)
 }
 
 func TestKickSaysWhereALineIsNotTriedAgain(t *testing.T) {

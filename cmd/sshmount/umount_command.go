@@ -137,6 +137,9 @@ func umount(name string, wish control.UmountRequest) error {
 // umountUnknown ends a mount whose control socket was not found (unknown says so), as umount(8) would: what its process could not save
 // nobody here is told.
 func umountUnknown(name string, lazy bool, unknown error) error {
+	if mountAround(name, mounts()) != "" { // which may hang, and is not to be touched
+		return unknown
+	}
 	path, err := mountpoint.Resolve(name)
 	if err != nil {
 		return unknown

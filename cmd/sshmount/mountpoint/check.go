@@ -75,7 +75,7 @@ func check(name string, o Options) (removed string, err error) {
 
 // Resolve finds the real path of a mount point without touching what is mounted there.
 func Resolve(name string) (string, error) {
-	abs, err := absolute(name)
+	abs, err := Absolute(name)
 	if err != nil {
 		return "", refusef("mount point %q: asked for the working directory the kernel says: %v; write the full path", name, err)
 	}
@@ -103,9 +103,9 @@ func Resolve(name string) (string, error) {
 	return "", refusef("mount point %s: too many symbolic links", name)
 }
 
-// absolute completes a name with the working directory, which it gets from the kernel. filepath.Abs would stat that directory, and hang
+// Absolute completes a name with the working directory, which it gets from the kernel. filepath.Abs would stat that directory, and hang
 // where it is in the very mount that hangs.
-func absolute(name string) (string, error) {
+func Absolute(name string) (string, error) {
 	if filepath.IsAbs(name) {
 		return filepath.Clean(name), nil
 	}
