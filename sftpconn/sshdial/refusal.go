@@ -59,8 +59,14 @@ func (l *login) refusal() error {
 		default:
 			msg += "; a password cannot be asked for without a terminal: give it with password_stdin, or name a key that the server knows with IdentityFile"
 		}
+	case len(l.offered) == 0:
+		msg += "; no key was there to be offered: unlock or start the agent that holds it, or name its file with IdentityFile"
 	default:
 		msg += "; check the user name, and that one of these keys is in the server's authorized_keys"
+	}
+	if len(l.offered) == 0 && len(l.tried) == 0 && !l.kept.wasRefused() {
+		// The agent may be locked, or away. The server has judged nothing that could count against the user.
+		return permanent("%s", msg)
 	}
 	return refusedLogin("%s", msg)
 }

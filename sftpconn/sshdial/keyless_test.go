@@ -1,0 +1,59 @@
+package sshdial
+
+import (
+	"errors"
+	"net"
+	"testing"
+
+	"golang.org/x/crypto/ssh/agent"
+
+	"sshmount/sftpconn/transport"
+)
+
+// agentClient speaks to the agent at socket.
+func agentClient(t *testing.T, socket string) agent.ExtendedAgent {
+	t.Helper()
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return agent.NewClient(c)
+}
+
+// An agent is locked while its user is away. The server hears nothing then that it could count against the user, so the login need not be
+// tried ever more rarely: it succeeds when the agent is unlocked.
+func TestALoginWithoutAnyKeyIsNotTakenForOneThatTheServerHasRefused(t *testing.T) {
+	key := keygen(t, t.TempDir(), "held", "ed25519", "")
+	s := startServer(t, []string{key})
+	socket := startAgent(t, key)
+	a := agentClient(t, socket)
+	d, err := New(ctxOf(t), s.options(t, "none", "IdentityAgent="+socket, "IdentitiesOnly=no"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialWith(t, d)
+	if err := a.Lock([]byte("away")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Dial(ctxOf(t))
+	refusal, ok := errors.AsType[*transport.PermanentError](err)
+	if !ok || refusal.Login {
+		t.Errorf("taken for a login that the server has judged: %v", err)
+	}
+	says(t, err.Error(), "tried nothing", "unlock or start the agent")
+	if err := a.Unlock([]byte("away")); err != nil {
+		t.Fatal(err)
+	}
+	dialWith(t, d)
+}
+
+// What the server has refused counts, whether it is a key or a password.
+func TestALoginWithAKeyThatIsRefusedIsOneThatTheServerHasRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := startServer(t, []string{keygen(t, dir, "right", "ed25519", "")})
+	_, err := refused(t, s.options(t, keygen(t, dir, "wrong", "ed25519", "")))
+	if refusal, ok := errors.AsType[*transport.PermanentError](err); !ok || !refusal.Login {
+		t.Errorf("%v", err)
+	}
+}
