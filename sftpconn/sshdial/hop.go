@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -171,6 +172,7 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 		HostKeyAlgorithms: known.order(h.unsaved.order(algos.hostKeys)),
 		AuthCallback:      l.choose,
 		BannerCallback: func(message string) error {
+			l.hear(message)
 			if ask.possible() {
 				ask.notice(strings.TrimRight(message, "\r\n"))
 			}
@@ -194,6 +196,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 	check.mu.Lock()
 	refusedKey, checked := check.err, check.accepted != nil
 	check.mu.Unlock()
+	tooMany := strings.Contains(strings.ToLower(err.Error()), "too many authentication failures")
 	negotiation, disagree := errors.AsType[*ssh.AlgorithmNegotiationError](err)
 	switch {
 	case refusedKey != nil:
@@ -207,6 +210,8 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		return &errLacking{why: "the server has no " + negotiation.What + " that the native client knows", err: err, algorithms: true}
 	case !checked:
 		return handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
+	case l.notYet() && (l.refused || tooMany):
+		return permanent("login as %s on %s refused for now: tried %s%s", h.cfg.user(), h.cfg.name(), l.attempts(), l.words())
 	case l.refused:
 		if l.keptRefused && !transport.IsFurther(ctx) {
 			h.kept.refuse()
@@ -215,7 +220,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 			return &errLacking{why: why, err: l.refusal()}
 		}
 		return l.refusal()
-	case strings.Contains(strings.ToLower(err.Error()), "too many authentication failures"):
+	case tooMany:
 		if (l.keptRefused || l.keptSent) && !transport.IsFurther(ctx) {
 			h.kept.refuse()
 		}
@@ -226,9 +231,13 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		if h.kept.wasRefused() {
 			hint += "; " + refusedKept
 		}
-		return refusedLogin("login as %s on %s refused: too many attempts; tried %s%s", h.cfg.user(), h.cfg.name(), l.attempts(), hint)
+		return refusedLogin("login as %s on %s refused: too many attempts; tried %s%s%s", h.cfg.user(), h.cfg.name(), l.attempts(), l.words(), hint)
 	case timeUp:
 		return &timeoutError{host: h.cfg.name() + " during the login", limit: l.step}
 	}
-	return lost(h.cfg.name()+" during the login", err)
+	err = lost(h.cfg.name()+" during the login", err)
+	if l.said != "" {
+		err = fmt.Errorf("%w%s", err, l.words())
+	}
+	return err
 }

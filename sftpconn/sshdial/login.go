@@ -66,6 +66,7 @@ type login struct {
 	accepted []string // methods that the server accepts, as it has said last
 	partial  []string // methods that have succeeded, but are not enough
 	offered  []string // keys that were offered
+	said     string   // what the server has last said in words after an attempt; "" for nothing
 	tried    []string // methods other than publickey that were tried
 	notes    []string // what went wrong on our side
 }

@@ -36,8 +36,8 @@ func (l *login) attempts() string {
 
 // refusal is the error of a login that failed.
 func (l *login) refusal() error {
-	msg := fmt.Sprintf("login as %s on %s refused: tried %s; the server accepts %s",
-		l.cfg.user(), l.cfg.name(), l.attempts(), listOf(l.accepted))
+	msg := fmt.Sprintf("login as %s on %s refused: tried %s; the server accepts %s%s",
+		l.cfg.user(), l.cfg.name(), l.attempts(), listOf(l.accepted), l.words())
 	if len(l.notes) > 0 {
 		msg += "; " + strings.Join(slices.Compact(l.notes), "; ")
 	}

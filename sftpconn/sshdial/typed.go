@@ -71,6 +71,9 @@ func (l *login) keyboardInteractive() ssh.AuthMethod {
 			return nil, err
 		}
 		l.patience.restart(l.step)
+		if len(questions) == 0 {
+			l.hear(instruction)
+		}
 		if l.ask.possible() {
 			for _, text := range []string{name, instruction} {
 				if text = strings.TrimSpace(text); text != "" {

@@ -1,0 +1,92 @@
+package sshdial
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"sshmount/sftpconn/transport"
+)
+
+// booting is what systemd has pam_nologin say.
+const booting = "System is booting up. Unprivileged users are not permitted to log in yet. Please come back later. For technical details, see pam_nologin(8)."
+
+// A server that has just started refuses everybody for some seconds, in which mounts come back to it. The password is right all the same.
+func TestAServerThatIsBootingDoesNotMakeAKeptPasswordWrong(t *testing.T) {
+	for _, tries := range []int{20, 1} {
+		for _, given := range []bool{true, false} {
+			var boots atomic.Bool
+			o := passwordServer(t, &ssh.ServerConfig{KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+				a, err := ask("", "", []string{"Password: "}, []bool{false})
+				switch {
+				case err != nil:
+					return nil, err
+				case a[0] != "right":
+					return nil, errors.New("wrong")
+				case boots.Load():
+					ask("", booting+"\n", nil, nil)
+					return nil, errors.New("no login")
+				}
+				return nil, nil
+			}, MaxAuthTries: tries})
+			if given {
+				o.Password = []byte("right")
+			} else {
+				o.Prompt = &fakeUser{answers: [][2]string{{"", "right"}}}
+			}
+			d, err := New(ctxOf(t), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dialWith(t, d)
+			boots.Store(true)
+			for range 2 {
+				_, err = d.Dial(ctxOf(t))
+				if refusal, ok := errors.AsType[*transport.PermanentError](err); !ok || refusal.Login {
+					t.Fatalf("%v", err)
+				}
+				says(t, err.Error(), "refused for now", "booting up")
+			}
+			boots.Store(false)
+			dialWith(t, d)
+		}
+	}
+}
+
+func TestWhatTheServerSaysOfARefusalIsToldWithoutATerminal(t *testing.T) {
+	o := passwordServer(t, &ssh.ServerConfig{
+		KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			if _, err := ask("", "", []string{"Password: "}, []bool{false}); err != nil {
+				return nil, err
+			}
+			ask("", "The account is locked due to 3 failed logins.\n", nil, nil)
+			return nil, errors.New("locked")
+		},
+		BannerCallback: func(ssh.ConnMetadata) string { return "Authorised users only\n" },
+	})
+	o.Password = []byte("right")
+	msg, _ := refused(t, o)
+	says(t, msg, `the server says "The account is locked due to 3 failed logins."`)
+}
+
+// sshd ends the connection where a login that has succeeded is not let in, and says why only to who looks at a terminal.
+func TestWhatTheServerSaysBeforeItEndsALoginIsTold(t *testing.T) {
+	o := passwordServer(t, &ssh.ServerConfig{
+		PasswordCallback: func(c ssh.ConnMetadata, _ []byte) (*ssh.Permissions, error) {
+			c.(ssh.ServerPreAuthConn).SendAuthBanner(booting + "\n")
+			c.(ssh.Conn).Close()
+			return nil, errors.New("no login")
+		},
+	})
+	o.Password = []byte("right")
+	d, err := New(ctxOf(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = d.Dial(ctxOf(t)); err == nil || isPermanent(err) {
+		t.Fatalf("%v", err)
+	}
+	says(t, err.Error(), "booting up")
+}
