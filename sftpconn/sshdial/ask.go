@@ -23,6 +23,13 @@ func (q *questions) open() bool {
 	return q.prompt != nil && !q.detached
 }
 
+// left reports that detach was called.
+func (q *questions) left() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.detached
+}
+
 // detach ends all asking. The terminal is closed when a question that is still on it
 // has been answered or broken off.
 func (q *questions) detach() {

@@ -229,7 +229,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 			hint = "; name the right key with IdentityFile and set IdentitiesOnly=yes"
 		}
 		if h.kept.wasRefused() {
-			hint += "; " + refusedKept
+			hint += "; " + h.kept.whyRefused()
 		}
 		return refusedLogin("login as %s on %s refused: too many attempts; tried %s%s%s", h.cfg.user(), h.cfg.name(), l.attempts(), l.words(), hint)
 	case timeUp:

@@ -226,11 +226,13 @@ func TestKeyboardInteractive(t *testing.T) {
 		if !slices.Equal(u.echoed, []bool{true}) {
 			t.Error("the code was not shown")
 		}
-		_, err = d.Dial(ctxOf(t))
-		if err == nil || !isPermanent(err) {
-			t.Fatalf("%v", err)
+		for _, tried := range []string{"keyboard-interactive", "nothing"} {
+			_, err = d.Dial(ctxOf(t))
+			if err == nil || !isPermanent(err) {
+				t.Fatalf("%v", err)
+			}
+			says(t, err.Error(), "tried "+tried, "a one-time code is good only once", "mount again")
 		}
-		says(t, err.Error(), "tried keyboard-interactive")
 	})
 }
 

@@ -42,8 +42,8 @@ func (l *login) refusal() error {
 		msg += "; " + strings.Join(slices.Compact(l.notes), "; ")
 	}
 	switch {
-	case l.kept.wasRefused() && !l.keptRefused && !l.ask.possible():
-		msg += "; " + refusedKept
+	case l.kept.wasRefused() && !l.ask.possible() && (!l.keptRefused || l.ask.q.left()):
+		msg += "; " + l.kept.whyRefused()
 	case !l.mayType():
 		msg += "; no password is given to a server whose host key has changed"
 	case slices.Contains(l.accepted, "password") || slices.Contains(l.accepted, "keyboard-interactive"):
@@ -79,8 +79,13 @@ func (l *login) passwordsAllowed() bool {
 	return allowed("password", "passwordauthentication") || allowed("keyboard-interactive", "kbdinteractiveauthentication")
 }
 
-// refusedKept is what the user is told where the kept password is wrong by now.
-const refusedKept = "the kept password was refused and is not sent again, as that could lock the account: mount again to give the one that is right now"
+// What the user is told where what was kept is wrong by now: the password, or answers one of which was to something else, as to the
+// question for a one-time code.
+const (
+	refusedKept = "the kept password was refused and is not sent again, as that could lock the account: mount again to give the one that is right now"
+	refusedCode = "the kept answers were refused (a one-time code is good only once) and are not sent again, as that could lock the account: " +
+		"mount again to give those that are right now"
+)
 
 // lacks names a method that the server accepts and the configuration allows, but the
 // native client lacks; "" where there is none.

@@ -16,6 +16,7 @@ type secrets struct {
 	signers  map[string]ssh.Signer // file of an encrypted key → the key, decrypted
 	worked   string                // the public key of the last login; no secret
 	refused  bool                  // the server has refused what was kept, so that it was forgotten
+	code     bool                  // and that was the answer to more than the question for a password
 }
 
 func (s *secrets) getPassword() []byte {
@@ -108,6 +109,10 @@ func (s *secrets) forgetWords() {
 func (s *secrets) refuse() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.code = s.code && s.refused // nothing is left to be looked at where it was refused before
+	for q := range s.answers {
+		s.code = s.code || !asksPassword(q)
+	}
 	s.forgetWords()
 	s.refused = true
 }
@@ -117,6 +122,16 @@ func (s *secrets) wasRefused() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refused
+}
+
+// whyRefused is what the user is told where wasRefused.
+func (s *secrets) whyRefused() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.code {
+		return refusedCode
+	}
+	return refusedKept
 }
 
 func wipe(b []byte) { clear(b) }

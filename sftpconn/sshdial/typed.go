@@ -110,8 +110,13 @@ func (l *login) answer(question string, echo, alone, first bool) (string, error)
 			return string(p), nil
 		}
 	}
-	if l.passwordGiven && l.givenInKbd && strings.Contains(strings.ToLower(question), "password") {
+	if l.passwordGiven && l.givenInKbd && asksPassword(question) {
 		return "", errors.New("the password that was given is not enough, and no other is asked for")
 	}
 	return l.ask.ask(fmt.Sprintf("(%s@%s) %s", l.cfg.user(), l.cfg.promptHost(), question), echo)
+}
+
+// asksPassword says whether a question of keyboard-interactive is for a password.
+func asksPassword(question string) bool {
+	return strings.Contains(strings.ToLower(question), "password")
 }
