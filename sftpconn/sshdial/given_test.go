@@ -47,6 +47,29 @@ func TestBesideAGivenPasswordOtherThingsAreAsked(t *testing.T) {
 	}
 }
 
+// AuthenticationMethods password,keyboard-interactive: the second question is not for the password again.
+func TestAPasswordThatWasTakenIsNotSentAsTheCodeThatFollows(t *testing.T) {
+	for _, c := range []struct {
+		rounds [][]string
+		right  []string
+	}{
+		{[][]string{{"Verification code: "}}, []string{"42"}},
+		{[][]string{{"Password: "}, {"Verification code: "}}, []string{"right", "42"}}, // PAM may ask for both
+	} {
+		o := passwordServer(t, &ssh.ServerConfig{PasswordCallback: func(m ssh.ConnMetadata, p []byte) (*ssh.Permissions, error) {
+			if _, err := checkPassword("right")(m, p); err != nil {
+				return nil, err
+			}
+			return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{KeyboardInteractiveCallback: interview(c.rounds, c.right)}}
+		}})
+		o.Password = []byte("right")
+		u := &fakeUser{answers: [][2]string{{"code", "42"}}}
+		o.Prompt = u
+		dial(t, o)
+		askedTimes(t, u, 1)
+	}
+}
+
 func TestAServerThatNeverComesToTheEndOfItsQuestionsIsLeft(t *testing.T) {
 	o := passwordServer(t, &ssh.ServerConfig{
 		KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {

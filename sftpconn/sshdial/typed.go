@@ -3,6 +3,7 @@ package sshdial
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -104,7 +105,9 @@ func (l *login) answer(question string, echo, alone, first bool) (string, error)
 			l.keptSent = true
 			return string(a), nil
 		}
-		if p := l.kept.getPassword(); len(p) > 0 && alone && !echo && !l.givenInKbd {
+		// Where the method of passwords has succeeded, what is asked beyond it is something else, unless it says so.
+		another := slices.Contains(l.partial, "password") && !asksPassword(question)
+		if p := l.kept.getPassword(); len(p) > 0 && alone && !echo && !l.givenInKbd && !another {
 			l.givenInKbd, l.keptSent = true, true
 			defer wipe(p)
 			return string(p), nil
