@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -63,10 +64,10 @@ func (k *keyring) identities(fromAgent []ssh.Signer) []identity {
 				continue
 			}
 			if cs, err := ssh.NewCertSigner(c, s); err == nil {
-				list = append(list, identity{name: name + " with certificate", signer: cs})
+				list = append(list, identity{name: name + " with certificate" + outOfDate(c), signer: cs})
 			}
 		}
-		list = append(list, identity{name: name, signer: s})
+		list = append(list, identity{name: name + outOfDate(s.PublicKey()), signer: s})
 	}
 
 	used := map[string]bool{}
@@ -105,6 +106,31 @@ func (k *keyring) identities(fromAgent []ssh.Signer) []identity {
 		}
 	}
 	return list
+}
+
+// outOfDate says of a certificate that it does not count now by this machine's clock; "" of any other key. It is offered all the same:
+// it is the server's clock that matters.
+func outOfDate(key ssh.PublicKey) string {
+	if !isCertificate(key.Type()) {
+		return ""
+	}
+	if held, ok := key.(*agent.Key); ok {
+		var err error
+		if key, err = ssh.ParsePublicKey(held.Blob); err != nil {
+			return ""
+		}
+	}
+	cert, ok := key.(*ssh.Certificate)
+	now := uint64(time.Now().Unix())
+	switch {
+	case !ok:
+		return ""
+	case now >= cert.ValidBefore:
+		return " that expired at " + time.Unix(int64(cert.ValidBefore), 0).Format(time.DateTime)
+	case now < cert.ValidAfter:
+		return " that is not valid before " + time.Unix(int64(cert.ValidAfter), 0).Format(time.DateTime)
+	}
+	return ""
 }
 
 func agentComment(s ssh.Signer) string {

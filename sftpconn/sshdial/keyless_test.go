@@ -57,3 +57,17 @@ func TestALoginWithAKeyThatIsRefusedIsOneThatTheServerHasRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Where certificates last for hours, that is how most logins end that worked before.
+func TestACertificateThatHasExpiredIsSaidToHave(t *testing.T) {
+	dir := t.TempDir()
+	ca, key := keygen(t, dir, "ca", "ed25519", ""), keygen(t, dir, "k", "ed25519", "")
+	s := startServer(t, nil, "TrustedUserCAKeys "+ca+".pub")
+	for validity, words := range map[string]string{"-2d:-1d": "expired at 20", "+1d:+2d": "is not valid before 20"} {
+		run(t, "ssh-keygen", "-q", "-s", ca, "-I", "test", "-n", me(t), "-V", validity, key+".pub")
+		msg, _ := refused(t, s.options(t, key))
+		says(t, msg, key+" with certificate that "+words)
+		msg, _ = refused(t, s.options(t, "none", "IdentityAgent="+startAgent(t, key), "IdentitiesOnly=no"))
+		says(t, msg, "agent key", " that "+words)
+	}
+}
