@@ -84,7 +84,7 @@ func (k *keyring) readKeyFile(path string) (keyFile, error) {
 		if f.onSecurityKey() {
 			return f, nil
 		}
-		open := func() (ssh.Signer, error) { return k.unlock(path) }
+		open := func() (ssh.Signer, error) { return k.unlock(path, f.public) }
 		if f.public == nil {
 			f.open = open
 		} else {
@@ -151,9 +151,10 @@ func (k *keyring) certificates(files []keyFile) []*ssh.Certificate {
 	return certs
 }
 
-// unlock asks for the passphrase of a key, as often as for a password.
-func (k *keyring) unlock(path string) (ssh.Signer, error) {
-	if s := k.kept.getSigner(path); s != nil {
+// unlock asks for the passphrase of a key, as often as for a password. public is its public part, nil where that is not known.
+func (k *keyring) unlock(path string, public ssh.PublicKey) (ssh.Signer, error) {
+	// The file may have another key by now.
+	if s := k.kept.getSigner(path); s != nil && (public == nil || bytes.Equal(s.PublicKey().Marshal(), public.Marshal())) {
 		return s, nil
 	}
 	if s := k.opened[path]; s != nil {

@@ -3,6 +3,7 @@ package sshdial
 import (
 	"errors"
 	"net"
+	"os"
 	"testing"
 
 	"golang.org/x/crypto/ssh/agent"
@@ -69,5 +70,29 @@ func TestACertificateThatHasExpiredIsSaidToHave(t *testing.T) {
 		says(t, msg, key+" with certificate that "+words)
 		msg, _ = refused(t, s.options(t, "none", "IdentityAgent="+startAgent(t, key), "IdentitiesOnly=no"))
 		says(t, msg, "agent key", " that "+words)
+	}
+}
+
+// The key that was opened at the first login is not the one that has taken its place.
+func TestAnEncryptedKeyThatWasReplacedIsNotTakenForTheOneBefore(t *testing.T) {
+	dir := t.TempDir()
+	key, next := keygen(t, dir, "k", "ed25519", "open sesame"), keygen(t, dir, "next", "ed25519", "other words")
+	s := startServer(t, []string{key, next})
+	o := s.options(t, key)
+	o.Prompt = &fakeUser{answers: [][2]string{{key, "open sesame"}}}
+	d, err := New(ctxOf(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialWith(t, d)
+	for _, suffix := range []string{"", ".pub"} {
+		if err := os.Rename(next+suffix, key+suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Dial(ctxOf(t)); err == nil {
+		t.Fatal("logged in")
+	} else {
+		says(t, err.Error(), "passphrase cannot be asked for")
 	}
 }
