@@ -169,7 +169,7 @@ func (d *Dialer) dialExternal(ctx context.Context, r *route, argv []string) (tra
 	}
 	if err != nil {
 		err = d.externalError(ctx, r, p, err)
-		if answer != nil && answer.given.Load() && loginRefused.MatchString(err.Error()) && !transport.IsFurther(ctx) {
+		if answer != nil && answer.given.Load() && refusesLogin(err.Error()) && !transport.IsFurther(ctx) {
 			r.past.kept.refuse()
 		}
 		if r.past.kept.wasRefused() {
@@ -195,6 +195,9 @@ var noUseTrying = regexp.MustCompile(`(?i)permission denied|host key verificatio
 // loginRefused matches how ssh says that the server has refused the login.
 var loginRefused = regexp.MustCompile(`(?i)permission denied \([a-z0-9,@.-]+\)|too many authentication failures`)
 
+// refusesLogin reports that the server has refused the login for good, as far as ssh has said.
+func refusesLogin(said string) bool { return loginRefused.MatchString(said) && !notYet(said) }
+
 // withoutSFTP matches how ssh says that there is no SFTP server, or how the server's shell says so that was to run the given path: ssh
 // ends with the status of that shell.
 var withoutSFTP = regexp.MustCompile(`(?i)subsystem request failed|sftp-server.*(not found|no such file)|exit status 12[67]\b`)
@@ -214,7 +217,7 @@ func (d *Dialer) externalError(ctx context.Context, r *route, p *process, err er
 	}
 	err = fmt.Errorf("no SFTP session on %s by way of %s", r.target.name(), why)
 	if noUseTrying.MatchString(why) {
-		return &transport.PermanentError{Err: err, Login: loginRefused.MatchString(why), NoSFTP: withoutSFTP.MatchString(why)}
+		return &transport.PermanentError{Err: err, Login: refusesLogin(why), NoSFTP: withoutSFTP.MatchString(why)}
 	}
 	return err
 }

@@ -210,7 +210,7 @@ func (h *hop) loginError(ctx context.Context, g *gatherConn, check *hostKeyCheck
 		return &errLacking{why: "the server has no " + negotiation.What + " that the native client knows", err: err, algorithms: true}
 	case !checked:
 		return handshakeError(h.cfg.name(), g, h.timeout, timeUp, err)
-	case l.notYet() && (l.refused || tooMany):
+	case notYet(l.said) && (l.refused || tooMany):
 		return permanent("login as %s on %s refused for now: tried %s%s", h.cfg.user(), h.cfg.name(), l.attempts(), l.words())
 	case l.refused:
 		if l.keptRefused && !transport.IsFurther(ctx) {

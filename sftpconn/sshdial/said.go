@@ -20,8 +20,8 @@ func (l *login) words() string {
 	return fmt.Sprintf("; the server says %q", l.said)
 }
 
-// notYet reports that the server is booting, or about to end: it refuses all users then, after it has found their passwords right
-// (pam_nologin, in the words of systemd). Nothing that was sent is wrong.
-func (l *login) notYet() bool {
-	return strings.Contains(l.said, "Unprivileged users are not permitted to log in")
+// notYet reports that a server has said that it is booting, or about to end: it refuses all users then, after it has found their
+// passwords right (pam_nologin, in the words of systemd). Nothing that was sent is wrong.
+func notYet(said string) bool {
+	return strings.Contains(said, "Unprivileged users are not permitted to log in")
 }
