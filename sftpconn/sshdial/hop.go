@@ -188,7 +188,9 @@ func (h *hop) login(ctx context.Context, g *gatherConn, p *patience) (*sshTransp
 	if l.last == "" {
 		l.last = "none" // the server asked for nothing
 	}
-	return newSSHTransport(conn, channels, requests, g, h, check, l.last), nil
+	t := newSSHTransport(conn, channels, requests, g, h, check, l.last)
+	t.said = l.said
+	return t, nil
 }
 
 // loginError says in one line why there is no login.

@@ -2,6 +2,8 @@ package sshdial
 
 import (
 	"errors"
+	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -100,4 +102,32 @@ func TestWhatTheServerSaysBeforeItEndsALoginIsTold(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	says(t, err.Error(), "booting up")
+}
+
+// saying is the end of a channel on which the server has sent text.
+type saying struct {
+	ssh.Channel
+	text io.Reader
+}
+
+func (s saying) Read(p []byte) (int, error) { return s.text.Read(p) }
+
+// sshd takes the key of an account whose password has expired, and ends the session: why, it says at the end of the login alone.
+func TestWhatTheServerSaysAtTheEndOfALoginTellsWhyASessionEndsBeforeItBegins(t *testing.T) {
+	const expired = "You are required to change your password immediately."
+	o := passwordServer(t, &ssh.ServerConfig{PasswordCallback: func(c ssh.ConnMetadata, _ []byte) (*ssh.Permissions, error) {
+		return nil, c.(ssh.ServerPreAuthConn).SendAuthBanner(expired + "\n")
+	}})
+	o.Password = []byte("right")
+	tr := dial(t, o).(*sshTransport)
+	c := &sshChannel{Channel: saying{text: strings.NewReader("VERSION")}, transport: tr}
+	if said := c.Remarks(); said != expired {
+		t.Errorf("%q", said)
+	}
+	if _, err := c.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if said := c.Remarks(); said != "" {
+		t.Errorf("the end of a session that has begun is put down to %q", said)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 
@@ -41,6 +42,7 @@ type sshChannel struct {
 	ssh.Channel
 	transport *sshTransport
 	stderr    remarks
+	greeted   atomic.Bool // something was read
 
 	mu   sync.Mutex // guards exit
 	exit string     // how the server's program has ended; "" where it has ended well or is running
@@ -93,6 +95,9 @@ func (c *sshChannel) note(r *ssh.Request) {
 // channel, and the connection's error when the connection is over.
 func (c *sshChannel) Read(p []byte) (int, error) {
 	n, err := c.Channel.Read(p)
+	if n > 0 {
+		c.greeted.Store(true)
+	}
 	if errors.Is(err, io.EOF) && n == 0 {
 		return 0, c.end()
 	}
@@ -119,4 +124,11 @@ func (c *sshChannel) Close() error {
 	return nil
 }
 
-func (c *sshChannel) Remarks() string { return c.stderr.String() }
+// Remarks is also what the server has said at the end of the login, where its program says nothing: of an account whose password has
+// expired sshd takes the key, and then starts nothing.
+func (c *sshChannel) Remarks() string {
+	if said := c.stderr.String(); said != "" || c.greeted.Load() {
+		return said
+	}
+	return c.transport.said
+}

@@ -23,7 +23,8 @@ type sshTransport struct {
 	under *sshTransport // the login through which this one goes; nil for the first hop
 	name  string        // for messages
 	info  transport.Info
-	mute  bool // its probes don't reach the server (a ControlMaster is in between)
+	mute  bool   // its probes don't reach the server (a ControlMaster is in between)
+	said  string // what the server has said in words at the end of the login; "" for nothing
 
 	server string      // the SFTP server that OpenChannel asks for, as in Options.SFTPServer; set for the last hop
 	opened atomic.Bool // a channel has been granted
