@@ -55,6 +55,7 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	if !c.mayGuess() {
 		return
 	}
+	missed := n.dir.walk.fetchedBy == 0 && n.dir.list != nil && !n.dir.list.done // the program has to wait for it
 	c.walkUsed(n)
 	p := n.parent
 	if p == nil {
@@ -80,6 +81,9 @@ func (c *Cache) noteWalked(n *Node, byName bool) {
 	}
 	if len(from) == 0 && p.dir.walk.children < walkBegins {
 		return
+	}
+	if missed && p.dir.walk.children >= walkBegins && now-p.dir.walk.at < int64(walkWithin) {
+		from = append(from, p) // those beside it, which were known before, may have come to the end of their time as well
 	}
 	w := &c.walk
 	if w.run == 0 || now-w.last > int64(walkWithin) {

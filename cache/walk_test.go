@@ -51,6 +51,26 @@ func TestWalkGrowsWithDepthNotWithWidth(t *testing.T) {
 	r.costs("walk", 40, func() { r.walkTree(r.Root()) })
 }
 
+// Where a tree is walked again and again, listings come to the end of their time while the program is on its way: those of the directories
+// that it comes to next are fetched ahead then, although they were known when the walk began.
+func TestAWalkDuringWhichListingsExpireGrowsWithDepth(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 60 {
+		r.put(fmt.Sprintf("d%02d/e/f", i), "x")
+	}
+	r.list(r.Root())
+	r.pass(time.Second)
+	r.walkTree(r.Root())
+	for range 2 {
+		r.pass(7 * time.Second)
+		r.walkTree(r.Root())
+	}
+	r.pass(5500 * time.Millisecond)
+	r.list(r.Root()) // anew; all others have half a second left
+	r.pass(time.Second)
+	r.costs("walk", 20, func() { r.walkTree(r.Root()) })
+}
+
 // A program that walks a large tree uses what is below one directory long before it comes to the next: directories that are far away must not
 // take the place of those.
 func TestAWalkThroughALargeTreeIsFollowedInDepth(t *testing.T) {
