@@ -218,6 +218,19 @@ func (c *Cache) Getattr(ctx context.Context, n *Node, h *Handle) (Attr, time.Dur
 	return c.tell(n), c.attrTTL(n), nil
 }
 
+// Mode is Getattr for who wants to know no more than what a node is and what its mode allows. A change of the names in a directory, or of the
+// bytes of a file, leaves that as it was: so nobody is asked only because the server has not told the mtime since.
+func (c *Cache) Mode(ctx context.Context, n *Node) (Attr, error) {
+	c.mu.Lock()
+	if c.valid(n) {
+		defer c.mu.Unlock()
+		return c.shown(n), nil
+	}
+	c.mu.Unlock()
+	a, _, err := c.Getattr(ctx, n, nil)
+	return a, err
+}
+
 // gone takes from a node the name at the path p, by which the server did not find it. It does nothing where the node was moved meanwhile.
 func (c *Cache) gone(ctx context.Context, n *Node, p string) {
 	c.mu.Lock()

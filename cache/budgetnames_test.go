@@ -147,6 +147,26 @@ func TestADirectoryMadeHereIsKnownToBeEmpty(t *testing.T) {
 	})
 }
 
+// As chdir(2) into a directory in which names were changed, or access(2) for what was written a moment ago.
+func TestTheModeOfWhatWasChangedHereIsKnown(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("d/old", "")
+	d := r.mustFind("d").Node
+	r.list(d)
+	n := r.create(d, "program", "content").Node
+	h := r.opened(n, syscall.O_WRONLY)
+	if _, err := h.Write(ctxOf(t), []byte("more"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.costs("the modes", 0, func() {
+		for n, want := range map[*Node]uint32{d: syscall.S_IFDIR | 0o755, n: syscall.S_IFREG | 0o644} {
+			if a, err := r.Mode(ctxOf(t), n); err != nil || a.Mode != want {
+				t.Errorf("mode %o, %v, want %o", a.Mode, err, want)
+			}
+		}
+	})
+}
+
 func TestLinksOfAListingAreReadInOneFlight(t *testing.T) {
 	r := newRig(t, nil)
 	for i := range 20 {

@@ -120,7 +120,7 @@ func (fs *filesystem) Access(cancel <-chan struct{}, in *fuse.AccessIn) fuse.Sta
 	}
 	op := fs.begin(cancel, &in.InHeader)
 	defer op.end()
-	a, _, err := fs.cache.Getattr(op, n, nil)
+	a, err := fs.cache.Mode(op, n)
 	if err != nil {
 		return fs.status("access", in.NodeId, "", err)
 	}

@@ -190,6 +190,13 @@ func TestBudgetOfChanges(t *testing.T) {
 		func(n int) { must(t, os.Mkdir(in("gonedir", n), 0o755)) },
 		func(n int) { must(t, unix.Rmdir(in("gonedir", n))) })
 
+	m.costs("chdir into a directory in which a name was changed", 0,
+		func(n int) {
+			must(t, os.Mkdir(in("cd", n), 0o755))
+			must(t, os.WriteFile(in("cd", n)+"/name", nil, 0o644))
+		},
+		func(n int) { must(t, unix.Access(in("cd", n), unix.X_OK)) }) // the question is chdir(2)'s, too
+
 	// An editor's save: a new file beside the old one, its bytes made safe, its mode set, renamed over the old one, and looked at.
 	m.costs("a save by rename", 2+1+1+1, // create and write, fsync, chmod, rename
 		func(n int) { must(t, os.WriteFile(in("text", n), []byte("old text"), 0o640)) },
