@@ -238,11 +238,25 @@ func (c *Cache) aheadCame(a *ahead, data []byte, attr session.Attr, err error) {
 // failed notes that a file could not be fetched or looked at. It is left alone until a program opens it: after scanMaxWasted times, or at once
 // where the server has refused, as for a file that may not be read. Called with Cache.mu held.
 func (a *ahead) failed(err error) {
-	if err != nil {
-		a.n.wasted = scanMaxWasted
-		return
+	a.n.inVain()
+	if err != nil || a.n.wasted >= scanMaxWasted {
+		a.n.wasted = scanFailed
 	}
-	a.n.wasted = min(a.n.wasted+1, scanMaxWasted)
+}
+
+// leftAlone says whether a file is not to be fetched, as that was in vain before: whoever opens a few files of a directory now and then must not
+// have the others fetched each time. A program that reads them all is told from that by its proof, which is how many files it has opened as
+// was expected, the last of them in this directory. Each further fetch in vain asks for twice as many.
+func leftAlone(n *Node, proof int) bool {
+	return n.wasted >= scanMaxWasted && (n.wasted == scanFailed || proof < scanBegins<<n.wasted)
+}
+
+// inVain notes that a file was fetched or looked at in vain. Called with mu held.
+func (n *Node) inVain() {
+	const most = 12 // a proof of thousands of files
+	if n.wasted < most {
+		n.wasted++
+	}
 }
 
 // sweep forgets what was fetched in vain. It is called by scan.sweeper for as long as anything is unused.
@@ -266,7 +280,7 @@ func (c *Cache) scanSweep() {
 			continue // used or dropped
 		}
 		if a.readAt > 0 && now-a.readAt > int64(aheadFor) {
-			a.n.wasted = min(a.n.wasted+1, scanMaxWasted)
+			a.n.inVain()
 			c.dropAhead(a.n)
 			*a.window = max(scanWindow, *a.window/2)
 			continue

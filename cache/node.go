@@ -53,7 +53,7 @@ type Node struct {
 	dir    *dirState  // directories only
 	file   *fileState // regular files that were opened or fetched ahead
 	link   *target    // of a symbolic link, trusted as long as attr
-	wasted uint8      // how often a file was fetched ahead in vain since it was last opened (scanMaxWasted)
+	wasted uint8      // how often a file was fetched ahead in vain since it was last opened (leftAlone)
 }
 
 // place is a name in a directory.

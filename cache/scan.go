@@ -16,7 +16,8 @@ const (
 	scanUnderWay  = 64              // requests for files on their way at a time
 	scanSteps     = 4096            // entries looked at to find the next files, at most
 	scanFew       = 32              // of a directory of so few names all small files are fetched, whatever their order
-	scanMaxWasted = 2               // after so many fetches in vain a file is left alone
+	scanMaxWasted = 2               // after so many fetches in vain a file is left alone for now (leftAlone),
+	scanFailed    = 255             // and with this, as Node.wasted, until it is opened: it can't be fetched
 	scanNear      = 8               // a file follows another if it stands so many entries behind it, at most
 )
 
@@ -236,7 +237,10 @@ func (c *Cache) scanAgain() {
 			return
 		}
 		n = c.nodes[n.file.next]
-		if n == nil || n.parent == nil || n.id == s.last || !c.scanFile(n, true, &taken, &s.windowAgain) {
+		if n == nil || n.parent == nil || n.id == s.last {
+			return
+		}
+		if !leftAlone(n, s.again) && !c.scanFile(n, true, &taken, &s.windowAgain) {
 			return
 		}
 	}
@@ -254,7 +258,11 @@ func (c *Cache) scanTake(dir *Node, e *listEnt, openedToo bool, taken *int, most
 	if state != present || !n.isReg() {
 		return true
 	}
-	return c.scanFile(n, openedToo, taken, &c.scan.window)
+	proof := 0
+	if c.readLately(dir) {
+		proof = dir.dir.scan.inOrder
+	}
+	return leftAlone(n, proof) || c.scanFile(n, openedToo, taken, &c.scan.window)
 }
 
 // scanFile fetches one of the files that come next, unless it is here already, and counts it in taken; window grows when it is used. A file
@@ -268,7 +276,7 @@ func (c *Cache) scanFile(n *Node, openedToo bool, taken, window *int) bool {
 	if c.scan.underWay >= scanUnderWay {
 		return false
 	}
-	if n.wasted >= scanMaxWasted || n.attr.Size > smallFile || len(n.also) > 0 {
+	if n.attr.Size > smallFile || len(n.also) > 0 {
 		return true
 	}
 	f := n.file

@@ -144,31 +144,34 @@ func TestWhatIsFetchedInVainIsLeftAlone(t *testing.T) {
 		r.put(fmt.Sprintf("f%d", i), "content")
 	}
 	r.list(r.Root())
-	vain := func() uint64 {
-		t.Helper()
-		before := r.Status().PrefetchMiss
-		for i := range 3 {
-			r.readAll(r.mustFind(fmt.Sprintf("f%d", i)).Node)
-		}
-		waitFor(t, "nothing is on its way", func() bool {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return r.scan.underWay == 0
-		})
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for _, a := range r.scan.fetched {
-			a.readAt -= int64(aheadFor) + 1 // its time is over
-		}
-		r.scanSweep()
-		r.root.dir.scan.openedAt -= int64(scanWithin) // and so is that of the program
-		return r.scan.misses - before
-	}
 	for i, want := range []uint64{3, 3, 0} {
-		if got := vain(); got != want {
+		if got := r.readFew(3, "f%d"); got != want {
 			t.Errorf("%d files were fetched in vain the %d. time, want %d", got, i+1, want)
 		}
 	}
+}
+
+// readFew reads n files of the root and no more, until what was fetched ahead of that, and the scan itself, have had their time. It returns how
+// many were fetched in vain.
+func (r *rig) readFew(n int, name string) uint64 {
+	r.t.Helper()
+	before := r.Status().PrefetchMiss
+	for i := range n {
+		r.readAll(r.mustFind(fmt.Sprintf(name, i)).Node)
+	}
+	waitFor(r.t, "nothing is on its way", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.scan.underWay == 0
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.scan.fetched {
+		a.readAt -= int64(aheadFor) + 1 // its time is over
+	}
+	r.scanSweep()
+	r.root.dir.scan.openedAt -= int64(scanWithin) // and so is that of the program
+	return r.scan.misses - before
 }
 
 // As a program loads its modules: it goes on in one directory while others are read. What comes in the tree then is nobody's wish.
