@@ -99,7 +99,7 @@ func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) (Attr, error
 }
 
 // warnOfBits logs that something new has other permission bits than wished, because the server has refused to set them. It does so once,
-// because some servers always refuse (those that keep objects and no files).
+// because some servers always refuse (those that keep objects and no files, or files on a disk that has no such bits).
 func (c *Conn) warnOfBits(path string, cause error) {
 	if !c.refusesBits.Swap(true) {
 		c.o.Logger.Warn("permission bits could not be set as wished; of others that the server refuses nothing more is said", "path", path, "cause", cause)

@@ -160,6 +160,27 @@ func TestMkdirSucceedsWhereTheServerSetsNoBits(t *testing.T) {
 	}
 }
 
+func TestRefusedBitsOfNewFilesAreLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	tap := sftptest.NewTap()
+	srv := sftptest.New(t, sftptest.WithTap(tap), sftptest.Args("-u", "077"))
+	c := connect(t, srv, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "FSETSTAT" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no") // as on a disk with FAT
+		}
+		return sftptest.Pass()
+	})
+	for _, name := range []string{"a", "b"} {
+		openFile(t, c, filepath.Join(srv.Dir(), name), wr|cre|session.OpenExcl).Close()
+		settled(t, c)
+	}
+	c.Close()
+	if n := strings.Count(log.String(), "could not be set"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, log.String())
+	}
+}
+
 func TestLinkAfterALostLineIsNotTakenForAFileThatLooksTheSame(t *testing.T) {
 	tap, srv, c := tapped(t)
 	// Two programs on two machines lock with a file each, in the same second.

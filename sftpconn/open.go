@@ -269,7 +269,11 @@ func (f *File) chmodLater(ch *channel, handle string, made, perm uint32) {
 		if isLost(err) {
 			err = f.chmodAgain(o, made, want)
 		}
-		if err != nil && f.c.ctx.Err() == nil {
+		switch {
+		case err == nil || f.c.ctx.Err() != nil:
+		case refused(err):
+			f.c.warnOfBits(f.r.Path(), err)
+		default:
 			f.c.o.Logger.Warn("permission bits could not be set as wished", "path", f.r.Path(), "cause", err)
 		}
 	})
