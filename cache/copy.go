@@ -38,9 +38,9 @@ func (c *Cache) Copy(ctx context.Context, src *Handle, srcOff int64, dst *Handle
 	switch {
 	case errors.Is(err, sftpconn.ErrUnsupported) && copied == 0:
 		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
-	case failure(err):
-		// OpenSSH refuses to copy between two handles that were opened by one path, though it may lead to another file since. If anything
-		// else is the matter, reading and writing finds out.
+	case refusal(err) != nil:
+		// OpenSSH refuses to copy between two handles that were opened by one path, though it may lead to another file since. A server may
+		// also deny the request as such, or that for the sizes. If anything else is the matter, reading and writing finds out.
 		return 0, fail(op, "", syscall.EOPNOTSUPP, err)
 	case err != nil:
 		return 0, c.explainWrite(ctx, dst.n, op, dstOff+n, err)

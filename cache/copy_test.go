@@ -6,6 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"sshmount/sftpconn/session"
+	"sshmount/sftpconn/sftptest"
 )
 
 // copyRig is a rig with two open files, src with a content and dst, empty.
@@ -133,6 +136,21 @@ func TestWhatTheServerDoesNotCopyIsReadAndWritten(t *testing.T) {
 		}
 	} else {
 		wantErrno(t, err, syscall.EOPNOTSUPP) // and the kernel reads and writes
+	}
+}
+
+// internal-sftp with -P fstat, for example.
+func TestACopyThatTheServerDeniesIsReadAndWritten(t *testing.T) {
+	for _, denied := range []string{"copy-data", "FSTAT"} {
+		r, src, dst := copyRig(t, strings.Repeat("s", 8<<20))
+		r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+			if p.Name == denied {
+				return sftptest.Answer(session.StatusPermissionDenied, "no")
+			}
+			return sftptest.Pass()
+		})
+		_, err := r.Copy(ctxOf(t), src, 0, dst, 0, 8<<20)
+		wantErrno(t, err, syscall.EOPNOTSUPP)
 	}
 }
 
