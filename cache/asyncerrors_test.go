@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,54 @@ func TestAsyncReportsThatModesCannotBeStored(t *testing.T) {
 	wantErrno(t, err, syscall.EROFS)
 	if errors.Is(err, syscall.EIO) {
 		t.Errorf("it is told as two errors: %v", err)
+	}
+}
+
+func TestAsyncNamesARefusedOperationOnce(t *testing.T) {
+	r := newRig(t, async)
+	r.put("old", "content")
+	r.put("new", "content")
+	r.list(r.Root())
+	r.tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "SYMLINK" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	r.tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		switch p.Name {
+		case "posix-rename@openssh.com":
+			return sftptest.Answer(session.StatusFailure, "Failure")
+		case "SYMLINK":
+			return sftptest.Hold()
+		case "statvfs@openssh.com":
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	link, err := r.Symlink(ctxOf(t), r.Root(), "link", "target")
+	if err != nil {
+		t.Fatal(err)
+	}
+	when := time.Unix(1_000_000_000, 0)
+	if _, _, err := r.Setattr(ctxOf(t), link.Node, nil, SetAttr{Mtime: &when}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Rename(ctxOf(t), r.Root(), "old", r.Root(), "new", false); err != nil {
+		t.Fatal(err)
+	}
+	if !r.tap.WaitHeld(1, 10*time.Second) {
+		t.Fatal("no link is asked for")
+	}
+	r.tap.Release()
+	told := fmt.Sprint(r.Sync(ctxOf(t)))
+	for _, want := range []string{
+		fmt.Sprintf("rename %q: input/output error (", filepath.Join(r.dir, "new")),
+		fmt.Sprintf("setattr %q: stale file handle (", filepath.Join(r.dir, "link")),
+	} {
+		if !strings.Contains("\n"+told, "\n"+want) {
+			t.Errorf("no line begins with %s:\n%s", want, told)
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -33,9 +35,16 @@ func (r *reports) add(op, path string, err error) {
 	}
 }
 
-// named is err with the operation and the path in front, unless it names the path itself.
+// named is err with the operation and the path in front, each once: an error may name both itself, or the operation alone.
 func named(op, path string, err error) error {
-	if told, ok := errors.AsType[*opError](err); ok && told.path == path {
+	told, ok := errors.AsType[*opError](err)
+	switch {
+	case ok && told.path == path:
+		return err
+	case !ok || told.op != op || err != error(told):
+	case told.path == "":
+		return fail(op, path, told.errno, told.err)
+	case strings.Contains(err.Error(), strconv.Quote(path)): // it names both names of a rename
 		return err
 	}
 	return fmt.Errorf("%s %q: %w", op, path, err)
