@@ -7,10 +7,11 @@ import (
 )
 
 // Rename renames oldpath, and replaces newpath where that exists: by posix-rename@openssh.com,
-// or, where the server lacks that and refuses RENAME, in steps (see replacement). With
-// noReplace it is the plain RENAME, which refuses to replace. After a lost line it counts as
-// done if the old name is gone and the new one there. If both are names of one file then, the
-// server has done half of it (OpenSSH's RENAME links and unlinks), and it is finished in steps.
+// or, where the server lacks that and refuses RENAME, in steps (see replacement). So is an empty
+// directory where the server has that and refuses it, as with Go's os.Rename. With noReplace it is
+// the plain RENAME, which refuses to replace. After a lost line it counts as done if the old name
+// is gone and the new one there. If both are names of one file then, the server has done half of
+// it (OpenSSH's RENAME links and unlinks), and it is finished in steps.
 // A server that follows links there is asked for no rename of one (see renameLink).
 func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bool) error {
 	if s := c.newest.Load(); s != nil && s.RenamesTargets() {
@@ -18,11 +19,11 @@ func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bo
 			return wrap2(err, "rename", oldpath, newpath)
 		}
 	}
-	inSteps, half := false, false
+	inSteps, half, onlyDirs := false, false, false
 	err := c.change(ctx, "rename", []string{oldpath, newpath}, func(ch *channel, again bool) error {
 		rename := (*session.Session).Rename
 		if inSteps = !noReplace; inSteps && ch.s.Has("posix-rename@openssh.com") {
-			rename, inSteps = (*session.Session).PosixRename, false
+			rename, inSteps, onlyDirs = (*session.Session).PosixRename, false, !ordered(ch.s)
 		}
 		err := ch.wait(ctx, rename(ch.s, oldpath, newpath))
 		if !again || !refused(err) {
@@ -40,10 +41,10 @@ func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bo
 		}
 		return err
 	})
-	if refused(err) && (inSteps || half) {
+	if refused(err) && (inSteps || half || onlyDirs) {
 		// Not by removing the old name: both paths may lead to one name, through a link to a directory, or because the server does not
 		// distinguish upper and lower case.
-		err = c.replace(ctx, oldpath, newpath, err)
+		err = c.replace(ctx, oldpath, newpath, err, onlyDirs && !half)
 	}
 	return wrap2(err, "rename", oldpath, newpath)
 }

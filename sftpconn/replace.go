@@ -11,11 +11,15 @@ import (
 // that is replaced gets another name, the new one takes its place, and the old one is removed.
 // Between the first two steps nothing has the name. So once begun it is finished or undone, even
 // if the line is lost or the program that asked for it has gone.
+// A directory may replace an empty one: that is removed first, and made again where the new one can't take its place.
 type replacement struct {
 	c        *Conn
 	wanted   context.Context // ends when nobody waits for the rename any more
 	old, new string
-	aside    string // the name of what is replaced, meanwhile
+	refusal  error  // the answer to the plain RENAME
+	aside    string // the name of a file that is replaced, meanwhile
+	dir      bool   // both are directories, and that with the new name must be empty
+	perm     uint32 // its permission bits
 	state    replaceState
 	begun    bool  // the first step was sent and not answered
 	undone   error // why it is being undone; nil where it is not
@@ -25,14 +29,20 @@ type replaceState int
 
 const (
 	movesAside replaceState = iota
+	removesEmpty
 	takesPlace
 	removesOld
 	undoes
+	makesEmpty
 	replaceDone
 )
 
-// replace runs a replacement. refusal is the answer to the plain RENAME.
-func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal error) error {
+// replace runs a replacement. refusal is the answer to the plain RENAME. With onlyDirs the server replaces files itself.
+func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal error, onlyDirs bool) error {
+	r := &replacement{
+		c: c, old: oldpath, new: newpath, refusal: refusal,
+		aside: path.Join(path.Dir(newpath), fmt.Sprintf(".sshmount-%016x", rand.Uint64())),
+	}
 	err := c.retry(ctx, "rename", oldpath, func(ch *channel, _ bool) error {
 		before, after := ch.s.Lstat(oldpath), ch.s.Lstat(newpath)
 		if err := ch.wait(ctx, before); err != nil {
@@ -44,8 +54,12 @@ func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal err
 			}
 			return err
 		}
-		if before.Attr().Mode&modeType == modeDir || after.Attr().Mode&modeType == modeDir {
-			return refusal // for directories there are no steps that could be undone
+		dir, overDir := before.Attr().Mode&modeType == modeDir, after.Attr().Mode&modeType == modeDir
+		if dir != overDir || onlyDirs && !dir {
+			return refusal
+		}
+		if dir {
+			r.dir, r.state, r.perm = true, removesEmpty, after.Attr().Mode&modePerm
 		}
 		return nil
 	})
@@ -57,10 +71,7 @@ func (c *Conn) replace(ctx context.Context, oldpath, newpath string, refusal err
 		wanted, cancel = c.Bounded(ctx)
 	}
 	defer cancel()
-	r := &replacement{
-		c: c, wanted: wanted, old: oldpath, new: newpath,
-		aside: path.Join(path.Dir(newpath), fmt.Sprintf(".sshmount-%016x", rand.Uint64())),
-	}
+	r.wanted = wanted
 	done := make(chan error, 1)
 	c.spawn(func() { done <- r.run() })
 	select {
@@ -89,6 +100,10 @@ func (r *replacement) run() error {
 	case r.state == removesOld:
 		r.c.o.Logger.Warn("the file that a rename replaced could not be removed", "path", r.aside, "cause", err)
 		err = nil
+	case r.dir:
+		if r.begun || r.state != removesEmpty {
+			r.c.o.Logger.Error("a rename failed half way; the empty directory that it was to replace may be gone", "path", r.new, "cause", err)
+		}
 	case r.begun || r.state == takesPlace || r.state == undoes:
 		r.c.o.Logger.Error("a rename failed half way; the file that it was to replace may have another name now",
 			"path", r.new, "look for", r.aside, "cause", err)
@@ -121,27 +136,49 @@ func (r *replacement) step(ctx context.Context, ch *channel, again bool) error {
 		}
 		r.state = takesPlace
 
+	case removesEmpty:
+		if again {
+			switch there, err := r.c.exists(ctx, ch, r.new); {
+			case err != nil:
+				return err
+			case !there:
+				r.state = takesPlace
+				return nil
+			}
+		}
+		if r.wanted.Err() != nil {
+			return context.Cause(r.wanted)
+		}
+		switch err := ch.wait(ctx, ch.s.Rmdir(r.new)); {
+		case refused(err):
+			return r.refusal
+		case err != nil:
+			r.begun = wasSent(err)
+			return err
+		}
+		r.state = takesPlace
+
 	case takesPlace:
 		if again {
 			switch done, err := r.c.renamed(ctx, ch, r.old, r.new); {
 			case err != nil:
 				return err
 			case done:
-				r.state = removesOld
+				r.placed()
 				return nil
 			}
 		}
 		if r.wanted.Err() != nil {
-			r.state, r.undone = undoes, context.Cause(r.wanted)
+			r.undo(context.Cause(r.wanted))
 			return nil
 		}
 		switch err := ch.wait(ctx, ch.s.Rename(r.old, r.new)); {
 		case refused(err):
-			r.state, r.undone = undoes, err
+			r.undo(err)
 		case err != nil:
 			return err
 		default:
-			r.state = removesOld
+			r.placed()
 		}
 
 	case removesOld:
@@ -164,6 +201,33 @@ func (r *replacement) step(ctx context.Context, ch *channel, again bool) error {
 			return err
 		}
 		r.state = replaceDone
+
+	case makesEmpty:
+		bits := modeOnly(r.perm)
+		made, set := ch.s.Mkdir(r.new, bits), ch.s.Setstat(r.new, bits) // the umask may take bits from the first
+		if err := ch.wait(ctx, made); err != nil && !(again && refused(err)) {
+			return err
+		}
+		if err := ch.wait(ctx, set); err != nil && !refused(err) {
+			return err
+		}
+		r.state = replaceDone
 	}
 	return nil
+}
+
+// placed goes on when the new one has its place.
+func (r *replacement) placed() {
+	r.state = removesOld
+	if r.dir {
+		r.state = replaceDone
+	}
+}
+
+// undo gives back its name to what was to be replaced, for the reason why.
+func (r *replacement) undo(why error) {
+	r.state, r.undone = undoes, why
+	if r.dir {
+		r.state = makesEmpty
+	}
 }
