@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -13,6 +14,7 @@ import (
 
 	"sshmount/cache/filedata"
 	"sshmount/sftpconn"
+	"sshmount/sftpconn/session"
 )
 
 // Options of a cache. The zero value of a field means its default unless said otherwise.
@@ -226,16 +228,29 @@ func (c *Cache) Close() error {
 // Root is the node of the directory that is mounted. It is there for as long as the cache.
 func (c *Cache) Root() *Node { return c.root }
 
-// Statfs asks how full the file system of a node is; of a node that has no name any more, that of the root. The error is EOPNOTSUPP where the
-// server can't tell.
+// Statfs asks how full the file system of a node is; of a node that has no name any more, or of which the server can't tell, that of the
+// root. The error is EOPNOTSUPP where the server can't tell of that either.
 func (c *Cache) Statfs(ctx context.Context, n *Node) (sftpconn.StatVFS, error) {
 	p, err := c.pathWait(ctx, n)
 	if err != nil {
 		p = c.rootDir
 	}
 	v, err := c.conn.Statvfs(ctx, p)
-	if err != nil {
+	if p != c.rootDir && untold(err) {
+		p = c.rootDir
+		v, err = c.conn.Statvfs(ctx, p)
+	}
+	switch {
+	case untold(err):
+		return v, fail("statfs", p, syscall.EOPNOTSUPP, err)
+	case err != nil:
 		return v, withErrno("statfs", p, err)
 	}
 	return v, nil
+}
+
+// untold says whether the server has answered a question about a file system without an answer. Some look on their own disk for what they
+// serve from elsewhere, and say 'no such file'.
+func untold(err error) bool {
+	return refusal(err) != nil && !hasCode(err, session.StatusPermissionDenied)
 }
