@@ -31,9 +31,10 @@ type walk struct {
 
 // walkDir is a directory whose subdirectories are listed ahead.
 type walkDir struct {
-	n      *Node    // pinned
-	subs   []string // the names of those still to be listed, in the order in which the program is thought to come to them
-	unused int      // listings of those that were fetched, and that nobody has used yet
+	n       *Node    // pinned
+	subs    []string // the names of those still to be listed, in the order in which the program is thought to come to them
+	unused  int      // listings of those that were fetched, and that nobody has used yet
+	againAt int64    // when it was last listed again for the walk (Cache.now); 0: never
 }
 
 // dirWalk is how a program has gone through one directory and its subdirectories. Times are as of Cache.now. Guarded by Cache.mu.

@@ -168,6 +168,9 @@ func (c *Cache) walkPump() {
 				return
 			}
 			sub, _, state := c.peek(d.n, d.subs[0])
+			if state == unknown && c.walkAgain(d) {
+				return
+			}
 			d.subs = d.subs[1:]
 			switch {
 			case state != present || !sub.isDir():
@@ -188,6 +191,21 @@ func (c *Cache) walkPump() {
 			i++
 		}
 	}
+}
+
+// walkAgain has a directory listed again as nothing is known any more of a name in it: the walk takes longer than names are trusted. False
+// where that was done a moment ago. Called with mu held.
+func (c *Cache) walkAgain(d *walkDir) bool {
+	if l := d.n.dir.list; l != nil && !l.done {
+		return true // walkListed goes on
+	}
+	now := c.now()
+	if d.n.dir.walk.notAhead || d.againAt > 0 && now-d.againAt < int64(c.timeout)/2 {
+		return false
+	}
+	d.againAt = now
+	c.fetchAhead(d.n, nil)
+	return true
 }
 
 // unlisted says whether a directory's listing may be fetched ahead, and is neither known nor on its way. Called with mu held.
