@@ -11,6 +11,7 @@ const (
 	walkMost     = 256                    // up to this
 	walkUnused   = 1024                   // listings that wait for the program anywhere in the tree
 	walkUnderWay = 32                     // listings fetched at a time
+	walkSkips    = 2 * time.Second        // listings that nobody has used for so long are not in the way of others
 	walkSteps    = 256                    // subdirectories looked at in one hold of the lock
 )
 
@@ -34,6 +35,7 @@ type walkDir struct {
 	n       *Node    // pinned
 	subs    []string // the names of those still to be listed, in the order in which the program is thought to come to them
 	unused  int      // listings of those that were fetched, and that nobody has used yet
+	at      int64    // when the last of these was fetched or used (Cache.now)
 	againAt int64    // when it was last listed again for the walk (Cache.now); 0: never
 }
 

@@ -42,5 +42,36 @@ func TestAWalkThatOutlastsAListingGoesOn(t *testing.T) {
 	}
 	r.mu.Unlock()
 	// The root is listed again, and 32 others are at a time.
-	r.costsAt(30*time.Millisecond, "the rest of the walk", 60, func() { walk(dirs - begin) })
+	r.costsAt(30*time.Millisecond, "the rest of the walk", 150, func() { walk(dirs - begin) })
+}
+
+// As find(1) does with -prune, and git with what it is to ignore. What was listed for nobody must not keep the rest waiting.
+func TestAWalkThatLeavesDirectoriesOutGoesOn(t *testing.T) {
+	r := newRig(t, nil)
+	const dirs, leftOut, walked = 60, 10, 40
+	for i := range dirs {
+		for j := range leftOut {
+			r.put(fmt.Sprintf("d%02d/left/out%02d/f", i, j), "x")
+		}
+		r.put(fmt.Sprintf("d%02d/walked/f", i), "x")
+	}
+	var names []string
+	for _, e := range r.list(r.Root()) {
+		if e.Mode == syscall.S_IFDIR {
+			names = append(names, e.Name)
+		}
+	}
+	for i, name := range names[:walked] {
+		if i == walked-1 {
+			r.pass(3 * time.Second) // only now, as it keeps nothing waiting then
+		}
+		r.list(r.mustFind(name).Node)
+		r.list(r.mustFind(name + "/walked").Node)
+	}
+	waitFor(t, "the next directory is listed before the program comes to it", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		n := r.child(r.root, names[walked])
+		return n != nil && n.dir.list != nil && n.dir.list.done
+	})
 }

@@ -50,8 +50,9 @@ func (c *Cache) walkUncount(n *Node) {
 	at := &n.dir.walk
 	if at.fetchedBy != 0 && at.fetchedBy == c.walk.run {
 		c.walk.unused--
-		if at.fetched != nil {
-			at.fetched.unused--
+		if d := at.fetched; d != nil {
+			d.unused--
+			d.at = c.now()
 		}
 	}
 	at.fetchedBy, at.fetched = 0, nil
@@ -160,7 +161,7 @@ func (c *Cache) walkPump() {
 	steps := 0
 	before := 0 // listings that the program will use before those that are looked at
 	for i := 0; i < len(w.queue) && c.mayGuess(); {
-		d := w.queue[i]
+		d := c.walkSkipped(i)
 		added := false
 		for ; len(d.subs) > 0 && !added; steps++ {
 			ahead := before + d.unused
@@ -193,6 +194,17 @@ func (c *Cache) walkPump() {
 	}
 }
 
+// walkSkipped is the i-th directory in the queue. Listings below it that nobody has used for long keep what comes behind it waiting no longer:
+// the program has left them out, or comes to them by another order than was thought. Called with mu held.
+func (c *Cache) walkSkipped(i int) *walkDir {
+	d := c.walk.queue[i]
+	if d.unused > 0 && c.now()-d.at > int64(walkSkips) {
+		d = &walkDir{n: d.n, subs: d.subs, againAt: d.againAt} // those listings go on to count in the old one
+		d.n.dir.walk.queued, c.walk.queue[i] = d, d
+	}
+	return d
+}
+
 // walkAgain has a directory listed again as nothing is known any more of a name in it: the walk takes longer than names are trusted. False
 // where that was done a moment ago. Called with mu held.
 func (c *Cache) walkAgain(d *walkDir) bool {
@@ -222,6 +234,7 @@ func (c *Cache) fetchAhead(n *Node, d *walkDir) {
 	c.walk.unused++
 	if d != nil {
 		d.unused++
+		d.at = c.now()
 	}
 	n.dir.walk.fetchedBy, n.dir.walk.fetched = c.walk.run, d
 }
