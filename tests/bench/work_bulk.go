@@ -57,8 +57,8 @@ func bulkWorks() []*work {
 		},
 		{
 			name: "writes of 4 KiB, fsync at the end", bulk: true, changes: true, short: true,
-			run:   mounts(func(m *measure) error { return m.writeFile("written", m.smallWrites(), 4<<10) }),
-			check: func(m *measure) error { return sameFile(m.onServer("written"), m.smallWrites()) },
+			run:   mounts(func(m *measure) error { _, want := m.bulkFile(); return m.writeFile("written", want, 4<<10) }),
+			check: func(m *measure) error { _, want := m.bulkFile(); return sameFile(m.onServer("written"), want) },
 		},
 		{
 			name: "re-read of an unchanged file", bulk: true, on: fast, short: true,
@@ -95,14 +95,6 @@ func bulkWorks() []*work {
 			},
 		},
 	}
-}
-
-// smallWrites is what is written 4 KiB at a time: a second's worth of the line.
-func (m *measure) smallWrites() []byte {
-	if fast(m.profile) {
-		return m.rig.data.bulk[:128*mib]
-	}
-	return m.rig.data.bulk[:4*mib]
 }
 
 func (m *measure) parPart(i int) []byte { return m.rig.data.bulk[i*64*mib:][:64*mib] }
