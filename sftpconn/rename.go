@@ -22,7 +22,8 @@ func (c *Conn) Rename(ctx context.Context, oldpath, newpath string, noReplace bo
 	inSteps, half, onlyDirs := false, false, false
 	err := c.change(ctx, "rename", []string{oldpath, newpath}, func(ch *channel, again bool) error {
 		rename := (*session.Session).Rename
-		if inSteps = !noReplace; inSteps && ch.s.Has("posix-rename@openssh.com") {
+		inSteps, onlyDirs = !noReplace, false
+		if inSteps && ch.s.Has("posix-rename@openssh.com") {
 			rename, inSteps, onlyDirs = (*session.Session).PosixRename, false, !ordered(ch.s)
 		}
 		err := ch.wait(ctx, rename(ch.s, oldpath, newpath))

@@ -110,3 +110,26 @@ func TestAnEmptyDirectoryIsMadeAgainWhereNoneCanTakeItsPlace(t *testing.T) {
 	isDir(t, b, "")
 	hasBits(t, b, 0o750)
 }
+
+func TestADirectoryThatAnotherHasMadeInThePlaceOfAnEmptyOneKeepsItsBits(t *testing.T) {
+	srv, tap, a, b := dirServer(t, true)
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		switch p.Name {
+		case "RENAME":
+			return sftptest.Answer(session.StatusFailure, "Failure") // as for another file system
+		case "MKDIR":
+			if err := os.Mkdir(b, 0o700); err != nil {
+				t.Error(err)
+			}
+		}
+		return sftptest.Pass()
+	})
+	c := connect(t, srv)
+	if err := c.Rename(limited(t), a, b, false); status(err) != session.StatusFailure {
+		t.Errorf("told as %v", err)
+	}
+	if _, err := c.Lstat(limited(t), b); err != nil { // behind all that was sent
+		t.Fatal(err)
+	}
+	hasBits(t, b, 0o700)
+}

@@ -22,6 +22,7 @@ type replacement struct {
 	perm     uint32 // its permission bits
 	state    replaceState
 	begun    bool  // the first step was sent and not answered
+	made     bool  // the server has answered that it has made the directory again
 	undone   error // why it is being undone; nil where it is not
 }
 
@@ -204,12 +205,15 @@ func (r *replacement) step(ctx context.Context, ch *channel, again bool) error {
 
 	case makesEmpty:
 		bits := modeOnly(r.perm)
-		made, set := ch.s.Mkdir(r.new, bits), ch.s.Setstat(r.new, bits) // the umask may take bits from the first
-		if err := ch.wait(ctx, made); err != nil && !(again && refused(err)) {
+		if err := ch.wait(ctx, ch.s.Mkdir(r.new, bits)); err == nil {
+			r.made = true
+		} else if !(again && refused(err)) {
 			return err
 		}
-		if err := ch.wait(ctx, set); err != nil && !refused(err) {
-			return err
+		if r.made { // the umask may have taken bits; a directory that somebody else may have made keeps its own
+			if err := ch.wait(ctx, ch.s.Setstat(r.new, bits)); err != nil && !refused(err) {
+				return err
+			}
 		}
 		r.state = replaceDone
 	}
