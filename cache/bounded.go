@@ -35,8 +35,15 @@ func (b *lazyBounded) made() context.Context {
 func (b *lazyBounded) Done() <-chan struct{} { return b.made().Done() }
 func (b *lazyBounded) Err() error            { return b.made().Err() }
 
-// Value asks the bounded context, so that context.Cause finds ErrUnreachable.
-func (b *lazyBounded) Value(key any) any { return b.made().Value(key) }
+// Value asks the bounded context, so that context.Cause finds ErrUnreachable. What the cache itself looks for, with its locks held, is in the
+// context below.
+func (b *lazyBounded) Value(key any) any {
+	switch key.(type) {
+	case turnKey, insistKey:
+		return b.Context.Value(key)
+	}
+	return b.made().Value(key)
+}
 
 // end ends the bounded context, where there is one.
 func (b *lazyBounded) end() {

@@ -219,12 +219,12 @@ func (c *Conn) channel(ctx context.Context) (*channel, error) {
 		c.mu.Lock()
 		ch, changed := c.names, c.changed
 		err := c.unreachable()
-		patient := err != nil && c.final == nil && !c.closed && isPatient(ctx)
+		final := c.final != nil || c.closed
 		c.mu.Unlock()
 		if c.isUp(ch) {
 			return ch, nil
 		}
-		if err != nil && !patient {
+		if err != nil && (final || !isPatient(ctx)) {
 			return nil, err
 		}
 		if first && (c.clock.jumped() || c.pausesLong()) {

@@ -63,6 +63,35 @@ func TestWaitingEndsAfterReconnectTimeout(t *testing.T) {
 	}
 }
 
+// lockedCtx has values that are guarded by a lock, which whoever has made the context holds over calls of c.
+type lockedCtx struct {
+	context.Context
+	t *testing.T
+	c *Conn
+}
+
+func (x lockedCtx) Value(key any) any {
+	for end := time.Now().Add(5 * time.Second); !x.c.mu.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			x.t.Error("asked with Conn.mu held")
+			return x.Context.Value(key)
+		}
+	}
+	x.c.mu.Unlock()
+	return x.Context.Value(key)
+}
+
+func TestAContextIsAskedForItsValuesWithNoLockHeld(t *testing.T) {
+	srv := sftptest.New(t)
+	c := connect(t, srv, func(o *Options) { o.ReconnectTimeout = 300 * time.Millisecond })
+	srv.Refuse(errors.New("the host is down"))
+	srv.Cut()
+	eventually(t, "it has given up", func() bool { return c.Status().GaveUp })
+	if _, err := c.Lstat(lockedCtx{limited(t), t, c}, "/"); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestNoReconnectMakesTheFirstLossFinal(t *testing.T) {
 	srv := sftptest.New(t)
 	c := connect(t, srv, func(o *Options) { o.NoReconnect = true })
