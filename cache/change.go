@@ -43,7 +43,7 @@ var errOvertaken = errors.New("another change came first")
 type pending struct {
 	change
 	before []*pending    // the earlier changes that it waits for; nil when it is done; guarded by queue.mu
-	moved  int           // how many renames it waits for that are done one after the other, and itself; set by add
+	moved  int           // how many renames have come in a row, each before the last was done, up to this change; set by add
 	done   chan struct{} // closed by leave
 
 	// For a change that is answered before it is done (-o async). Guarded by Cache.mu.
@@ -241,65 +241,4 @@ func unanswered(err error) bool {
 	return errors.Is(err, syscall.EINTR) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, sftpconn.ErrUnreachable) || errors.Is(err, sftpconn.ErrUncertain) || errors.Is(err, sftpconn.ErrMayBeDone) ||
 		errors.Is(err, sftpconn.ErrClosed)
-}
-
-// runAnswered runs, in the background, a change whose program has its answer already. before are the earlier ones that it must wait for.
-func (q *queue) runAnswered(ctx context.Context, p *pending, before []*pending) {
-	if !p.free {
-		defer func() { <-q.backlog }()
-	}
-	defer q.leave(p)
-	defer q.c.endChange(p)
-	if err := waitAll(ctx, before); err != nil {
-		q.failed(p, err)
-		return
-	}
-	select {
-	case q.slots <- struct{}{}:
-		defer func() { <-q.slots }()
-	case <-ctx.Done():
-		q.failed(p, context.Cause(ctx))
-		return
-	}
-	err := q.c.mayTake(p)
-	if err == nil {
-		err = p.run(p.turnIn(sftpconn.Patient(ctx)))
-	}
-	if err != nil {
-		q.failed(p, err)
-		return
-	}
-	q.c.mu.Lock()
-	defer q.c.mu.Unlock()
-	q.c.namesDone(p)
-	q.c.doneLate(p)
-}
-
-// beginChange notes that the attributes of a change's node run ahead of the server's from now on. Called with mu held.
-func (c *Cache) beginChange(p *pending) {
-	n := p.node
-	if n == nil {
-		return
-	}
-	n.sent++
-	if p.times {
-		n.sentTimes++
-	}
-	c.pin(n)
-}
-
-// endChange notes that the change is done on the server, or has failed. Answers that have crossed with it are not kept (Node.gen).
-func (c *Cache) endChange(p *pending) {
-	n := p.node
-	if n == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n.sent--
-	if p.times {
-		n.sentTimes--
-	}
-	n.gen++
-	c.unpin(n)
 }

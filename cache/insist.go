@@ -8,11 +8,11 @@ import (
 
 // With -o async a program may rename a name, or a directory above it, again and again, and have each answered at once. A question about the
 // name would find it moved whenever it has waited for the renames that it found, and each answer would be about something else (strayed).
-// So there are two bounds: of renames in a row that are answered and not done (maxMoves), and of the renames that overtake a question: once one
-// has, the next ones wait until the question is answered (insist).
+// So there are two bounds: of renames in a row, each of which comes before the last is done: after maxMoves of them, each waits for the last.
+// And of the renames that overtake a question: once one has, the next ones wait until the question is answered (insist).
 
 const (
-	maxMoves = 64               // one RTT each
+	maxMoves = 64               // each of them takes the server an RTT
 	maxHold  = 10 * time.Second // how long a rename waits at most for questions that insist
 )
 

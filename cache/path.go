@@ -136,16 +136,16 @@ func (c *Cache) steady(ctx context.Context, locate func() (string, error)) (stri
 	ctx, stop := c.bounded(ctx)
 	defer stop()
 	for waited := ""; ; {
-		if waited != "" {
-			var end func()
-			ctx, end = c.insist(ctx)
-			defer end()
-		}
 		c.mu.Lock()
 		p, err := locate()
 		c.mu.Unlock()
 		if err != nil || p == waited {
 			return p, err
+		}
+		if waited != "" { // a rename has overtaken it
+			var end func()
+			ctx, end = c.insist(ctx)
+			defer end()
 		}
 		if err := c.queue.wait(ctx, p); err != nil {
 			return "", withErrno("find", p, err)

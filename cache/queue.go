@@ -32,7 +32,7 @@ type queue struct {
 	count   atomic.Int64  // changes pending; where it is 0 nobody has to take mu
 	slots   chan struct{} // holds a token for each change that is being sent and whose program has its answer already; never closed
 	backlog chan struct{} // holds a token for each change of the backlog; never closed
-	held    heldMoves
+	held    heldMoves     // renames that wait for questions
 
 	mu    sync.Mutex                       // guards at, under and pending.before; comes after Cache.mu
 	at    map[string][]*pending            // the changes of each path, oldest first
