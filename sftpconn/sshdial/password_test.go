@@ -257,17 +257,6 @@ func TestKeyAndThenPassword(t *testing.T) {
 	askedTimes(t, u, 1)
 }
 
-func TestBannerIsShown(t *testing.T) {
-	o := passwordServer(t, &ssh.ServerConfig{
-		PasswordCallback: checkPassword("right"),
-		BannerCallback:   func(ssh.ConnMetadata) string { return "Authorised\x1b[2J users only\n" },
-	})
-	u := &fakeUser{answers: [][2]string{{"", "right"}}}
-	o.Prompt = u
-	dial(t, o)
-	says(t, u.heard(), "Authorised[2J users only")
-}
-
 func TestALineThatBreaksDuringTheLoginRefusesNobody(t *testing.T) {
 	var raw atomic.Pointer[net.TCPConn]
 	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {

@@ -68,6 +68,17 @@ func TestAServerThatIsBootingDoesNotMakeAKeptPasswordWrong(t *testing.T) {
 	}
 }
 
+func TestBannerIsShown(t *testing.T) {
+	o := passwordServer(t, &ssh.ServerConfig{
+		PasswordCallback: checkPassword("right"),
+		BannerCallback:   func(ssh.ConnMetadata) string { return "Authorised\x1b[2J users only\n" },
+	})
+	u := &fakeUser{answers: [][2]string{{"", "right"}}}
+	o.Prompt = u
+	dial(t, o)
+	says(t, u.heard(), "Authorised[2J users only")
+}
+
 func TestWhatTheServerSaysOfARefusalIsToldWithoutATerminal(t *testing.T) {
 	o := passwordServer(t, &ssh.ServerConfig{
 		KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
