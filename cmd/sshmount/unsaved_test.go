@@ -87,15 +87,20 @@ func TestASignalThatComesTwiceAtOnceIsOneWishForTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write(filepath.Join(w.mnt, "report"), "not to be lost")
+	begun := time.Now()
 	for range 2 {
 		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the process has taken the signal", func() bool { return signalSet(t, r.PID, "ShdPnd:") == 0 })
 	}
+	slow := time.Since(begun) > echoTime/2 // then the second one may have counted
 	eventually(t, "the end waits for what is not saved", func() bool { return strings.Contains(w.log(), "msg=saving") || !r.Alive() })
 	w.serve(addr, w.hostKey)
 	w.ended(r)
+	if slow {
+		t.Skip("the machine is too busy for two signals at once")
+	}
 	w.holds(filepath.Join(w.data, "report"), "not to be lost")
 }
 
