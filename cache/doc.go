@@ -100,7 +100,8 @@
 // asked for ahead, a change that is sent, the end of a handle after Release. One goroutine for each kind of
 // notice runs while there are any (notice.go); it ends by itself, and Close does not wait for it,
 // as the kernel may take its time. One syncs rescue files while there are any to sync, which Close waits for.
-// The filedata.Pool has its own.
+// The filedata.Pool has its own. Those that ask several questions in one flight for a program end with its context
+// (askNames, askBeside, resolveRoot).
 //
 // # Locks
 //

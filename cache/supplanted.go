@@ -168,7 +168,7 @@ func (c *Cache) askApart(ctx context.Context, n *Node, p string, f *sftpconn.Fil
 }
 
 // askBeside asks by a handle of a node that has bytes on their way, in the flight of an opening of the same name. ok is false where the node
-// has no such handle or bytes, or there was no answer. wait must be called.
+// has no such handle or bytes, or there was no answer. It asks in a goroutine, which ends with the answer also where wait is not called.
 func (c *Cache) askBeside(ctx context.Context, n *Node, asked stamp) (wait func() (a session.Attr, ok bool)) {
 	c.mu.Lock()
 	h := n.openThere()
