@@ -38,7 +38,7 @@ func (c *Cache) openAt(ctx context.Context, n *Node, p string, pflags uint32, si
 	asked, moved, before := c.serverPath(n), c.lastMove(n), c.stamp(n)
 	cuts := pflags&session.OpenTrunc != 0
 	path := func() string { return c.serverPathOf(n) }
-	if n.parent == nil {
+	if n.parent == nil && p != "" {
 		path = func() string { return p } // it has lost its name (OpenAgain, openOnDemand)
 	}
 	compares := !cuts && *self == nil // whether it must be the file that is known; a handle that has waited takes what it finds (openOnDemand)
