@@ -22,8 +22,11 @@ func (r *rig) holdAllReplies(names ...string) {
 	})
 }
 
-// opens begins an opening of a node; await tells how it ended.
-func (r *rig) opens(n *Node) (await func() (*Handle, error)) {
+// opens begins an opening of a node for reading; await tells how it ended.
+func (r *rig) opens(n *Node) (await func() (*Handle, error)) { return r.opensFor(n, syscall.O_RDONLY) }
+
+// opensFor is opens with flags of open(2).
+func (r *rig) opensFor(n *Node, flags uint32) (await func() (*Handle, error)) {
 	type answer struct {
 		h   *Handle
 		err error
@@ -32,7 +35,7 @@ func (r *rig) opens(n *Node) (await func() (*Handle, error)) {
 	ctx, cancel := context.WithCancel(ctxOf(r.t))
 	r.t.Cleanup(cancel)
 	go func() {
-		h, _, err := r.Open(ctx, n, syscall.O_RDONLY)
+		h, _, err := r.Open(ctx, n, flags)
 		ended <- answer{h, err}
 	}()
 	return func() (*Handle, error) {

@@ -164,8 +164,8 @@ type stamp struct {
 	opened uint64 // Cache.opened
 	dirty  bool   // bytes were on their way to the server: its answer may be of before them, however late it comes
 
-	// Only where dirty.
-	there uint64    // how many bytes the server surely had
+	// Only of a file with content.
+	there uint64    // how many bytes the server surely had; only where dirty
 	known signature // what was known of the file on the server
 }
 
@@ -189,8 +189,8 @@ func (c *Cache) stamp(n *Node) stamp {
 	if n.file != nil {
 		if _, s.dirty = n.file.data.Size(); s.dirty {
 			s.there = uint64(n.file.data.Acknowledged())
-			s.known = signatureOf(n.attr)
 		}
+		s.known = signatureOf(n.attr)
 		s.dirty = s.dirty || c.tellsLate(n)
 	}
 	return s

@@ -44,11 +44,29 @@ func (n *Node) unasked(asked stamp, a session.Attr) *Handle {
 	return n.inQuestion(a)
 }
 
+// inDoubt is inQuestion for an opening, which is answered with a, also where bytes are written here all the time: then what is known of the file
+// says nothing about a, and the open file has to be asked, lest what is appended to the one is sent to the other. asked is the stamp from before
+// the question. Called with mu held.
+func (c *Cache) inDoubt(n *Node, asked stamp, a session.Attr) *Handle {
+	f := n.file
+	if f == nil || len(n.also) > 0 || n.changing() || n.removals > 0 || !tellsAll(a) || !sameType(n, a) {
+		return nil
+	}
+	_, dirty := f.data.Size()
+	switch {
+	case !dirty && !asked.dirty && !n.changedSince(asked):
+		return n.inQuestion(a)
+	case signatureOf(a) == asked.known:
+		return nil // the answer is from before the bytes
+	case c.tellsLate(n):
+		return nil // by the name the server tells what was before them, and by the handle what they are
+	}
+	return n.openThere()
+}
+
 // supplanted finds out whether the name p of an open file leads to another file by now, and if so takes the name from the file. a is the
 // answer to a question about p, and asked the stamp from before that. n is nil where no file is known at p. The server is asked further
-// questions only where a leaves it open (inQuestion): by the handle, by the name, and by the handle once more. Two answers may differ as
-// others write to the file between them. But where both answers by the handle are the same, and the one by the name between them is not, the
-// name is another file's.
+// questions only where a leaves it open (inQuestion).
 func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
 	c.mu.Lock()
 	var h *Handle
@@ -56,26 +74,52 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 		h = n.inQuestion(a)
 	}
 	c.mu.Unlock()
-	if h == nil {
-		return false
-	}
+	return h != nil && c.isElsewhere(ctx, n, p, h, a)
+}
+
+// isElsewhere is what supplanted does where a leaves it open: it asks by the handle h, by the name, and by the handle once more. Two answers may
+// differ as somebody writes to the file between them. But where both answers by the handle are the same, and the one by the name between
+// them is not, the name is another file's. Where the file grows all the time they never are the same: then its name is another's if what that
+// leads to is no state in between, time after time.
+func (c *Cache) isElsewhere(ctx context.Context, n *Node, p string, h *Handle, a session.Attr) bool {
 	before, err := c.statAnyOpen(ctx, n, h)
 	if err != nil || !tellsAll(before) || signatureOf(before) == signatureOf(a) {
 		return false
 	}
-	if a, err = c.statPath(ctx, p); err != nil || !tellsAll(a) || signatureOf(before) == signatureOf(a) {
-		return false
-	}
-	if after, err := c.statAnyOpen(ctx, n, h); err != nil || signatureOf(before) != signatureOf(after) {
-		return false
+	const most = 3
+	var asked stamp
+	rests := false
+	for i := 0; i < most && !rests; i++ {
+		if a, err = c.statPath(ctx, p); err != nil || !tellsAll(a) || signatureOf(before) == signatureOf(a) {
+			return false
+		}
+		c.mu.Lock()
+		asked = c.stamp(n)
+		c.mu.Unlock()
+		after, err := c.statAnyOpen(ctx, n, h)
+		if err != nil || !tellsAll(after) {
+			return false
+		}
+		rests = signatureOf(before) == signatureOf(after)
+		if !rests && before.Size <= a.Size && a.Size <= after.Size && before.Mtime <= a.Mtime && a.Mtime <= after.Mtime {
+			return false
+		}
+		before = after
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.changedSince(asked) || n.inQuestion(a) == nil || c.path(n) != p {
+	if n.file == nil || len(n.also) > 0 || n.changing() || n.removals > 0 || c.path(n) != p {
 		return false
 	}
+	if n.file.opened > asked.opened && !n.file.isOpen(h) {
+		return false // what is open now need not be what was asked
+	}
+	_, dirty := n.file.data.Size()
+	ours := dirty || asked.dirty || n.changedSince(asked)
 	c.replaced(n)
-	c.keepAttr(n, before)
+	if !ours {
+		c.keepAttr(n, before)
+	}
 	return true
 }
 
@@ -119,7 +163,7 @@ func (c *Cache) partsAtOpen(ctx context.Context, n *Node, p string, asked stamp,
 		return false
 	}
 	if !asked.dirty || !tellsAll(a) {
-		return c.supplanted(ctx, n, p, asked, a)
+		return c.supplantedOpening(ctx, n, p, asked, a)
 	}
 	hasAll := a.Size >= asked.there // what has the name is no shorter than what the server had of the open file
 	switch {
@@ -144,6 +188,9 @@ func (c *Cache) askApart(ctx context.Context, n *Node, p string, f *sftpconn.Fil
 	const most = 3
 	for range most {
 		h := n.unasked(asked, a)
+		if h == nil && n.file != nil && n.file.opened > asked.opened {
+			h = c.inDoubt(n, asked, a)
+		}
 		if h == nil {
 			break
 		}
@@ -156,7 +203,7 @@ func (c *Cache) askApart(ctx context.Context, n *Node, p string, f *sftpconn.Fil
 		var err error
 		a, err = f.Stat(ctx)
 		if err == nil && gone == nil && tellsAll(open) && signatureOf(was) == signatureOf(a) && signatureOf(a) != signatureOf(open) {
-			c.supplanted(ctx, n, p, asked, a)
+			c.isElsewhere(ctx, n, p, h, a)
 			err = fail("open", p, syscall.ESTALE, errors.New("something else has the name now"))
 		}
 		c.mu.Lock()
@@ -209,7 +256,15 @@ func (c *Cache) supplantedBehind(ctx context.Context, n *Node, fs *fileState, p 
 	asked := c.stamp(n)
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)
-	return err == nil && c.supplanted(ctx, n, p, asked, a)
+	return err == nil && c.supplantedOpening(ctx, n, p, asked, a)
+}
+
+// supplantedOpening is supplanted for an opening, also where bytes are written here all the time (inDoubt).
+func (c *Cache) supplantedOpening(ctx context.Context, n *Node, p string, asked stamp, a session.Attr) bool {
+	c.mu.Lock()
+	h := c.inDoubt(n, asked, a)
+	c.mu.Unlock()
+	return h != nil && c.isElsewhere(ctx, n, p, h, a)
 }
 
 // stillNamed makes sure, before what is at p is truncated, that it is the file that n has open: else the open file would be taken to be as
