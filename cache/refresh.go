@@ -103,7 +103,18 @@ func (c *Cache) refreshNameless(ctx context.Context, n *Node, h *Handle) error {
 	case n.isDir():
 		return nil
 	}
-	return fail("stat", "", syscall.ENOENT, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.namelessError(n)
+}
+
+// namelessError is the error of a question about a file that has no name any more, and that nobody has open. Where its name was not removed from
+// here something else may have it: at ESTALE the kernel looks it up. Called with mu held.
+func (c *Cache) namelessError(n *Node) error {
+	if n.removed {
+		return fail("stat", "", syscall.ENOENT, nil)
+	}
+	return fail("stat", "", syscall.ESTALE, errors.New("its name is gone"))
 }
 
 // refreshOtherwise is what refresh does when the question by the name p has failed with err.
@@ -126,14 +137,17 @@ func (c *Cache) refreshOtherwise(ctx context.Context, n *Node, h *Handle, p stri
 	return err
 }
 
-// refreshOpen is refresh by an open handle.
+// refreshOpen is refresh by an open handle, which others may close meanwhile.
 func (c *Cache) refreshOpen(ctx context.Context, n *Node, h *Handle) error {
-	asked, a, err := c.statOpen(ctx, n, h)
+	asked, a, err := c.statAnyOpen(ctx, n, h)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && c.path(n) == "" && (n.file == nil || !n.file.isOpen(h)) {
+		return c.namelessError(n)
+	}
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if n.gen == asked.gen && n.sent == 0 && sameType(n, a) {
 		c.keepAsked(n, asked, a)
 	}

@@ -82,7 +82,7 @@ func (c *Cache) supplanted(ctx context.Context, n *Node, p string, asked stamp, 
 // them is not, the name is another file's. Where the file grows all the time they never are the same: then its name is another's if what that
 // leads to is no state in between, time after time.
 func (c *Cache) isElsewhere(ctx context.Context, n *Node, p string, h *Handle, a session.Attr) bool {
-	before, err := c.statAnyOpen(ctx, n, h)
+	_, before, err := c.statAnyOpen(ctx, n, h)
 	if err != nil || !tellsAll(before) || signatureOf(before) == signatureOf(a) {
 		return false
 	}
@@ -93,10 +93,8 @@ func (c *Cache) isElsewhere(ctx context.Context, n *Node, p string, h *Handle, a
 		if a, err = c.statPath(ctx, p); err != nil || !tellsAll(a) || signatureOf(before) == signatureOf(a) {
 			return false
 		}
-		c.mu.Lock()
-		asked = c.stamp(n)
-		c.mu.Unlock()
-		after, err := c.statAnyOpen(ctx, n, h)
+		var after session.Attr
+		asked, after, err = c.statAnyOpen(ctx, n, h)
 		if err != nil || !tellsAll(after) {
 			return false
 		}
@@ -129,12 +127,13 @@ func (f *fileState) isOpen(h *Handle) bool {
 	return open
 }
 
-// statAnyOpen asks for the attributes of a node by its open handle h, or by others where that is closed meanwhile.
-func (c *Cache) statAnyOpen(ctx context.Context, n *Node, h *Handle) (a session.Attr, err error) {
+// statAnyOpen asks for the attributes of a node by its open handle h, or by others where that is closed meanwhile; asked is
+// the stamp from before.
+func (c *Cache) statAnyOpen(ctx context.Context, n *Node, h *Handle) (asked stamp, a session.Attr, err error) {
 	const most = 5
 	for range most {
-		if _, a, err = c.statOpen(ctx, n, h); err == nil {
-			return a, nil
+		if asked, a, err = c.statOpen(ctx, n, h); err == nil {
+			break
 		}
 		c.mu.Lock()
 		other := n.openThere()
@@ -145,7 +144,7 @@ func (c *Cache) statAnyOpen(ctx context.Context, n *Node, h *Handle) (a session.
 		}
 		h = other
 	}
-	return a, err
+	return asked, a, err
 }
 
 // partsAtOpen is supplanted for an opening of n by its name p, to which the server has answered a; asked is the stamp from before. Where it
@@ -195,7 +194,7 @@ func (c *Cache) askApart(ctx context.Context, n *Node, p string, f *sftpconn.Fil
 			break
 		}
 		c.mu.Unlock()
-		open, gone := c.statAnyOpen(ctx, n, h)
+		_, open, gone := c.statAnyOpen(ctx, n, h)
 		c.mu.Lock()
 		asked = c.stamp(n)
 		c.mu.Unlock()
