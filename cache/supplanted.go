@@ -106,6 +106,9 @@ func (c *Cache) isElsewhere(ctx context.Context, n *Node, p string, h *Handle, a
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.parent == nil && !n.removed {
+		return true // who has asked at the same time has found the same
+	}
 	if n.file == nil || len(n.also) > 0 || n.changing() || n.removals > 0 || c.path(n) != p {
 		return false
 	}
@@ -187,7 +190,7 @@ func (c *Cache) askApart(ctx context.Context, n *Node, p string, f *sftpconn.Fil
 	const most = 3
 	for range most {
 		h := n.unasked(asked, a)
-		if h == nil && n.file != nil && n.file.opened > asked.opened {
+		if h == nil && n.file != nil && (n.file.opened > asked.opened || n.parent == nil && !n.removed) {
 			h = c.inDoubt(n, asked, a)
 		}
 		if h == nil {

@@ -90,3 +90,32 @@ func TestOfTwoOpeningsThatFindDifferentFilesOneIsMadeAgainThoughTheOtherIsWritte
 		t.Errorf("the server has %q, and by the name %q", old, now)
 	}
 }
+
+// One of two openings takes the name from the file, while the other one has still to ask once more.
+func TestOfTwoOpeningsThatFindTheNameIsAnothersNoneIsGivenTheOther(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("log", "old, and long")
+	n := r.mustFind("log").Node
+	h := r.opened(n, syscall.O_WRONLY|syscall.O_APPEND)
+	r.rotate("log", "new")
+	r.holdAllReplies("FSTAT")
+	first, second := r.opensFor(n, syscall.O_WRONLY|syscall.O_APPEND), r.opensFor(n, syscall.O_WRONLY|syscall.O_APPEND)
+	r.waitManyHeld(2)
+	r.tap.Release()
+	r.waitManyHeld(2) // each has asked for the second time
+	r.tap.OnReply(func(sftptest.Packet) sftptest.Action { return sftptest.Pass() })
+	r.tap.Release(0)
+	waitFor(t, "one has taken the name away", func() bool { return r.pathOf(n) == "" })
+	r.appended(h, ", and written to")
+	r.tap.Release()
+	for _, await := range []func() (*Handle, error){first, second} {
+		_, err := await()
+		wantErrno(t, err, syscall.ESTALE)
+	}
+	if err := h.Flush(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if old, now := r.remote("log.1"), r.remote("log"); old != "old, and long, and written to" || now != "new" {
+		t.Errorf("the server has %q, and by the name %q", old, now)
+	}
+}
