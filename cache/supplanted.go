@@ -255,10 +255,23 @@ func (c *Cache) isMoving(ctx context.Context, n *Node, a, open session.Attr) boo
 func (c *Cache) supplantedBehind(ctx context.Context, n *Node, fs *fileState, p string) bool {
 	_ = fs.data.Flushed(ctx) // its error is told to those who wait for the bytes
 	c.mu.Lock()
-	asked := c.stamp(n)
+	asked, there := c.stamp(n), uint64(fs.data.Acknowledged())
 	c.mu.Unlock()
 	a, err := c.statPath(ctx, p)
-	return err == nil && c.supplantedOpening(ctx, n, p, asked, a)
+	return err == nil && (c.supplantedOpening(ctx, n, p, asked, a) || c.supplantedClosed(n, p, asked, there, a))
+}
+
+// supplantedClosed is supplanted for a file that was closed meanwhile, so that nothing can be asked by a handle: what has the name, of which the
+// server tells a, is another file where it is shorter than what the server has acknowledged of this one (there).
+func (c *Cache) supplantedClosed(n *Node, p string, asked stamp, there uint64, a session.Attr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.file == nil || len(n.file.handles) > 0 || n.changedSince(asked) || n.changing() || n.removals > 0 || len(n.also) > 0 ||
+		c.path(n) != p || !tellsAll(a) || a.Size >= there || !c.conn.KeepsOrder() {
+		return false
+	}
+	c.replaced(n)
+	return true
 }
 
 // supplantedOpening is supplanted for an opening, also where bytes are written here all the time (inDoubt).

@@ -119,3 +119,34 @@ func TestOfTwoOpeningsThatFindTheNameIsAnothersNoneIsGivenTheOther(t *testing.T)
 		t.Errorf("the server has %q, and by the name %q", old, now)
 	}
 }
+
+// The last bytes of a log are on their way when it is opened by its name, which is another's by then; when they have arrived the log is closed.
+func TestAnOpenFindsThatTheNameOfAFileIsAnothersThoughItIsClosedMeanwhile(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("log", "old, and long")
+	n := r.mustFind("log").Node
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_WRONLY|syscall.O_APPEND)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.holdAllReplies("WRITE")
+	r.appended(h, ", and written to")
+	r.waitManyHeld(1)
+	r.rotate("log", "new")
+	opening := r.opensFor(n, syscall.O_WRONLY|syscall.O_APPEND)
+	waitFor(t, "the open file is asked", func() bool { return r.tap.Count("FSTAT") > 0 })
+	h.Release()
+	r.tap.OnReply(func(sftptest.Packet) sftptest.Action { return sftptest.Pass() })
+	r.tap.Release()
+	if h, err := opening(); err == nil {
+		r.appended(h, " line")
+		if err := h.Flush(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		wantErrno(t, err, syscall.ESTALE)
+	}
+	if old, now := r.remote("log.1"), r.remote("log"); old != "old, and long, and written to" || now != "new" && now != "new line" {
+		t.Errorf("the server has %q, and by the name %q", old, now)
+	}
+}
