@@ -128,7 +128,7 @@ func (c *Cache) Link(ctx context.Context, n *Node, dir *Node, name string) (Foun
 		},
 		locate: func() (paths []string, err error) {
 			if from = c.path(n); from == "" {
-				return nil, fail(op, "", syscall.ENOENT, nil)
+				return nil, fail(op, "", c.lostName(n), errors.New("its name is gone"))
 			}
 			known = place{n.parent, n.name}
 			if p, err = c.namePath(dir, name); err != nil {

@@ -111,10 +111,16 @@ func (c *Cache) refreshNameless(ctx context.Context, n *Node, h *Handle) error {
 // namelessError is the error of a question about a file that has no name any more, and that nobody has open. Where its name was not removed from
 // here something else may have it: at ESTALE the kernel looks it up. Called with mu held.
 func (c *Cache) namelessError(n *Node) error {
+	return fail("stat", "", c.lostName(n), errors.New("its name is gone"))
+}
+
+// lostName is what a program is told that has named a file by a name which that has lost meanwhile. Where the name was not removed from here
+// something else may have it: at ESTALE the kernel looks it up. Called with mu held.
+func (c *Cache) lostName(n *Node) syscall.Errno {
 	if n.removed {
-		return fail("stat", "", syscall.ENOENT, nil)
+		return syscall.ENOENT
 	}
-	return fail("stat", "", syscall.ESTALE, errors.New("its name is gone"))
+	return syscall.ESTALE
 }
 
 // refreshOtherwise is what refresh does when the question by the name p has failed with err.
