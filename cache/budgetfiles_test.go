@@ -208,3 +208,35 @@ func TestAFileRenamedRightAfterItsCloseIsKnown(t *testing.T) {
 		}
 	})
 }
+
+// As databases do with their logs, and archivers at the end of a file: who cuts a file looks at it, or closes it, at once.
+func TestAFileThatWasCutByItsDescriptorIsKnown(t *testing.T) {
+	r := newRig(t, nil)
+	r.put("f", "content")
+	n := r.mustFind("f").Node
+	h, _, err := r.Open(ctxOf(t), n, syscall.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := uint64(3)
+	r.costs("ftruncate, fstat and close", 1, func() {
+		if _, ttl, err := r.Setattr(ctxOf(t), n, h, SetAttr{Size: &size}); err != nil || ttl == 0 {
+			t.Errorf("what ftruncate has told may be trusted for %v, %v", ttl, err)
+		}
+		a, _, err := r.Getattr(ctxOf(t), n, h)
+		if err != nil || a.Size != size || a.Mtime < time.Now().Add(-time.Minute).Unix() {
+			t.Errorf("fstat tells of %+v, %v", a, err)
+		}
+		if err := h.Flush(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+		h.Release()
+	})
+	if got := r.remote("f"); got != "con" {
+		t.Errorf("the server has %q", got)
+	}
+	r.write("f", "another content")
+	if got := r.readAll(n); got != "another content" {
+		t.Errorf("after a change on the server it reads %q", got)
+	}
+}

@@ -92,6 +92,13 @@ func (c *Cache) ownPath(n *Node) string {
 // The caller finds out why it is refused. The error is ESTALE where there is neither path nor handle: then the kernel looks the name up,
 // which may lead to what has replaced the file.
 func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) error {
+	_, err := c.sendAsking(ctx, n, h, a, p)
+	return err
+}
+
+// sendAsking is send, and for a size that is set through a handle gives the attributes that the file has after it; nil where the server has
+// not told them.
+func (c *Cache) sendAsking(ctx context.Context, n *Node, h *Handle, a session.Attr, p string) (after *session.Attr, err error) {
 	c.mu.Lock()
 	if a.Flags&session.HasSize != 0 {
 		n.willBeCut(a.Size)
@@ -107,13 +114,20 @@ func (c *Cache) send(ctx context.Context, n *Node, h *Handle, a session.Attr, p 
 	c.mu.Unlock()
 	switch {
 	case p != "" && (h == nil || a.Flags&session.HasSize == 0 || !h.writable):
-		return c.conn.Setstat(ctx, p, a, link)
+		return nil, c.conn.Setstat(ctx, p, a, link)
 	case h != nil:
 		f, err := h.b.fileSoon(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return f.Setstat(ctx, a)
+		if a.Flags&session.HasSize == 0 {
+			return nil, f.Setstat(ctx, a)
+		}
+		told, ok, err := f.Truncate(ctx, a)
+		if !ok {
+			return nil, err
+		}
+		return &told, nil
 	}
-	return fail("setattr", "", syscall.ESTALE, errors.New("its name is gone"))
+	return nil, fail("setattr", "", syscall.ESTALE, errors.New("its name is gone"))
 }

@@ -25,12 +25,25 @@ func (c *Cache) truncate(ctx context.Context, n *Node, h *Handle, a session.Attr
 	c.mu.Lock()
 	c.dropKept(n) // SFTPGo truncates by a handle that it finds open, and fails where that is open for reading only
 	c.mu.Unlock()
-	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) error { return c.send(ctx, n, h, a, p) }, func(fs *fileState) {
+	var asked stamp
+	var after *session.Attr
+	err := c.cut(ctx, n, "truncate", int64(a.Size), func(ctx context.Context, p string) (err error) {
+		c.mu.Lock()
+		asked = c.stamp(n)
+		c.mu.Unlock()
+		after, err = c.sendAsking(ctx, n, h, a, p)
+		return err
+	}, func(fs *fileState) {
+		asked.gen++ // cut has counted the truncation itself
+		told := after != nil && after.Size == a.Size && !asked.dirty && !c.crossed(n, asked, *after)
 		c.applied(n, a)
 		fs.noteWrite(min(fs.version.size, a.Size) > 0) // the new mtime hides whether what is left was changed elsewhere before
 		if _, dirty := fs.data.Size(); a.Flags&session.HasTimes != 0 && !dirty {
 			fs.written.end()
 			c.markOwn(fs, signatureOf(n.attr))
+		}
+		if told {
+			c.keepAttr(n, n.withOurs(*after))
 		}
 	})
 	if err != nil {

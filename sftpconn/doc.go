@@ -26,7 +26,7 @@
 // What they bring is used only when the answer has the foreseen handle. Nothing is ever written with a
 // foreseen handle. An fsync is sent right behind the last WRITEs, on each channel that has some
 // (FsyncBehind); where all of them are on one channel, so is the question for the attributes that they give
-// the file (StatBehind).
+// the file (StatBehind). So it is behind a request that cuts a file (Truncate).
 //
 // # A lost connection
 //

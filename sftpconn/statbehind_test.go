@@ -185,3 +185,43 @@ func TestAFileIsToldWithTheBitsThatItGets(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAFileIsAfterACutIsToldInItsFlight(t *testing.T) {
+	tap, srv, c := tapped(t)
+	f := openFile(t, c, file(t, srv, "f", []byte("content")), wr)
+	tap.SetDelay(50 * time.Millisecond)
+	tap.Reset()
+	a, told, err := f.Truncate(limited(t), Attr{Flags: session.HasSize, Size: 3})
+	if err != nil || !told || a.Size != 3 {
+		t.Errorf("told of %+v: %v, %v", a, told, err)
+	}
+	if n := tap.Flights(); n != 1 {
+		t.Errorf("it took %d flights", n)
+	}
+	tap.OnRequest(func(p sftptest.Packet) sftptest.Action {
+		if p.Name == "FSETSTAT" {
+			return sftptest.Answer(session.StatusPermissionDenied, "no")
+		}
+		return sftptest.Pass()
+	})
+	if _, told, err = f.Truncate(limited(t), Attr{Flags: session.HasSize, Size: 1}); err == nil || told {
+		t.Errorf("a cut that is refused: %v, %v", told, err)
+	}
+}
+
+func TestAQuestionBehindACutThatTheLineSwallowedIsNotWaitedFor(t *testing.T) {
+	tap, srv, c := tapped(t)
+	f := openFile(t, c, file(t, srv, "f", []byte("content")), wr)
+	tap.OnReply(func(p sftptest.Packet) sftptest.Action {
+		if p.Request != nil && p.Request.Name == "FSTAT" {
+			tap.OnReply(nil)
+			srv.Cut()
+			return sftptest.Drop()
+		}
+		return sftptest.Pass()
+	})
+	// Where the answer to the cut was lost as well both are asked for again.
+	if a, told, err := f.Truncate(limited(t), Attr{Flags: session.HasSize, Size: 3}); err != nil || told && a.Size != 3 {
+		t.Errorf("told of %+v: %v, %v", a, told, err)
+	}
+}
