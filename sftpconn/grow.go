@@ -125,15 +125,18 @@ func (l *link) copyChannel() *channel {
 }
 
 func (l *link) openCopies() {
-	err := l.openCounted(nil, func(ch *channel, err error) {
+	full := false
+	_ = l.openCounted(nil, func(ch *channel, err error) {
 		l.copyOpening = false
 		if err != nil {
 			l.noteRefusal(err)
+			full = l.full
 			return
 		}
 		l.copies = ch
 	})
-	if errors.Is(err, transport.ErrNoMoreChannels) {
+	// Where the server may only not have noticed yet that one was closed, its place is waited for: no second one is given up for it.
+	if full {
 		l.yield(false)
 	}
 }
