@@ -122,7 +122,8 @@ func (c *Cache) copyHere(ctx context.Context, src *Handle, srcOff int64, dst *Ha
 	if !ok {
 		return 0, nil
 	}
-	defer v.Release()
-	done, err := dst.Write(ctx, bytes.Join(v.Vecs, nil), dstOff)
+	content := bytes.Join(v.Vecs, nil)
+	v.Release() // before the write, which may have to wait for the memory that it holds
+	done, err := dst.Write(ctx, content, dstOff)
 	return int64(done), err
 }
