@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 		runHelper(name)
 	}
 	flag.Parse()
+	if signal.Ignored(syscall.SIGHUP) { // as under nohup; the programs that are started from here would ignore it as well
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	code, err := runTests(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tests:", err)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +32,9 @@ const limit = 60 * time.Second
 func TestMain(m *testing.M) {
 	if os.Getenv(programVariable) != "" {
 		os.Exit(run(os.Args))
+	}
+	if signal.Ignored(syscall.SIGHUP) { // as under nohup; the programs that are started from here would ignore it as well
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	goleak.VerifyTestMain(m)
 }
